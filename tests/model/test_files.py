@@ -1,0 +1,117 @@
+"""What is read from disk: weights, recipes and shards, and what is said when they do not fit."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from model.processor import PixelBertProcessor
+from model.recipe import RecipeError, load_recipe
+from model.runtime import load_runtime
+from model.shards import ShardError, read_shards, write_shard
+from model.weights import WeightsError, find_weights, generation
+from tests.model.networks import tiny_network
+from tests.model.scenes import photos
+
+
+@pytest.fixture
+def weights(tmp_path: Path, processor: PixelBertProcessor) -> Path:
+    tiny_network().save_pretrained(tmp_path / "weights")
+    processor.save_pretrained(tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def test_weights_are_found_by_path(weights: Path) -> None:
+    assert find_weights(weights) == weights
+
+
+def test_incomplete_weights_are_named(weights: Path) -> None:
+    (weights / "tokenizer.json").unlink()
+    with pytest.raises(WeightsError, match=r"tokenizer\.json missing"):
+        find_weights(weights)
+
+
+def test_unknown_weights_are_named() -> None:
+    with pytest.raises(WeightsError, match="no weights called nonsense"):
+        find_weights("nonsense")
+
+
+def test_a_truncated_file_of_weights_is_an_error_not_a_crash(weights: Path) -> None:
+    file = weights / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(WeightsError, match="does not hold a Pixel-BERT"):
+        load_runtime(weights, device="cpu")
+
+
+def test_an_unknown_device_is_an_error(weights: Path) -> None:
+    with pytest.raises(WeightsError, match="device abacus"):
+        load_runtime(weights, device="abacus")
+
+
+def test_a_generation_is_its_files(weights: Path) -> None:
+    before = generation(weights)
+    (weights / "calibration.json").write_text("{}")
+    assert generation(weights) == before
+    file = weights / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x01")
+    assert generation(weights) != before
+
+
+@pytest.mark.parametrize("name", ["tiny", "small", "small-cpu"])
+def test_every_recipe_is_valid(name: str) -> None:
+    assert load_recipe(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[schedule]\nepoch = 3", "unknown key epoch"),
+        ("[schedule]\nepochs = 'three'", "epochs is of type float"),
+        ("[schedule]\nbatch_size = true", "batch_size is of type int"),
+        ("[schedule]\nprecision = 'float8'", "precision is one of 'float32', 'bfloat16'"),
+        ("schedule = 3", "schedule is a table"),
+        ("[schedule", "recipe.toml"),
+    ],
+)
+def test_a_wrong_recipe_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(path)
+
+
+def test_an_unknown_recipe_names_the_known_ones() -> None:
+    with pytest.raises(RecipeError, match="tiny"):
+        load_recipe("huge")
+
+
+def test_shards_are_read_back(tmp_path: Path) -> None:
+    made = photos(3, "train", 0) + photos(2, "dev", 1)
+    write_shard(tmp_path / "a.tar", made)
+    assert read_shards([tmp_path / "a.tar"]) == made
+    assert read_shards([tmp_path / "a.tar"], "dev") == made[3:]
+
+
+def test_the_same_photo_twice_is_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", photos(3, "train", 0))
+    with pytest.raises(ShardError, match="occurs twice"):
+        read_shards([tmp_path / "a.tar", tmp_path / "a.tar"])
+
+
+def test_a_truncated_shard_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    write_shard(path, photos(3, "train", 0))
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(ShardError, match=r"a\.tar"):
+        read_shards([path])
+
+
+def test_a_record_without_its_photo_is_named(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a.tar", photos(1, "train", 0))
+    with tarfile.open(tmp_path / "a.tar") as whole, tarfile.open(tmp_path / "b.tar", "w") as part:
+        member = whole.getmember("train-00000.json")
+        part.addfile(member, whole.extractfile(member))
+    with pytest.raises(ShardError, match="no photo beside it"):
+        read_shards([tmp_path / "b.tar"])

@@ -1,0 +1,81 @@
+"""The objectives, against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from model.objectives import (
+    IGNORED,
+    draw_negatives,
+    itc_loss,
+    itm_listwise_loss,
+    itm_sigmoid_loss,
+    mask_words,
+)
+
+
+def test_itc_of_equal_similarities_is_chance() -> None:
+    assert itc_loss(torch.zeros(8, 8)).item() == pytest.approx(math.log(8))
+
+
+def test_itc_of_a_clear_diagonal_is_nothing() -> None:
+    assert itc_loss(50 * torch.eye(8)).item() < 1e-6
+
+
+def test_itm_losses_by_hand() -> None:
+    positive, negatives = torch.tensor([1.0]), torch.tensor([[0.0, -1.0]])
+    listwise = -math.log(math.e / (math.e + 1 + 1 / math.e))
+    assert itm_listwise_loss(positive, negatives).item() == pytest.approx(listwise)
+    sigmoid = (math.log(1 + math.exp(-1)) + (math.log(2) + math.log(1 + math.exp(-1))) / 2) / 2
+    assert itm_sigmoid_loss(positive, negatives).item() == pytest.approx(sigmoid)
+
+
+def test_a_listwise_loss_ignores_what_is_constant_and_a_sigmoid_loss_does_not() -> None:
+    positive, negatives = torch.tensor([1.0]), torch.tensor([[0.0, -1.0]])
+    assert torch.allclose(itm_listwise_loss(positive, negatives), itm_listwise_loss(positive + 9, negatives + 9))
+    assert itm_sigmoid_loss(positive + 9, negatives + 9) > itm_sigmoid_loss(positive, negatives) + 1
+
+
+@pytest.mark.parametrize("hardness", [0.0, 0.5, 1.0])
+def test_no_negative_shows_the_photo_itself_and_none_is_drawn_twice(hardness: float) -> None:
+    torch.manual_seed(0)
+    similarities = 30 * torch.eye(16) + torch.randn(16, 16)
+    for _ in range(20):
+        drawn = draw_negatives(similarities, 5, hardness)
+        assert drawn.shape == (16, 5)
+        assert not (drawn == torch.arange(16)[:, None]).any()
+        assert all(len(set(row.tolist())) == 5 for row in drawn)
+
+
+def test_negatives_go_from_uniform_to_hard() -> None:
+    torch.manual_seed(0)
+    similarities = torch.zeros(100, 100)
+    similarities[:, 1] = 8.0  # photo 1 is the hardest negative of every sentence but its own
+    share = [(draw_negatives(similarities, 1, hardness)[2:] == 1).float().mean().item() for hardness in (0.0, 1.0)]
+    assert share[0] < 0.1
+    assert share[1] > 0.9
+
+
+def test_words_are_masked_as_in_bert() -> None:
+    torch.manual_seed(0)
+    input_ids = torch.randint(5, 100, (400, 50))
+    maskable = torch.ones_like(input_ids, dtype=torch.bool)
+    maskable[:, 0] = False
+    masked, labels = mask_words(input_ids, maskable, mask_id=4, vocab_size=100)
+    chosen = labels != IGNORED
+    assert not chosen[:, 0].any()
+    assert chosen[:, 1:].float().mean().item() == pytest.approx(0.15, abs=0.01)
+    assert torch.equal(labels[chosen], input_ids[chosen])
+    assert torch.equal(masked[~chosen], input_ids[~chosen])
+    assert (masked[chosen] == 4).float().mean().item() == pytest.approx(0.8, abs=0.03)
+    assert (masked[chosen] == input_ids[chosen]).float().mean().item() == pytest.approx(0.1, abs=0.02)
+
+
+def test_the_shortest_sentence_has_a_word_to_predict_and_an_empty_one_has_none() -> None:
+    input_ids = torch.tensor([[2, 50, 3, 0], [2, 3, 0, 0]])
+    maskable = torch.tensor([[False, True, False, False], [False] * 4])
+    _, labels = mask_words(input_ids, maskable, mask_id=4, vocab_size=100)
+    assert (labels != IGNORED).tolist() == maskable.tolist()

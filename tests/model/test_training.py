@@ -1,0 +1,170 @@
+"""Training: what recipe `tiny` learns from scenes, and that a run killed and resumed is the same run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from model.calibration import Calibration
+from model.evaluation import evaluate_shards
+from model.processor import PixelBertProcessor
+from model.runtime import Runtime, load_runtime
+from model.shards import CaptionedPhoto, ShardError, write_shard
+from model.training import TrainingError, loop, step, train
+from tests.model.scenes import Scene, captions, draw, photos, scenes, swapped
+
+CANDIDATES = 36  # held-out scenes to choose from: chance is 1 in 36
+
+
+@pytest.fixture(scope="module")
+def runtime(trained_on_scenes: Path) -> Runtime:
+    return load_runtime(trained_on_scenes, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def held_out(trained_on_scenes: Path) -> list[tuple[Scene, NDArray[np.uint8]]]:
+    """Every scene, drawn as it was never drawn for training."""
+    processor, random = PixelBertProcessor.from_pretrained(trained_on_scenes), np.random.default_rng(99)
+    drawn = [(scene, CaptionedPhoto("", draw(scene, random), (), "", "").decode(processor)) for scene in scenes()]
+    random.shuffle(drawn)
+    return drawn
+
+
+def itm_recall(runtime: Runtime, held_out: list[tuple[Scene, NDArray[np.uint8]]], *, blank: bool) -> float:
+    """How often ITM alone gives the true scene the highest score among `CANDIDATES`."""
+    right = 0
+    for start in range(0, len(held_out), CANDIDATES):
+        candidates = held_out[start : start + CANDIDATES]
+        images = [np.full_like(image, 127) if blank else image for _, image in candidates]
+        features = runtime.encode_image(images).pixel_features
+        for row, (scene, _) in enumerate(candidates):
+            logits = runtime.match(runtime.encode_text([captions(scene)[0]]), features)
+            others = np.delete(logits, row)
+            right += bool(logits[row] > others.max())
+    return right / len(held_out)
+
+
+def test_itm_alone_finds_the_scene_at_least_five_times_above_chance(
+    runtime: Runtime, held_out: list[tuple[Scene, NDArray[np.uint8]]]
+) -> None:
+    assert itm_recall(runtime, held_out, blank=False) >= 5 / CANDIDATES
+
+
+def test_itm_falls_to_chance_when_the_pixels_are_blanked(
+    runtime: Runtime, held_out: list[tuple[Scene, NDArray[np.uint8]]]
+) -> None:
+    assert itm_recall(runtime, held_out, blank=True) <= 1 / CANDIDATES
+
+
+def test_a_sentence_with_its_colours_swapped_scores_lower(
+    runtime: Runtime, held_out: list[tuple[Scene, NDArray[np.uint8]]]
+) -> None:
+    features = runtime.encode_image([image for _, image in held_out]).pixel_features
+    true = runtime.match(runtime.encode_text([captions(scene)[0] for scene, _ in held_out]), features)
+    wrong = runtime.match(runtime.encode_text([captions(swapped(scene))[0] for scene, _ in held_out]), features)
+    assert (true > wrong).mean() >= 0.9
+
+
+def test_evaluation_reports_both_directions(trained_on_scenes: Path, scene_shard: Path) -> None:
+    report = evaluate_shards(trained_on_scenes, [scene_shard], split="dev", shortlist=10, device="cpu", progress=False)
+    assert report["photos"] == 72
+    assert report["captions"] == 144
+    for direction in ("text_to_image", "image_to_text"):
+        for ranking in ("shortlist", "rerank"):
+            figures = report[direction][ranking]
+            assert 0 <= figures["r@1"] <= figures["r@5"] <= figures["r@10"] <= 100
+    assert report["text_to_image"]["rerank"]["r@1"] >= report["text_to_image"]["shortlist"]["r@1"]
+
+
+def test_a_run_leaves_weights_card_log_and_recipe(trained_on_scenes: Path) -> None:
+    assert "recipe `tiny`" in (trained_on_scenes / "README.md").read_text()
+    assert Calibration.load(trained_on_scenes) != Calibration()
+    log = [json.loads(line) for line in (trained_on_scenes.parent / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["dev"]["rerank"]["r@1"] > 0
+    assert {"itc", "mlm", "itm", "itm_sigmoid"} <= set(log[-2])
+    assert json.loads((trained_on_scenes.parent / "recipe.json").read_text())["name"] == "tiny"
+
+
+SHORT = """
+[model]
+backbone = "test_resnet"
+hidden_size = 32
+num_hidden_layers = 2
+num_attention_heads = 2
+intermediate_size = 32
+fusion_layer = 1
+embedding_size = 16
+pixel_sampling = 0.5
+[processor]
+image_size = 64
+[start]
+vocab_size = 100
+[schedule]
+epochs = 4
+batch_size = 8
+[dev]
+every_epochs = 1
+[cnn]
+frozen = {frozen}
+views = 2
+"""
+
+
+@pytest.fixture
+def short_shard(tmp_path: Path) -> Path:
+    path = tmp_path / "short.tar"
+    write_shard(path, photos(16, "train", 0) + photos(6, "dev", 1))
+    return path
+
+
+@pytest.mark.parametrize("frozen", ["true", "false"])
+def test_a_run_killed_and_resumed_takes_the_steps_of_one_that_was_not(
+    tmp_path: Path, short_shard: Path, frozen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen=frozen))
+    train(recipe, [short_shard], tmp_path / "whole", device="cpu")
+    taken = 0
+    losses = step.losses
+
+    def die_at_step_six(*args: object, **kwargs: object) -> object:
+        nonlocal taken
+        taken += 1
+        if taken == 6:
+            raise KeyboardInterrupt
+        return losses(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "losses", die_at_step_six)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, [short_shard], tmp_path / "killed", device="cpu")
+    monkeypatch.undo()
+    train(recipe, [short_shard], tmp_path / "killed", device="cpu", resume=True)
+    whole, killed = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("whole", "killed"))
+    for name, tensor in whole.items():
+        assert np.allclose(tensor, killed[name], atol=1e-3), name
+
+
+def test_a_finished_run_is_not_overwritten(tmp_path: Path, short_shard: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="true"))
+    train(recipe, [short_shard], tmp_path / "run", device="cpu")
+    with pytest.raises(TrainingError, match="already holds a run"):
+        train(recipe, [short_shard], tmp_path / "run", device="cpu")
+
+
+def test_a_shard_without_training_photos_is_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "dev.tar", photos(3, "dev", 0))
+    with pytest.raises(ShardError, match="no captioned photos of split train"):
+        train("tiny", [tmp_path / "dev.tar"], tmp_path / "run", device="cpu")
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, short_shard: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="false").replace("epochs = 4", "epochs = 40\nlr = 1e30\nclip_norm = 1e30"))
+    with pytest.raises(TrainingError, match="Lower the learning rate"):
+        train(recipe, [short_shard], tmp_path / "run", device="cpu")

@@ -1,0 +1,134 @@
+"""Commit what was read of the disk, a batch at a time: encodings first, the catalog second.
+
+A photo, its location and the mark that it is encoded enter the catalog in one transaction, once its
+encoding is safe. A process killed between the two leaves encodings that no mark speaks of; they are
+swept away when the library is next opened, and the files are read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
+
+from indexer.catalog import Encoded, Location, Photo, in_queries
+from indexer.changes import FileToRead
+from indexer.decoding import Failure, Identity, Picture
+from indexer.library import Library
+from model.runtime import Runtime
+
+ENCODED_AT_ONCE = 32
+_LOCATIONS_AT_ONCE = 1000
+
+
+class KnownPhotos:
+    """Photo ids by digest: those in the catalog that have the size of a file to read, and those met since."""
+
+    def __init__(self, connection: Connection, generation: str, sizes: Sequence[int]) -> None:
+        self._ids: dict[bytes, int] = {}
+        self._encoded: set[int] = set()
+        self._digests_by_size: dict[int, set[bytes]] = {}
+        self._next_id = (connection.execute(select(func.max(Photo.id))).scalar() or 0) + 1
+        photos = select(Photo.id, Photo.digest, Photo.size, Encoded.photo_id.is_not(None)).outerjoin(
+            Encoded, (Encoded.photo_id == Photo.id) & (Encoded.generation == generation)
+        )
+        for part in in_queries(sorted(set(sizes))):
+            for photo_id, digest, size, encoded in connection.execute(photos.where(Photo.size.in_(part))):
+                self._ids[digest] = photo_id
+                if encoded:
+                    self._encoded.add(photo_id)
+                    self._digests_by_size.setdefault(size, set()).add(digest)
+
+    def encoded_digests(self, size: int) -> frozenset[bytes]:
+        """Digests of the photos of that many bytes that need not be decoded again."""
+        return frozenset(self._digests_by_size.get(size, ()))
+
+    def identify(self, digest: bytes) -> tuple[int, bool]:
+        """The id of the photo with that digest, and whether it is new and was given the id just now."""
+        if digest in self._ids:
+            return self._ids[digest], False
+        photo_id = self._ids[digest] = self._next_id
+        self._next_id += 1
+        return photo_id, True
+
+    def needs_encoding(self, photo_id: int) -> bool:
+        """True once for each photo that is not encoded."""
+        if photo_id in self._encoded:
+            return False
+        self._encoded.add(photo_id)
+        return True
+
+
+class Batch:
+    """What was read since the last commit."""
+
+    def __init__(self, library: Library, runtime: Callable[[], Runtime]) -> None:
+        self._library = library
+        self._runtime = runtime
+        self._photos: list[dict[str, Any]] = []
+        self._locations: list[dict[str, Any]] = []
+        self._to_encode: dict[int, NDArray[np.uint8]] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to commit."""
+        return len(self._to_encode) >= ENCODED_AT_ONCE or len(self._locations) >= _LOCATIONS_AT_ONCE
+
+    def add_photo(self, photo_id: int, identity: Identity, picture: Picture) -> None:
+        """A photo the catalog does not have."""
+        self._photos.append(
+            {
+                "id": photo_id,
+                "digest": identity.digest,
+                "size": identity.size,
+                "width": picture.width,
+                "height": picture.height,
+                **asdict(picture.metadata),
+            }
+        )
+
+    def add_pixels(self, photo_id: int, pixels: NDArray[np.uint8]) -> None:
+        """A photo to encode."""
+        self._to_encode[photo_id] = pixels
+
+    def add_location(self, file: FileToRead, photo_id: int | None, failure: Failure | None) -> None:
+        """Where a photo, or a failure, lies."""
+        self._locations.append(
+            {
+                "folder_id": file.part.folder_id,
+                "path": file.path,
+                "mtime_ns": file.state.mtime_ns,
+                "size": file.state.size,
+                "photo_id": photo_id,
+                "failure": None if failure is None else str(failure),
+            }
+        )
+
+    def commit(self) -> None:
+        """Encode what needs it, store all, and start anew."""
+        photo_ids = list(self._to_encode)
+        if photo_ids:
+            self._library.encodings.add(photo_ids, self._runtime().encode_image(list(self._to_encode.values())))
+        with self._library.catalog.begin() as connection:
+            if self._photos:
+                connection.execute(insert(Photo), self._photos)
+            if self._locations:
+                remove_locations(connection, [(row["folder_id"], row["path"]) for row in self._locations])
+                connection.execute(insert(Location), self._locations)
+            if photo_ids:
+                marks = [{"generation": self._library.generation, "photo_id": photo_id} for photo_id in photo_ids]
+                connection.execute(insert(Encoded), marks)
+        self._photos.clear()
+        self._locations.clear()
+        self._to_encode.clear()
+
+
+def remove_locations(connection: Connection, files: Sequence[tuple[int, str]]) -> None:
+    """Take files (folder id, path) out of the catalog; their photos stay, hidden when none is left."""
+    query = delete(Location).where(Location.folder_id == bindparam("in_folder"), Location.path == bindparam("at_path"))
+    if files:
+        connection.execute(query, [{"in_folder": folder_id, "at_path": path} for folder_id, path in files])

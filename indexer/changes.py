@@ -1,0 +1,101 @@
+"""What differs between the catalog and the disk: which files to read, and which are gone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, and_, select
+
+from indexer.catalog import Encoded, Location
+from indexer.decoding import Failure
+from indexer.folders import Part
+from indexer.scanning import FileState, Scan
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """What the catalog says of a file."""
+
+    state: FileState
+    photo_id: int | None
+    failure: str | None
+    encoded: bool
+    """Whether its photo is encoded in the generation at hand."""
+
+
+@dataclass(frozen=True)
+class FileToRead:
+    """A file that is new, or has changed, or whose photo is not encoded yet."""
+
+    part: Part
+    path: str
+    """Relative to the folder."""
+    state: FileState
+    known_photo_id: int | None
+    """The photo that the catalog expects there."""
+    is_known: bool
+
+    @property
+    def absolute_path(self) -> str:
+        """Where to open it."""
+        return str(self.part.folder / self.path)
+
+
+@dataclass
+class Changes:
+    """The sum over all parts."""
+
+    to_read: list[FileToRead] = field(default_factory=list)
+    gone: list[tuple[Part, str, int | None]] = field(default_factory=list)
+    """Part, path and photo id of each file that is no longer there."""
+    found: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    """Files that failed before and have not changed since."""
+
+
+def known_files(connection: Connection, part: Part, generation: str) -> dict[str, KnownFile]:
+    """The catalog's files in a part, by path."""
+    query = (
+        select(
+            Location.path,
+            Location.mtime_ns,
+            Location.size,
+            Location.photo_id,
+            Location.failure,
+            Encoded.photo_id.is_not(None),
+        )
+        .outerjoin(Encoded, and_(Encoded.photo_id == Location.photo_id, Encoded.generation == generation))
+        .where(Location.folder_id == part.folder_id)
+    )
+    return {
+        path: KnownFile(FileState(mtime_ns, size), photo_id, failure, encoded)
+        for path, mtime_ns, size, photo_id, failure, encoded in connection.execute(query)
+        if part.holds(path)
+    }
+
+
+def compare(part: Part, scan: Scan, known: Mapping[str, KnownFile], changes: Changes) -> None:
+    """Add to `changes` what `scan` tells of `part`."""
+    changes.found += len(scan.files)
+    for path, state in scan.files.items():
+        before = known.get(path)
+        if before is not None and before.state == state and not _worth_reading(part, path, before):
+            changes.unchanged += before.failure is None
+            changes.failed += before.failure is not None
+        else:
+            photo_id = None if before is None else before.photo_id
+            changes.to_read.append(FileToRead(part, path, state, photo_id, before is not None))
+    changes.gone += [
+        (part, path, before.photo_id)
+        for path, before in known.items()
+        if path not in scan.files and not scan.is_unknown(path)
+    ]
+
+
+def _worth_reading(part: Part, path: str, before: KnownFile) -> bool:
+    if before.failure == Failure.UNREADABLE:  # a permission changes without a trace in the file
+        return os.access(part.folder / path, os.R_OK)
+    return before.failure is None and not before.encoded

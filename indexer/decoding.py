@@ -1,0 +1,147 @@
+"""From a file to the pixels the model reads. Runs in worker processes, and does not import PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from indexer.metadata import Metadata, read_metadata
+from model.processor import PixelBertProcessor
+
+LARGEST_FILE_BYTES = 512 * 1024**2
+LARGEST_PIXELS = 180_000_000
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "HEIF")  # no others: less code to attack
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = range(5, 9)
+
+pillow_heif.register_heif_opener()
+Image.MAX_IMAGE_PIXELS = None  # the limit is ours, below
+
+
+class Failure(StrEnum):
+    """Why a file could not be read as a photo."""
+
+    EMPTY = "empty file"
+    CHANGING = "changed while it was being read; index again"
+    UNREADABLE = "file cannot be read: permission denied or a disk error"
+    NOT_A_PHOTO = "not a photo in a known format, whatever its name says"
+    DAMAGED = "damaged or cut short"
+    TOO_MANY_BYTES = f"larger than {LARGEST_FILE_BYTES // 1024**2} MiB"
+    TOO_MANY_PIXELS = f"more than {LARGEST_PIXELS // 10**6} megapixels"
+    OUT_OF_MEMORY = "takes too much memory to decode"
+    TIMED_OUT = "takes too long to decode"
+    CRASHED = "crashed the decoder"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes a photo the same photo, wherever it lies."""
+
+    digest: bytes
+    """BLAKE2b-128 of the file's bytes."""
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded photo."""
+
+    width: int
+    """Pixels, upright, as height is."""
+    height: int
+    metadata: Metadata
+    pixels: NDArray[np.uint8]
+    """(H, W, 3) as `PixelBertProcessor.resize` makes it."""
+
+
+@dataclass(frozen=True)
+class ReadPhoto:
+    """A photo file that was read; `picture` is None when its bytes were known already."""
+
+    identity: Identity
+    picture: Picture | None
+
+
+def read_photo(path: str, known: frozenset[bytes], processor: PixelBertProcessor) -> ReadPhoto | Failure:
+    """Read the file at `path` once, and decode it unless its digest is among `known`. Never raises."""
+    try:
+        with Path(path).open("rb") as file:
+            if os.fstat(file.fileno()).st_size > LARGEST_FILE_BYTES:
+                return Failure.TOO_MANY_BYTES
+            content = file.read()
+    except MemoryError:
+        return Failure.OUT_OF_MEMORY
+    except OSError:
+        return Failure.UNREADABLE
+    if not content:
+        return Failure.EMPTY
+    identity = Identity(hashlib.blake2b(content, digest_size=16).digest(), len(content))
+    if identity.digest in known:
+        return ReadPhoto(identity, None)
+    try:
+        picture = _decode(content, processor)
+    except UnidentifiedImageError:
+        return Failure.NOT_A_PHOTO
+    except MemoryError:
+        return Failure.OUT_OF_MEMORY
+    except Exception:  # decoders raise whatever a damaged file happens to trip over
+        return Failure.DAMAGED
+    return picture if isinstance(picture, Failure) else ReadPhoto(identity, picture)
+
+
+def _decode(content: bytes, processor: PixelBertProcessor) -> Picture | Failure:
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+        if image.width * image.height > LARGEST_PIXELS:
+            return Failure.TOO_MANY_PIXELS
+        metadata = read_metadata(image)
+        # Pillow opens a TIFF upright already.
+        orientation = None if image.format == "TIFF" else metadata.orientation
+        turned = orientation in _SIDEWAYS
+        width, height = image.size[::-1] if turned else image.size
+        needed = processor.target_size(width, height)
+        image.draft(None, needed[::-1] if turned else needed)  # lets JPEG skip detail that resizing would drop
+        return Picture(width, height, metadata, processor.resize(_upright(as_rgb(image), orientation)))
+
+
+def _upright(image: Image.Image, orientation: int | None) -> Image.Image:
+    turn = _TURNS.get(orientation or 1)
+    return image if turn is None else image.transpose(turn)
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB, 8 bits a channel: transparency over white, the first frame of an animation."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        return Image.fromarray(_stretched(np.asarray(image, dtype=np.float32))).convert("RGB")
+    if image.has_transparency_data:
+        layered = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(layered, mask=layered.getchannel("A"))
+        return white
+    return image.convert("RGB")
+
+
+def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Scientific images have no white of their own: their range becomes 0 to 255."""
+    values = np.nan_to_num(values)
+    low, high = float(values.min()), float(values.max())
+    return ((values - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)

@@ -1,0 +1,197 @@
+"""What the model of one generation made of each photo: `encodings-GENERATION.sqlite`.
+
+Derived data: the file may be deleted, and is made again from the photos. Embeddings and pixel features
+lie in tables of their own, so that reading all embeddings does not wade through the pixel features.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import LargeBinary, delete, func, insert, inspect, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from indexer import sqlite
+from indexer.catalog import in_queries
+from model.quantization import dequantize, quantize
+from model.runtime import EncodedImages
+
+_ROWS_AT_ONCE = 10_000
+
+
+class _Base(DeclarativeBase):
+    pass
+
+
+class _Origin(_Base):
+    """One row, written with the first encodings."""
+
+    __tablename__ = "origin"
+
+    token: Mapped[str] = mapped_column(primary_key=True)
+    embedding_size: Mapped[int]
+    hidden_size: Mapped[int]
+
+
+class _Embedding(_Base):
+    __tablename__ = "embedding"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  (a sequence number is never used twice)
+
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    photo_id: Mapped[int] = mapped_column(unique=True)
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+    """(E,) float32: fp16 would round two nearly equal vectors up to 5e-4 apart."""
+
+
+class _PixelFeatures(_Base):
+    __tablename__ = "pixel_features"
+
+    photo_id: Mapped[int] = mapped_column(primary_key=True)
+    packed: Mapped[bytes] = mapped_column(LargeBinary)
+    """(P, D) as `model.quantization.quantize` packs it."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which file of encodings this is: `token` is random, so that an index over another file is not believed."""
+
+    token: str
+    embedding_size: int
+    hidden_size: int
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """N embeddings in the order in which they were stored."""
+
+    sequences: NDArray[np.int64]
+    """(N,) Numbers that rise from one to the next and are never used twice."""
+    photo_ids: NDArray[np.int64]
+    """(N,)"""
+    vectors: NDArray[np.float32]
+    """(N, E)"""
+
+
+class Encodings:
+    """The encodings of one generation. While the file does not exist it reads as empty."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.engine = sqlite.connect(path, remedy="Delete it and index again.")
+        self._exists = False
+
+    def exists(self) -> bool:
+        """Whether there is a file with its tables: a killed process may have left one without."""
+        if not self._exists and self.path.exists():
+            self._exists = inspect(self.engine).has_table(_Origin.__tablename__)
+        return self._exists
+
+    def create(self) -> None:
+        """Make the file and its tables where they are missing."""
+        _Base.metadata.create_all(self.engine)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def origin(self) -> Origin | None:
+        """None while nothing was ever stored."""
+        if not self.exists():
+            return None
+        with self.engine.connect() as connection:
+            row = connection.execute(select(_Origin.token, _Origin.embedding_size, _Origin.hidden_size)).one_or_none()
+        return None if row is None else Origin(*row)
+
+    def add(self, photo_ids: Sequence[int], encoded: EncodedImages) -> None:
+        """Store the encodings of B photos in one transaction, in the place of any they have."""
+        vectors = np.ascontiguousarray(encoded.embeddings, dtype=np.float32)
+        with self.engine.begin() as connection:
+            if connection.execute(select(_Origin.token)).first() is None:
+                origin = Origin(secrets.token_hex(8), vectors.shape[1], encoded.pixel_features[0].shape[1])
+                connection.execute(insert(_Origin).values(**vars(origin)))
+            for table in (_Embedding, _PixelFeatures):
+                connection.execute(delete(table).where(table.photo_id.in_(photo_ids)))
+            connection.execute(
+                insert(_Embedding),
+                [
+                    {"photo_id": photo_id, "vector": vector.tobytes()}
+                    for photo_id, vector in zip(photo_ids, vectors, strict=True)
+                ],
+            )
+            connection.execute(
+                insert(_PixelFeatures),
+                [
+                    {"photo_id": photo_id, "packed": quantize(features)}
+                    for photo_id, features in zip(photo_ids, encoded.pixel_features, strict=True)
+                ],
+            )
+
+    def remove(self, photo_ids: Sequence[int]) -> None:
+        """Forget these photos' encodings."""
+        if not self.exists():
+            return
+        with self.engine.begin() as connection:
+            for part in in_queries(photo_ids):
+                for table in (_Embedding, _PixelFeatures):
+                    connection.execute(delete(table).where(table.photo_id.in_(part)))
+
+    def photo_ids(self) -> NDArray[np.int64]:
+        """(N,) Whose encodings are stored, rising."""
+        if not self.exists():
+            return np.empty(0, dtype=np.int64)
+        with self.engine.connect() as connection:
+            ids = connection.execute(select(_Embedding.photo_id).order_by(_Embedding.photo_id)).scalars()
+            return np.fromiter(ids, dtype=np.int64)
+
+    def count(self, *, up_to: int | None = None) -> int:
+        """How many are stored, or how many of them up to a sequence number."""
+        if not self.exists():
+            return 0
+        query = select(func.count()).select_from(_Embedding)
+        with self.engine.connect() as connection:
+            return connection.execute(
+                query if up_to is None else query.where(_Embedding.sequence <= up_to)
+            ).scalar_one()
+
+    def after(self, sequence: int) -> Iterator[Embeddings]:
+        """All embeddings stored after that sequence number (0 for all), a few thousand at a time."""
+        if not self.exists():
+            return
+        query = select(_Embedding.sequence, _Embedding.photo_id, _Embedding.vector).order_by(_Embedding.sequence)
+        while True:
+            with self.engine.connect() as connection:
+                rows = connection.execute(query.where(_Embedding.sequence > sequence).limit(_ROWS_AT_ONCE)).all()
+            if not rows:
+                return
+            sequence = rows[-1].sequence
+            sequences = np.asarray([row.sequence for row in rows], dtype=np.int64)
+            ids = np.asarray([row.photo_id for row in rows], dtype=np.int64)
+            vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.float32).reshape(len(rows), -1)
+            yield Embeddings(sequences, ids, vectors)
+
+    def vectors(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The embedding (E,) of each of these photos that has one."""
+        packed = self._read(_Embedding.photo_id, _Embedding.vector, photo_ids)
+        return {photo_id: np.frombuffer(vector, dtype=np.float32) for photo_id, vector in packed.items()}
+
+    def pixel_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The pixel features (P, D), dequantised, of each of these photos that has them."""
+        origin = self.origin()
+        if origin is None:
+            return {}
+        packed = self._read(_PixelFeatures.photo_id, _PixelFeatures.packed, photo_ids)
+        return {photo_id: dequantize(features, origin.hidden_size) for photo_id, features in packed.items()}
+
+    def _read(self, key: Mapped[int], value: Mapped[bytes], photo_ids: Sequence[int]) -> dict[int, bytes]:
+        if not self.exists():
+            return {}
+        found: dict[int, bytes] = {}
+        with self.engine.connect() as connection:
+            for part in in_queries([int(photo_id) for photo_id in photo_ids]):
+                found.update(connection.execute(select(key, value).where(key.in_(part))).all())
+        return found

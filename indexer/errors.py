@@ -1,0 +1,32 @@
+# ruff: noqa: N818  (LibraryMissing says it all)
+"""What can be wrong with a library, in words for the person who opened it."""
+
+from __future__ import annotations
+
+
+class LibraryError(Exception):
+    """Something is wrong with a library; the message names it and the remedy."""
+
+
+class LibraryMissing(LibraryError):
+    """There is no library at that path."""
+
+
+class LibraryLocked(LibraryError):
+    """Another process is writing to the library."""
+
+
+class LibraryTooNew(LibraryError):
+    """The library was written by a newer Pixelseek."""
+
+
+class LibraryDamaged(LibraryError):
+    """The catalog is not a readable database."""
+
+
+class FolderMissing(LibraryError):
+    """A folder to index does not exist."""
+
+
+class PhotoMissing(LibraryError):
+    """A photo has left the library since it was found."""

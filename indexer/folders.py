@@ -1,0 +1,94 @@
+"""The folders of a library: told to it once, known from then on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from indexer.catalog import Folder, Location
+from indexer.errors import FolderMissing
+from indexer.scanning import mount_point
+
+
+@dataclass(frozen=True)
+class Part:
+    """A known folder, or the part of one, that is to be brought in step with the disk."""
+
+    folder_id: int
+    folder: Path
+    below: str
+    """Relative path of the part; empty for the whole folder."""
+    mount_point: Path
+    """Where the folder's disk was mounted when last read."""
+
+    def holds(self, path: str) -> bool:
+        """Whether the file at `path`, relative to the folder, lies in this part."""
+        return not self.below or Path(path).is_relative_to(self.below)
+
+    def is_reachable(self) -> bool:
+        """Whether the folder is there, and not just the empty place where its disk used to be mounted."""
+        return os.path.ismount(self.mount_point) and (self.folder / self.below).is_dir()
+
+
+def parts_to_index(connection: Connection, requested: Sequence[Path]) -> list[Part]:
+    """Make the requested folders known; the parts of known folders to read, every known folder if none is requested.
+
+    A folder inside a known one is a part of that one; known folders inside a requested one become part of it.
+    Raises FolderMissing when a folder neither exists nor is known.
+    """
+    folders = [Path(os.path.normpath(folder.expanduser().absolute())) for folder in requested]
+    known = _known(connection)
+    for folder in folders:
+        if not folder.is_dir() and folder not in known:
+            what = "is not a folder" if folder.exists() else "does not exist"
+            raise FolderMissing(f"{folder} {what}. Name a folder that holds photos.")
+    for folder in folders:
+        if not any(folder.is_relative_to(path) for path in known):
+            _add(connection, folder)
+            known = _known(connection)
+    parts = []
+    for folder in folders or known:
+        root = known[next(path for path in known if folder.is_relative_to(path))]
+        below = "" if folder == root.folder else str(folder.relative_to(root.folder))
+        parts.append(replace(root, below=below))
+    return [
+        part
+        for index, part in enumerate(parts)
+        if part not in parts[:index] and not any(_contains(other, part) for other in parts)
+    ]
+
+
+def set_online(connection: Connection, part: Part, online: bool) -> None:
+    """Note whether the folder could be reached."""
+    row = update(Folder).where(Folder.id == part.folder_id).values(online=online)
+    connection.execute(row.values(mount_point=str(mount_point(part.folder))) if online else row)
+
+
+def _known(connection: Connection) -> dict[Path, Part]:
+    rows = connection.execute(select(Folder.id, Folder.path, Folder.mount_point).order_by(Folder.id))
+    return {Path(path): Part(folder_id, Path(path), "", Path(mount)) for folder_id, path, mount in rows}
+
+
+def _contains(outer: Part, inner: Part) -> bool:
+    return outer != inner and outer.folder_id == inner.folder_id and outer.holds(inner.below)
+
+
+def _add(connection: Connection, folder: Path) -> None:
+    """Add a folder, which takes over what the known folders inside it hold."""
+    inside = [part for path, part in _known(connection).items() if path.is_relative_to(folder)]
+    connection.execute(insert(Folder).values(path=str(folder), mount_point=str(mount_point(folder)), online=True))
+    folder_id = _known(connection)[folder].folder_id
+    for part in inside:
+        locations = select(Location.__table__).where(Location.folder_id == part.folder_id)
+        moved = [
+            {**row, "folder_id": folder_id, "path": str(part.folder.relative_to(folder) / row["path"])}
+            for row in connection.execute(locations).mappings()
+        ]
+        if moved:
+            connection.execute(insert(Location), moved)
+        connection.execute(delete(Location).where(Location.folder_id == part.folder_id))
+        connection.execute(delete(Folder).where(Folder.id == part.folder_id))

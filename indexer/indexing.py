@@ -1,0 +1,178 @@
+"""Bring a library in step with the disk."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from indexer.batches import Batch, KnownPhotos, remove_locations
+from indexer.changes import Changes, FileToRead, compare, known_files
+from indexer.decoding import Failure, ReadPhoto
+from indexer.folders import parts_to_index, set_online
+from indexer.library import Library
+from indexer.scanning import scan
+from indexer.workers import read_photos
+from model.processor import PixelBertProcessor
+from model.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class IndexProgress:
+    """How far reading has come; unchanged files are not counted."""
+
+    done: int
+    total: int
+    failed: int
+
+
+@dataclass
+class IndexReport:
+    """What a run did. Of the files found, each is one of added, changed, moved, unchanged and failed."""
+
+    found: int = 0
+    """Photo files seen."""
+    added: int = 0
+    """Files that were not known."""
+    changed: int = 0
+    """Files that hold another photo than before."""
+    moved: int = 0
+    """Files whose photo was known from another path that is gone."""
+    unchanged: int = 0
+    failed: int = 0
+    """Files that cannot be read as photos, those known from earlier runs included."""
+    removed: int = 0
+    """Files that are gone and have not been moved."""
+    encoded: int = 0
+    """Photos that the model has looked at."""
+    offline: list[str] = field(default_factory=list)
+    """Folders that could not be reached; their photos are kept."""
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """Folders and links inside them that could not be read, with the reason; what is known of them is kept."""
+    seconds: float = 0.0
+
+
+def index_folders(
+    library: Library,
+    folders: Sequence[Path],
+    *,
+    processor: PixelBertProcessor,
+    load_runtime: Callable[[], Runtime],
+    progress: Callable[[IndexProgress], None] | None = None,
+    workers: int | None = None,
+) -> IndexReport:
+    """Read what is new or has changed in `folders` (every known folder when empty) and forget what is gone.
+
+    A file that cannot be read as a photo is noted with the reason, and left alone until it changes.
+    `load_runtime` is called only when there is a photo to encode, while the first ones are being
+    decoded. The run may be interrupted or killed at any moment: the next one goes on from there.
+    Raises FolderMissing and LibraryLocked.
+    """
+    started = time.monotonic()
+    report = IndexReport()
+    with library.writing():
+        changes = _survey(library, folders, report)
+        report.found, report.unchanged, report.failed = changes.found, changes.unchanged, changes.failed
+        if changes.to_read:
+            report.encoded = _read_and_encode(
+                library,
+                changes.to_read,
+                processor,
+                load_runtime=load_runtime,
+                workers=workers,
+                note=_Tally(report, changes, progress),
+            )
+        with library.catalog.begin() as connection:
+            remove_locations(connection, [(part.folder_id, path) for part, path, _ in changes.gone])
+        report.removed = len(changes.gone) - report.moved
+        library.update_index()
+    report.seconds = time.monotonic() - started
+    return report
+
+
+class _Tally:
+    """Sorts each file that was read into one of the report's counts, and tells of the progress."""
+
+    def __init__(self, report: IndexReport, changes: Changes, progress: Callable[[IndexProgress], None] | None) -> None:
+        self._report = report
+        self._progress = progress
+        self._done, self._total, self._failed = 0, len(changes.to_read), 0
+        self._gone = Counter(photo_id for _, _, photo_id in changes.gone if photo_id is not None)
+
+    def __call__(self, file: FileToRead, photo_id: int | None) -> None:
+        self._done += 1
+        if photo_id is None:
+            self._failed += 1
+            self._report.failed += 1
+        elif photo_id == file.known_photo_id:
+            self._report.unchanged += 1
+        elif file.is_known:
+            self._report.changed += 1
+        elif self._gone[photo_id] > 0:
+            self._gone[photo_id] -= 1
+            self._report.moved += 1
+        else:
+            self._report.added += 1
+        if self._progress is not None:
+            self._progress(IndexProgress(self._done, self._total, self._failed))
+
+
+def _survey(library: Library, folders: Sequence[Path], report: IndexReport) -> Changes:
+    changes = Changes()
+    with library.catalog.begin() as connection:
+        parts = parts_to_index(connection, folders)
+    for part in parts:
+        found = None
+        if part.is_reachable():
+            with suppress(OSError):
+                found = scan(part.folder, part.below, leave_out=library.path)
+        with library.catalog.begin() as connection:
+            set_online(connection, part, found is not None)
+            known = known_files(connection, part, library.generation)
+        if found is None:
+            report.offline.append(str(part.folder))
+            continue
+        compare(part, found, known, changes)
+        report.unreadable += [(str(part.folder / path), reason) for path, reason in found.unreadable.items()]
+    return changes
+
+
+def _read_and_encode(
+    library: Library,
+    files: Sequence[FileToRead],
+    processor: PixelBertProcessor,
+    *,
+    load_runtime: Callable[[], Runtime],
+    workers: int | None,
+    note: Callable[[FileToRead, int | None], None],
+) -> int:
+    """Read `files`, commit what they hold, and tell `note` the photo id of each (None: failed); photos encoded."""
+    with library.catalog.connect() as connection:
+        photos = KnownPhotos(connection, library.generation, [file.state.size for file in files])
+    requests = ((file.absolute_path, photos.encoded_digests(file.state.size)) for file in files)
+    batch = Batch(library, functools.cache(load_runtime))
+    encoded = 0
+    with closing(read_photos(requests, processor, workers=workers)) as results:
+        for file, read in zip(files, results, strict=True):
+            if isinstance(read, ReadPhoto) and read.identity.size != file.state.size:
+                read = Failure.CHANGING
+            if isinstance(read, Failure):
+                batch.add_location(file, None, read)
+                note(file, None)
+            else:
+                photo_id, is_new = photos.identify(read.identity.digest)
+                if is_new and read.picture is not None:
+                    batch.add_photo(photo_id, read.identity, read.picture)
+                if read.picture is not None and photos.needs_encoding(photo_id):
+                    batch.add_pixels(photo_id, read.picture.pixels)
+                    encoded += 1
+                batch.add_location(file, photo_id, None)
+                note(file, photo_id)
+            if batch.is_full:
+                batch.commit()
+    batch.commit()
+    return encoded

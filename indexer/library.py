@@ -1,0 +1,262 @@
+"""An open library: what the layers above read, and what `indexing` writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_data_path
+from sqlalchemy import Engine, delete, func, select
+
+from indexer import migrations, sqlite
+from indexer.catalog import Encoded, Folder, Location, Setting, in_queries
+from indexer.catalog import Photo as PhotoRow
+from indexer.encodings import Encodings
+from indexer.errors import (
+    FolderMissing,
+    LibraryDamaged,
+    LibraryError,
+    LibraryLocked,
+    LibraryMissing,
+    LibraryTooNew,
+    PhotoMissing,
+)
+from indexer.locking import writer_lock
+from indexer.shortlist import Shortlist, visible_photos
+from indexer.status import FolderStatus, LibraryStatus, read_status
+from indexer.vectors import EXACT, update_index
+
+__all__ = [
+    "FolderMissing",
+    "FolderStatus",
+    "Library",
+    "LibraryDamaged",
+    "LibraryError",
+    "LibraryLocked",
+    "LibraryMissing",
+    "LibraryStatus",
+    "LibraryTooNew",
+    "Photo",
+    "PhotoMissing",
+    "default_library",
+]
+
+_OPENING_WAIT_S = 30.0
+
+Value = TypeVar("Value")
+
+
+def default_library() -> Path:
+    """The user's own library: `$PIXELSEEK_LIBRARY`, else a folder among the user's application data."""
+    chosen = os.environ.get("PIXELSEEK_LIBRARY")
+    return Path(chosen).expanduser() if chosen else user_data_path("pixelseek", appauthor=False)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A visible photo."""
+
+    id: int
+    path: str
+    """Absolute path of its file, one that can be reached where it lies in several places."""
+    online: bool
+    """False while the folder it lies in cannot be reached."""
+    width: int
+    """Pixels, upright, as height is."""
+    height: int
+    taken_at: int | None
+    """UTC seconds; the camera's own clock read as UTC when `taken_offset` is unknown."""
+    taken_offset: int | None
+    """Seconds east of UTC."""
+    camera: str | None
+    lens: str | None
+    latitude: float | None
+    longitude: float | None
+    orientation: int | None
+    """EXIF orientation, 1 to 8."""
+
+
+_PHOTO_COLUMNS = [field.name for field in fields(Photo) if field.name != "path"]
+
+
+class Library:
+    """An open library folder for one model generation; a context manager, safe to share between threads.
+
+    Every method raises LibraryDamaged where SQLite finds a file damaged, LibraryError where it cannot use it.
+    Open one with `Library.open`. `catalog`, `encodings`, `writing` and `update_index` are for
+    the indexer layer.
+    """
+
+    def __init__(self, path: Path, generation: str) -> None:
+        self.path = path
+        self.generation = generation
+        self.catalog: Engine = sqlite.connect(
+            _catalog_path(path), remedy="Put a backup in its place, or move it away and index again."
+        )
+        self.encodings = Encodings(path / f"encodings-{generation}.sqlite")
+        self.index_path = path / f"index-{generation}.faiss"
+        self._shortlist = Shortlist(self.catalog, self.encodings, generation, self.index_path)
+
+    @classmethod
+    def open(cls, path: Path, *, generation: str, create: bool = False) -> Library:
+        """Open the library in folder `path`; with `create`, make it where there is none.
+
+        A catalog of an older schema is backed up and migrated. What an interrupted run left behind is
+        swept away.
+
+        Raises LibraryMissing, LibraryTooNew, LibraryDamaged, or LibraryLocked when it must be migrated
+        while another process writes to it.
+        """
+        path = Path(os.path.normpath(path.expanduser().absolute()))
+        if create:
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise LibraryError(
+                    f"{path} cannot be made: {error.strerror}. Choose another with --library."
+                ) from error
+        elif not _catalog_path(path).exists():
+            raise LibraryMissing(f"there is no library in {path}. Make one with `pixelseek index FOLDER`.")
+        library = cls(path, generation)
+        try:
+            library._bring_up_to_date(create)
+            library._sweep()
+        except BaseException:
+            library.close()
+            raise
+        return library
+
+    def close(self) -> None:
+        """Close all files."""
+        self._shortlist.close()
+        self.catalog.dispose()
+        self.encodings.close()
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def photo_count(self) -> int:
+        """How many photos a search can find: those with a location, encoded in this generation."""
+        return len(visible_photos(self.catalog, self.generation))
+
+    def shortlist(self, embedding: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Ids (K,) and cosine similarities (K,) of the photos nearest to `embedding` (E,), L2-normalised, best first.
+
+        K is `count`, or all visible photos where there are fewer. Every photo is compared, those newer
+        than the FAISS index beside it.
+        """
+        return self._shortlist.snapshot().nearest(np.asarray(embedding, dtype=np.float32), count)
+
+    def embeddings(self, photo_ids: Sequence[int]) -> NDArray[np.float32]:
+        """(N, E), in that order. Raises PhotoMissing."""
+        found = self.encodings.vectors(photo_ids)
+        return np.stack(_in_order(found, photo_ids)) if len(photo_ids) else np.empty((0, 0), dtype=np.float32)
+
+    def pixel_features(self, photo_ids: Sequence[int]) -> list[NDArray[np.float32]]:
+        """N arrays (P, D), dequantised, in that order. Raises PhotoMissing."""
+        return _in_order(self.encodings.pixel_features(photo_ids), photo_ids)
+
+    def photos(self, photo_ids: Sequence[int]) -> list[Photo]:
+        """What is known of these photos, in that order. Raises PhotoMissing for one that is hidden or unknown."""
+        query = (
+            select(PhotoRow.__table__, Folder.path.label("folder"), Folder.online, Location.path)
+            .join(Location, Location.photo_id == PhotoRow.id)
+            .join(Folder)
+            .order_by(Folder.online.desc(), Folder.path, Location.path)
+        )
+        found: dict[int, Photo] = {}
+        with self.catalog.connect() as connection:
+            for part in in_queries([int(photo_id) for photo_id in photo_ids]):
+                for row in connection.execute(query.where(PhotoRow.id.in_(part))).mappings():
+                    known = {name: row[name] for name in _PHOTO_COLUMNS}
+                    found.setdefault(row["id"], Photo(path=str(Path(row["folder"], row["path"])), **known))
+        return _in_order(found, photo_ids)
+
+    def status(self) -> LibraryStatus:
+        """Where the library stands now."""
+        return read_status(self.path, self.generation, self.catalog, self.encodings, self.index_path)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one writer, of a library whose catalog and encodings agree.
+
+        Raises LibraryLocked, naming the other writer.
+        """
+        with writer_lock(self.path):
+            self.encodings.create()
+            if not self._is_in_step():
+                self._bring_in_step()
+            yield
+
+    def update_index(self) -> None:
+        """Make the FAISS index cover all encodings; for the writer only."""
+        with self.catalog.connect() as connection:
+            factory = connection.execute(
+                select(Setting.value).where(Setting.name == "index_factory")
+            ).scalar_one_or_none()
+        update_index(self.index_path, self.encodings, factory or EXACT)
+
+    def _bring_up_to_date(self, create: bool) -> None:
+        with self.catalog.connect() as connection:
+            version = migrations.revision(connection)
+        if version == migrations.HEAD:
+            return
+        if version is None and not create:
+            raise LibraryMissing(f"there is no library in {self.path}. Make one with `pixelseek index FOLDER`.")
+        if version is not None and not migrations.is_known(version):
+            raise LibraryTooNew(
+                f"the library in {self.path} was written by a newer Pixelseek (schema {version}). "
+                "Update with `pip install --upgrade pixelseek`."
+            )
+        with writer_lock(self.path, wait_s=_OPENING_WAIT_S), self.catalog.begin() as connection:
+            version = migrations.revision(connection)
+            if version is not None:
+                sqlite.back_up(_catalog_path(self.path), self.path / f"catalog-before-{migrations.HEAD}.sqlite")
+            migrations.upgrade(connection)
+
+    def _sweep(self) -> None:
+        """Undo what a killed run or a deleted encodings file left half done; leave a running writer alone."""
+        if not self._is_in_step():
+            with suppress(LibraryLocked), self.writing():
+                pass
+
+    def _is_in_step(self) -> bool:
+        """Whether there are as many encodings as marks: a kill between the two commits leaves more."""
+        count = select(func.count()).select_from(Encoded).where(Encoded.generation == self.generation)
+        with self.catalog.connect() as connection:
+            return connection.execute(count).scalar_one() == self.encodings.count()
+
+    def _bring_in_step(self) -> None:
+        """Remove encodings without a mark, and marks without an encoding."""
+        marks = select(Encoded.photo_id).where(Encoded.generation == self.generation)
+        with self.catalog.begin() as connection:
+            marked = np.fromiter(connection.execute(marks).scalars(), dtype=np.int64)
+            stored = self.encodings.photo_ids()
+            self.encodings.remove(np.setdiff1d(stored, marked).tolist())
+            for part in in_queries(np.setdiff1d(marked, stored).tolist()):
+                connection.execute(
+                    delete(Encoded).where(Encoded.generation == self.generation, Encoded.photo_id.in_(part))
+                )
+
+
+def _catalog_path(library: Path) -> Path:
+    return library / "catalog.sqlite"
+
+
+def _in_order(found: Mapping[int, Value], photo_ids: Sequence[int]) -> list[Value]:
+    try:
+        return [found[int(photo_id)] for photo_id in photo_ids]
+    except KeyError as error:
+        raise PhotoMissing(f"photo {error} is no longer in the library. Search again.") from error

@@ -1,0 +1,35 @@
+"""One writer at a time; readers never ask."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from indexer.errors import LibraryLocked
+
+
+@contextmanager
+def writer_lock(library: Path, *, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the library for writing. The system gives the lock back when a process dies, however it dies.
+
+    Raises LibraryLocked, naming the holder, when it is not free within `wait_s` seconds.
+    """
+    holder = library / "writer.txt"
+    lock = FileLock(library / "writer.lock", timeout=wait_s)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        raise LibraryLocked(f"{library} is being written by {who}. Wait until it is done, or stop it.") from error
+    try:
+        since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        holder.write_text(f"process {os.getpid()} on {platform.node()} since {since}", encoding="utf-8")
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,111 @@
+"""What a photo tells about itself in EXIF. Cameras lie and programs garble: what makes no sense is left out."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from PIL import ExifTags, Image
+
+_LONGEST_NAME = 200
+_EARLIEST_YEAR = 1826  # the oldest photo there is
+_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)$")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """EXIF fields; None where missing or senseless."""
+
+    taken_at: int | None = None
+    """UTC seconds; the camera's own clock read as UTC when `taken_offset` is unknown."""
+    taken_offset: int | None = None
+    """Seconds east of UTC."""
+    camera: str | None = None
+    lens: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    orientation: int | None = None
+    """1 to 8."""
+
+
+def read_metadata(image: Image.Image) -> Metadata:
+    """The metadata of an opened photo, whose pixels need not be loaded. Never raises."""
+    try:
+        exif = image.getexif()
+        details, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
+    except Exception:  # Pillow raises whatever a garbled block happens to trip over
+        return Metadata()
+    taken_at, taken_offset = _taken(details)
+    latitude, longitude = _position(gps)
+    orientation = exif.get(ExifTags.Base.Orientation)
+    return Metadata(
+        taken_at=taken_at,
+        taken_offset=taken_offset,
+        camera=_camera(_text(exif.get(ExifTags.Base.Make)), _text(exif.get(ExifTags.Base.Model))),
+        lens=_text(details.get(ExifTags.Base.LensModel)),
+        latitude=latitude,
+        longitude=longitude,
+        orientation=orientation if orientation in range(1, 9) else None,
+    )
+
+
+def _taken(details: dict[int, Any]) -> tuple[int | None, int | None]:
+    for date_tag, offset_tag in (
+        (ExifTags.Base.DateTimeOriginal, ExifTags.Base.OffsetTimeOriginal),
+        (ExifTags.Base.DateTimeDigitized, ExifTags.Base.OffsetTimeDigitized),
+    ):
+        try:
+            clock = datetime.strptime(_text(details.get(date_tag)) or "", "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if clock.year < _EARLIEST_YEAR:
+            continue
+        offset = _offset(_text(details.get(offset_tag)) or _text(details.get(ExifTags.Base.OffsetTime)))
+        return int(clock.timestamp()) - (offset or 0), offset
+    return None, None
+
+
+def _offset(text: str | None) -> int | None:
+    found = _OFFSET.match(text or "")
+    if found is None:
+        return None
+    seconds = int(found[2]) * 3600 + int(found[3]) * 60
+    return None if seconds > 14 * 3600 else seconds * (-1 if found[1] == "-" else 1)
+
+
+def _camera(make: str | None, model: str | None) -> str | None:
+    if make and model and not model.lower().startswith(make.lower()):
+        return f"{make} {model}"
+    return model or make
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        return None
+    readable = value.encode("utf-8", "replace").decode("utf-8").split("\0")[0]
+    return " ".join(readable.split())[:_LONGEST_NAME] or None
+
+
+def _position(gps: dict[int, Any]) -> tuple[float | None, float | None]:
+    latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "NS", 90)
+    longitude = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "EW", 180)
+    if latitude is None or longitude is None or latitude == longitude == 0:  # 0, 0: a receiver without a fix
+        return None, None
+    return latitude, longitude
+
+
+def _degrees(value: Any, reference: Any, letters: str, largest: int) -> float | None:
+    """Degrees, minutes, seconds and a letter as signed degrees."""
+    letter = (_text(reference) or "?")[0].upper()
+    try:
+        degrees = math.fsum(float(part) / 60.0**power for power, part in enumerate(value))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    if letter not in letters or not math.isfinite(degrees) or not 0 <= degrees <= largest:
+        return None
+    return -degrees if letter == letters[1] else degrees

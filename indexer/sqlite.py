@@ -1,0 +1,69 @@
+"""All that is particular to SQLite: how a database is opened, watched, backed up and checked."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+
+from indexer.errors import LibraryDamaged, LibraryError
+
+_BUSY_TIMEOUT_MS = 10_000
+
+
+def connect(path: Path, *, remedy: str) -> Engine:
+    """An engine for the database at `path`: write-ahead log, foreign keys, whole transactions.
+
+    What SQLite cannot do with the file is raised as LibraryError, or LibraryDamaged with the `remedy`.
+    Readers never wait for the writer. pysqlite would begin a transaction only at the first INSERT and
+    leave CREATE TABLE outside it; here BEGIN comes first, so that a migration is all or nothing.
+    """
+    engine = create_engine(URL.create("sqlite", database=str(path)))
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    @event.listens_for(engine, "handle_error")
+    def _explain(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if type(error) is sqlite3.DatabaseError:
+            raise LibraryDamaged(f"{path} is damaged: {error}. {remedy}") from error
+        if isinstance(error, sqlite3.OperationalError):
+            raise LibraryError(
+                f"{path} cannot be used: {error}. Is the disk full, or the file not yours to write?"
+            ) from error
+
+    return engine
+
+
+def change_counter(connection: Connection) -> int:
+    """A number that moves when another connection has committed; compare two from one connection."""
+    with connection.begin():
+        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+
+def back_up(source: Path, target: Path) -> None:
+    """Copy a database that may be in use."""
+    with closing(sqlite3.connect(source)) as reader, closing(sqlite3.connect(target)) as writer:
+        reader.backup(writer)
+
+
+def damage(engine: Engine) -> list[str]:
+    """What SQLite finds wrong with the file, in its own words; empty when all is well."""
+    with engine.connect() as connection:
+        lines = [line for line in connection.exec_driver_sql("PRAGMA integrity_check").scalars() if line != "ok"]
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return lines + [f"table {row[0]} refers to a row of {row[2]} that is not there" for row in broken]

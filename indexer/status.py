@@ -1,0 +1,100 @@
+"""Where a library stands, in figures."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine, func, select
+
+from indexer.catalog import Encoded, Folder, Location, Photo
+from indexer.encodings import Encodings
+from indexer.vectors import covering_stamp
+
+
+@dataclass(frozen=True)
+class FolderStatus:
+    """An indexed folder."""
+
+    path: str
+    online: bool
+    """Whether it could be reached when last indexed."""
+    locations: int
+    """Photo files known in it, unreadable ones counted."""
+
+
+@dataclass(frozen=True)
+class LibraryStatus:
+    """Where a library stands, for one generation."""
+
+    path: Path
+    generation: str
+    photos: int
+    """Photos that a search can find."""
+    waiting: int
+    """Photos that have a location but are not encoded in this generation: `pixelseek index` does it."""
+    hidden: int
+    """Photos remembered, without a location."""
+    locations: int
+    """Files that hold a photo."""
+    failed: int
+    """Files that do not."""
+    failures: list[tuple[str, str]]
+    """(absolute path, reason) of each of those, in order of path."""
+    folders: list[FolderStatus]
+    bytes_on_disk: int
+    """Of the library itself."""
+    index_covers: int
+    """Encodings in the FAISS index; the rest are searched beside it."""
+    index_fresh: bool
+    """Whether that is all of them."""
+
+
+def read_status(path: Path, generation: str, catalog: Engine, encodings: Encodings, index_path: Path) -> LibraryStatus:
+    """The status of the library in folder `path`."""
+    placed = select(func.count(Location.photo_id.distinct()))
+    encoded = select(Encoded.photo_id).where(Encoded.generation == generation)
+    with catalog.connect() as connection:
+        known = connection.execute(select(func.count()).select_from(Photo)).scalar_one()
+        visible = connection.execute(placed).scalar_one()
+        photos = connection.execute(placed.where(Location.photo_id.in_(encoded))).scalar_one()
+        locations = connection.execute(select(func.count(Location.photo_id))).scalar_one()
+        failures = connection.execute(
+            select(Folder.path, Location.path, Location.failure)
+            .join(Folder)
+            .where(Location.failure.is_not(None))
+            .order_by(Folder.path, Location.path)
+        )
+        folders = connection.execute(
+            select(Folder.path, Folder.online, func.count(Location.path))
+            .outerjoin(Location)
+            .group_by(Folder.id)
+            .order_by(Folder.path)
+        )
+        failure_list = [(str(Path(folder, name)), failure or "") for folder, name, failure in failures]
+        folder_list = [FolderStatus(*folder) for folder in folders]
+    stamp = covering_stamp(index_path, encodings)
+    covers = 0 if stamp is None else stamp.count
+    return LibraryStatus(
+        path=path,
+        generation=generation,
+        photos=photos,
+        waiting=visible - photos,
+        hidden=known - visible,
+        locations=locations,
+        failed=len(failure_list),
+        failures=failure_list,
+        folders=folder_list,
+        bytes_on_disk=_bytes_below(path),
+        index_covers=covers,
+        index_fresh=covers == encodings.count(),
+    )
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # a temporary file of a writer
+            total += file.stat().st_size if file.is_file() else 0
+    return total

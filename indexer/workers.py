@@ -1,0 +1,88 @@
+"""Read photos in other processes, which may be slow, swell or crash without harm to this one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeAlias
+
+from pebble import ProcessExpired, ProcessPool
+
+from indexer.decoding import Failure, ReadPhoto, read_photo
+from model.processor import PixelBertProcessor
+
+TIME_LIMIT_S = 30.0
+MEMORY_LIMIT_BYTES = 3 * 1024**3
+"""A photo of the largest size, its copy in RGB, and room to spare."""
+_LOOK_AHEAD = 64
+_MOST_WORKERS = 8
+
+ReadRequest: TypeAlias = tuple[str, frozenset[bytes]]
+"""Path of a file, and the digests that need not be decoded."""
+
+_processor: PixelBertProcessor
+
+
+def read_photos(
+    requests: Iterable[ReadRequest],
+    processor: PixelBertProcessor,
+    *,
+    workers: int | None = None,
+    time_limit_s: float = TIME_LIMIT_S,
+    memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+) -> Generator[ReadPhoto | Failure, None, None]:
+    """What `decoding.read_photo` makes of each file, in the order of the requests, a few dozen read ahead.
+
+    A file that takes more time or memory than allowed (`memory_limit_bytes` beyond the worker itself;
+    Linux only) becomes a Failure, as does one that crashes the decoder. `workers` defaults to the number of cores.
+    """
+    pool = ProcessPool(
+        max_workers=workers or min(os.cpu_count() or 1, _MOST_WORKERS),
+        context=get_context("spawn"),
+        initializer=_prepare_worker,
+        initargs=(processor, memory_limit_bytes),
+    )
+    waiting: deque[Future[ReadPhoto | Failure]] = deque()
+    try:
+        for request in requests:
+            waiting.append(pool.schedule(_read, args=request, timeout=time_limit_s))
+            if len(waiting) >= _LOOK_AHEAD:
+                yield _outcome(waiting.popleft())
+        while waiting:
+            yield _outcome(waiting.popleft())
+    finally:
+        pool.stop()  # type: ignore[no-untyped-call]
+        pool.join()
+
+
+def _outcome(future: Future[ReadPhoto | Failure]) -> ReadPhoto | Failure:
+    try:
+        return future.result()
+    except TimeoutError:
+        return Failure.TIMED_OUT
+    except MemoryError:
+        return Failure.OUT_OF_MEMORY
+    except ProcessExpired:
+        return Failure.CRASHED
+
+
+def _prepare_worker(processor: PixelBertProcessor, memory_limit_bytes: int) -> None:
+    global _processor
+    _processor = processor
+    warnings.simplefilter("ignore")  # Pillow's remarks on odd files are no news to the user
+    if sys.platform == "linux":
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + memory_limit_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _read(path: str, known: frozenset[bytes]) -> ReadPhoto | Failure:
+    return read_photo(path, known, _processor)

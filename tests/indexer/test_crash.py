@@ -1,0 +1,105 @@
+"""Killing the indexer (-9) at any moment loses nothing and needs no repair."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+
+from indexer.catalog import Location, Photo
+from indexer.library import Library
+from indexer.verification import verify
+from tests.indexer.colour_runtime import GENERATION, ColourRuntime
+from tests.indexer.desk import Desk, scribble
+
+ROOT = Path(__file__).parents[2]
+PHOTOS = 150
+KILLS = 6
+INDEX = """
+import sys, time
+from pathlib import Path
+from indexer.indexing import index_folders
+from indexer.library import Library
+from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
+
+class SlowRuntime(ColourRuntime):
+    def encode_image(self, images):
+        time.sleep(0.2)
+        return super().encode_image(images)
+
+if __name__ == "__main__":
+    with Library.open(Path(sys.argv[1]), generation=GENERATION, create=True) as library:
+        index_folders(library, [Path(sys.argv[2])], processor=colour_processor(), load_runtime=SlowRuntime)
+"""
+
+
+def contents(library: Library) -> dict[str, dict[str, Any]]:
+    """Everything known of each file, ids aside."""
+    query = select(Location.path, Location.size, Location.failure, Photo.__table__).outerjoin(Photo)
+    with library.catalog.connect() as connection:
+        rows = {row[0]: dict(row._mapping) for row in connection.execute(query)}
+    for row in rows.values():
+        photo_id = row.pop("id")
+        if photo_id is not None:
+            row["embedding"] = library.embeddings([photo_id])[0]
+            row["features"] = library.pixel_features([photo_id])[0]
+    return rows
+
+
+def test_a_library_whose_making_was_killed_again_and_again_equals_one_made_in_peace(desk: Desk, tmp_path: Path) -> None:
+    for seed in range(PHOTOS):
+        scribble(desk.photos / f"{seed % 7}" / f"{seed}.png", seed)
+    (desk.photos / "empty.jpg").touch()
+    (desk.photos / "words.jpg").write_text("only words")
+    (desk.photos / "copy.png").write_bytes((desk.photos / "1" / "1.png").read_bytes())
+    script = tmp_path / "index.py"
+    script.write_text(INDEX)
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(script), str(desk.library), str(desk.photos)]
+        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    moments = random.Random(2)
+    killed, stages = 0, []
+    while killed < KILLS:
+        with start() as process:
+            # Kills fall everywhere from the making of the catalog to the writing of the index.
+            time.sleep(moments.uniform(0.3, 2.5))
+            killed += process.poll() is None
+            process.kill()
+        if process.returncode == 0:
+            break
+        with Library.open(desk.library, generation=GENERATION, create=True) as library:
+            stages.append(library.photo_count())  # what was committed is never lost
+    assert killed >= 3
+    assert stages == sorted(stages)
+    with start() as process:
+        assert process.wait(timeout=60) == 0
+
+    peaceful = Desk(desk.photos, tmp_path / "peaceful")
+    peaceful.index()
+    with desk.open() as library, peaceful.open() as reference:
+        assert verify(library) == []
+        assert library.status().index_fresh
+        found, expected = contents(library), contents(reference)
+        assert found.keys() == expected.keys()
+        for path, row in expected.items():
+            for name, value in row.items():
+                if isinstance(value, np.ndarray):
+                    np.testing.assert_allclose(found[path][name], value, atol=1e-4)
+                else:
+                    assert found[path][name] == value, (path, name)
+        text = ColourRuntime().encode_text(["red", "green blue", "yellow white", "black"])
+        for embedding in text.embeddings:
+            names = [
+                [photo.path for photo in one.photos(one.shortlist(embedding, 20)[0].tolist())]
+                for one in (library, reference)
+            ]
+            assert names[0] == names[1]

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from indexer.decoding import Failure
+from indexer.indexing import IndexProgress, IndexReport, index_folders
+from indexer.library import FolderMissing, LibraryLocked
+from indexer.verification import verify
+from tests.indexer.colour_runtime import COLOURS, colour_processor
+from tests.indexer.desk import Desk, paint, scribble
+
+
+def counts(report: IndexReport) -> dict[str, int]:
+    """What is not zero."""
+    names = ("found", "added", "changed", "moved", "unchanged", "failed", "removed", "encoded")
+    sums = report.added + report.changed + report.moved + report.unchanged + report.failed
+    assert report.found == sums
+    return {name: getattr(report, name) for name in names if getattr(report, name)}
+
+
+def ids_by_name(desk: Desk) -> dict[str, int]:
+    with desk.open() as library:
+        ids, _ = library.shortlist(np.ones(32, dtype=np.float32), 1000)
+        return {Path(photo.path).name: photo.id for photo in library.photos(ids.tolist())}
+
+
+def test_photos_are_found_by_what_they_show(desk: Desk) -> None:
+    for colour in COLOURS:
+        paint(desk.photos / "deep" / "er" / f"{colour}.png", colour)
+    assert counts(desk.index()) == {"found": 6, "added": 6, "encoded": 6}
+    for colour in COLOURS:
+        assert desk.search(colour)[0] == f"{colour}.png"
+
+
+def test_a_second_run_encodes_nothing_and_loads_no_model(desk: Desk) -> None:
+    for seed in range(3):
+        scribble(desk.photos / f"{seed}.png", seed)
+    desk.index()
+
+    def refuse() -> object:
+        raise AssertionError("the model was loaded")
+
+    with desk.open() as library:
+        report = index_folders(library, [desk.photos], processor=colour_processor(), load_runtime=refuse)  # type: ignore[arg-type]
+    assert counts(report) == {"found": 3, "unchanged": 3}
+
+
+def test_new_photos_are_added_and_the_rest_left_alone(desk: Desk) -> None:
+    scribble(desk.photos / "a.png", 1)
+    desk.index()
+    scribble(desk.photos / "b.png", 2)
+    assert counts(desk.index()) == {"found": 2, "added": 1, "unchanged": 1, "encoded": 1}
+
+
+def test_the_same_bytes_in_two_places_are_one_photo(desk: Desk) -> None:
+    first = scribble(desk.photos / "a.png", 1)
+    shutil.copy(first, desk.photos / "b.png")
+    assert counts(desk.index()) == {"found": 2, "added": 2, "encoded": 1}
+    shutil.copy(first, desk.photos / "c.png")
+    assert counts(desk.index()) == {"found": 3, "added": 1, "unchanged": 2}
+    with desk.open() as library:
+        status = library.status()
+    assert (status.photos, status.locations) == (1, 3)
+    assert desk.search("red") == ["a.png"]
+
+
+def test_a_moved_photo_keeps_its_id_and_is_not_encoded_again(desk: Desk) -> None:
+    path = scribble(desk.photos / "a.png", 1)
+    desk.index()
+    before = ids_by_name(desk)["a.png"]
+    (desk.photos / "holidays").mkdir()
+    path.rename(desk.photos / "holidays" / "b.png")
+    assert counts(desk.index()) == {"found": 1, "moved": 1}
+    assert ids_by_name(desk) == {"b.png": before}
+
+
+def test_a_touched_photo_is_unchanged(desk: Desk) -> None:
+    path = scribble(desk.photos / "a.png", 1)
+    desk.index()
+    os.utime(path, (1, 1))
+    assert counts(desk.index()) == {"found": 1, "unchanged": 1}
+    with desk.open() as library:
+        assert verify(library) == []
+
+
+def test_a_photo_edited_in_place_is_another_photo(desk: Desk) -> None:
+    path = scribble(desk.photos / "a.png", 1)
+    desk.index()
+    before = ids_by_name(desk)["a.png"]
+    scribble(path, 2)
+    os.utime(path, (2, 2))
+    assert counts(desk.index()) == {"found": 1, "changed": 1, "encoded": 1}
+    assert ids_by_name(desk)["a.png"] != before
+
+
+def test_a_deleted_photo_is_hidden_and_comes_back_without_being_encoded(desk: Desk) -> None:
+    scribble(desk.photos / "a.png", 1)
+    path = scribble(desk.photos / "b.png", 2)
+    desk.index()
+    before = ids_by_name(desk)["b.png"]
+    content = path.read_bytes()
+    path.unlink()
+    assert counts(desk.index()) == {"found": 1, "unchanged": 1, "removed": 1}
+    assert desk.search("red") == ["a.png"]
+    with desk.open() as library:
+        assert (library.photo_count(), library.status().hidden) == (1, 1)
+    path.write_bytes(content)
+    assert counts(desk.index()) == {"found": 2, "added": 1, "unchanged": 1}
+    assert ids_by_name(desk)["b.png"] == before
+
+
+def test_unreadable_photos_are_noted_with_a_reason_and_tried_again_only_when_they_change(desk: Desk) -> None:
+    good = scribble(desk.photos / "good.png", 1)
+    (desk.photos / "empty.jpg").touch()
+    (desk.photos / "words.jpg").write_text("no photo at all, only words")
+    (desk.photos / "cut.png").write_bytes(good.read_bytes()[:-30])
+    Image.new("1", (20_000, 10_000)).save(desk.photos / "bomb.png")
+    assert counts(desk.index()) == {"found": 5, "added": 1, "failed": 4, "encoded": 1}
+    with desk.open() as library:
+        status = library.status()
+    assert status.failed == 4
+    assert {Path(path).name: reason for path, reason in status.failures} == {
+        "empty.jpg": Failure.EMPTY,
+        "words.jpg": Failure.NOT_A_PHOTO,
+        "cut.png": Failure.DAMAGED,
+        "bomb.png": Failure.TOO_MANY_PIXELS,
+    }
+    assert counts(desk.index()) == {"found": 5, "unchanged": 1, "failed": 4}
+    scribble(desk.photos / "empty.jpg", 5)
+    assert counts(desk.index()) == {"found": 5, "changed": 1, "unchanged": 1, "failed": 3, "encoded": 1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_any_legal_name_is_indexed_and_found(desk: Desk) -> None:
+    names = ["grüße 写真.png", "new\nline.png", os.fsdecode(b"caf\xe9.png")]
+    for seed, name in enumerate(names):
+        scribble(desk.photos / name, seed)
+    desk.index()
+    assert sorted(desk.search("red")) == sorted(names)
+    with desk.open() as library:
+        assert verify(library) == []
+
+
+def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_run(desk: Desk) -> None:
+    paths = [paint(desk.photos / f"{number:03}.bmp", "red", size=(4, 4 + number)) for number in range(80)]
+
+    def grow(progress: IndexProgress) -> None:
+        if progress.done == 1:  # scanned, and too far down the list to have been read
+            paths[-1].write_bytes(paths[-1].read_bytes() + b"more")
+
+    with desk.open() as library:
+        report = index_folders(
+            library, [desk.photos], processor=colour_processor(), load_runtime=lambda: desk.runtime, progress=grow
+        )
+    assert counts(report) == {"found": 80, "added": 79, "failed": 1, "encoded": 79}
+    assert counts(desk.index()) == {"found": 80, "changed": 1, "unchanged": 79, "encoded": 1}
+
+
+def test_progress_is_told_photo_by_photo(desk: Desk) -> None:
+    scribble(desk.photos / "a.png", 1)
+    (desk.photos / "b.jpg").touch()
+    told: list[IndexProgress] = []
+    with desk.open() as library:
+        index_folders(
+            library,
+            [desk.photos],
+            processor=colour_processor(),
+            load_runtime=lambda: desk.runtime,
+            progress=told.append,
+        )
+    assert told == [IndexProgress(1, 2, 0), IndexProgress(2, 2, 1)]
+
+
+def test_another_generation_encodes_the_same_photos_beside_the_first(desk: Desk) -> None:
+    scribble(desk.photos / "a.png", 1)
+    desk.index()
+    before = ids_by_name(desk)
+    with desk.open(generation="other") as library:
+        assert (library.photo_count(), library.status().waiting) == (0, 1)
+        assert not library.encodings.path.exists()
+    assert counts(desk.index(generation="other")) == {"found": 1, "unchanged": 1, "encoded": 1}
+    assert ids_by_name(desk) == before
+    with desk.open(generation="other") as library:
+        assert library.photo_count() == 1
+
+
+class TestFolders:
+    def test_a_folder_that_never_was_is_an_error(self, desk: Desk) -> None:
+        with pytest.raises(FolderMissing, match="nowhere does not exist"):
+            desk.index(desk.photos, desk.photos / "nowhere")
+
+    def test_a_file_is_no_folder(self, desk: Desk) -> None:
+        with pytest.raises(FolderMissing, match="is not a folder"):
+            desk.index(scribble(desk.photos / "a.png", 1))
+
+    def test_a_folder_that_is_away_keeps_its_photos(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        desk.photos.rename(desk.photos.with_name("away"))
+        report = desk.index()
+        assert report.offline == [str(desk.photos)]
+        assert counts(report) == {}
+        with desk.open() as library:
+            (photo,) = library.photos(library.encodings.photo_ids().tolist())
+            assert not photo.online
+            assert [folder.online for folder in library.status().folders] == [False]
+        desk.photos.with_name("away").rename(desk.photos)
+        assert counts(desk.index()) == {"found": 1, "unchanged": 1}
+        with desk.open() as library:
+            assert [folder.online for folder in library.status().folders] == [True]
+
+    def test_an_empty_place_where_a_disk_was_mounted_is_not_a_deletion(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = scribble(desk.photos / "a.png", 1)
+        real = os.path.ismount
+        with monkeypatch.context() as plugged:
+            plugged.setattr(os.path, "ismount", lambda place: Path(place) == desk.photos or real(place))
+            desk.index()
+        path.unlink()
+        assert desk.index().offline == [str(desk.photos)]
+        assert desk.search("red") == ["a.png"]
+
+    def test_a_folder_emptied_by_hand_is_a_deletion(self, desk: Desk) -> None:
+        path = scribble(desk.photos / "a.png", 1)
+        desk.index()
+        path.unlink()
+        assert counts(desk.index()) == {"removed": 1}
+
+    def test_without_folders_every_known_one_is_brought_in_step(self, desk: Desk, tmp_path: Path) -> None:
+        scribble(desk.photos / "a.png", 1)
+        scribble(tmp_path / "more" / "b.png", 2)
+        desk.index(desk.photos, tmp_path / "more")
+        scribble(desk.photos / "c.png", 3)
+        with desk.open() as library:
+            report = index_folders(library, [], processor=colour_processor(), load_runtime=lambda: desk.runtime)
+        assert counts(report) == {"found": 3, "added": 1, "unchanged": 2, "encoded": 1}
+
+    def test_a_folder_inside_a_known_one_is_a_part_of_it(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        scribble(desk.photos / "new" / "b.png", 2)
+        scribble(desk.photos / "c.png", 3)
+        assert counts(desk.index(desk.photos / "new")) == {"found": 1, "added": 1, "encoded": 1}
+        with desk.open() as library:
+            assert [folder.path for folder in library.status().folders] == [str(desk.photos)]
+        assert counts(desk.index(desk.photos, desk.photos / "new")) == {
+            "found": 3, "added": 1, "unchanged": 2, "encoded": 1,
+        }  # fmt: skip
+
+    def test_a_folder_around_a_known_one_takes_it_over(self, desk: Desk) -> None:
+        scribble(desk.photos / "inner" / "deep" / "a.png", 1)
+        scribble(desk.photos / "b.png", 2)
+        desk.index(desk.photos / "inner")
+        assert counts(desk.index(desk.photos)) == {"found": 2, "added": 1, "unchanged": 1, "encoded": 1}
+        with desk.open() as library:
+            assert [(folder.path, folder.locations) for folder in library.status().folders] == [(str(desk.photos), 2)]
+            assert verify(library) == []
+
+
+def test_one_writer_at_a_time_and_readers_do_not_wait(desk: Desk) -> None:
+    scribble(desk.photos / "a.png", 1)
+    desk.index()
+    with desk.open() as library, library.writing():
+        with pytest.raises(LibraryLocked, match=f"is being written by process {os.getpid()} on "):
+            desk.index()
+        assert desk.search("red") == ["a.png"]

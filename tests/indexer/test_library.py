@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import insert
+
+from indexer import migrations, sqlite
+from indexer.catalog import Base, Encoded
+from indexer.indexing import index_folders
+from indexer.library import (
+    Library,
+    LibraryDamaged,
+    LibraryError,
+    LibraryLocked,
+    LibraryMissing,
+    LibraryTooNew,
+    PhotoMissing,
+    default_library,
+)
+from indexer.locking import writer_lock
+from model.runtime import EncodedImages
+from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
+from tests.indexer.desk import Desk, paint, scribble
+
+
+def set_version(library: Path, version: str) -> None:
+    with closing(sqlite3.connect(library / "catalog.sqlite")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", [version])
+
+
+class TestOpening:
+    def test_a_missing_library_is_an_error_that_tells_how_to_make_one(self, desk: Desk) -> None:
+        with pytest.raises(LibraryMissing, match="Make one with `pixelseek index FOLDER`"):
+            desk.open(create=False)
+        assert not desk.library.exists()
+
+    def test_a_new_library_is_empty(self, desk: Desk) -> None:
+        with desk.open() as library:
+            status = library.status()
+            assert library.photo_count() == 0
+            assert library.shortlist(np.ones(32, dtype=np.float32), 5)[0].tolist() == []
+        assert (status.photos, status.failed, status.folders, status.index_fresh) == (0, 0, [], True)
+        with desk.open(create=False) as library:
+            assert library.photo_count() == 0
+
+    def test_the_half_made_catalog_of_a_killed_process_is_no_library_and_no_obstacle(self, desk: Desk) -> None:
+        desk.library.mkdir()
+        sqlite.connect(desk.library / "catalog.sqlite", remedy="").connect().close()
+        with pytest.raises(LibraryMissing):
+            desk.open(create=False)
+        desk.open(create=True).close()
+
+    def test_a_newer_library_is_left_alone(self, desk: Desk) -> None:
+        desk.open().close()
+        set_version(desk.library, "9999")
+        before = (desk.library / "catalog.sqlite").read_bytes()
+        with pytest.raises(LibraryTooNew, match="written by a newer Pixelseek"):
+            desk.open()
+        assert (desk.library / "catalog.sqlite").read_bytes() == before
+
+    def test_a_catalog_that_is_no_database_is_named(self, desk: Desk) -> None:
+        desk.library.mkdir()
+        (desk.library / "catalog.sqlite").write_bytes(b"not a database, but long enough to look at" * 99)
+        with pytest.raises(LibraryDamaged, match=r"catalog\.sqlite is damaged: file is not a database"):
+            desk.open()
+
+    def test_encodings_that_are_no_database_are_named(self, desk: Desk) -> None:
+        desk.library.mkdir()
+        (desk.library / f"encodings-{GENERATION}.sqlite").write_bytes(b"not a database, but long enough" * 99)
+        with pytest.raises(LibraryDamaged, match=r"encodings-colours\.sqlite is damaged.*Delete it and index again"):
+            desk.open()
+
+    def test_a_place_where_no_folder_can_be_made_is_named(self, desk: Desk) -> None:
+        desk.library.write_text("a file in the way")
+        with pytest.raises(LibraryError, match="cannot be made"):
+            desk.open()
+
+    def test_the_default_library_is_the_environments_or_the_users(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setenv("PIXELSEEK_LIBRARY", str(tmp_path))
+        assert default_library() == tmp_path
+        monkeypatch.delenv("PIXELSEEK_LIBRARY")
+        assert default_library().name == "pixelseek"
+
+
+class TestMigrations:
+    def test_migrations_and_models_agree(self, desk: Desk) -> None:
+        with desk.open() as library, library.catalog.connect() as connection:
+            context = MigrationContext.configure(
+                connection, opts={"compare_type": True, "compare_server_default": True}
+            )
+            assert compare_metadata(context, Base.metadata) == []
+
+    def test_the_head_written_down_is_the_newest_migration(self) -> None:
+        scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
+        assert scripts.get_current_head() == migrations.HEAD
+
+    def test_a_failed_migration_changes_nothing(self, desk: Desk) -> None:
+        desk.library.mkdir()
+        engine = sqlite.connect(desk.library / "catalog.sqlite", remedy="")
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE setting (unexpected INTEGER)")  # the last table to be made
+        engine.dispose()
+        with pytest.raises(LibraryError, match="already exists"):
+            desk.open()
+        with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection:
+            assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("setting",)]
+
+    def test_an_older_catalog_is_backed_up_and_migrated(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        desk.open().close()
+        reached: list[object] = []
+        with monkeypatch.context() as later:
+            later.setattr(migrations, "HEAD", "0002")  # a version that is yet to be written
+            later.setattr(migrations, "upgrade", reached.append)
+            desk.open().close()
+        assert len(reached) == 1
+        with closing(sqlite3.connect(desk.library / "catalog-before-0002.sqlite")) as backup:
+            assert backup.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+
+    def test_a_catalog_is_not_migrated_under_a_writer(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        desk.open().close()
+        monkeypatch.setattr(migrations, "HEAD", "0002")
+        monkeypatch.setattr("indexer.library._OPENING_WAIT_S", 0.1)
+        with writer_lock(desk.library), pytest.raises(LibraryLocked):
+            desk.open()
+
+
+class TestReading:
+    def test_photos_features_and_embeddings_come_in_the_order_asked_for(self, desk: Desk) -> None:
+        for colour in ("red", "green", "blue"):
+            paint(desk.photos / f"{colour}.png", colour)
+        desk.index()
+        with desk.open() as library:
+            ids, similarities = library.shortlist(desk.runtime.encode_text(["green"]).embeddings[0], 3)
+            backwards = ids[::-1].tolist()
+            embeddings = library.embeddings(backwards)
+            features = library.pixel_features(backwards)
+            names = [Path(photo.path).name for photo in library.photos(backwards)]
+        assert names[-1] == "green.png"
+        assert similarities[0] == pytest.approx(1.0, abs=1e-3)
+        assert list(similarities) == sorted(similarities, reverse=True)
+        expected = desk.runtime.encode_image([np.full((32, 32, 3), (0, 255, 0), dtype=np.uint8)])
+        np.testing.assert_array_equal(embeddings[-1], expected.embeddings[0])
+        np.testing.assert_allclose(features[-1], expected.pixel_features[0], atol=0.02)
+
+    def test_an_unknown_photo_is_an_error(self, desk: Desk) -> None:
+        with desk.open() as library:
+            for read in (library.photos, library.pixel_features, library.embeddings):
+                with pytest.raises(PhotoMissing, match="photo 7 is no longer in the library"):
+                    read([7])
+
+    def test_metadata_of_a_photo_is_kept(self, desk: Desk) -> None:
+        path = scribble(desk.photos / "a.png", 1, size=(60, 45))
+        desk.index()
+        with desk.open() as library:
+            (photo,) = library.photos(library.encodings.photo_ids().tolist())
+        assert (photo.path, photo.width, photo.height, photo.online) == (str(path), 60, 45, True)
+        assert (photo.taken_at, photo.camera, photo.latitude) == (None, None, None)
+
+    def test_status_tells_where_the_library_stands(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        (desk.photos / "b.jpg").touch()
+        desk.index()
+        with desk.open() as library:
+            status = library.status()
+        assert (status.photos, status.failed, status.locations, status.waiting, status.hidden) == (1, 1, 1, 0, 0)
+        assert status.failures == [(str(desk.photos / "b.jpg"), "empty file")]
+        assert [(folder.path, folder.locations) for folder in status.folders] == [(str(desk.photos), 2)]
+        assert status.bytes_on_disk > 10_000
+        assert (status.index_covers, status.index_fresh) == (1, True)
+
+    def test_damage_met_on_the_way_is_told_in_words(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        path = desk.library / f"encodings-{GENERATION}.sqlite"
+        content = bytearray(path.read_bytes())
+        for page in range(1, len(content) // 4096):
+            content[page * 4096 : page * 4096 + 100] = b"\xff" * 100
+        path.write_bytes(content)
+        with pytest.raises(LibraryDamaged, match=r"is damaged.*Delete it and index again"), desk.open() as library:
+            library.shortlist(np.ones(32, dtype=np.float32), 5)
+
+
+class TestSweeping:
+    def test_encodings_that_no_mark_speaks_of_are_removed(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        with desk.open() as library:  # what a process killed between the two commits leaves behind
+            library.encodings.add([77], EncodedImages(np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)]))
+        with desk.open() as library:
+            assert library.encodings.count() == 1
+            assert 77 not in library.encodings.photo_ids()
+
+    def test_a_running_writer_is_not_disturbed(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        with desk.open() as writer, writer.writing():
+            writer.encodings.add([77], EncodedImages(np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)]))
+            with desk.open() as reader:
+                assert reader.encodings.count() == 2
+                assert 77 not in reader.shortlist(np.ones(32, dtype=np.float32), 9)[0]
+
+    def test_a_library_that_has_long_been_open_is_swept_before_it_is_written(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        with desk.open() as library:
+            library.encodings.add([77], EncodedImages(np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)]))
+            with library.writing():
+                assert 77 not in library.encodings.photo_ids()
+
+    def test_deleted_encodings_are_made_again(self, desk: Desk) -> None:
+        for seed in range(3):
+            scribble(desk.photos / f"{seed}.png", seed)
+        desk.index()
+        before = desk.search("red")
+        for path in desk.library.glob("encodings-*"):
+            path.unlink()
+        with desk.open() as library:
+            assert (library.photo_count(), library.status().waiting) == (0, 3)
+            report = index_folders(library, [], processor=colour_processor(), load_runtime=ColourRuntime)
+        assert (report.encoded, report.unchanged) == (3, 3)
+        assert desk.search("red") == before
+
+    def test_encodings_do_not_outlive_their_catalog(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        for path in desk.library.glob("catalog.sqlite*"):
+            path.unlink()
+        with desk.open() as library:
+            assert library.encodings.count() == 0
+
+
+def test_the_mark_of_an_encoding_needs_its_photo(desk: Desk) -> None:
+    with desk.open() as library, pytest.raises(Exception, match="FOREIGN KEY"), library.catalog.begin() as connection:
+        connection.execute(insert(Encoded).values(generation=GENERATION, photo_id=5))
+
+
+def test_two_libraries_can_be_open_at_once(desk: Desk) -> None:
+    with desk.open() as first, Library.open(desk.library, generation="other") as second:
+        assert first.photo_count() == second.photo_count() == 0

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer.scanning import Scan, mount_point, scan
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"bytes")
+
+
+def walk(folder: Path, below: str = "") -> Scan:
+    return scan(folder, below, leave_out=folder / "library")
+
+
+def test_photos_are_known_by_their_suffix_in_any_case(tmp_path: Path) -> None:
+    photos = ["a.jpg", "b.JPEG", "c.Png", "d.webp", "e.GIF", "f.bmp", "g.tif", "h.TIFF", "i.heic", "j.HEIF"]
+    touch(tmp_path, *photos, "notes.txt", "movie.mp4", "jpg")
+    assert sorted(walk(tmp_path).files) == photos
+
+
+def test_nested_folders_are_walked_and_hidden_ones_are_not(tmp_path: Path) -> None:
+    touch(tmp_path, "2020/june/a.jpg", ".trash/b.jpg", "2020/.c.jpg", "2020/.hidden/d.jpg")
+    assert list(walk(tmp_path).files) == ["2020/june/a.jpg"]
+
+
+@pytest.mark.parametrize("name", ["with space.jpg", "grüße 写真 🏖.jpg", "new\nline.jpg", "-dash.jpg", "a'b\"c;%.jpg"])
+def test_any_name_is_found(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, name)
+    assert list(walk(tmp_path).files) == [name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_not_utf8_is_found(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    touch(tmp_path, name)
+    assert list(walk(tmp_path).files) == [name]
+
+
+def test_linked_folders_are_followed_once_and_loops_end(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "photos", tmp_path / "elsewhere"
+    touch(folder, "a.jpg", "z/b.jpg")
+    touch(elsewhere, "c.jpg")
+    (folder / "elsewhere").symlink_to(elsewhere)
+    (folder / "again").symlink_to(folder / "z")
+    (folder / "z" / "loop").symlink_to(folder)
+    (folder / "up").symlink_to(tmp_path)
+    assert sorted(walk(folder).files) == ["a.jpg", "elsewhere/c.jpg", "z/b.jpg"]
+
+
+def test_a_dead_link_makes_what_it_led_to_unknown_rather_than_gone(tmp_path: Path) -> None:
+    (tmp_path / "disk").symlink_to(tmp_path / "unplugged")
+    found = walk(tmp_path)
+    assert found.is_unknown("disk/2020/a.jpg")
+    assert not found.is_unknown("disks/a.jpg")
+
+
+def test_a_folder_that_may_not_be_read_is_reported_and_its_photos_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "open/a.jpg", "closed/b.jpg")
+    real = os.scandir
+
+    def guarded(path: Path) -> Iterator[Any]:
+        if Path(path).name == "closed":  # a permission would not stop the tests' root
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    found = walk(tmp_path)
+    assert list(found.files) == ["open/a.jpg"]
+    assert found.unreadable == {"closed": "Permission denied"}
+    assert found.is_unknown("closed/b.jpg")
+
+
+def test_the_library_itself_is_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "library/thumbnails/1.webp")
+    assert list(walk(tmp_path).files) == ["a.jpg"]
+
+
+def test_what_is_named_like_a_photo_but_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, "folder.jpg/a.jpg")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.jpg")
+    assert list(walk(tmp_path).files) == ["folder.jpg/a.jpg"]
+
+
+def test_a_part_of_a_folder_gives_paths_relative_to_the_whole(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "2020/b.jpg")
+    assert list(walk(tmp_path, "2020").files) == ["2020/b.jpg"]
+
+
+def test_a_missing_folder_is_an_error_and_not_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        walk(tmp_path / "missing")
+
+
+def test_a_mount_point_holds_the_path(tmp_path: Path) -> None:
+    assert os.path.ismount(mount_point(tmp_path))
+    assert tmp_path.is_relative_to(mount_point(tmp_path))

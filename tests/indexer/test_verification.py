@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from indexer.verification import verify
+from model.runtime import EncodedImages
+from tests.indexer.desk import Desk, scribble
+
+
+@pytest.fixture
+def filled(desk: Desk) -> Desk:
+    for seed in range(3):
+        scribble(desk.photos / f"{seed}.png", seed)
+    desk.index()
+    return desk
+
+
+def problems(desk: Desk) -> str:
+    with desk.open() as library:
+        return "\n".join(map(str, verify(library)))
+
+
+def test_a_fresh_library_has_no_problems(filled: Desk) -> None:
+    assert problems(filled) == ""
+
+
+def test_an_empty_library_has_no_problems(desk: Desk) -> None:
+    assert problems(desk) == ""
+
+
+def test_files_that_are_gone_or_changed_are_named(filled: Desk) -> None:
+    (filled.photos / "0.png").unlink()
+    os.utime(filled.photos / "1.png", (1, 1))
+    found = problems(filled).splitlines()
+    assert found == [
+        f"{filled.photos / '0.png'}: No such file or directory; index again",
+        f"{filled.photos / '1.png'}: has changed since it was indexed; index again",
+    ]
+
+
+def test_encodings_without_a_photo_and_photos_without_an_encoding_are_counted(filled: Desk) -> None:
+    with filled.open() as library:
+        library.encodings.remove([1])
+        library.encodings.add(
+            [8, 9], EncodedImages(np.eye(2, 32, dtype=np.float32), [np.ones((4, 32), np.float32)] * 2)
+        )
+        found = "\n".join(map(str, verify(library)))
+    assert "1 encodings are missing" in found
+    assert "2 encodings belong to no photo" in found
+    assert "made from other encodings" in found
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ("UPDATE embedding SET vector = zeroblob(128) WHERE photo_id = 1", "1 embeddings are not of length 1"),
+        ("DELETE FROM pixel_features WHERE photo_id = 2", "1 photos have no pixel features"),
+        ("UPDATE pixel_features SET packed = x'0102' WHERE photo_id = 2", "pixel features hold some of the wrong size"),
+    ],
+)
+def test_spoilt_encodings_are_found(filled: Desk, spoil: str, message: str) -> None:
+    with filled.open() as library:
+        with library.encodings.engine.begin() as connection:
+            connection.execute(text(spoil))
+        assert message in "\n".join(map(str, verify(library)))
+
+
+def test_an_index_that_disagrees_with_the_encodings_is_found(filled: Desk) -> None:
+    with filled.open() as library:
+        with library.encodings.engine.begin() as connection:
+            connection.execute(
+                text("UPDATE embedding SET vector = :vector WHERE photo_id = 1"),
+                {"vector": np.eye(1, 32, dtype=np.float32).tobytes()},
+            )
+        assert "1 vectors differ from the encodings" in "\n".join(map(str, verify(library)))
+
+
+def test_a_missing_and_a_cut_index_are_found(filled: Desk) -> None:
+    with filled.open() as library:
+        content = library.index_path.read_bytes()
+        library.index_path.unlink()
+        assert "missing; searches are slower" in str(verify(library)[0])
+        library.index_path.write_bytes(content[:-9])
+        assert "incomplete, and not used" in str(verify(library)[0])
+
+
+def test_a_damaged_database_is_found(filled: Desk) -> None:
+    with filled.open() as library:
+        path = library.encodings.path
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    content[4096 * 2 : 4096 * 4] = b"\xff" * 4096 * 2
+    path.write_bytes(content)
+    with filled.open() as library:
+        assert str(verify(library)[0]).startswith(path.name)

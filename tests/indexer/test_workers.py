@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from indexer.decoding import Failure, ReadPhoto
+from indexer.workers import read_photos
+from tests.indexer.colour_runtime import colour_processor
+from tests.indexer.desk import paint
+
+PROCESSOR = colour_processor()
+ROOT = Path(__file__).parents[2]
+
+
+def test_results_come_in_the_order_of_the_requests(tmp_path: Path) -> None:
+    heavy = tmp_path / "heavy.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8)).save(heavy)
+    light = paint(tmp_path / "light.png", "red")
+    missing = tmp_path / "missing.png"
+    paths = [heavy, light, missing, light]
+    results = list(read_photos([(str(path), frozenset()) for path in paths], PROCESSOR, workers=2))
+    assert [type(result) for result in results] == [ReadPhoto, ReadPhoto, Failure, ReadPhoto]
+    assert results[1] != results[0]
+
+
+def test_a_photo_that_takes_too_long_is_given_up_and_the_next_one_read(tmp_path: Path) -> None:
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("needs a pipe that never answers")
+    os.mkfifo(tmp_path / "endless.jpg")
+    requests = [
+        (str(path), frozenset[bytes]()) for path in (tmp_path / "endless.jpg", paint(tmp_path / "a.png", "red"))
+    ]
+    started = time.monotonic()
+    results = list(read_photos(requests, PROCESSOR, workers=1, time_limit_s=3))
+    assert results[0] is Failure.TIMED_OUT
+    assert isinstance(results[1], ReadPhoto)
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
+def test_a_photo_that_takes_too_much_memory_is_given_up_and_the_next_one_read(tmp_path: Path) -> None:
+    Image.new("L", (9000, 9000)).save(tmp_path / "vast.png")
+    requests = [(str(path), frozenset[bytes]()) for path in (tmp_path / "vast.png", paint(tmp_path / "a.png", "red"))]
+    results = list(read_photos(requests, PROCESSOR, workers=1, memory_limit_bytes=200 * 1024**2))
+    assert results[0] is Failure.OUT_OF_MEMORY
+    assert isinstance(results[1], ReadPhoto)
+
+
+READ_ON = """
+import sys
+from indexer.workers import read_photos
+from tests.indexer.colour_runtime import colour_processor
+
+if __name__ == "__main__":
+    results = read_photos([(path, frozenset()) for path in sys.argv[1:]], colour_processor(), workers=1)
+    for result in results:
+        print(type(result).__name__ if hasattr(result, "identity") else result.name, flush=True)
+"""
+
+
+def children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def start(tmp_path: Path, *paths: Path) -> subprocess.Popen[str]:
+    script = tmp_path / "read_on.py"
+    script.write_text(READ_ON)
+    return subprocess.Popen(
+        [sys.executable, script, *paths],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def worker_of(process: subprocess.Popen[str]) -> int:
+    """The worker that reads photos, once it is there (the other child tracks shared resources)."""
+    for _ in range(200):
+        for child in children(process.pid):
+            if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
+                return child
+        time.sleep(0.1)
+    raise AssertionError("no worker was started")
+
+
+@contextmanager
+def being_read(pipe: Path) -> Iterator[None]:
+    """Waits until a worker has opened the pipe, and keeps it waiting for more."""
+    for _ in range(200):
+        try:
+            end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)  # refused while nobody reads
+        except OSError:
+            time.sleep(0.1)
+            continue
+        yield
+        os.close(end)
+        return
+    raise AssertionError("no worker came to the pipe")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes through /proc")
+class TestProcesses:
+    def test_a_decoder_that_crashes_costs_one_photo(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "deadly.jpg")
+        with start(tmp_path, tmp_path / "deadly.jpg", paint(tmp_path / "a.png", "red")) as process:
+            worker = worker_of(process)
+            with being_read(tmp_path / "deadly.jpg"):
+                os.kill(worker, signal.SIGSEGV)
+            output, _ = process.communicate(timeout=60)
+        assert output.split() == ["CRASHED", "ReadPhoto"]
+
+    def test_workers_do_not_import_pytorch(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "endless.jpg")
+        with start(tmp_path, tmp_path / "endless.jpg") as process:
+            worker = worker_of(process)
+            with being_read(tmp_path / "endless.jpg"):
+                loaded = Path(f"/proc/{worker}/maps").read_text()
+                process.kill()
+        assert "PIL" in loaded
+        assert "torch" not in loaded
+
+    @pytest.mark.parametrize("last_signal", [signal.SIGINT, signal.SIGKILL])
+    def test_workers_end_with_their_parent(self, tmp_path: Path, last_signal: signal.Signals) -> None:
+        with start(tmp_path, paint(tmp_path / "a.png", "red"), paint(tmp_path / "b.png", "blue")) as process:
+            worker = worker_of(process)
+            os.kill(process.pid, last_signal)
+            process.communicate(timeout=30)
+        deadline = time.monotonic() + 20
+        while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not Path(f"/proc/{worker}").exists()

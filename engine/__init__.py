@@ -1,0 +1,1 @@
+"""Asks a library: sentence -> shortlist -> rerank -> hits. Start at `engine.search`."""

@@ -1,0 +1,11 @@
+"""What can be wrong with a question; every message is ready for the user."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """A library that cannot answer: empty, or encoded by other weights. The message names the remedy."""
+
+
+class QueryError(EngineError):
+    """A sentence, or a number beside it, that cannot be searched for."""

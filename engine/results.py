@@ -1,0 +1,51 @@
+"""What a search returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One photo that answers the query."""
+
+    path: str
+    photo_id: int
+    similarity: float
+    """Cosine of the sentence's and the photo's embedding, -1 to 1: what the shortlist goes by."""
+    match: float | None
+    """Calibrated probability that the photo matches, 0 to 1; None where the hit was not reranked."""
+    score: float | None
+    """What reranked hits are sorted by, unbounded; None where the hit was not reranked."""
+    width: int
+    """Width in pixels of the upright photo."""
+    height: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The hit as command line and HTTP interface print it."""
+        return {
+            "path": self.path,
+            "photo_id": self.photo_id,
+            "similarity": round(self.similarity, 4),
+            "match": None if self.match is None else round(self.match, 4),
+            "score": None if self.score is None else round(self.score, 4),
+        }
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The hits of one sentence, best first, and what they cost."""
+
+    query: str
+    hits: list[Hit]
+    timings_ms: dict[str, float]
+    """Milliseconds of the stages `text`, `shortlist`, `features` and `rerank`, and of it all: `total`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as command line and HTTP interface print it."""
+        return {
+            "query": self.query,
+            "hits": [hit.to_json() for hit in self.hits],
+            "timings_ms": {stage: round(milliseconds, 2) for stage, milliseconds in self.timings_ms.items()},
+        }

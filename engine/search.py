@@ -1,0 +1,192 @@
+"""From a sentence to photos: text embedding, FAISS shortlist, cross-modal rerank, calibrated match."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from engine.errors import EngineError, QueryError
+from engine.results import Hit, SearchResult
+from indexer.library import Library, Photo
+from model.calibration import Calibration
+from model.runtime import EncodedText, Runtime, load_runtime
+from model.weights import DEFAULT, find_weights, generation
+
+MAX_CHARACTERS = 1000
+"""A longer query is refused. Below it the model reads what it can (`max_tokens`) and drops the rest."""
+MAX_SHORTLIST = 1000
+"""The rerank holds the whole shortlist's pixel features in memory: about 100 KB a photo."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A photo on its way to being a hit."""
+
+    photo_id: int
+    similarity: float
+    score: float | None = None
+    match: float | None = None
+
+
+class SearchEngine:
+    """A library and the model that encoded it, ready for questions; a context manager.
+
+    Threads may share one: searches wait for each other.
+    """
+
+    def __init__(self, library: Library, runtime: Runtime, calibration: Calibration) -> None:
+        self._library = library
+        self._runtime = runtime
+        self._calibration = calibration
+        self._lock = Lock()
+
+    @classmethod
+    def open(cls, library: Path, *, weights: str | Path = DEFAULT, device: str = "auto") -> Self:
+        """Open the library in folder `library` with `weights` (a name or a folder).
+
+        Raises LibraryError when there is no such library, WeightsError when there are no such weights, and
+        EngineError when the library holds no photo that these weights encoded: all before PyTorch is imported.
+        """
+        folder = find_weights(weights)
+        calibration = Calibration.load(folder)
+        opened = Library.open(library, generation=generation(folder))
+        try:
+            _require_photos(opened, weights)
+            return cls(opened, load_runtime(folder, device=device), calibration)
+        except BaseException:
+            opened.close()
+            raise
+
+    def search(self, query: str, *, limit: int = 20, shortlist: int = 64, rerank: bool = True) -> SearchResult:
+        """The `limit` photos that fit `query` best.
+
+        The `shortlist` most similar photos are reranked by score and come first; photos beyond them follow by
+        similarity, without a match. `rerank=False` leaves everything in order of similarity. Equal photos go by
+        id. The order does not depend on `limit`. A sentence longer than the model reads is cut at its last word.
+
+        Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, or a number is out of range.
+        """
+        query = _checked(query, limit, shortlist)
+        with self._lock:
+            clock = _Clock()
+            with clock.stage("text"):
+                text = self._runtime.encode_text([query])
+            if rerank:
+                ranked = self._reranked(text, shortlist, clock)
+                if limit > shortlist:
+                    # The tail comes from a search of its own, so that the reranked block cannot depend on `limit`.
+                    block = {candidate.photo_id for candidate in ranked}
+                    ranked += [one for one in self._nearest(text, limit, clock) if one.photo_id not in block]
+            else:
+                ranked = self._nearest(text, limit, clock)
+            hits = self._hits(ranked[:limit])
+            return SearchResult(query, hits, clock.timings_ms())
+
+    def photo(self, photo_id: int) -> Photo:
+        """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""
+        return self._library.photos([photo_id])[0]
+
+    def photo_count(self) -> int:
+        """How many photos a search looks through."""
+        return self._library.photo_count()
+
+    def close(self) -> None:
+        """Close the library."""
+        self._library.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _nearest(self, text: EncodedText, count: int, clock: _Clock) -> list[_Candidate]:
+        """The `count` photos whose embeddings are nearest to the sentence's, best first, equal ones by id."""
+        with clock.stage("shortlist"):
+            photo_ids, similarities = self._library.shortlist(text.embeddings[0], count)
+            nearest = [_Candidate(*pair) for pair in zip(photo_ids.tolist(), similarities.tolist(), strict=True)]
+            return sorted(nearest, key=lambda one: (-one.similarity, one.photo_id))
+
+    def _reranked(self, text: EncodedText, count: int, clock: _Clock) -> list[_Candidate]:
+        """The `count` nearest photos in order of their score, words and pixels read together."""
+        nearest = self._nearest(text, count, clock)
+        if not nearest:
+            return []
+        with clock.stage("features"):
+            photo_ids = [one.photo_id for one in nearest]
+            features = self._library.pixel_features(photo_ids)
+        with clock.stage("rerank"):
+            similarities = np.array([one.similarity for one in nearest], dtype=np.float32)
+            scores = self._calibration.score(self._runtime.match(text, features), similarities)
+            matches = self._calibration.match(scores)
+            return [
+                replace(nearest[row], score=float(scores[row]), match=float(matches[row]))
+                for row in np.lexsort((np.array(photo_ids), -scores)).tolist()
+            ]
+
+    def _hits(self, ranked: list[_Candidate]) -> list[Hit]:
+        photos = self._library.photos([one.photo_id for one in ranked])
+        return [
+            Hit(photo.path, photo.id, one.similarity, one.match, one.score, photo.width, photo.height)
+            for one, photo in zip(ranked, photos, strict=True)
+        ]
+
+
+class _Clock:
+    """Adds up the milliseconds of each stage, and of everything since it was made."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._milliseconds = dict.fromkeys(("text", "shortlist", "features", "rerank"), 0.0)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._milliseconds[name] += 1000 * (time.perf_counter() - start)
+
+    def timings_ms(self) -> dict[str, float]:
+        return self._milliseconds | {"total": 1000 * (time.perf_counter() - self._start)}
+
+
+def _checked(query: str, limit: int, shortlist: int) -> str:
+    """The query without white space around it, if it can be searched for."""
+    query = query.strip()
+    if not query:
+        raise QueryError('there is nothing to search for: describe a photo, for example "a dog on the beach".')
+    if len(query) > MAX_CHARACTERS:
+        raise QueryError(
+            f"the sentence has {len(query):,} characters, more than {MAX_CHARACTERS:,}: say it in a line or two."
+        )
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError("the sentence is not valid Unicode text.") from error
+    if limit < 1:
+        raise QueryError(f"the limit must be 1 or more, not {limit}.")
+    if not 1 <= shortlist <= MAX_SHORTLIST:
+        raise QueryError(f"the shortlist must be 1 to {MAX_SHORTLIST:,} photos, not {shortlist:,}.")
+    return query
+
+
+def _require_photos(library: Library, weights: str | Path) -> None:
+    """Raise EngineError, naming the command that helps, when there is nothing these weights can search."""
+    if library.photo_count():
+        return
+    waiting = library.status().waiting
+    if not waiting:
+        raise EngineError(f"the library {library.path} holds no photos: index a folder first: pixelseek index FOLDER")
+    command = ["pixelseek", "index", "--weights", str(weights), "--library", str(library.path)]
+    raise EngineError(
+        f"the {waiting:,} photos in {library.path} were encoded by other weights than {weights}. "
+        f"Encode them with these: {shlex.join(command)}"
+    )

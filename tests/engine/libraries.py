@@ -1,0 +1,90 @@
+"""Tiny weights, a folder of generated photos, and the library made of them: shared with the faces' tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.indexing import index_folders
+from indexer.library import Library
+from model.processor import PixelBertProcessor, train_tokenizer
+from model.runtime import load_runtime
+from model.weights import generation
+from tests.model.scenes import captions, draw, scenes
+
+SENTENCE = "a red circle and a blue square"
+PHOTO_COUNT = 12
+
+
+def write_weights(folder: Path, *, seed: int) -> Path:
+    """A whole Pixel-BERT, small and untrained."""
+    import torch
+
+    from model.configuration import PixelBertConfig
+    from model.network import PixelBertForImageTextRetrieval
+
+    tokenizer = train_tokenizer([caption for scene in scenes() for caption in captions(scene)], 200)
+    config = PixelBertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+        initializer_range=0.5,  # wide, so that photos and sentences differ although nothing was learned
+        backbone="test_resnet",
+        fusion_layer=1,
+        embedding_size=16,
+    )
+    torch.manual_seed(seed)
+    PixelBertForImageTextRetrieval(config).save_pretrained(folder)
+    PixelBertProcessor(tokenizer, image_size=96, max_tokens=32).save_pretrained(folder)
+    return folder
+
+
+def index(library: Path, photos: Path, weights: Path) -> None:
+    """Make a library of a folder of photos."""
+    processor = PixelBertProcessor.from_pretrained(weights)
+    with Library.open(library, generation=generation(weights), create=True) as opened:
+        index_folders(opened, [photos], processor=processor, load_runtime=lambda: load_runtime(weights), workers=1)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_weights(tmp_path_factory.mktemp("weights"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_weights(tmp_path_factory.mktemp("other-weights"), seed=1)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve photos, one of them in a folder and under a name that is not text, and a file that is no photo."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    for row, scene in enumerate(scenes()[:PHOTO_COUNT]):
+        (folder / f"scene {row:02}.jpg").write_bytes(draw(scene, random))
+    (folder / "deeper").mkdir()
+    (folder / "scene 00.jpg").rename(folder / "deeper" / os.fsdecode(b"caf\xe9\n.jpg"))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut short")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory, photos: Path, weights: Path) -> Path:
+    """The library of `photos`: to be read only."""
+    folder = tmp_path_factory.mktemp("library")
+    index(folder, photos, weights)
+    return folder
+
+
+@pytest.fixture
+def library(indexed: Path, tmp_path: Path) -> Path:
+    """A copy of that library, to do things to."""
+    return shutil.copytree(indexed, tmp_path / "library")

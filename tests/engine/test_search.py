@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import EngineError, QueryError
+from engine.search import MAX_CHARACTERS, MAX_SHORTLIST, SearchEngine
+from indexer.library import Library, LibraryMissing, PhotoMissing
+from model.calibration import Calibration
+from model.runtime import load_runtime
+from model.weights import WeightsError, generation
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+
+
+@pytest.fixture(scope="module")
+def engine(indexed: Path, weights: Path) -> Iterator[SearchEngine]:
+    with SearchEngine.open(indexed, weights=weights, device="cpu") as opened:
+        yield opened
+
+
+def test_a_sentence_finds_photos_with_path_match_and_score(engine: SearchEngine, photos: Path) -> None:
+    result = engine.search(SENTENCE, limit=5)
+    assert result.query == SENTENCE
+    assert len(result.hits) == 5
+    for hit in result.hits:
+        assert Path(hit.path).is_relative_to(photos)
+        assert Path(hit.path).exists()
+        assert hit.match is not None
+        assert 0 <= hit.match <= 1
+        assert -1.001 <= hit.similarity <= 1.001
+        assert (hit.width, hit.height) == (128, 128)
+
+
+def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weights: Path) -> None:
+    runtime, calibration = load_runtime(weights, device="cpu"), Calibration(2.0, 0.5, -1.0)
+    with Library.open(indexed, generation=generation(weights)) as library:
+        hits = SearchEngine(library, runtime, calibration).search(SENTENCE).hits
+        ids = [hit.photo_id for hit in hits]
+        text = runtime.encode_text([SENTENCE])
+        similarities = library.embeddings(ids) @ text.embeddings[0]
+        scores = runtime.match(text, library.pixel_features(ids)) + 2.0 * similarities
+    np.testing.assert_allclose([hit.similarity for hit in hits], similarities, atol=2e-3)
+    np.testing.assert_allclose([hit.score or 0 for hit in hits], scores, atol=1e-2)
+    np.testing.assert_allclose([hit.match or 0 for hit in hits], 1 / (1 + np.exp(1.0 - 0.5 * scores)), atol=1e-2)
+
+
+def test_reranked_hits_go_by_score(engine: SearchEngine) -> None:
+    scores = [hit.score or 0 for hit in engine.search(SENTENCE).hits]
+    assert len(scores) == PHOTO_COUNT
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_without_rerank_hits_go_by_similarity_and_have_no_match(engine: SearchEngine) -> None:
+    hits = engine.search(SENTENCE, rerank=False).hits
+    assert [hit.similarity for hit in hits] == sorted((hit.similarity for hit in hits), reverse=True)
+    assert {(hit.match, hit.score) for hit in hits} == {(None, None)}
+
+
+def test_past_the_shortlist_photos_follow_by_similarity_without_a_match(engine: SearchEngine) -> None:
+    by_similarity = [hit.photo_id for hit in engine.search(SENTENCE, rerank=False).hits]
+    hits = engine.search(SENTENCE, shortlist=4).hits
+    assert {hit.photo_id for hit in hits[:4]} == set(by_similarity[:4])
+    assert all(hit.match is not None for hit in hits[:4])
+    assert [hit.photo_id for hit in hits[4:]] == by_similarity[4:]
+    assert {(hit.match, hit.score) for hit in hits[4:]} == {(None, None)}
+
+
+@pytest.mark.parametrize("shortlist", [1, 4, 64])
+def test_the_order_does_not_depend_on_the_limit(engine: SearchEngine, shortlist: int) -> None:
+    everything = engine.search(SENTENCE, limit=100, shortlist=shortlist).hits
+    assert len(everything) == PHOTO_COUNT
+    for limit in range(1, PHOTO_COUNT):
+        assert engine.search(SENTENCE, limit=limit, shortlist=shortlist).hits == everything[:limit]
+
+
+def test_equal_photos_go_by_id(tmp_path: Path, photos: Path, weights: Path) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    content = (photos / "scene 01.jpg").read_bytes()
+    for row in range(6):  # other bytes, the same pixels
+        (copies / f"{row}.jpg").write_bytes(content + bytes([row]))
+    index(tmp_path / "library", copies, weights)
+    with SearchEngine.open(tmp_path / "library", weights=weights) as engine:
+        for limit, shortlist, rerank in ((6, 64, True), (3, 64, True), (6, 64, False), (3, 2, True)):
+            ids = [
+                hit.photo_id for hit in engine.search(SENTENCE, limit=limit, shortlist=shortlist, rerank=rerank).hits
+            ]
+            assert ids == sorted(ids)
+
+
+def test_every_stage_is_timed(engine: SearchEngine) -> None:
+    timings = engine.search(SENTENCE, shortlist=4).timings_ms
+    assert list(timings) == ["text", "shortlist", "features", "rerank", "total"]
+    assert all(milliseconds > 0 for milliseconds in timings.values())
+    assert sum(timings.values()) - timings["total"] <= timings["total"]
+    assert engine.search(SENTENCE, rerank=False).timings_ms["rerank"] == 0
+
+
+def test_white_space_around_a_sentence_means_nothing(engine: SearchEngine) -> None:
+    assert engine.search(f"  {SENTENCE}\n").hits == engine.search(SENTENCE).hits
+
+
+def test_a_sentence_longer_than_the_model_reads_is_cut(engine: SearchEngine) -> None:
+    assert engine.search("red circle " * 50).hits == engine.search("red circle " * 60).hits
+
+
+@pytest.mark.parametrize("query", ["", " \t\n", "x" * (MAX_CHARACTERS + 1), "a dog \udcff"])
+def test_what_is_no_sentence_is_refused(engine: SearchEngine, query: str) -> None:
+    with pytest.raises(QueryError):
+        engine.search(query)
+
+
+@pytest.mark.parametrize(("limit", "shortlist"), [(0, 64), (20, 0), (20, MAX_SHORTLIST + 1)])
+def test_numbers_out_of_range_are_refused(engine: SearchEngine, limit: int, shortlist: int) -> None:
+    with pytest.raises(QueryError, match=r"must be 1"):
+        engine.search(SENTENCE, limit=limit, shortlist=shortlist)
+
+
+def test_threads_may_share_an_engine(engine: SearchEngine) -> None:
+    expected = engine.search(SENTENCE).hits
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(engine.search(SENTENCE).hits)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 4
+
+
+def test_a_photo_is_known_by_its_id(engine: SearchEngine) -> None:
+    hit = engine.search(SENTENCE, limit=1).hits[0]
+    assert engine.photo(hit.photo_id).path == hit.path
+    with pytest.raises(PhotoMissing):
+        engine.photo(hit.photo_id + 10**6)
+
+
+def test_photos_indexed_while_the_engine_is_open_are_found(library: Path, weights: Path, photos: Path) -> None:
+    with SearchEngine.open(library, weights=weights) as engine:
+        more = library.with_name("more")
+        more.mkdir()
+        (more / "new.jpg").write_bytes((photos / "scene 03.jpg").read_bytes() + b"other bytes")
+        index(library, more, weights)
+        assert str(more / "new.jpg") in [hit.path for hit in engine.search(SENTENCE).hits]
+
+
+def test_a_missing_library_is_named(tmp_path: Path, weights: Path) -> None:
+    with pytest.raises(LibraryMissing, match="nowhere"):
+        SearchEngine.open(tmp_path / "nowhere", weights=weights)
+
+
+def test_missing_weights_are_named(indexed: Path) -> None:
+    with pytest.raises(WeightsError, match="no-such-model"):
+        SearchEngine.open(indexed, weights="no-such-model")
+
+
+def test_an_empty_library_says_to_index_first(tmp_path: Path, weights: Path) -> None:
+    Library.open(tmp_path, generation=generation(weights), create=True).close()
+    with pytest.raises(EngineError, match="index a folder first: pixelseek index FOLDER"):
+        SearchEngine.open(tmp_path, weights=weights)
+
+
+def test_weights_that_do_not_fit_the_library_say_how_to_index_again(indexed: Path, other_weights: Path) -> None:
+    with pytest.raises(EngineError, match=rf"12 photos .* other weights .*: pixelseek index --weights {other_weights}"):
+        SearchEngine.open(indexed, weights=other_weights)

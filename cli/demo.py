@@ -1,0 +1,93 @@
+"""`pixelseek demo`: the whole way from a folder to hits, in one command."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import LibraryOption, WeightsOption
+from model.weights import DEFAULT
+
+# The photographs among the pictures that come inside scikit-image and scikit-learn.
+_SAMPLES = {
+    "skimage": (
+        "data",
+        "astronaut.png brick.png camera.png chelsea.png clock_motion.png coffee.png coins.png grass.png gravel.png "
+        "moon.png motorcycle_left.png rocket.jpg",
+    ),
+    "sklearn": ("datasets/images", "china.jpg flower.jpg"),
+}
+_SAMPLE_SENTENCES = ("a cat looking at the camera", "a cup of coffee on a table", "a motorcycle")
+_SENTENCES = ("a dog running on grass", "people outdoors", "food on a table")
+_HITS = 5
+
+
+class DemoError(Exception):
+    """The demo lacks something; the message says how to get it."""
+
+
+def demo(
+    photos: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A folder of photos. Default: sample photos.", show_default=False),
+    ] = None,
+    library: LibraryOption = None,
+    weights: WeightsOption = DEFAULT,
+) -> None:
+    """Index a folder, or sample photos, and search it.
+
+    The library is one of its own, apart from yours.
+
+    Example: pixelseek demo --photos ~/Pictures
+    """
+    from cli.index import index_photos, print_report
+    from cli.output import print_hits
+    from engine.search import SearchEngine
+
+    home = _home(photos) if library is None else library.expanduser()
+    folder = _copy_samples(home.with_name(f"{home.name}-photos")) if photos is None else photos.expanduser()
+    typer.echo(f"Indexing {folder}", err=True)
+    print_report(*index_photos(home, [folder], weights))
+    with SearchEngine.open(home, weights=weights) as engine:
+        for sentence in _SAMPLE_SENTENCES if photos is None else _SENTENCES:
+            result = engine.search(sentence, limit=_HITS)
+            typer.echo(f"\n{sentence}  ({result.timings_ms['total']:.0f} ms)")
+            print_hits(result.hits)
+    again = shlex.join(["--library", str(home)] + ([] if weights == DEFAULT else ["--weights", weights]))
+    typer.echo(f'\nNow say it in your own words:\n  pixelseek search "..." {again}\nOr in a browser:')
+    typer.echo(f"  pixelseek serve {again}\nYour own photos:\n  pixelseek index ~/Pictures")
+
+
+def _home(photos: Path | None) -> Path:
+    """A library apart from the user's own, one for each folder."""
+    from hashlib import blake2b
+
+    from indexer.library import default_library
+
+    name = "samples"
+    if photos is not None:
+        name = blake2b(os.fsencode(photos.expanduser().resolve()), digest_size=4).hexdigest()
+    return default_library().with_name("pixelseek-demo") / name
+
+
+def _copy_samples(folder: Path) -> Path:
+    """Copy the sample photographs into `folder`. Nothing is downloaded: they are inside the two packages."""
+    from shutil import copy2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for package, (below, names) in _SAMPLES.items():
+        spec = find_spec(package)
+        if spec is None or spec.submodule_search_locations is None:
+            raise DemoError(
+                "the sample photos are not installed: pip install 'pixelseek[demo]', or name a folder with --photos"
+            )
+        source = Path(spec.submodule_search_locations[0], below)
+        for name in names.split():
+            if (source / name).exists():
+                copy2(source / name, folder / name)
+    return folder

@@ -1,0 +1,100 @@
+"""`pixelseek index`: make a library of folders of photos, or bring it up to date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
+from cli.output import print_json, printable
+from model.weights import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from indexer.indexing import IndexProgress, IndexReport
+
+_FAILURES_SHOWN = 3
+
+
+def index(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="FOLDER", help="Default: every folder the library knows.")
+    ] = None,
+    library: LibraryOption = None,
+    weights: WeightsOption = DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Index folders of photos, or bring them up to date.
+
+    Folders inside them are indexed too. Photos are read, never written. A second run does only what changed.
+    Stop it at any time: the next run goes on from there.
+
+    Example: pixelseek index ~/Pictures /media/camera
+    """
+    report, failures = index_photos(chosen_library(library), folders or [], weights)
+    if as_json:
+        print_json(asdict(report))
+    else:
+        print_report(report, failures)
+
+
+def index_photos(library: Path, folders: Sequence[Path], weights: str) -> tuple[IndexReport, list[tuple[str, str]]]:
+    """Index `folders` behind a progress bar; the report, and every file the library has skipped with the reason."""
+    from indexer.indexing import index_folders
+    from indexer.library import Library
+    from model.processor import PixelBertProcessor
+    from model.runtime import load_runtime
+    from model.weights import find_weights, generation
+
+    folder = find_weights(weights)
+    processor = PixelBertProcessor.from_pretrained(folder)
+    with Library.open(library, generation=generation(folder), create=bool(folders)) as opened, _photo_bar() as progress:
+        report = index_folders(
+            opened, folders, processor=processor, load_runtime=lambda: load_runtime(folder), progress=progress
+        )
+        return report, opened.status().failures
+
+
+def print_report(report: IndexReport, failures: Sequence[tuple[str, str]]) -> None:
+    """Say what an indexing run did, in a line, and what it could not read."""
+    counts = {
+        "new": report.added,
+        "changed": report.changed,
+        "moved": report.moved,
+        "removed": report.removed,
+        "unchanged": report.unchanged,
+        "skipped": report.failed,
+    }
+    always = ("new", "unchanged")
+    said = [f"{count:,} {name}" for name, count in counts.items() if count or name in always]
+    typer.echo(f"Photos: {', '.join(said)} ({report.seconds:.1f} s)")
+    for path, reason in [*report.unreadable, *failures[:_FAILURES_SHOWN]]:
+        typer.echo(f"  {printable(path)}: {reason}")
+    if len(failures) > _FAILURES_SHOWN:
+        typer.echo("  ... `pixelseek status` shows more")
+    for path in report.offline:
+        typer.echo(f"  {printable(path)}: cannot be reached; its photos are kept")
+
+
+@contextmanager
+def _photo_bar() -> Iterator[Callable[[IndexProgress], None]]:
+    """A progress bar on standard error, from the first half second on; a line every few seconds in a log file."""
+    from tqdm import tqdm
+
+    interval = 0.1 if sys.stderr.isatty() else 5.0
+    with tqdm(desc="Indexing", unit=" photos", delay=0.5, mininterval=interval, dynamic_ncols=True) as bar:
+
+        def show(progress: IndexProgress) -> None:
+            bar.total = progress.total
+            if progress.failed:
+                bar.set_postfix(skipped=progress.failed, refresh=False)
+            bar.update(progress.done - bar.n)
+
+        yield show

@@ -1,0 +1,43 @@
+"""How results are printed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from engine.results import Hit
+
+_BAR_CELLS = 10
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as JSON. Pure ASCII: any file name survives any pipe and any terminal."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def print_hits(hits: list[Hit]) -> None:
+    """One line a hit: rank, match as a percentage and a bar, path. Without a rerank, the similarity instead."""
+    reranked = any(hit.match is not None for hit in hits)
+    for rank, hit in enumerate(hits, start=1):
+        if not reranked:
+            measure = f"{hit.similarity:6.3f}"
+        elif hit.match is None:
+            measure = f"{'-':>5}  {'':{_BAR_CELLS}}"
+        else:
+            measure = f"{hit.match:5.0%}  {bar(hit.match)}"
+        typer.echo(f"{rank:4}  {measure}  {printable(hit.path)}")
+
+
+def bar(fraction: float) -> str:
+    """`fraction` (0 to 1) as a bar of fixed width, drawn to an eighth of a character."""
+    full, eighths = divmod(round(fraction * _BAR_CELLS * 8), 8)
+    return ("█" * full + " ▏▎▍▌▋▊▉"[eighths]).rstrip().ljust(_BAR_CELLS)
+
+
+def printable(path: str) -> str:
+    """`path` with what would garble a terminal (control characters, undecodable bytes) escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in path
+    )

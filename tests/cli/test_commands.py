@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import pixelseek, pixelseek_alone
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE
+
+COMMANDS = ("index", "search", "serve", "status", "verify", "demo", "train", "evaluate")
+
+
+def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", tmp_path, "--weights", weights)
+
+    first = pixelseek("index", photos, *options)
+    assert first.exit_code == 0, first.stderr
+    assert "12 new, 0 unchanged, 1 skipped" in first.stdout
+    assert "broken.jpg: " in first.stdout
+
+    second = pixelseek("index", *options)
+    assert "0 new, 12 unchanged, 1 skipped" in second.stdout
+
+    found = pixelseek("search", SENTENCE, "--limit", "3", *options)
+    assert found.exit_code == 0, found.stderr
+    assert [line.split()[0] for line in found.stdout.splitlines()] == ["1", "2", "3"]
+    assert all(str(photos) in line and "%" in line for line in found.stdout.splitlines())
+
+    status = pixelseek("status", *options)
+    assert "Photos   12" in status.stdout
+    assert "broken.jpg: " in status.stdout
+
+
+def test_index_reports_as_json(tmp_path: Path, photos: Path, weights: Path) -> None:
+    run = pixelseek("index", photos, "--json", "--library", tmp_path, "--weights", weights)
+    report = json.loads(run.stdout)
+    assert (report["found"], report["added"], report["failed"]) == (13, 12, 1)
+
+
+def test_search_prints_json(indexed: Path, weights: Path) -> None:
+    run = pixelseek("search", "--json", SENTENCE, "--library", indexed, "--weights", weights)
+    result = json.loads(run.stdout)
+    assert list(result) == ["query", "hits", "timings_ms"]
+    assert result["query"] == SENTENCE
+    assert len(result["hits"]) == PHOTO_COUNT
+    assert {tuple(hit) for hit in result["hits"]} == {("path", "photo_id", "similarity", "match", "score")}
+    assert [hit["score"] for hit in result["hits"]] == sorted((hit["score"] for hit in result["hits"]), reverse=True)
+    assert all(Path(hit["path"]).exists() for hit in result["hits"]), "any file name survives"
+    assert {"text", "shortlist", "features", "rerank", "total"} == result["timings_ms"].keys()
+
+
+def test_search_without_rerank_prints_similarities(indexed: Path, weights: Path) -> None:
+    run = pixelseek("search", "--no-rerank", SENTENCE, "--library", indexed, "--weights", weights)
+    measures = [float(line.split()[1]) for line in run.stdout.splitlines()]
+    assert measures == sorted(measures, reverse=True)
+    assert len(measures) == PHOTO_COUNT, "a line a photo, whatever is in its name"
+
+
+def test_status_prints_json(indexed: Path, photos: Path, weights: Path) -> None:
+    status = json.loads(pixelseek("status", "--json", "--library", indexed, "--weights", weights).stdout)
+    assert (status["photos"], status["failed"]) == (PHOTO_COUNT, 1)
+    assert [failure["path"] for failure in status["failures"]] == [str(photos / "broken.jpg")]
+    assert status["folders"] == [{"path": str(photos), "online": True, "files": PHOTO_COUNT + 1}]
+
+
+def test_verify_finds_a_whole_library_sound(indexed: Path, weights: Path) -> None:
+    run = pixelseek("verify", "--library", indexed, "--weights", weights)
+    assert (run.exit_code, run.stdout) == (0, "No problems.\n")
+
+
+def test_verify_fails_on_a_damaged_library(library: Path, weights: Path) -> None:
+    next(library.glob("index-*.faiss")).write_bytes(b"not an index")
+    run = pixelseek("verify", "--json", "--library", library, "--weights", weights)
+    assert run.exit_code == 1
+    assert [problem["subject"] for problem in json.loads(run.stdout)["problems"]] == [
+        path.name for path in library.glob("index-*.faiss")
+    ]
+
+
+def test_demo_with_a_folder_searches_it_three_times(tmp_path: Path, photos: Path, weights: Path) -> None:
+    run = pixelseek("demo", "--photos", photos, "--library", tmp_path / "demo", "--weights", weights)
+    assert run.exit_code == 0, run.stderr
+    assert "12 new" in run.stdout
+    assert sum(line.lstrip().startswith("1 ") for line in run.stdout.splitlines()) == 3
+    assert f'pixelseek search "..." --library {tmp_path / "demo"}' in run.stdout
+
+
+def test_demo_without_a_folder_takes_the_sample_photos(tmp_path: Path, weights: Path) -> None:
+    pytest.importorskip("skimage")
+    pytest.importorskip("sklearn")
+    run = pixelseek("demo", "--library", tmp_path / "demo", "--weights", weights)
+    assert run.exit_code == 0, run.stderr
+    assert "14 new, 0 unchanged (" in run.stdout, "all are readable photos"
+
+
+def test_the_command_prints_what_its_process_is_asked_for(indexed: Path, weights: Path) -> None:
+    run = pixelseek_alone("search", SENTENCE, "--limit", "2", "--library", indexed, "--weights", weights)
+    assert run.returncode == 0, run.stderr
+    assert len(run.stdout.splitlines()) == 2
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert pixelseek("--version").stdout == f"pixelseek {version('pixelseek')}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command: str) -> None:
+    run = pixelseek(command, "--help")
+    assert run.exit_code == 0
+    assert f"Example: pixelseek {command}" in run.stdout
+    assert "\x1b" not in run.stdout
+
+
+def imported(*arguments: str | Path) -> set[str]:
+    """The packages that a command has imported when it is done."""
+    script = (
+        "import sys\nfrom cli.main import main\n"
+        "try: main()\nfinally: print('imported:', *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    run = pixelseek_alone(*arguments, script=script)
+    assert run.returncode == 0, run.stderr
+    return set(run.stderr.rpartition("imported:")[2].split())
+
+
+def test_help_and_status_start_light(indexed: Path, weights: Path) -> None:
+    heavy = {"torch", "torchvision", "transformers", "timm", "faiss", "flask"}
+    assert not heavy & imported("--help")
+    assert not heavy & imported("status", "--library", indexed, "--weights", weights)
+
+
+def test_evaluate_needs_neither_database_nor_server_nor_faiss() -> None:
+    assert not {"sqlalchemy", "alembic", "flask", "faiss"} & imported("evaluate", "--help")

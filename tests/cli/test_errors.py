@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import Result
+
+from cli.output import bar, printable
+from tests.cli.commands import ROOT, RUN, pixelseek
+from tests.engine.libraries import SENTENCE
+from tests.model.scenes import draw, scenes
+
+
+def assert_fails(run: Result, *said: str, status: int = 1) -> None:
+    """One clear line on standard error, nothing on standard output, no traceback."""
+    assert (run.exit_code, run.stdout) == (status, ""), run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+    for words in said:
+        assert words in run.stderr
+    if status == 1:
+        assert run.stderr.splitlines()[-1].startswith("pixelseek: error: ")
+
+
+@pytest.mark.parametrize("sentence", ["", "   ", "x" * 1001])
+def test_what_is_no_sentence(indexed: Path, weights: Path, sentence: str) -> None:
+    assert_fails(pixelseek("search", sentence, "--library", indexed, "--weights", weights))
+
+
+def test_a_missing_library(tmp_path: Path, weights: Path) -> None:
+    options = ("--library", tmp_path / "nowhere", "--weights", weights)
+    for command in (("search", SENTENCE), ("status",), ("verify",), ("serve",), ("index",)):
+        assert_fails(pixelseek(*command, *options), str(tmp_path / "nowhere"), "pixelseek index FOLDER")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_empty_library(tmp_path: Path, weights: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    options = ("--library", tmp_path / "library", "--weights", weights)
+    assert pixelseek("index", tmp_path / "photos", *options).exit_code == 0
+    assert_fails(pixelseek("search", SENTENCE, *options), "index a folder first: pixelseek index FOLDER")
+
+
+def test_weights_that_do_not_fit_the_library(indexed: Path, other_weights: Path) -> None:
+    run = pixelseek("search", SENTENCE, "--library", indexed, "--weights", other_weights)
+    assert_fails(run, f"pixelseek index --weights {other_weights} --library {indexed}")
+
+
+def test_weights_that_do_not_exist(indexed: Path) -> None:
+    assert_fails(
+        pixelseek("search", SENTENCE, "--library", indexed, "--weights", "nothing"), "no weights called nothing"
+    )
+
+
+def test_a_folder_that_does_not_exist(tmp_path: Path, weights: Path) -> None:
+    run = pixelseek("index", tmp_path / "nowhere", "--library", tmp_path / "library", "--weights", weights)
+    assert_fails(run, str(tmp_path / "nowhere"))
+
+
+def test_a_library_where_there_can_be_none(tmp_path: Path, photos: Path, weights: Path) -> None:
+    (tmp_path / "file").touch()
+    run = pixelseek("index", photos, "--library", tmp_path / "file", "--weights", weights)
+    assert_fails(run, str(tmp_path / "file"))
+
+
+def test_a_port_in_use(indexed: Path, weights: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        run = pixelseek("serve", "--port", port, "--library", indexed, "--weights", weights)
+    assert_fails(run, f"127.0.0.1:{port}: Address already in use")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("search",),
+        ("search", SENTENCE, "--limit", "0"),
+        ("search", SENTENCE, "--limit", "many"),
+        ("search", SENTENCE, "--colour", "red"),
+        ("evaluate",),
+        ("evaluate", "--data", "x.tar", "--split", "train"),
+        ("serve", "--port", "99999"),
+        ("find",),
+    ],
+)
+def test_wrong_usage(arguments: tuple[str, ...]) -> None:
+    assert_fails(pixelseek(*arguments), "Usage: pixelseek", status=2)
+
+
+def test_ctrl_c_stops_an_indexing_run_and_the_next_one_goes_on(tmp_path: Path, weights: Path) -> None:
+    folder, random = tmp_path / "photos", np.random.default_rng(1)
+    folder.mkdir()
+    for row in range(120):
+        (folder / f"{row}.jpg").write_bytes(draw(scenes()[row % 36], random))
+    options = ("--library", str(tmp_path / "library"), "--weights", str(weights))
+    run = subprocess.Popen(
+        [sys.executable, "-c", RUN, "index", str(folder), *options],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not list((tmp_path / "library").glob("encodings-*")):
+        assert run.poll() is None
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the command and its workers
+    stdout, stderr = run.communicate(timeout=60)
+    assert (run.returncode, stdout) == (130, ""), stderr
+    assert stderr.splitlines()[-1].startswith("pixelseek: stopped; nothing is lost")
+    again = pixelseek("index", *options, folder)
+    assert again.exit_code == 0, again.stderr
+    assert "Photos   120" in pixelseek("status", *options).stdout
+
+
+@pytest.mark.parametrize(
+    ("fraction", "drawn"),
+    [(0.0, ""), (0.004, ""), (0.5, "█████"), (0.55, "█████▌"), (0.99, "█████████▉"), (1.0, "█" * 10)],
+)
+def test_a_bar_is_as_long_as_the_match(fraction: float, drawn: str) -> None:
+    assert bar(fraction) == drawn.ljust(10)
+
+
+def test_a_file_name_cannot_garble_the_terminal() -> None:
+    assert printable("/été/\x1b[2J\n\udcff.jpg") == "/été/\\x1b[2J\\n\\udcff.jpg"

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.cli.commands import ROOT, RUN
+from tests.engine.libraries import PHOTO_COUNT
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def get(address: str) -> bytes:
+    """The answer at `address`, waited for while the server starts."""
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(address, timeout=60) as answer:
+                return bytes(answer.read())
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise AssertionError(f"nothing answers at {address}")
+
+
+def test_serve_answers_until_ctrl_c(indexed: Path, weights: Path) -> None:
+    port = str(free_port())
+    command = ("serve", "--port", port, "--library", str(indexed), "--weights", str(weights))
+    run = subprocess.Popen([sys.executable, "-c", RUN, *command], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        assert json.loads(get(f"http://127.0.0.1:{port}/healthz")) == {"status": "ok", "photos": PHOTO_COUNT}
+        run.send_signal(signal.SIGINT)
+        _, stderr = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 0
+    assert f"Pixelseek is at http://127.0.0.1:{port}" in stderr
+    assert "Traceback" not in stderr

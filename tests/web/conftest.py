@@ -1,0 +1,5 @@
+"""The fixtures of the web's tests."""
+
+from tests.engine.libraries import indexed, library, other_weights, photos, weights
+
+__all__ = ["indexed", "library", "other_weights", "photos", "weights"]

@@ -12,8 +12,12 @@ from torch.nn import functional
 IGNORED = -100  # the label of a word that is not to be predicted
 
 
-def itc_loss(similarities: Tensor) -> Tensor:
-    """Image-text contrast in both directions: (B, B) scaled similarities, sentence i belongs to photo i."""
+def itc_loss(similarities: Tensor, twins: Tensor) -> Tensor:
+    """Image-text contrast in both directions: (B, B) scaled similarities, sentence i belongs to photo i.
+
+    Pairs of `twins` (B, B) are left out of the contrast.
+    """
+    similarities = similarities.masked_fill(twins, -torch.inf)
     labels = torch.arange(len(similarities), device=similarities.device)
     return (functional.cross_entropy(similarities, labels) + functional.cross_entropy(similarities.T, labels)) / 2
 
@@ -34,13 +38,25 @@ def mask_words(input_ids: Tensor, maskable: Tensor, *, mask_id: int, vocab_size:
     return torch.where(chosen & (action >= 0.9), random_words, masked), labels
 
 
-def draw_negatives(similarities: Tensor, count: int, hardness: float) -> Tensor:
+def twins(input_ids: Tensor) -> Tensor:
+    """Which captions (B, T) are word for word the same: (B, B) bool, False on the diagonal.
+
+    Their photos are not told apart by the caption, so neither is a negative of the other.
+    """
+    same = (input_ids[:, None] == input_ids[None]).all(-1)
+    return same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
+
+
+def draw_negatives(similarities: Tensor, count: int, hardness: float, twins: Tensor) -> Tensor:
     """For each row of (B, B) scaled similarities, `count` other columns (B, count), without replacement.
 
     `hardness` 0 draws uniformly, 1 in proportion to the softmax of the similarities (ALBEF). The diagonal
-    is the positive and is never drawn; every photo occurs once in a batch, so no negative shows it.
+    is the positive and is never drawn: every photo occurs once in a batch, so no negative shows it.
+    `twins` (B, B) are drawn only where nothing else is left.
     """
-    weights = functional.softmax(similarities.detach().float() * hardness, dim=1) + 1e-6
+    weights = functional.softmax(similarities.detach().float() * hardness, dim=1)
+    weights = weights.nan_to_num(0.0) + 1e-6  # a run that diverged is stopped at its loss, not here
+    weights = weights.masked_fill(twins, 1e-12)
     weights = weights.masked_fill(torch.eye(len(weights), dtype=torch.bool, device=weights.device), 0.0)
     return torch.multinomial(weights, count)
 

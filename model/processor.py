@@ -7,6 +7,7 @@ need neither PyTorch nor transformers.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
@@ -19,7 +20,6 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
-from tokenizers.trainers import WordPieceTrainer
 
 from model.weights import WeightsError, read_json
 
@@ -157,14 +157,22 @@ def read_vocabulary(path: Path) -> dict[str, int]:
     return {piece: index for index, piece in enumerate(pieces)}
 
 
-def train_tokenizer(sentences: Sequence[str], vocab_size: int) -> Tokenizer:
-    """WordPiece learned from `sentences`: for models trained from nothing."""
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    trainer = WordPieceTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
-    tokenizer.train_from_iterator(sentences, trainer)
-    return _as_bert(tokenizer)
+def learn_vocabulary(sentences: Sequence[str], size: int) -> dict[str, int]:
+    """A vocabulary for a model trained from nothing: every character, then the most frequent words.
+
+    The characters keep a word that was never seen from being unknown. The same sentences always give
+    the same vocabulary, which `tokenizers`' own trainer does not promise.
+    """
+    plain = _as_bert(Tokenizer(WordPiece(dict.fromkeys(SPECIAL_TOKENS, 0), unk_token="[UNK]")))
+    normalizer, splitter = plain.normalizer, plain.pre_tokenizer
+    words = Counter(
+        word for sentence in sentences for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(sentence))
+    )
+    characters = sorted({character for word in words for character in word})
+    pieces = [*SPECIAL_TOKENS, *characters, *(f"##{character}" for character in characters)]
+    frequent = sorted(words, key=lambda word: (-words[word], word))
+    pieces += [word for word in frequent if len(word) > 1][: max(0, size - len(pieces))]
+    return {piece: index for index, piece in enumerate(pieces)}
 
 
 def _as_bert(tokenizer: Tokenizer) -> Tokenizer:

@@ -10,7 +10,7 @@ import torch
 from model.configuration import PixelBertConfig
 from model.network import PixelBertForPreTraining
 from model.pretrained import load_backbone, load_tokenizer, load_trunk
-from model.processor import PixelBertProcessor, train_tokenizer
+from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.recipe import Recipe
 from model.weights import find_weights
 
@@ -27,7 +27,7 @@ def start(recipe: Recipe, captions: Sequence[str]) -> tuple[PixelBertForPreTrain
     if recipe.start.trunk:
         tokenizer = load_tokenizer(recipe.start.trunk)
     else:
-        tokenizer = train_tokenizer(captions, recipe.start.vocab_size)
+        tokenizer = wordpiece_tokenizer(learn_vocabulary(captions, recipe.start.vocab_size))
     settings = recipe.processor
     processor = PixelBertProcessor(tokenizer, image_size=settings.image_size, max_tokens=settings.max_tokens)
     model = PixelBertForPreTraining(PixelBertConfig(**{**recipe.model, "vocab_size": tokenizer.get_vocab_size()}))

@@ -16,6 +16,7 @@ from model.objectives import (
     itm_listwise_loss,
     itm_sigmoid_loss,
     mask_words,
+    twins,
 )
 from model.pixels import Tokens
 from model.recipe import Objectives
@@ -47,11 +48,12 @@ def losses(
     pixels = model.pixelbert.below(model.pixelbert.pixel_tokens(batch.features, sampling=sampling))
     words = model.pixelbert.words(batch.input_ids, batch.attention_mask)
     similarities = model.embed_text(words) @ model.embed_image(pixels).T * model.logit_scale.exp()
-    found = {"itc": itc_loss(similarities)}
+    same = twins(batch.input_ids)
+    found = {"itc": itc_loss(similarities, same)}
     if part >= objectives.itm_start:
         hardness = min(1.0, (part - objectives.itm_start) / max(1e-6, objectives.hard_until - objectives.itm_start))
         if objectives.itm or objectives.itm_sigmoid:
-            found |= _itm(model, words, pixels, similarities, objectives, hardness)
+            found |= _itm(model, words, pixels, similarities, same, objectives, hardness)
         if objectives.mlm:
             found["mlm"] = _mlm(model, batch, pixels, mask_id)
     return found
@@ -73,12 +75,16 @@ def _itm(
     words: Tokens,
     pixels: Tokens,
     similarities: Tensor,
+    same: Tensor,
     objectives: Objectives,
     hardness: float,
 ) -> dict[str, Tensor]:
     batch = len(similarities)
-    images = draw_negatives(similarities, objectives.negative_images, hardness) if objectives.negative_images else None
-    texts = draw_negatives(similarities.T, objectives.negative_texts, hardness) if objectives.negative_texts else None
+    images = texts = None
+    if objectives.negative_images:
+        images = draw_negatives(similarities, objectives.negative_images, hardness, same)
+    if objectives.negative_texts:
+        texts = draw_negatives(similarities.T, objectives.negative_texts, hardness, same)
     own = torch.arange(batch, device=similarities.device)
     text_rows, image_rows = [own], [own]
     if images is not None:

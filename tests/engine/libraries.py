@@ -11,10 +11,10 @@ import pytest
 
 from indexer.indexing import index_folders
 from indexer.library import Library
-from model.processor import PixelBertProcessor, train_tokenizer
+from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.runtime import load_runtime
 from model.weights import generation
-from tests.model.scenes import captions, draw, scenes
+from tests.model.scenes import caption, draw, scenes
 
 SENTENCE = "a red circle and a blue square"
 PHOTO_COUNT = 12
@@ -27,7 +27,7 @@ def write_weights(folder: Path, *, seed: int) -> Path:
     from model.configuration import PixelBertConfig
     from model.network import PixelBertForImageTextRetrieval
 
-    tokenizer = train_tokenizer([caption for scene in scenes() for caption in captions(scene)], 200)
+    tokenizer = wordpiece_tokenizer(learn_vocabulary([caption(scene) for scene in scenes()], 200))
     config = PixelBertConfig(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=32,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from sqlalchemy import insert
 
 from indexer import migrations, sqlite
 from indexer.catalog import Base, Encoded
+from indexer.encodings import Encodings
 from indexer.indexing import index_folders
 from indexer.library import (
     Library,
@@ -25,6 +28,7 @@ from indexer.library import (
     default_library,
 )
 from indexer.locking import writer_lock
+from indexer.verification import verify
 from model.runtime import EncodedImages
 from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
@@ -114,6 +118,21 @@ class TestMigrations:
         with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection:
             assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("setting",)]
 
+    def test_a_catalog_that_another_process_has_just_migrated_is_not_backed_up(self, desk: Desk) -> None:
+        desk.library.mkdir()
+        with ThreadPoolExecutor(max_workers=1) as other:
+            with writer_lock(desk.library):
+                late = other.submit(lambda: desk.open().close())
+                while not (desk.library / "catalog.sqlite").exists():
+                    time.sleep(0.01)
+                time.sleep(0.3)  # it has found no tables, and waits for the lock
+                catalog = sqlite.connect(desk.library / "catalog.sqlite", remedy="")
+                with catalog.begin() as connection:
+                    migrations.upgrade(connection)
+                catalog.dispose()
+            late.result()
+        assert not list(desk.library.glob("catalog-before-*"))
+
     def test_an_older_catalog_is_backed_up_and_migrated(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         desk.open().close()
         reached: list[object] = []
@@ -187,6 +206,44 @@ class TestReading:
         path.write_bytes(content)
         with pytest.raises(LibraryDamaged, match=r"is damaged.*Delete it and index again"), desk.open() as library:
             library.shortlist(np.ones(32, dtype=np.float32), 5)
+
+
+class TestEncodingsWithoutTables:
+    """SQLite makes an empty file first; a process may be killed before it has filled it."""
+
+    def test_the_tables_come_with_the_first_encodings_or_not_at_all(self, tmp_path: Path) -> None:
+        encodings = Encodings(tmp_path / "encodings.sqlite")
+        one = EncodedImages(np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)])
+        with pytest.raises(ValueError, match="shorter"):
+            encodings.add([1, 2], one)
+        with closing(sqlite3.connect(encodings.path)) as connection:
+            assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+        assert (encodings.count(), encodings.origin()) == (0, None)
+        encodings.add([1], one)
+        assert encodings.photo_ids().tolist() == [1]
+        encodings.close()
+
+    def test_an_empty_file_is_as_good_as_none(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.open().close()
+        sqlite.connect(desk.library / f"encodings-{GENERATION}.sqlite", remedy="").connect().close()
+        with desk.open(create=False) as library:
+            assert library.status().photos == 0
+            assert library.shortlist(np.ones(32, dtype=np.float32), 5)[0].tolist() == []
+            assert verify(library) == []
+        assert desk.index().encoded == 1
+
+    def test_an_empty_file_may_take_the_place_of_a_full_one_while_a_library_is_open(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        with desk.open() as library, library.encodings.engine.connect():  # a thread is reading: the next opens anew
+            for path in desk.library.glob("encodings-*"):
+                path.unlink()
+            (desk.library / f"encodings-{GENERATION}.sqlite").touch()
+            assert library.status().index_covers == 0
+            assert library.shortlist(np.ones(32, dtype=np.float32), 5)[0].tolist() == []
+            assert library.encodings.vectors([1]) == library.encodings.pixel_features([1]) == {}
+        assert desk.index().encoded == 1
 
 
 class TestSweeping:

@@ -136,7 +136,6 @@ def test_an_index_over_other_encodings_is_not_believed(tmp_path: Path) -> None:
     features = [np.ones((2, 4), dtype=np.float32)] * 3
     one, other = Encodings(tmp_path / "one.sqlite"), Encodings(tmp_path / "other.sqlite")
     for encodings in (one, other):
-        encodings.create()
         encodings.add([1, 2, 3], EncodedImages(vectors, features))
     update_index(tmp_path / "index.faiss", one, EXACT)
     assert read_stamp(tmp_path / "index.faiss") is not None

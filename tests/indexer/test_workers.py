@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,8 @@ if __name__ == "__main__":
 
 
 def children(process: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    threads = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for children in threads for child in children.read_text().split()]
 
 
 def start(tmp_path: Path, *paths: Path) -> subprocess.Popen[str]:
@@ -84,13 +85,14 @@ def start(tmp_path: Path, *paths: Path) -> subprocess.Popen[str]:
     )
 
 
-def worker_of(process: subprocess.Popen[str]) -> int:
-    """The worker that reads photos, once it is there (the other child tracks shared resources)."""
-    for _ in range(200):
+def worker_of(process: subprocess.Popen[str], *, after: int | None = None) -> int:
+    """The worker that reads photos, as soon as it is there (the other child tracks shared resources)."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
         for child in children(process.pid):
-            if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
+            if child != after and "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
                 return child
-        time.sleep(0.1)
+        time.sleep(0.01)
     raise AssertionError("no worker was started")
 
 
@@ -119,6 +121,24 @@ class TestProcesses:
                 os.kill(worker, signal.SIGSEGV)
             output, _ = process.communicate(timeout=60)
         assert output.split() == ["CRASHED", "ReadPhoto"]
+
+    def test_workers_are_deaf_to_ctrl_c_from_the_moment_they_start(self, tmp_path: Path) -> None:
+        def call(worker: int) -> None:
+            for _ in range(20):
+                with suppress(ProcessLookupError):  # it may be done already
+                    os.kill(worker, signal.SIGINT)
+                time.sleep(0.05)
+
+        os.mkfifo(tmp_path / "deadly.jpg")
+        with start(tmp_path, tmp_path / "deadly.jpg", paint(tmp_path / "a.png", "red")) as process:
+            first = worker_of(process)
+            call(first)
+            with being_read(tmp_path / "deadly.jpg"):
+                os.kill(first, signal.SIGSEGV)
+            call(worker_of(process, after=first))  # which the pool starts by itself
+            output, errors = process.communicate(timeout=60)
+        assert output.split() == ["CRASHED", "ReadPhoto"]
+        assert errors == ""
 
     def test_workers_do_not_import_pytorch(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "endless.jpg")

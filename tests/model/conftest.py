@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from model.processor import PixelBertProcessor, train_tokenizer
+from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.training import train
-from tests.model.scenes import captions, scenes, write_scenes
+from tests.model.scenes import caption, scenes, write_scenes
 
 
 @pytest.fixture(scope="session")
 def processor() -> PixelBertProcessor:
     """Reads sentences about scenes, and photos squashed to 96 pixels."""
-    sentences = [sentence for scene in scenes() for sentence in captions(scene)]
-    return PixelBertProcessor(train_tokenizer(sentences, 100), image_size=96, max_tokens=32)
+    sentences = [caption(scene) for scene in scenes()]
+    return PixelBertProcessor(wordpiece_tokenizer(learn_vocabulary(sentences, 100)), image_size=96, max_tokens=32)
 
 
 @pytest.fixture(scope="session")

@@ -11,28 +11,34 @@ from PIL import Image, ImageDraw
 
 from model.shards import CaptionedPhoto, write_shard
 
-COLOURS = {"red": (210, 40, 40), "green": (40, 170, 60), "blue": (50, 80, 220), "yellow": (230, 210, 40)}
+COLOURS = {
+    "red": (210, 40, 40),
+    "green": (40, 170, 60),
+    "blue": (50, 80, 220),
+    "yellow": (230, 210, 40),
+    "white": (250, 250, 250),
+}
 SHAPES = ("circle", "square", "triangle")
+THINGS = [(colour, shape) for colour in COLOURS for shape in SHAPES]
 Scene = tuple[str, str, str, str]  # colour, shape, colour, shape
 
 
 def scenes() -> list[Scene]:
     """Every scene of two different colours and two different shapes, each pair of things once."""
-    things = [(colour, shape) for colour in COLOURS for shape in SHAPES]
     return [
-        (*one, *other) for one, other in itertools.combinations(things, 2) if one[0] != other[0] and one[1] != other[1]
+        (*one, *other) for one, other in itertools.combinations(THINGS, 2) if one[0] != other[0] and one[1] != other[1]
     ]
 
 
 def swapped(scene: Scene) -> Scene:
-    """The same scene with its two colours swapped."""
-    return scene[2], scene[1], scene[0], scene[3]
+    """The same scene with its two colours swapped, told in the order in which every scene is told."""
+    one, other = sorted([(scene[2], scene[1]), (scene[0], scene[3])], key=THINGS.index)
+    return (*one, *other)
 
 
-def captions(scene: Scene) -> tuple[str, str]:
-    """Two ways to say it."""
-    one, other = f"a {scene[0]} {scene[1]}", f"a {scene[2]} {scene[3]}"
-    return f"{one} and {other}", f"{other} and {one}"
+def caption(scene: Scene) -> str:
+    """What it shows."""
+    return f"a {scene[0]} {scene[1]} and a {scene[2]} {scene[3]}"
 
 
 def draw(scene: Scene, random: np.random.Generator) -> bytes:
@@ -61,12 +67,12 @@ def photos(count: int, split: str, seed: int) -> list[CaptionedPhoto]:
     random, every = np.random.default_rng(seed), scenes()
     chosen = [every[row % len(every)] for row in range(count)]
     return [
-        CaptionedPhoto(f"{split}-{row:05d}", draw(scene, random), captions(scene), "scenes", split)
+        CaptionedPhoto(f"{split}-{row:05d}", draw(scene, random), (caption(scene),), "scenes", split)
         for row, scene in enumerate(chosen)
     ]
 
 
-def write_scenes(path: Path, *, train: int = 1500, dev: int = 72) -> Path:
+def write_scenes(path: Path, *, train: int = 1500, dev: int = 60) -> Path:
     """A shard of scenes with a train and a dev split."""
     write_shard(path, photos(train, "train", 1) + photos(dev, "dev", 2))
     return path

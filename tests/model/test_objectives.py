@@ -14,15 +14,18 @@ from model.objectives import (
     itm_listwise_loss,
     itm_sigmoid_loss,
     mask_words,
+    twins,
 )
+
+NONE = torch.zeros(100, 100, dtype=torch.bool)
 
 
 def test_itc_of_equal_similarities_is_chance() -> None:
-    assert itc_loss(torch.zeros(8, 8)).item() == pytest.approx(math.log(8))
+    assert itc_loss(torch.zeros(8, 8), NONE[:8, :8]).item() == pytest.approx(math.log(8))
 
 
 def test_itc_of_a_clear_diagonal_is_nothing() -> None:
-    assert itc_loss(50 * torch.eye(8)).item() < 1e-6
+    assert itc_loss(50 * torch.eye(8), NONE[:8, :8]).item() < 1e-6
 
 
 def test_itm_losses_by_hand() -> None:
@@ -44,17 +47,31 @@ def test_no_negative_shows_the_photo_itself_and_none_is_drawn_twice(hardness: fl
     torch.manual_seed(0)
     similarities = 30 * torch.eye(16) + torch.randn(16, 16)
     for _ in range(20):
-        drawn = draw_negatives(similarities, 5, hardness)
+        drawn = draw_negatives(similarities, 5, hardness, NONE[:16, :16])
         assert drawn.shape == (16, 5)
         assert not (drawn == torch.arange(16)[:, None]).any()
         assert all(len(set(row.tolist())) == 5 for row in drawn)
+
+
+def test_photos_with_the_same_caption_are_no_negatives_of_each_other() -> None:
+    torch.manual_seed(0)
+    input_ids = torch.tensor([[2, 5, 3], [2, 6, 3], [2, 5, 3], [2, 7, 3]])
+    same = twins(input_ids)
+    assert same.nonzero().tolist() == [[0, 2], [2, 0]]
+    for _ in range(50):
+        drawn = draw_negatives(torch.zeros(4, 4), 2, 1.0, same)
+        assert drawn[0].sort().values.tolist() == drawn[2].sort().values.tolist() == [1, 3]
+    similarities = 50 * (torch.eye(4) + same)
+    assert itc_loss(similarities, same).item() < 1e-6 < itc_loss(similarities, NONE[:4, :4]).item()
 
 
 def test_negatives_go_from_uniform_to_hard() -> None:
     torch.manual_seed(0)
     similarities = torch.zeros(100, 100)
     similarities[:, 1] = 8.0  # photo 1 is the hardest negative of every sentence but its own
-    share = [(draw_negatives(similarities, 1, hardness)[2:] == 1).float().mean().item() for hardness in (0.0, 1.0)]
+    share = [
+        (draw_negatives(similarities, 1, hardness, NONE)[2:] == 1).float().mean().item() for hardness in (0.0, 1.0)
+    ]
     assert share[0] < 0.1
     assert share[1] > 0.9
 

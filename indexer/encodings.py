@@ -78,22 +78,19 @@ class Embeddings:
 
 
 class Encodings:
-    """The encodings of one generation. While the file does not exist it reads as empty."""
+    """The encodings of one generation; empty while there is no file, or one without tables.
+
+    The tables are made in the transaction that stores the first encodings. SQLite makes the file before that:
+    a process killed in between leaves it empty, and so does a reader who comes just when it is deleted.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.engine = sqlite.connect(path, remedy="Delete it and index again.")
-        self._exists = False
 
     def exists(self) -> bool:
-        """Whether there is a file with its tables: a killed process may have left one without."""
-        if not self._exists and self.path.exists():
-            self._exists = inspect(self.engine).has_table(_Origin.__tablename__)
-        return self._exists
-
-    def create(self) -> None:
-        """Make the file and its tables where they are missing."""
-        _Base.metadata.create_all(self.engine)
+        """Whether there is a file with its tables; asked each time, for it may be deleted while this is open."""
+        return self.path.exists() and inspect(self.engine).has_table(_Origin.__tablename__)
 
     def close(self) -> None:
         """Close all connections."""
@@ -111,6 +108,7 @@ class Encodings:
         """Store the encodings of B photos in one transaction, in the place of any they have."""
         vectors = np.ascontiguousarray(encoded.embeddings, dtype=np.float32)
         with self.engine.begin() as connection:
+            _Base.metadata.create_all(connection)
             if connection.execute(select(_Origin.token)).first() is None:
                 origin = Origin(secrets.token_hex(8), vectors.shape[1], encoded.pixel_features[0].shape[1])
                 connection.execute(insert(_Origin).values(**vars(origin)))

@@ -195,7 +195,6 @@ class Library:
         Raises LibraryLocked, naming the other writer.
         """
         with writer_lock(self.path):
-            self.encodings.create()
             if not self._is_in_step():
                 self._bring_in_step()
             yield
@@ -222,6 +221,8 @@ class Library:
             )
         with writer_lock(self.path, wait_s=_OPENING_WAIT_S), self.catalog.begin() as connection:
             version = migrations.revision(connection)
+            if version == migrations.HEAD:
+                return  # another process has done it meanwhile
             if version is not None:
                 sqlite.back_up(_catalog_path(self.path), self.path / f"catalog-before-{migrations.HEAD}.sqlite")
             migrations.upgrade(connection)

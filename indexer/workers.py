@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
 from collections import deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import Future
-from multiprocessing import get_context
+from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import TypeAlias
 
@@ -50,6 +51,8 @@ def read_photos(
     )
     waiting: deque[Future[ReadPhoto | Failure]] = deque()
     try:
+        with ThreadPoolExecutor(max_workers=1) as starter:
+            starter.submit(_start, pool).result()
         for request in requests:
             waiting.append(pool.schedule(_read, args=request, timeout=time_limit_s))
             if len(waiting) >= _LOOK_AHEAD:
@@ -59,6 +62,18 @@ def read_photos(
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
+
+
+def _start(pool: ProcessPool) -> None:
+    """Start the workers deaf to Ctrl-C: it is this process that ends them, and they would cry out while waking up.
+
+    Processes and threads inherit what a thread blocks, so workers that the pool's own threads start later are deaf
+    too. Called in a thread of its own, where no KeyboardInterrupt can come between a worker and its instructions.
+    """
+    if sys.platform != "win32":
+        resource_tracker.ensure_running()  # it would lift the block if it were started under it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    _ = pool.active  # asking starts it
 
 
 def _outcome(future: Future[ReadPhoto | Failure]) -> ReadPhoto | Failure:

@@ -43,7 +43,10 @@ class Calibration:
         """Fit to the shortlists of Q queries: scores (Q, K) and which of the candidates are true ones.
 
         The scale of the sum is the one with the best mean reciprocal rank, the curve the one with the
-        best likelihood (logistic regression by Newton's method).
+        best likelihood (logistic regression by Newton's method) at even odds: true candidates weigh as
+        much as all others together. Of the look-alikes in a shortlist more than one may fit a sentence,
+        but only the photo it was written about counts as true; without the weights a match would be a
+        bet on that very photo.
         """
         found = relevant.any(axis=1)
 
@@ -55,7 +58,7 @@ class Calibration:
         scales = [0.0, *np.geomspace(0.25, 256.0, 41)]
         scale = float(max(scales, key=reciprocal_rank)) if found.any() else 0.0
         scores = (itm_logits + np.float32(scale) * similarities).astype(np.float64).ravel()
-        match_scale, match_bias = _logistic(scores, relevant.ravel().astype(np.float64))
+        match_scale, match_bias = _logistic(scores, relevant.ravel())
         return cls(scale, match_scale, match_bias)
 
     @classmethod
@@ -74,15 +77,20 @@ class Calibration:
         (weights / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
 
-def _logistic(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope and intercept of the logistic regression of `labels` (N,) on `scores` (N,), slightly ridged."""
+def _logistic(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and intercept of the logistic regression of `labels` (N,) on `scores` (N,), classes in balance.
+
+    Slightly ridged, so that classes that can be told apart without error give a finite slope.
+    """
+    share = np.clip(labels.mean(), 1e-6, 1.0 - 1e-6)
+    balance = np.where(labels, 0.5 / share, 0.5 / (1.0 - share))  # (N,), mean 1
     spread, centre = scores.std() + 1e-9, scores.mean()
     inputs = np.stack([(scores - centre) / spread, np.ones_like(scores)], axis=1)  # (N, 2)
     weights = np.zeros(2)
     for _ in range(50):
         predicted = 1.0 / (1.0 + np.exp(-np.clip(inputs @ weights, -60.0, 60.0)))
-        gradient = inputs.T @ (predicted - labels) + 1e-3 * weights
-        curvature = (inputs * (predicted * (1.0 - predicted))[:, None]).T @ inputs + 1e-3 * np.eye(2)
+        gradient = inputs.T @ (balance * (predicted - labels)) + weights
+        curvature = (inputs * (balance * predicted * (1.0 - predicted))[:, None]).T @ inputs + np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         weights -= step
         if np.abs(step).max() < 1e-8:

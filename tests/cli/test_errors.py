@@ -93,7 +93,7 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     assert_fails(pixelseek(*arguments), "Usage: pixelseek", status=2)
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 0.4])  # the workers are not there yet, or are waking up
+@pytest.mark.parametrize("delay_s", [0.0, 0.5, 1.0])  # before the workers start, and while they wake up
 def test_ctrl_c_stops_an_indexing_run_and_the_next_one_goes_on(tmp_path: Path, weights: Path, delay_s: float) -> None:
     folder, random = tmp_path / "photos", np.random.default_rng(1)
     folder.mkdir()

@@ -35,7 +35,6 @@ def evaluate(
     Example: pixelseek evaluate --data coco-000.tar --data coco-001.tar --split test
     """
     from model.evaluation import evaluate_shards
-
     from model.weights import find_weights
 
     result = evaluate_shards(find_weights(weights), data, split=split.value, shortlist=shortlist, device=device)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +20,38 @@ from tests.indexer.colour_runtime import GENERATION, ColourRuntime
 from tests.indexer.desk import Desk, scribble
 
 ROOT = Path(__file__).parents[2]
-PHOTOS = 150
+PHOTOS = 250
 KILLS = 6
+LATEST_WRITE, LONGEST_DELAY_S = 4, 0.05
 INDEX = """
-import sys, time
+import os, signal, sys, threading, time
 from pathlib import Path
+from sqlalchemy import Engine, event
 from indexer.indexing import index_folders
 from indexer.library import Library
 from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
 
 class SlowRuntime(ColourRuntime):
     def encode_image(self, images):
-        time.sleep(0.2)
+        time.sleep(0.05)
         return super().encode_image(images)
 
+def die_at(write, delay):
+    '''Die as by kill -9, `delay` seconds after the commit or rename with that number begins.'''
+    begun = 0
+
+    def begins(*_):
+        nonlocal begun
+        begun += 1
+        if begun == write:
+            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+    event.listen(Engine, "commit", begins)
+    sys.addaudithook(lambda name, _: begins() if name == "os.rename" else None)
+
 if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        die_at(int(sys.argv[3]), float(sys.argv[4]))
     with Library.open(Path(sys.argv[1]), generation=GENERATION, create=True) as library:
         index_folders(library, [Path(sys.argv[2])], processor=colour_processor(), load_runtime=SlowRuntime)
 """
@@ -62,26 +79,24 @@ def test_a_library_whose_making_was_killed_again_and_again_equals_one_made_in_pe
     script = tmp_path / "index.py"
     script.write_text(INDEX)
 
-    def start() -> subprocess.Popen[bytes]:
-        command = [sys.executable, str(script), str(desk.library), str(desk.photos)]
-        return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    def index(*moment: object) -> int:
+        command = [sys.executable, *map(str, (script, desk.library, desk.photos, *moment))]
+        return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode
 
     moments = random.Random(2)
     killed, stages = 0, []
     while killed < KILLS:
-        with start() as process:
-            # Kills fall everywhere from the making of the catalog to the writing of the index.
-            time.sleep(moments.uniform(0.3, 2.5))
-            killed += process.poll() is None
-            process.kill()
-        if process.returncode == 0:
+        # Before, in or after a write: the first table of the catalog, a batch's two commits, the index.
+        status = index(moments.randint(1, LATEST_WRITE), moments.uniform(0.0, LONGEST_DELAY_S))
+        if status == 0:
             break
+        assert status == -signal.SIGKILL
+        killed += 1
         with Library.open(desk.library, generation=GENERATION, create=True) as library:
             stages.append(library.photo_count())  # what was committed is never lost
     assert killed >= 3
     assert stages == sorted(stages)
-    with start() as process:
-        assert process.wait(timeout=60) == 0
+    assert index() == 0
 
     peaceful = Desk(desk.photos, tmp_path / "peaceful")
     peaceful.index()

@@ -35,7 +35,7 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
             return folder
     if str(name_or_path).count("/") == 1 and not str(name_or_path).startswith((".", "/", "~")):
         return _download(str(name_or_path))
-    shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir() if path.is_dir())) or "none"
+    shipped = ", ".join(sorted(config.parent.name for config in SHIPPED.glob("*/config.json"))) or "none"
     raise WeightsError(f"no weights called {name_or_path}: neither a folder nor shipped (shipped: {shipped}).")
 
 

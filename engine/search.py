@@ -25,6 +25,8 @@ MAX_CHARACTERS = 1000
 """A longer query is refused. Below it the model reads what it can (`max_tokens`) and drops the rest."""
 MAX_SHORTLIST = 1000
 """The rerank holds the whole shortlist's pixel features in memory: about 100 KB a photo."""
+_SCORE_DECIMALS = 4
+"""What lies below is float noise that differs between the rows of a batch: photos that look the same shall tie."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ class SearchEngine:
             features = self._library.pixel_features(photo_ids)
         with clock.stage("rerank"):
             similarities = np.array([one.similarity for one in nearest], dtype=np.float32)
-            scores = self._calibration.score(self._runtime.match(text, features), similarities)
+            scores = self._calibration.score(self._runtime.match(text, features), similarities).round(_SCORE_DECIMALS)
             matches = self._calibration.match(scores)
             return [
                 replace(nearest[row], score=float(scores[row]), match=float(matches[row]))

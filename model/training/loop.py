@@ -31,6 +31,7 @@ from model.recipe import Recipe, load_recipe
 from model.shards import CaptionedPhoto, ShardError, read_shards
 from model.torch_runtime import TorchRuntime
 from model.training import checkpoint
+from model.training.batches import Batches
 from model.training.card import write_card
 from model.training.photos import TrainingPhotos, cnn_features, decode_photos
 from model.training.start import start
@@ -95,9 +96,9 @@ class _Run:
                 self.model, self.photos, views=recipe.cnn.views, seed=recipe.seed, cache=output / "pixel-features"
             )
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        batch = min(recipe.schedule.batch_size, len(photos))
-        self.batch_size, self.steps_per_epoch = batch, max(1, len(photos) // batch)
-        self.steps = max(1, round(recipe.schedule.epochs * self.steps_per_epoch))
+        lengths = [self.processor.text(texts)["attention_mask"].sum(1) for texts in self.captions]
+        self.batches = Batches(lengths, recipe.schedule.batch_size, recipe.seed)
+        self.steps = max(1, round(recipe.schedule.epochs * len(self.batches)))
         self.optimizer = self._optimizer()
         self.dev = _sample_dev(dev, recipe)
         self.step, self.best, self.seconds = 0, -1.0, 0.0
@@ -107,7 +108,7 @@ class _Run:
     def go(self) -> None:
         """Train to the end."""
         recipe = self.recipe
-        dev_every = max(1, round(recipe.dev.every_epochs * self.steps_per_epoch))
+        dev_every = max(1, round(recipe.dev.every_epochs * len(self.batches)))
         saved = clock = time.monotonic()
         self.model.train()
         bar = tqdm(total=self.steps, initial=self.step, desc=recipe.name, unit="step", dynamic_ncols=True)
@@ -120,7 +121,7 @@ class _Run:
             if self.step % _LOG_EVERY == 0 or self.step == self.steps:
                 rounded = {name: round(value, 4) for name, value in found.items()}
                 bar.set_postfix(rounded)
-                self._log({"step": self.step, "epoch": round(self.step / self.steps_per_epoch, 3), **rounded})
+                self._log({"step": self.step, "epoch": round(self.step / len(self.batches), 3), **rounded})
             if self.step % dev_every == 0 or self.step == self.steps:
                 self._judge()
                 self.model.train()
@@ -180,13 +181,10 @@ class _Run:
         return {"loss": loss.item(), **{name: value.item() for name, value in found.items()}}
 
     def _batch(self) -> Batch:
-        epoch, index = divmod(self.step, self.steps_per_epoch)
-        order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.photos))
-        rows = np.sort(order[index * self.batch_size : (index + 1) * self.batch_size])
-        choice = np.random.default_rng([self.recipe.seed, epoch, index])
-        captions = [self.captions[row][choice.integers(len(self.captions[row]))] for row in rows]
+        rows, chosen = self.batches[self.step]
+        captions = [self.captions[row][caption] for row, caption in zip(rows, chosen, strict=True)]
         if self.cached:
-            view = choice.integers(len(self.cached), size=len(rows))
+            view = np.random.default_rng([self.recipe.seed, self.step]).integers(len(self.cached), size=len(rows))
             features = torch.from_numpy(np.stack([self.cached[v][row] for v, row in zip(view, rows, strict=True)]))
             features = features.to(self.device).float()
         else:

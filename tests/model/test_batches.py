@@ -1,0 +1,63 @@
+"""Which photos a training step sees: every photo once an epoch, captions of like length together."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.training.batches import Batches
+
+PHOTOS, BATCH = 100, 8
+
+
+def lengths() -> list[NDArray[np.int64]]:
+    random = np.random.default_rng(0)
+    return [random.integers(5, 30, size=random.integers(1, 6)) for _ in range(PHOTOS)]
+
+
+def epoch(batches: Batches, number: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    return [batches[step] for step in range(number * len(batches), (number + 1) * len(batches))]
+
+
+def test_no_photo_comes_twice_in_an_epoch_and_all_come_in_turn() -> None:
+    batches = Batches(lengths(), BATCH, seed=0)
+    seen: set[int] = set()
+    for number in range(8):
+        rows = np.concatenate([rows for rows, _ in epoch(batches, number)])
+        assert len(rows) == len(set(rows.tolist())) == PHOTOS // BATCH * BATCH
+        seen |= set(rows.tolist())
+    assert seen == set(range(PHOTOS))
+
+
+def test_every_caption_of_a_photo_comes_in_turn() -> None:
+    batches, found = Batches(lengths(), BATCH, seed=0), set()
+    for number in range(60):
+        for rows, captions in epoch(batches, number):
+            found |= set(zip(rows.tolist(), captions.tolist(), strict=True))
+    assert found == {(row, caption) for row, some in enumerate(lengths()) for caption in range(len(some))}
+
+
+def test_captions_of_like_length_share_a_batch() -> None:
+    drawn = epoch(Batches(lengths(), BATCH, seed=0), 0)
+    tokens = [
+        np.array([lengths()[row][caption] for row, caption in zip(rows, captions, strict=True)])
+        for rows, captions in drawn
+    ]
+    padding = 1 - sum(one.sum() for one in tokens) / sum(one.max() * len(one) for one in tokens)
+    assert padding < 0.15
+    assert [one.max() for one in tokens] != sorted(one.max() for one in tokens)  # but not short ones first
+
+
+def test_a_step_is_the_same_whenever_it_is_taken() -> None:
+    forward, backward = Batches(lengths(), BATCH, seed=3), Batches(lengths(), BATCH, seed=3)
+    steps = range(3 * len(forward))
+    expected = [np.stack(forward[step]) for step in steps]
+    for step in reversed(steps):
+        assert np.array_equal(np.stack(backward[step]), expected[step])
+    assert not np.array_equal(np.stack(Batches(lengths(), BATCH, seed=4)[0]), expected[0])
+
+
+def test_fewer_photos_than_a_batch_are_one_batch() -> None:
+    batches = Batches(lengths()[:5], BATCH, seed=0)
+    assert len(batches) == 1
+    assert sorted(batches[0][0].tolist()) == [0, 1, 2, 3, 4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -16,7 +17,7 @@ from sqlalchemy import select
 from indexer.catalog import Location, Photo
 from indexer.library import Library
 from indexer.verification import verify
-from tests.indexer.colour_runtime import GENERATION, ColourRuntime
+from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime
 from tests.indexer.desk import Desk, scribble
 
 ROOT = Path(__file__).parents[2]
@@ -111,8 +112,9 @@ def test_a_library_whose_making_was_killed_again_and_again_equals_one_made_in_pe
                     np.testing.assert_allclose(found[path][name], value, atol=1e-4)
                 else:
                     assert found[path][name] == value, (path, name)
-        text = ColourRuntime().encode_text(["red", "green blue", "yellow white", "black"])
-        for embedding in text.embeddings:
+        sentences = [" ".join(colours) for colours in itertools.combinations_with_replacement(COLOURS, 2)]
+        assert len(sentences) >= 20
+        for embedding in ColourRuntime().encode_text(sentences).embeddings:
             names = [
                 [photo.path for photo in one.photos(one.shortlist(embedding, 20)[0].tolist())]
                 for one in (library, reference)

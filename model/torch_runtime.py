@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers.utils import logging
 
+from model.folding import fold_batch_norm
 from model.memory import keep_freed_memory
 from model.network import PixelBertForImageTextRetrieval
 from model.pixels import Tokens
@@ -40,6 +41,7 @@ class TorchRuntime:
             model = PixelBertForImageTextRetrieval.from_pretrained(weights, dtype=torch.float32, local_files_only=True)
         except Exception as error:  # transformers and safetensors raise many kinds, all of them "does not fit"
             raise WeightsError(f"{weights} does not hold a Pixel-BERT that can be loaded: {error}") from error
+        model.pixelbert.pixel_tokens.backbone = fold_batch_norm(model.pixelbert.pixel_tokens.backbone)
         model.to(device=_choose(device), memory_format=torch.channels_last)  # type: ignore[call-arg]
         return cls(model, processor)
 

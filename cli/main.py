@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import demo, evaluate, index, search, serve, status, train, verify
+from cli import data, demo, evaluate, index, search, serve, status, train, verify
 
 _OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
 
@@ -91,6 +91,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 )
 for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(data.data_app, name="data")
 
 
 def main() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,16 @@ class ShardError(Exception):
 
 
 @dataclass(frozen=True)
+class HardNegative:
+    """A caption and a sentence almost like it that is wrong (SugarCrepe, arXiv 2306.14610)."""
+
+    caption: str
+    negative_caption: str
+    kind: str
+    """What was changed: `swap_att`, `replace_obj`, ..."""
+
+
+@dataclass(frozen=True)
 class CaptionedPhoto:
     """One photo of a shard with what people wrote about it."""
 
@@ -29,6 +40,12 @@ class CaptionedPhoto:
     captions: tuple[str, ...]
     dataset: str
     split: str
+    hard_negatives: tuple[HardNegative, ...] = ()
+    coco_id: int | None = None
+
+    def with_captions(self, count: int | None) -> CaptionedPhoto:
+        """The same photo with its first `count` captions, or all."""
+        return replace(self, captions=self.captions[:count])
 
     def decode(self, processor: PixelBertProcessor) -> NDArray[np.uint8]:
         """The photo as the model reads it (H, W, 3). Raises ShardError when it is damaged."""
@@ -81,21 +98,29 @@ def _read(shard: Path) -> list[CaptionedPhoto]:
             raise ShardError(f"{shard}: the captions of {key} are no list of sentences")
         texts = tuple(caption.strip() for caption in captions if caption.strip())
         dataset, split = str(record.get("dataset", "")), str(record.get("split", "train"))
-        photos.append(CaptionedPhoto(key, images[key], texts, dataset, split))
+        try:
+            hard = tuple(HardNegative(**case) for case in record.get("hard_negatives", ()))  # type: ignore[attr-defined]
+        except TypeError as error:
+            raise ShardError(f"{shard}: the hard negatives of {key} are not caption, negative_caption, kind") from error
+        coco_id = record.get("coco_id")
+        if coco_id is not None and not isinstance(coco_id, int):
+            raise ShardError(f"{shard}: the coco_id of {key} is no number")
+        photos.append(CaptionedPhoto(key, images[key], texts, dataset, split, hard, coco_id))
     return photos
 
 
 def write_shard(path: Path, photos: Sequence[CaptionedPhoto]) -> None:
-    """Write a shard that `read_shards` reads back."""
-    with tarfile.open(path, "w") as archive:
-        for photo in photos:
-            record = {
-                "key": photo.key,
-                "dataset": photo.dataset,
-                "split": photo.split,
-                "captions": photo.captions,
-            }
-            for suffix, content in (("jpg", photo.jpeg), ("json", json.dumps(record).encode())):
-                member = tarfile.TarInfo(f"{photo.key}.{suffix}")
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
+    """Write a shard that `read_shards` reads back, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for photo in photos:
+                record = asdict(photo)
+                jpeg = record.pop("jpeg")
+                for suffix, content in (("jpg", jpeg), ("json", json.dumps(record).encode())):
+                    member = tarfile.TarInfo(f"{photo.key}.{suffix}")
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -26,7 +26,8 @@ def write_card(
     rows = [
         f"| {name} | " + " | ".join(f"{value:.1f}" for value in row.values()) + " |" for name, row in figures.items()
     ]
-    table = "\n".join(["| | R@1 | R@5 | R@10 |", "|---|---|---|---|", *rows]) if rows else "No dev photos were given."
+    heading = ["| | R@1 | R@5 | R@10 | median rank |", "|---|---|---|---|---|"]
+    table = "\n".join(heading + rows) if rows else "No dev photos were given."
     text = f"""# {recipe.name}
 
 A Pixel-BERT (arXiv 2004.00849) for text-to-image retrieval, trained by Pixelseek's recipe `{recipe.name}`.

@@ -24,8 +24,9 @@ from tqdm import tqdm
 from transformers.utils import logging
 
 from model.calibration import Calibration
-from model.evaluation import encode_collection, recall, rerank_photos
+from model.evaluation import encode_collection, rerank_photos
 from model.memory import keep_freed_memory
+from model.metrics import recall
 from model.processor import SPECIAL_TOKENS
 from model.recipe import Recipe, load_recipe
 from model.shards import CaptionedPhoto, ShardError, read_shards
@@ -203,9 +204,9 @@ class _Run:
         lists = rerank_photos(runtime, encode_collection(runtime, self.dev, self.processor), self.recipe.dev.shortlist)
         calibration = Calibration.fit(lists.similarities, lists.itm_logits, lists.relevant)
         figures = {
-            "shortlist": recall(lists.similarities, lists.relevant),
-            "itm": recall(lists.itm_logits, lists.relevant),
-            "rerank": recall(calibration.score(lists.itm_logits, lists.similarities), lists.relevant),
+            "shortlist": recall(lists.similarity_ranks),
+            "itm": recall(lists.ranks(lists.itm_logits)),
+            "rerank": recall(lists.ranks(calibration.score(lists.itm_logits, lists.similarities))),
         }
         self._log({"step": self.step, "seconds": round(self.seconds), "dev": figures})
         tqdm.write(f"step {self.step}: dev {json.dumps(figures)}")
@@ -274,8 +275,4 @@ def _rate(part: float, warmup: float) -> float:
 def _sample_dev(photos: list[CaptionedPhoto], recipe: Recipe) -> list[CaptionedPhoto]:
     """A fixed random part of the dev photos, with as many captions each as the recipe measures."""
     chosen = np.random.default_rng(0).permutation(len(photos))[: recipe.dev.photos]
-    count = recipe.dev.captions
-    return [
-        CaptionedPhoto(photos[row].key, photos[row].jpeg, photos[row].captions[:count], photos[row].dataset, "dev")
-        for row in sorted(chosen)
-    ]
+    return [photos[row].with_captions(recipe.dev.captions) for row in sorted(chosen)]

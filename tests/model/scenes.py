@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from model.shards import CaptionedPhoto, write_shard
+from model.shards import CaptionedPhoto, HardNegative, write_shard
 
 COLOURS = {
     "red": (210, 40, 40),
@@ -63,13 +63,16 @@ def draw(scene: Scene, random: np.random.Generator) -> bytes:
 
 
 def photos(count: int, split: str, seed: int) -> list[CaptionedPhoto]:
-    """`count` scenes in turn, each drawn anew."""
+    """`count` scenes in turn, each drawn anew; a hard negative has the colours swapped."""
     random, every = np.random.default_rng(seed), scenes()
-    chosen = [every[row % len(every)] for row in range(count)]
-    return [
-        CaptionedPhoto(f"{split}-{row:05d}", draw(scene, random), (caption(scene),), "scenes", split)
-        for row, scene in enumerate(chosen)
-    ]
+    made = []
+    for row in range(count):
+        scene = every[row % len(every)]
+        wrong = HardNegative(caption(scene), caption(swapped(scene)), "swap_colour")
+        made.append(
+            CaptionedPhoto(f"{split}-{row:05d}", draw(scene, random), (caption(scene),), "scenes", split, (wrong,))
+        )
+    return made
 
 
 def write_scenes(path: Path, *, train: int = 1500, dev: int = 60) -> Path:

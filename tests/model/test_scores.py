@@ -1,63 +1,15 @@
-"""What scores become: recall, a calibrated match, bytes on disk."""
+"""What scores become: a calibrated match; and features: bytes on disk."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from model.calibration import Calibration
-from model.evaluation import EncodedCollection, rerank_captions, rerank_photos
-from model.evaluation import recall as recall_at
 from model.quantization import dequantize, quantize
-from model.runtime import EncodedImages, EncodedText
 from model.weights import WeightsError
-
-
-def test_recall_by_hand() -> None:
-    scores = np.array([[3, 2, 1], [3, 2, 1], [3, 2, 1]], dtype=np.float32)
-    relevant = np.array([[True, False, False], [False, False, True], [False, False, False]])
-    assert recall_at(scores, relevant) == {"r@1": 33.33, "r@5": 66.67, "r@10": 66.67}
-
-
-def test_ties_count_against_us() -> None:
-    scores = np.zeros((1, 3), dtype=np.float32)
-    assert recall_at(scores, np.array([[True, False, False]]))["r@1"] == 0.0
-
-
-class Dot:
-    """A runtime whose ITM logit is the dot product of the first tokens."""
-
-    device = "cpu"
-
-    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
-        raise AssertionError(f"nothing is encoded here: {len(images)} photos")
-
-    def encode_text(self, sentences: Sequence[str]) -> EncodedText:
-        raise AssertionError(f"nothing is encoded here: {len(sentences)} sentences")
-
-    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        pairs = zip(text.word_features, pixel_features, strict=True)
-        return np.array([words[0] @ pixels[0] for words, pixels in pairs], dtype=np.float32)
-
-
-def test_the_rerank_finds_what_the_shortlist_ranked_second() -> None:
-    near, far = np.array([1, 0], dtype=np.float32), np.array([0, 1], dtype=np.float32)
-    blurred = np.array([0.8, 0.6], dtype=np.float32)
-    collection = EncodedCollection(
-        image_embeddings=np.stack([blurred, near]),
-        pixel_features=[near[None], far[None]],
-        text=EncodedText(np.stack([near, blurred]), [near[None], far[None]]),
-        owner=np.array([0, 1]),
-    )
-    photos = rerank_photos(Dot(), collection, 2)
-    assert recall_at(photos.similarities, photos.relevant)["r@1"] == 0.0
-    assert recall_at(photos.itm_logits, photos.relevant)["r@1"] == 100.0
-    captions = rerank_captions(Dot(), collection, 2)
-    assert recall_at(captions.itm_logits, captions.relevant)["r@1"] == 100.0
 
 
 def test_a_match_is_a_frequency_at_even_odds() -> None:

@@ -1,0 +1,59 @@
+"""What a ranking is worth: recall@k, median rank, and how sure a difference is.
+
+Everything follows from ranks: how many wrong candidates stand before a query's best right one, 0 for
+none. Ties count against us: the right one comes last among equals. Scores are compared as float32.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+RECALL_AT = (1, 5, 10)
+_RESAMPLES = 2000
+
+
+def ranks(scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Rank (Q,) of each query's best relevant candidate: `scores` and `relevant` are (Q, N).
+
+    N where none is relevant.
+    """
+    best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)  # (Q, 1)
+    return np.asarray(((scores >= best) & ~relevant).sum(axis=1), dtype=np.int64)
+
+
+def best_candidates(similarities: NDArray[np.float32], relevant: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """The `count` most similar candidates (Q, K) of each query, best first, from (Q, N)."""
+    count = min(count, similarities.shape[1])
+    # A relevant one loses a tie: a last bit less, and it is the last among equals.
+    keys = -np.where(relevant, np.nextafter(similarities, np.float32(-np.inf)), similarities)
+    part = np.argpartition(keys, count - 1, axis=1)[:, :count]
+    order = np.argsort(np.take_along_axis(keys, part, 1), axis=1, kind="stable")
+    return np.take_along_axis(part, order, 1)
+
+
+def recall(found: NDArray[np.int64]) -> dict[str, float]:
+    """Recall@1, @5 and @10 in percent of ranks (Q,), and the median rank, counted from 1."""
+    figures = {f"r@{k}": _points((found < k).mean()) for k in RECALL_AT}
+    return {**figures, "median_rank": float(np.median(found)) + 1.0}
+
+
+def recall_gain(
+    before: NDArray[np.int64], after: NDArray[np.int64], photos: NDArray[np.int64], k: int
+) -> dict[str, float]:
+    """Recall@k of ranks `after` (Q,) less that of `before` (Q,), in points, with its 95 % interval.
+
+    A paired bootstrap over photos: the captions of one photo are no independent queries, so whole photos
+    are drawn; `photos` (Q,) says to which one a query belongs. The same ranks always give the same interval.
+    """
+    change = (after < k).astype(np.float64) - (before < k)  # (Q,)
+    _, rows = np.unique(photos, return_inverse=True)
+    sums, counts = np.bincount(rows, weights=change), np.bincount(rows)
+    even = np.full(len(sums), 1.0 / len(sums))
+    drawn = np.random.default_rng(0).multinomial(len(sums), even, size=_RESAMPLES)  # (R, photos)
+    low, high = np.percentile((drawn @ sums) / (drawn @ counts), (2.5, 97.5))
+    return {"gain": _points(change.mean()), "low": _points(low), "high": _points(high)}
+
+
+def _points(share: float) -> float:
+    return round(100.0 * float(share), 2)

@@ -26,7 +26,7 @@ class Split(StrEnum):
 
 
 ImagesOption = Annotated[Path, typer.Option("--images", metavar="DIR", help="The folder of the photos.")]
-OutputOption = Annotated[Path, typer.Option("--output", metavar="DIR", help="Where the shards go.")]
+OutputOption = Annotated[Path, typer.Option("--output", metavar="DIR", help="Where the files go.")]
 ShortSideOption = Annotated[
     int,
     typer.Option("--short-side", min=32, metavar="PIXELS", help="Photos with a longer short side are made smaller."),
@@ -43,9 +43,31 @@ TokensOption = Annotated[
 ]
 _SHORT_SIDE = 384
 
-data_app = typer.Typer(no_args_is_help=True, help="Make shards of captioned photos.")
+data_app = typer.Typer(no_args_is_help=True, help="Fetch captioned photos, and make shards of them.")
 import_app = typer.Typer(no_args_is_help=True, help="Turn a published data set, or a folder of your own, into shards.")
 data_app.add_typer(import_app, name="import")
+
+
+class Published(StrEnum):
+    """What can be fetched."""
+
+    COCO_VAL2017 = "coco-val2017"
+    COCO_KARPATHY = "coco-karpathy"
+
+
+@data_app.command()
+def download(dataset: Annotated[Published, typer.Argument(metavar="NAME")], output: OutputOption) -> None:
+    """Fetch a published data set.
+
+    NAME is coco-val2017 (1 GB) or coco-karpathy (20 GB: Karpathy's splits, all photos of COCO 2014). Fetched from its
+    authors' servers, checked and unpacked. Stopped, it goes on where it was. Then: pixelseek data import coco.
+
+    Example: pixelseek data download coco-val2017 --output coco
+    """
+    from model.datasets.downloading import DATASETS, download_files
+
+    download_files(DATASETS[dataset.value], output)
+    typer.echo(f"{dataset.value} is in {printable(str(output))}")
 
 
 @import_app.command()

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cli.data import Published
+from model.datasets.downloading import DATASETS
 from model.shards import read_shards
 from tests.cli.commands import pixelseek
 
@@ -48,8 +50,15 @@ def test_captions_must_be_named(folder: Path, source: str) -> None:
     assert "--karpathy" in run.stderr
 
 
-@pytest.mark.parametrize("source", ["coco", "flickr8k", "flickr30k", "visual-genome", "folder"])
-def test_help_has_an_example(source: str) -> None:
-    run = pixelseek("data", "import", source, "--help")
+@pytest.mark.parametrize(
+    "command",
+    ["download", *(f"import {source}" for source in ("coco", "flickr8k", "flickr30k", "visual-genome", "folder"))],
+)
+def test_help_has_an_example(command: str) -> None:
+    run = pixelseek("data", *command.split(), "--help")
     assert run.exit_code == 0
-    assert f"Example: pixelseek data import {source}" in run.stdout
+    assert f"Example: pixelseek data {command}" in run.stdout
+
+
+def test_every_data_set_that_can_be_named_can_be_fetched() -> None:
+    assert {published.value for published in Published} == DATASETS.keys()

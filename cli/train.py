@@ -18,6 +18,9 @@ def train(
     data: DataOption,
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where checkpoints, log and weights go.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --output.")] = False,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.0, metavar="N", help="Stop after N minutes, to be resumed. Default: never.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
 ) -> None:
     """Train a Pixel-BERT on photos with captions.
@@ -26,5 +29,8 @@ def train(
     """
     from model.training import train as run
 
-    folder = run(recipe, data, output, resume=resume, device=device)
-    typer.echo(f"The weights are in {folder}: pixelseek index FOLDER --weights {folder}")
+    folder = run(recipe, data, output, resume=resume, minutes=minutes, device=device)
+    if folder is None:
+        typer.echo(f"Stopped after {minutes:g} minutes; the same command with --resume goes on.")
+    else:
+        typer.echo(f"The weights are in {folder}: pixelseek index FOLDER --weights {folder}")

@@ -47,14 +47,22 @@ class TrainingError(Exception):
 
 
 def train(
-    recipe: str | Path, data: Sequence[Path], output: Path, *, resume: bool = False, device: str = "auto"
-) -> Path:
+    recipe: str | Path,
+    data: Sequence[Path],
+    output: Path,
+    *,
+    resume: bool = False,
+    minutes: float | None = None,
+    device: str = "auto",
+) -> Path | None:
     """Train by `recipe` on the `train` photos of the shards, choose on their `dev` photos.
 
     Leaves in `output`: `weights/` (the best by dev recall, with processor, calibration and model card),
-    `log.jsonl`, `recipe.json` and `checkpoint.pt` for `resume`. Returns the folder of weights. Raises
-    RecipeError, ShardError, WeightsError or TrainingError.
+    `log.jsonl`, `recipe.json` and `checkpoint.pt` for `resume`. Returns the folder of weights, or None when
+    the run was not done after `minutes` and is to be resumed. Raises RecipeError, ShardError, WeightsError
+    or TrainingError.
     """
+    until = math.inf if minutes is None else time.monotonic() + 60.0 * minutes
     settings = load_recipe(recipe)
     if (output / "checkpoint.pt").exists() and not resume:
         raise TrainingError(f"{output} already holds a run: go on with --resume, or name another --output")
@@ -69,8 +77,7 @@ def train(
     run = _Run(settings, photos, read_shards(data, "dev"), output, where)
     if resume and (output / "checkpoint.pt").exists():
         run.restore()
-    run.go()
-    return output / "weights"
+    return output / "weights" if run.go(until) else None
 
 
 class _Run:
@@ -106,8 +113,8 @@ class _Run:
         vocabulary = self.processor.tokenizer.get_vocab()
         self.special = {token: vocabulary[token] for token in SPECIAL_TOKENS}
 
-    def go(self) -> None:
-        """Train to the end."""
+    def go(self, until: float) -> bool:
+        """Train to the end, or until that time; whether the end was reached."""
         recipe = self.recipe
         dev_every = max(1, round(recipe.dev.every_epochs * len(self.batches)))
         saved = clock = time.monotonic()
@@ -119,19 +126,25 @@ class _Run:
             bar.update()
             now = time.monotonic()
             self.seconds, clock = self.seconds + now - clock, now
-            if self.step % _LOG_EVERY == 0 or self.step == self.steps:
+            finished, at_dev = self.step == self.steps, self.step % dev_every == 0
+            if finished or self.step % _LOG_EVERY == 0:
                 rounded = {name: round(value, 4) for name, value in found.items()}
                 bar.set_postfix(rounded)
                 self._log({"step": self.step, "epoch": round(self.step / len(self.batches), 3), **rounded})
-            if self.step % dev_every == 0 or self.step == self.steps:
+            if finished or at_dev:
                 self._judge()
                 self.model.train()
-            if now - saved > _CHECKPOINT_SECONDS or self.step == self.steps or self.step % dev_every == 0:
+            if finished or at_dev or now > until or now - saved > _CHECKPOINT_SECONDS:
                 self._save()
                 saved = now
+            if now > until:
+                break
         bar.close()
+        if self.step < self.steps:
+            return False
         if not self.dev:
             self._keep(Calibration(), {})
+        return True
 
     def restore(self) -> None:
         """Go on from the checkpoint in `output`."""

@@ -27,4 +27,6 @@ def scene_shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained_on_scenes(scene_shard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of weights that recipe `tiny` leaves: a minute or two of training."""
-    return train("tiny", [scene_shard], tmp_path_factory.mktemp("tiny"), device="cpu")
+    weights = train("tiny", [scene_shard], tmp_path_factory.mktemp("tiny"), device="cpu")
+    assert weights is not None
+    return weights

@@ -132,6 +132,19 @@ def test_a_run_killed_and_resumed_takes_the_steps_of_one_that_was_not(
         assert np.allclose(tensor, killed[name], atol=1e-3), name
 
 
+def test_a_run_in_pieces_is_the_same_run(tmp_path: Path, short_shard: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="true"))
+    train(recipe, [short_shard], tmp_path / "whole", device="cpu")
+    pieces = 1
+    while train(recipe, [short_shard], tmp_path / "pieces", resume=True, minutes=0, device="cpu") is None:
+        pieces += 1
+    assert pieces == 8, "a step at a time"
+    whole, parts = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("whole", "pieces"))
+    for name, tensor in whole.items():
+        assert np.allclose(tensor, parts[name], atol=1e-3), name
+
+
 def test_a_finished_run_is_not_overwritten(tmp_path: Path, short_shard: Path) -> None:
     recipe = tmp_path / "short.toml"
     recipe.write_text(SHORT.format(frozen="true"))

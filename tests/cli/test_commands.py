@@ -95,6 +95,14 @@ def test_demo_without_a_folder_takes_the_sample_photos(tmp_path: Path, weights: 
     assert "14 new, 0 unchanged (" in run.stdout, "all are readable photos"
 
 
+def test_the_demo_finds_the_cat_the_coffee_and_the_motorcycle(tmp_path: Path) -> None:
+    pytest.importorskip("skimage")
+    pytest.importorskip("sklearn")
+    run = pixelseek("demo", "--library", tmp_path / "demo")  # with the weights we ship
+    first = [line.rpartition("/")[2] for line in run.stdout.splitlines() if line.lstrip().startswith("1 ")]
+    assert first == ["chelsea.png", "coffee.png", "motorcycle_left.png"]
+
+
 def test_the_command_prints_what_its_process_is_asked_for(indexed: Path, weights: Path) -> None:
     run = pixelseek_alone("search", SENTENCE, "--limit", "2", "--library", indexed, "--weights", weights)
     assert run.returncode == 0, run.stderr

@@ -1,0 +1,66 @@
+"""The weights we ship, on real photos, end to end: a folder is indexed, and people's own words find its photos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.search import SearchEngine
+from model.calibration import Calibration
+from model.shards import read_shards
+from model.weights import find_weights
+from tests.engine.libraries import index
+
+WITHIN = 10
+
+
+@pytest.fixture(scope="module")
+def engine(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngine]:
+    library = tmp_path_factory.mktemp("library")
+    index(library, shared / "photos", find_weights())
+    with SearchEngine.open(library) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def captions(shared: Path) -> dict[str, str]:
+    """What a person said of each photo in the folder, by file name. No photo of it was trained on."""
+    names = {path.name for path in (shared / "photos").iterdir()}
+    known = read_shards(sorted(shared.glob("flickr8k-*.tar")))
+    found = {name: photo for photo in known if (name := photo.key.removeprefix("flickr8k_") + ".jpg") in names}
+    assert found.keys() == names
+    assert {photo.split for photo in found.values()} <= {"dev", "test"}
+    return {name: photo.captions[0] for name, photo in found.items()}
+
+
+@pytest.mark.parametrize("rerank", [False, True])
+def test_photos_are_found_by_what_people_said_of_them(
+    engine: SearchEngine, captions: dict[str, str], rerank: bool
+) -> None:
+    found = 0
+    for name, caption in captions.items():
+        hits = engine.search(caption, limit=WITHIN, shortlist=2 * WITHIN, rerank=rerank).hits
+        found += name in {Path(hit.path).name for hit in hits}
+    chance = WITHIN / len(captions)
+    assert found / len(captions) >= 8 * chance
+
+
+def test_a_photo_matches_its_own_sentence_better_than_another(engine: SearchEngine, captions: dict[str, str]) -> None:
+    everything = len(captions)
+    own: list[float] = []
+    others: list[float] = []
+    for name, caption in list(captions.items())[:20]:
+        for hit in engine.search(caption, limit=everything, shortlist=everything).hits:
+            assert hit.match is not None
+            (own if Path(hit.path).name == name else others).append(hit.match)
+    assert sum(own) / len(own) > 5 * sum(others) / len(others)
+
+
+def test_the_shipped_weights_come_with_calibration_and_card() -> None:
+    weights = find_weights()
+    assert Calibration.load(weights) != Calibration()
+    card = (weights / "README.md").read_text(encoding="utf-8")
+    for subject in ("Trained on", "R@1", "Limits"):
+        assert subject in card

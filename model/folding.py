@@ -13,7 +13,7 @@ _TOLERANCE = 1e-3  # of the largest value
 _SIDE = 64  # pixels of the picture that the two networks are compared on
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def fold_batch_norm(network: nn.Module) -> nn.Module:
     """The same CNN without the batch norms that follow a convolution: a fifth of its time on a CPU.
 

@@ -70,3 +70,9 @@ class Crossed(nn.Module):
 def test_a_network_that_would_change_is_left_alone() -> None:
     whole = Crossed().eval()
     assert fold_batch_norm(whole) is whole
+
+
+def test_what_is_folded_still_runs_outside_of_inference_mode() -> None:
+    folded = fold_batch_norm(network("resnet18"))
+    assert not any(parameter.is_inference() for parameter in folded.parameters())
+    folded(torch.rand(1, 3, 64, 64)).sum().backward()

@@ -21,13 +21,13 @@ from tqdm import tqdm
 from model.calibration import Calibration
 from model.hard_negatives import accuracy
 from model.match_quality import first_hits, match_quality
-from model.metrics import best_candidates, ranks, recall, recall_gain
+from model.metrics import RECALL_AT, best_candidates, ranks, recall, recall_gain
 from model.processor import PixelBertProcessor
 from model.runtime import EncodedImages, EncodedText, Runtime, load_runtime
 from model.shards import CaptionedPhoto, ShardError, read_shards
 
 _IMAGES, _SENTENCES, _PAIRS, _QUERIES = 32, 256, 1024, 512
-_FIGURES = ("r@1", "r@5", "r@10")
+_FIGURES = tuple(f"r@{k}" for k in RECALL_AT)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 
@@ -85,7 +86,7 @@ def _fetch(file: RemoteFile, path: Path, progress: bool) -> None:
         error.close()
         if error.code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # it had arrived whole, unchecked
             raise DatasetError(f"{file.url} cannot be fetched: {error}") from error
-    except OSError as error:  # URLError, time-outs and broken connections
+    except (OSError, HTTPException) as error:  # URLError, time-outs and broken connections
         raise DatasetError(f"{file.url} cannot be fetched: {error}. The same command goes on from here.") from error
     if not _is_as_published(partial, file):
         partial.unlink()

@@ -32,6 +32,7 @@ class Server:
     content: bytes
     cut: int | None = None
     ranges: bool = True
+    chunked: bool = False
     asked: list[str | None] = field(default_factory=list)
     url: str = ""
 
@@ -57,8 +58,13 @@ def server() -> Iterator[Server]:
                 return
             body = served.content[start:]
             self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
+            if served.chunked:
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(f"{len(body):x}\r\n".encode())
+            else:
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
             self.wfile.write(body[: served.cut])
 
         def log_message(self, format: str, *args: object) -> None:
@@ -84,6 +90,13 @@ def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> N
     for _ in range(2):
         download_files([server.file(server.md5)], tmp_path, progress=False)
     assert server.asked == [None]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_download_that_broke_off_says_how_to_go_on(server: Server, tmp_path: Path, chunked: bool) -> None:
+    server.cut, server.chunked = 1000, chunked
+    with pytest.raises(DatasetError, match=r"cannot be fetched: .* goes on from here"):
+        download_files([server.file(server.md5)], tmp_path, progress=False)
 
 
 def test_a_download_that_broke_off_goes_on(server: Server, tmp_path: Path) -> None:

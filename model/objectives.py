@@ -10,16 +10,23 @@ from torch import Tensor
 from torch.nn import functional
 
 IGNORED = -100  # the label of a word that is not to be predicted
+_NEVER = -1e4  # far below any scaled similarity, and finite: minus infinity has no gradient where nothing else is left
 
 
-def itc_loss(similarities: Tensor, twins: Tensor) -> Tensor:
-    """Image-text contrast in both directions: (B, B) scaled similarities, sentence i belongs to photo i.
+def itc_loss(similarities: Tensor, owner: Tensor, twins: Tensor) -> Tensor:
+    """Image-text contrast in both directions: (M, B) scaled similarities of M captions and B photos.
 
-    Pairs of `twins` (B, B) are left out of the contrast.
+    Caption m was written about photo `owner[m]` (M,). Each caption is told from all photos, and each photo from
+    the captions of others once for every caption of its own: all of those are positives, none is the negative
+    of another. Pairs of `twins` (M, B) are left out of the contrast. With a caption a photo it is CLIP's loss.
     """
-    similarities = similarities.masked_fill(twins, -torch.inf)
-    labels = torch.arange(len(similarities), device=similarities.device)
-    return (functional.cross_entropy(similarities, labels) + functional.cross_entropy(similarities.T, labels)) / 2
+    similarities = similarities.masked_fill(twins, _NEVER)
+    own = functional.one_hot(owner, similarities.shape[1]).bool()  # (M, B)
+    positives = similarities[own]  # (M,)
+    strangers = similarities.masked_fill(own, _NEVER).logsumexp(0)[owner]  # (M,), of each caption's photo
+    by_caption = functional.cross_entropy(similarities, owner)
+    by_photo = (torch.logaddexp(positives, strangers) - positives).mean()
+    return (by_caption + by_photo) / 2
 
 
 def mask_words(input_ids: Tensor, maskable: Tensor, *, mask_id: int, vocab_size: int) -> tuple[Tensor, Tensor]:
@@ -38,13 +45,15 @@ def mask_words(input_ids: Tensor, maskable: Tensor, *, mask_id: int, vocab_size:
     return torch.where(chosen & (action >= 0.9), random_words, masked), labels
 
 
-def twins(input_ids: Tensor) -> Tensor:
-    """Which captions (B, T) are word for word the same: (B, B) bool, False on the diagonal.
+def twins(input_ids: Tensor, owner: Tensor) -> Tensor:
+    """Which photos have a caption word for word like one that is not theirs: captions (M, T) -> (M, B) bool.
 
-    Their photos are not told apart by the caption, so neither is a negative of the other.
+    Caption m was written about photo `owner[m]` (M,). It does not tell the two photos apart, so neither is a
+    negative of the other's.
     """
-    same = (input_ids[:, None] == input_ids[None]).all(-1)
-    return same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
+    same = (input_ids[:, None] == input_ids[None]).all(-1).float()  # (M, M)
+    own = functional.one_hot(owner).float()  # (M, B)
+    return ((same @ own) > 0) & ~own.bool()
 
 
 def draw_negatives(similarities: Tensor, count: int, hardness: float, twins: Tensor) -> Tensor:
@@ -73,3 +82,13 @@ def itm_sigmoid_loss(positive: Tensor, negatives: Tensor) -> Tensor:
     It ties the logit to zero between the two, so that a score means the same for every sentence.
     """
     return (functional.softplus(-positive).mean() + functional.softplus(negatives).mean()) / 2
+
+
+def itm_balanced_loss(logits: Tensor, true: Tensor) -> Tensor:
+    """Binary cross-entropy of ITM logits (B,) of which those `true` (B,) belong to true pairs (paper, section 3.4)."""
+    return functional.binary_cross_entropy_with_logits(logits, true.to(logits.dtype))
+
+
+def hardest(negatives: Tensor, count: int) -> Tensor:
+    """The places (B, count) of the negatives with the highest logits in (B, K) (paper, section 4.2: 5 of 20)."""
+    return negatives.topk(min(count, negatives.shape[1]), dim=1).indices

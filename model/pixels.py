@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.backbones import create_backbone, run, stages
 from model.configuration import PixelBertConfig
 
 
@@ -24,7 +24,7 @@ class PixelTokens(nn.Module):
 
     def __init__(self, config: PixelBertConfig) -> None:
         super().__init__()
-        backbone: Any = timm.create_model(config.backbone, pretrained=False, num_classes=0, global_pool="")
+        backbone: Any = create_backbone(config.backbone)
         self.backbone = backbone
         self.pool = config.pixel_pool
         self.stride: int = backbone.feature_info[-1]["reduction"] * config.pixel_pool
@@ -38,9 +38,13 @@ class PixelTokens(nn.Module):
         for module in self.backbone.modules():
             vars(module)["_is_hf_initialized"] = True  # timm knows best how its networks start
 
-    def cnn(self, pixel_values: Tensor) -> Tensor:
-        """The backbone's last feature map: (B, 3, H, W) -> (B, C, H / stride, W / stride)."""
-        features: Tensor = self.backbone.forward_features(pixel_values)
+    def cnn(self, values: Tensor, after: int = 0) -> Tensor:
+        """The backbone's last feature map: photos (B, 3, H, W) -> (B, C, H / stride, W / stride).
+
+        With `after`, go on from what the backbone's first so many stages gave.
+        """
+        features: Tensor
+        features = run(stages(self.backbone)[after:], values) if after else self.backbone.forward_features(values)
         return functional.max_pool2d(features, self.pool, ceil_mode=True) if self.pool > 1 else features
 
     def forward(

@@ -90,8 +90,9 @@ def backbone_state(backbone: str, source: str) -> dict[str, Tensor]:
 
 
 def load_trunk(model: PixelBertForImageTextRetrieval, source: str) -> None:
-    """Start words and layers of `model` from a BERT. A trunk with fewer layers takes the lowest ones.
+    """Start words and layers of `model` from a BERT.
 
+    A trunk with fewer layers takes the lowest ones; one with twice as many takes each of them twice.
     Raises WeightsError when it cannot be had or does not fit.
     """
     bert = _bert(source)
@@ -104,14 +105,15 @@ def load_trunk(model: PixelBertForImageTextRetrieval, source: str) -> None:
         "word_tokens.positions.weight": theirs["embeddings.position_embeddings.weight"]
         + theirs["embeddings.token_type_embeddings.weight"][0],
     }
+    copies = max(1, model.config.num_hidden_layers // bert.config.num_hidden_layers)
     for name, tensor in theirs.items():
         if match := re.match(r"encoder\.layer\.(\d+)\.(.+)", name):
-            rest = match[2]
+            first, rest = copies * int(match[1]), match[2]
             for old, new in _BERT_NAMES.items():
                 if rest.startswith(old):
                     rest = new + rest[len(old) :]
                     break
-            named[f"layers.{match[1]}.{rest}"] = tensor
+            named |= {f"layers.{layer}.{rest}": tensor for layer in range(first, first + copies)}
     ours = {n: t for n, t in model.pixelbert.state_dict().items() if not n.startswith("pixel_tokens.")}
     for name, tensor in ours.items():
         if name not in named or named[name].shape != tensor.shape:

@@ -26,7 +26,7 @@ from model.weights import WeightsError, read_json
 Aspect = Literal["squash", "keep"]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _STRIDE = 32
-_LONGEST_OVER_SHORTEST = 1333 / 800  # paper, section 4.1: shorter side 800, longer side at most 1333
+LONGEST_OVER_SHORTEST = 1333 / 800  # paper, section 4.1: shorter side 800, longer side at most 1333
 
 
 class TextInputs(TypedDict):
@@ -77,7 +77,7 @@ class PixelBertProcessor:
         if self.aspect == "squash":
             return self.image_size, self.image_size
         scale = self.image_size / min(width, height)
-        longest = int(self.image_size * _LONGEST_OVER_SHORTEST)
+        longest = int(self.image_size * LONGEST_OVER_SHORTEST)
         scale = min(scale, longest / max(width, height))
         return tuple(max(_STRIDE, int(side * scale) // _STRIDE * _STRIDE) for side in (width, height))  # type: ignore[return-value]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import tomllib
-import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,9 @@ class Processor:
     """What the network sees, as in `PixelBertProcessor`."""
 
     image_size: int = 256
+    aspect: Literal["squash", "keep"] = "squash"
+    image_mean: list[float] = field(default_factory=lambda: [127.0, 127.0, 127.0])
+    image_std: list[float] = field(default_factory=lambda: [128.0, 128.0, 128.0])
     max_tokens: int = 64
 
 
@@ -47,11 +50,17 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Cnn:
-    """The CNN: trained along, or frozen with the features of a few views of each photo computed once."""
+    """How the CNN is trained.
 
-    frozen: bool = False
+    Its first `frozen_stages` (more than it has: all of it) stay as they came, and so do its batch statistics.
+    What they give for `views` of each photo is computed once and kept; 0 views: it is computed anew each step.
+    """
+
+    frozen_stages: int = 0
     views: int = 4
+    optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = 2e-4
+    weight_decay: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,33 +68,39 @@ class Objectives:
     """Weights of the losses, and how ITM finds its negatives."""
 
     itc: float = 1.0
+    itc_captions: int = 1  # of each photo in a step, all of them its positives
     mlm: float = 1.0
-    itm: float = 1.0
+    itm: float = 1.0  # listwise
     itm_sigmoid: float = 0.5
+    itm_balanced: float = 0.0  # the paper's: as many true pairs as random ones
     itm_start: float = 0.0  # the part of the run that ITC has for itself
     negative_images: int = 4
     negative_texts: int = 0
-    hard_until: float = 0.7  # the part of the run over which negatives go from uniform to hard
+    hardest: int = 0  # learn from so many of each list of negatives, those that score highest; 0: from all
+    hard_until: float = 0.7  # the part of the run over which negatives go from uniform to hard; inf: uniform
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long, how fast."""
+    """How long, how fast. `batch_size` photos a step go through the network in `parts`, on one GPU or several."""
 
     epochs: float = 10.0
     batch_size: int = 256
+    parts: int = 1
     lr: float = 2e-4
     weight_decay: float = 0.05
     warmup: float = 0.05  # part of the run
+    drops: list[float] = field(default_factory=list)  # epochs after which the rate is a tenth; none: a cosine
     all_pixels_from: float = 1.0  # the part of the run after which nothing is sampled any more
     ema: float = 0.999
     clip_norm: float = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False  # the transformer's layers, by torch.compile
 
 
 @dataclass(frozen=True)
 class Dev:
-    """What is measured while training, on the dev photos of the data."""
+    """What is measured while training: on at most so many dev photos of each dataset, each in a gallery of its own."""
 
     photos: int = 500
     captions: int = 1
@@ -127,7 +142,45 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         raise RecipeError(f"{path}: {error}") from error
     table.setdefault("name", path.stem)
     recipe: Recipe = _build(Recipe, table, str(path))
+    _check(recipe, str(path))
     return recipe
+
+
+def as_toml(recipe: Recipe) -> str:
+    """The recipe as a TOML file that `load_recipe` reads back, every default filled in."""
+    table = dataclasses.asdict(recipe)
+    lines = [f"{key} = {_toml(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    for name, section in table.items():
+        if isinstance(section, dict):
+            lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in section.items())]
+    return "\n".join(lines) + "\n"
+
+
+def difference(one: Recipe, other: Recipe) -> str | None:
+    """The first key in which two recipes differ, with both values; None when they are the same."""
+    for line, changed in zip(as_toml(one).splitlines(), as_toml(other).splitlines(), strict=False):
+        if line != changed:
+            return f"{line}, now {changed.rpartition('= ')[2]}"
+    return None if one == other else "other keys"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(value)  # TOML knows inf as well
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)  # its strings, whole numbers and truth values are TOML's
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    """Raise RecipeError when the parts do not fit each other."""
+    keeps_aspect = recipe.processor.aspect == "keep"
+    if recipe.schedule.batch_size % max(1, recipe.schedule.parts) or recipe.schedule.parts < 1:
+        raise RecipeError(f"{where}: batch_size is no multiple of parts")
+    if keeps_aspect and recipe.augmentation.enabled:
+        raise RecipeError(f"{where}: augmentation needs aspect = 'squash'")
+    if keeps_aspect and recipe.cnn.frozen_stages and recipe.cnn.views:
+        raise RecipeError(f"{where}: photos of many sizes are not kept as views: set views = 0, or aspect = 'squash'")
 
 
 def _build(kind: Any, table: dict[str, Any], where: str) -> Any:
@@ -150,6 +203,9 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             raise RecipeError(f"{where} is one of {', '.join(map(repr, get_args(hint)))}, not {value!r}")
         return value
     expected = get_origin(hint) or hint
-    if isinstance(expected, types.UnionType) or not isinstance(value, expected) or type(value) is bool is not expected:
+    if not isinstance(value, expected) or type(value) is bool is not expected:
         raise RecipeError(f"{where} is of type {getattr(hint, '__name__', hint)}, not {value!r}")
+    if expected is list:
+        (kind,) = get_args(hint)
+        return [_value(kind, one, f"{where}[{index}]") for index, one in enumerate(value)]
     return value

@@ -11,16 +11,17 @@ _BUCKET = 8  # batches whose captions are sorted by length together
 
 
 class Batches:
-    """Every photo once an epoch, with one of its captions drawn at random; captions of like length together.
+    """Every photo once an epoch, with some of its captions drawn at random; captions of like length together.
 
     A batch is padded to its longest caption, and every token costs: with captions as they come, half of
     the words the network reads would be padding. What a step sees follows from `seed` and its number.
     """
 
-    def __init__(self, lengths: Sequence[NDArray[np.int64]], batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: Sequence[NDArray[np.int64]], batch_size: int, seed: int, captions: int = 1) -> None:
         self._lengths = lengths  # of each photo: the tokens in each of its captions
         self._size = min(batch_size, len(lengths))
         self._seed = seed
+        self._captions = captions
         self._epoch: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
@@ -28,7 +29,7 @@ class Batches:
         return len(self._lengths) // self._size
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Photos (B,) of step 0, 1, ..., and for each the number of its caption (B,)."""
+        """Photos (B,) of step 0, 1, ..., and for each the numbers of its captions (B, C)."""
         epoch, index = divmod(step, len(self))
         if self._epoch is None or self._epoch[0] != epoch:
             self._epoch = (epoch, *self._draw(epoch))
@@ -38,9 +39,15 @@ class Batches:
     def _draw(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         random = np.random.default_rng([self._seed, epoch])
         rows = random.permutation(len(self._lengths))[: len(self) * self._size]
-        captions = random.integers([len(self._lengths[row]) for row in rows])
-        lengths = np.array([self._lengths[row][caption] for row, caption in zip(rows, captions, strict=True)])
+        captions = np.stack([_some(random, len(self._lengths[row]), self._captions) for row in rows])
+        lengths = np.array([self._lengths[row][caption] for row, caption in zip(rows, captions[:, 0], strict=True)])
         bucket = np.arange(len(rows)) // (self._size * _BUCKET)
         order = np.lexsort((lengths, bucket)).reshape(len(self), self._size)
         order = order[random.permutation(len(self))]
         return rows[order], captions[order]
+
+
+def _some(random: np.random.Generator, captions: int, count: int) -> NDArray[np.int64]:
+    """`count` numbers below `captions`, in random order, none a second time before all have come."""
+    rounds = [random.permutation(captions) for _ in range(-(-count // captions))]
+    return np.concatenate(rounds)[:count]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from model.recipe import Recipe
+from model.recipe import Recipe, as_toml
 
 
 def write_card(
@@ -24,26 +22,30 @@ def write_card(
 ) -> None:
     """Write `README.md` into the folder of weights: what they were trained on, how, and what they reach."""
     rows = [
-        f"| {name} | " + " | ".join(f"{value:.1f}" for value in row.values()) + " |" for name, row in figures.items()
+        f"| {dataset} | {name} | " + " | ".join(f"{value:.1f}" for value in row.values()) + " |"
+        for dataset, rankings in figures.items()
+        for name, row in rankings.items()
     ]
-    heading = ["| | R@1 | R@5 | R@10 | median rank |", "|---|---|---|---|---|"]
+    heading = ["| | | R@1 | R@5 | R@10 | median rank |", "|---|---|---|---|---|---|"]
     table = "\n".join(heading + rows) if rows else "No dev photos were given."
+    frozen = f", its first {recipe.cnn.frozen_stages} stages frozen" if recipe.cnn.frozen_stages else ""
     text = f"""# {recipe.name}
 
 A Pixel-BERT (arXiv 2004.00849) for text-to-image retrieval, trained by Pixelseek's recipe `{recipe.name}`.
 
 - Trained on {photos:,} photos with {captions:,} captions: {steps:,} steps in {seconds / 60:.0f} minutes on {device}.
-- CNN from `{recipe.start.backbone or "nothing"}`{", frozen" if recipe.cnn.frozen else ""}; \
+- CNN from `{recipe.start.backbone or "nothing"}`{frozen}; \
 trunk from `{recipe.start.trunk or "nothing"}`.
 
-Text to image on {dev_photos} dev photos, in percent (the best step was chosen on them):
+Text to image on {dev_photos} dev photos, those of each dataset on their own, in percent (the best step was chosen on
+them):
 
 {table}
 
 ## Recipe
 
-```json
-{json.dumps(asdict(recipe), indent=2)}
+```toml
+{as_toml(recipe).strip()}
 ```
 """
     (folder / "README.md").write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """The training loop: from a recipe and shards to a folder of weights.
 
 Every random choice of a step follows from the recipe's seed and the step's number, so a run that was
-killed and resumed takes exactly the steps of one that was not.
+killed and resumed takes exactly the steps of one that was not, on however many GPUs.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 import copy
 import json
 import math
+import sys
 import time
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,18 +22,20 @@ from tqdm import tqdm
 from transformers.utils import logging
 
 from model.calibration import Calibration
-from model.evaluation import encode_collection, rerank_photos
 from model.memory import keep_freed_memory
-from model.metrics import recall
 from model.processor import SPECIAL_TOKENS
-from model.recipe import Recipe, load_recipe
+from model.recipe import Recipe, as_toml, difference, load_recipe
 from model.shards import CaptionedPhoto, ShardError, read_shards
 from model.torch_runtime import TorchRuntime
 from model.training import checkpoint
 from model.training.batches import Batches
 from model.training.card import write_card
-from model.training.photos import TrainingPhotos, cnn_features, decode_photos
-from model.training.start import start
+from model.training.divergence import Divergence
+from model.training.judge import Judge, Verdict
+from model.training.optimizers import make_optimizers, rate
+from model.training.photos import TrainingPhotos, stage_features
+from model.training.processes import Processes
+from model.training.start import freeze, start
 from model.training.step import Batch, losses, total
 
 _CHECKPOINT_SECONDS = 300.0
@@ -57,25 +57,36 @@ def train(
 ) -> Path | None:
     """Train by `recipe` on the `train` photos of the shards, choose on their `dev` photos.
 
-    Leaves in `output`: `weights/` (the best by dev recall, with processor, calibration and model card),
-    `log.jsonl`, `recipe.json` and `checkpoint.pt` for `resume`. Returns the folder of weights, or None when
+    Leaves in `output`: `weights/` (the best by dev recall, with processor, calibration, recipe and model card),
+    `log.jsonl`, `recipe.toml` and `checkpoint.pt` for `resume`. Returns the folder of weights, or None when
     the run was not done after `minutes` and is to be resumed. Raises RecipeError, ShardError, WeightsError
     or TrainingError.
     """
     until = math.inf if minutes is None else time.monotonic() + 60.0 * minutes
     settings = load_recipe(recipe)
-    if (output / "checkpoint.pt").exists() and not resume:
+    begun = (output / "checkpoint.pt").exists()
+    if begun and not resume:
         raise TrainingError(f"{output} already holds a run: go on with --resume, or name another --output")
+    if begun and (changed := difference(load_recipe(output / "recipe.toml"), settings)) is not None:
+        raise TrainingError(f"{output} was begun with another recipe ({changed}): name another --output")
     photos = read_shards(data, "train")
     if not photos:
         raise ShardError(f"no captioned photos of split train in {', '.join(map(str, data))}")
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "recipe.json").write_text(json.dumps(asdict(settings), indent=2) + "\n", encoding="utf-8")
+    processes = Processes(device)
+    if settings.schedule.parts % processes.count:
+        raise TrainingError(
+            f"{settings.schedule.parts} parts of a step cannot be shared by {processes.count} processes: "
+            "set schedule.parts to a multiple"
+        )
+    if processes.first:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "recipe.toml").write_text(as_toml(settings), encoding="utf-8")
+        tqdm.write(as_toml(settings), file=sys.stderr)
+    processes.wait()
     keep_freed_memory()
     logging.disable_progress_bar()  # ours says more
-    where = torch.device("cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu"))
-    run = _Run(settings, photos, read_shards(data, "dev"), output, where)
-    if resume and (output / "checkpoint.pt").exists():
+    run = _Run(settings, photos, read_shards(data, "dev"), output, processes)
+    if begun:
         run.restore()
     return output / "weights" if run.go(until) else None
 
@@ -89,26 +100,26 @@ class _Run:
         photos: list[CaptionedPhoto],
         dev: list[CaptionedPhoto],
         output: Path,
-        device: torch.device,
+        processes: Processes,
     ) -> None:
-        self.recipe, self.output, self.device = recipe, output, device
+        self.recipe, self.output, self.processes, self.device = recipe, output, processes, processes.device
         self.captions = [photo.captions for photo in photos]
         self.model, self.processor = start(recipe, [caption for photo in photos for caption in photo.captions])
-        self.model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-arg]
-        self.photos = TrainingPhotos(decode_photos(photos, self.processor), self.processor, recipe.augmentation, device)
-        self.cached: list[NDArray[np.float16]] = []
-        if recipe.cnn.frozen:
-            self.model.pixelbert.pixel_tokens.backbone.requires_grad_(False)
-            self.model.eval()
-            self.cached = cnn_features(
-                self.model, self.photos, views=recipe.cnn.views, seed=recipe.seed, cache=output / "pixel-features"
-            )
+        self.model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-arg]
+        self.photos = TrainingPhotos(photos, self.processor, recipe.augmentation, self.device)
+        self.data = self.photos.fingerprint()
+        self.frozen = freeze(self.model, recipe.cnn.frozen_stages)
+        self.cached = self._cached_features() if self.frozen and recipe.cnn.views else []
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
+        if recipe.schedule.compile:
+            for layer in self.model.pixelbert.layers:
+                layer.compile(dynamic=True)
         lengths = [self.processor.text(texts)["attention_mask"].sum(1) for texts in self.captions]
-        self.batches = Batches(lengths, recipe.schedule.batch_size, recipe.seed)
+        self.batches = Batches(lengths, recipe.schedule.batch_size, recipe.seed, recipe.objectives.itc_captions)
         self.steps = max(1, round(recipe.schedule.epochs * len(self.batches)))
-        self.optimizer = self._optimizer()
-        self.dev = _sample_dev(dev, recipe)
+        self.optimizers = make_optimizers(self.model, recipe)
+        self.judge = Judge(dev, recipe.dev)
+        self.divergence = Divergence()
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         vocabulary = self.processor.tokenizer.get_vocab()
         self.special = {token: vocabulary[token] for token in SPECIAL_TOKENS}
@@ -118,8 +129,15 @@ class _Run:
         recipe = self.recipe
         dev_every = max(1, round(recipe.dev.every_epochs * len(self.batches)))
         saved = clock = time.monotonic()
-        self.model.train()
-        bar = tqdm(total=self.steps, initial=self.step, desc=recipe.name, unit="step", dynamic_ncols=True)
+        self._train_mode()
+        bar = tqdm(
+            total=self.steps,
+            initial=self.step,
+            desc=recipe.name,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not self.processes.first,
+        )
         while self.step < self.steps:
             found = self._take_step()
             self.step += 1
@@ -131,109 +149,158 @@ class _Run:
                 rounded = {name: round(value, 4) for name, value in found.items()}
                 bar.set_postfix(rounded)
                 self._log({"step": self.step, "epoch": round(self.step / len(self.batches), 3), **rounded})
-            if finished or at_dev:
+            if (finished or at_dev) and self.processes.first:
                 self._judge()
-                self.model.train()
-            if finished or at_dev or now > until or now - saved > _CHECKPOINT_SECONDS:
+            stop = self._agreed(now > until)
+            if finished or at_dev or stop or self._agreed(now - saved > _CHECKPOINT_SECONDS):
                 self._save()
                 saved = now
-            if now > until:
+            if stop:
                 break
         bar.close()
         if self.step < self.steps:
             return False
-        if not self.dev:
-            self._keep(Calibration(), {})
+        if not len(self.judge) and self.processes.first:
+            self._keep(None)
+        self.processes.wait()
         return True
 
     def restore(self) -> None:
-        """Go on from the checkpoint in `output`."""
+        """Go on from the checkpoint in `output`. Raises TrainingError when its photos were others."""
         state = checkpoint.load(self.output / "checkpoint.pt")
+        if state["data"] != self.data:
+            raise TrainingError(f"{self.output} was begun with other photos or captions: name another --output")
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, its_state in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(its_state)
+        self.divergence.load_state_dict(state["divergence"])
         self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
 
     def _save(self) -> None:
-        state = {
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "best": self.best,
-            "seconds": self.seconds,
-        }
-        checkpoint.save(self.output / "checkpoint.pt", state)
+        if self.processes.first:
+            state = {
+                "model": self.model.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+                "divergence": self.divergence.state_dict(),
+                "data": self.data,
+                "step": self.step,
+                "best": self.best,
+                "seconds": self.seconds,
+            }
+            checkpoint.save(self.output / "checkpoint.pt", state)
+        self.processes.wait()
 
     def _take_step(self) -> dict[str, float]:
-        recipe, part = self.recipe, self.step / self.steps
-        torch.manual_seed(recipe.seed * 1_000_003 + self.step)
-        batch = self._batch()
+        """One step of the optimizers; the mean losses of its parts."""
+        schedule, part = self.recipe.schedule, self.step / self.steps
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * rate(schedule, part)
+            optimizer.zero_grad(set_to_none=True)
+        found: dict[str, Tensor] = {}
+        rows, captions = self.batches[self.step]
+        mine = range(self.processes.rank, schedule.parts, self.processes.count)
+        if not self.cached:
+            following = self.batches[self.step + 1][0]
+            for number in mine:
+                self.photos.expect(rows[number :: schedule.parts])
+                self.photos.expect(following[number :: schedule.parts])
+        for number in mine:
+            torch.manual_seed((self.recipe.seed * 1_000_003 + self.step) * schedule.parts + number)
+            some = slice(number, None, schedule.parts)
+            for name, value in self._learn(rows[some], captions[some], part).items():
+                found[name] = found.get(name, torch.zeros((), device=self.device)) + value / schedule.parts
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.processes.add_up(
+            [*found.values(), *(parameter.grad for parameter in trained if parameter.grad is not None)]
+        )
+        values = {name: value.item() for name, value in found.items()}
+        if (trouble := self.divergence.trouble(values)) is not None:
+            raise TrainingError(f"step {self.step}: {trouble}. Lower the learning rate in the recipe.")
+        torch.nn.utils.clip_grad_norm_(trained, schedule.clip_norm)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        with torch.no_grad():
+            self.model.logit_scale.clamp_(max=math.log(100.0))
+        self._average()
+        return values
+
+    def _learn(self, rows: NDArray[np.int64], captions: NDArray[np.int64], part: float) -> dict[str, Tensor]:
+        """Add a part's share to the gradients; its losses, their weighted sum as `loss`."""
+        recipe = self.recipe
         sampling = recipe.model.get("pixel_sampling") if part < recipe.schedule.all_pixels_from else None
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * _rate(part, recipe.schedule.warmup)
-        bfloat16 = recipe.schedule.precision == "bfloat16"
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.schedule.precision == "bfloat16"):
             found = losses(
                 self.model,
-                batch,
+                self._batch(rows, captions),
                 recipe.objectives,
                 part=part,
                 sampling=sampling,
                 mask_id=self.special["[MASK]"],
             )
-            loss = total(found, recipe.objectives)
-        if not bool(torch.isfinite(loss)):
-            raise TrainingError(f"step {self.step}: the loss is {loss.item()}. Lower the learning rate in the recipe.")
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._trained(), recipe.schedule.clip_norm)
-        self.optimizer.step()
-        with torch.no_grad():
-            self.model.logit_scale.clamp_(max=math.log(100.0))
-        self._average()
-        return {"loss": loss.item(), **{name: value.item() for name, value in found.items()}}
+            loss = total(found, recipe.objectives, part)
+        (loss / recipe.schedule.parts).backward()
+        return {name: value.detach() for name, value in {"loss": loss, **found}.items()}
 
-    def _batch(self) -> Batch:
-        rows, chosen = self.batches[self.step]
-        captions = [self.captions[row][caption] for row, caption in zip(rows, chosen, strict=True)]
+    def _batch(self, rows: NDArray[np.int64], captions: NDArray[np.int64]) -> Batch:
+        cnn = self.model.pixelbert.pixel_tokens.cnn
+        mask = None
         if self.cached:
-            view = np.random.default_rng([self.recipe.seed, self.step]).integers(len(self.cached), size=len(rows))
-            features = torch.from_numpy(np.stack([self.cached[v][row] for v, row in zip(view, rows, strict=True)]))
-            features = features.to(self.device).float()
+            view = torch.randint(len(self.cached), (len(rows),)).tolist()
+            kept = torch.from_numpy(np.stack([self.cached[v][row] for v, row in zip(view, rows, strict=True)]))
+            if self.recipe.augmentation.enabled and self.recipe.augmentation.flip:
+                mirrored = torch.rand(len(rows)) < 0.5
+                kept[mirrored] = kept[mirrored].flip(-1)
+            values = kept.to(self.device).float().contiguous(memory_format=torch.channels_last)
+            features = cnn(values, after=self.frozen)
         else:
-            features = self.model.pixelbert.pixel_tokens.cnn(self.photos.batch(rows, augment=True))
-        text = self.processor.text(captions)
+            values, mask = self.photos.batch(rows, augment=True)
+            features = cnn(values)
+        pairs = [pair for some in captions.T for pair in zip(rows, some, strict=True)]
+        sentences = [self.captions[row][caption] for row, caption in pairs]
+        text = self.processor.text(sentences)
         input_ids = torch.from_numpy(text["input_ids"]).to(self.device)
-        mask = torch.from_numpy(text["attention_mask"]).to(self.device)
+        words = torch.from_numpy(text["attention_mask"]).to(self.device)
         special = torch.isin(input_ids, torch.tensor(list(self.special.values()), device=self.device))
-        return Batch(features, input_ids, mask, mask & ~special)
+        return Batch(features, mask, input_ids, words, words & ~special)
+
+    def _cached_features(self) -> list[NDArray[np.float16]]:
+        self.model.eval()
+        settings = {"frozen_stages": self.frozen, "views": self.recipe.cnn.views, "seed": self.recipe.seed}
+        if self.processes.first:
+            stage_features(self.model, self.photos, cache=self.output / "pixel-features", **settings)
+        self.processes.wait()
+        return stage_features(self.model, self.photos, cache=self.output / "pixel-features", **settings)
 
     def _judge(self) -> None:
         """Measure dev recall with the averaged weights, and keep them when they are the best yet."""
-        if not self.dev:
+        if not len(self.judge):
             return
-        runtime = TorchRuntime(self.average, self.processor)
-        lists = rerank_photos(runtime, encode_collection(runtime, self.dev, self.processor), self.recipe.dev.shortlist)
-        calibration = Calibration.fit(lists.similarities, lists.itm_logits, lists.relevant)
-        figures = {
-            "shortlist": recall(lists.similarity_ranks),
-            "itm": recall(lists.ranks(lists.itm_logits)),
-            "rerank": recall(lists.ranks(calibration.score(lists.itm_logits, lists.similarities))),
-        }
-        self._log({"step": self.step, "seconds": round(self.seconds), "dev": figures})
-        tqdm.write(f"step {self.step}: dev {json.dumps(figures)}")
-        if figures["rerank"]["r@1"] >= self.best:
-            self.best = figures["rerank"]["r@1"]
-            self._keep(calibration, figures)
+        verdict = self.judge.judge(TorchRuntime(self.average, self.processor), self.processor)
+        self._log(
+            {
+                "step": self.step,
+                "seconds": round(self.seconds),
+                "dev": verdict.figures,
+                "score": round(verdict.score, 2),
+            }
+        )
+        tqdm.write(f"step {self.step}: dev {json.dumps(verdict.figures)}", file=sys.stderr)
+        if verdict.score >= self.best:
+            self.best = verdict.score
+            self._keep(verdict)
+        self._train_mode()
 
-    def _keep(self, calibration: Calibration, figures: dict[str, Any]) -> None:
+    def _keep(self, verdict: Verdict | None) -> None:
         folder = self.output / "weights"
         kept = copy.deepcopy(self.average).half()
         kept.config.pixel_sampling = self.recipe.model.get("pixel_sampling")
         kept.save_pretrained(folder)
         self.processor.save_pretrained(folder)
-        calibration.save(folder)
+        (folder / "recipe.toml").write_text(as_toml(self.recipe), encoding="utf-8")
+        (Calibration() if verdict is None else verdict.calibration).save(folder)
         write_card(
             folder,
             recipe=self.recipe,
@@ -242,16 +309,25 @@ class _Run:
             steps=self.step,
             seconds=self.seconds,
             device=str(self.device),
-            dev_photos=len(self.dev),
-            figures=figures,
+            dev_photos=len(self.judge),
+            figures={} if verdict is None else verdict.figures,
         )
 
-    def _log(self, record: dict[str, Any]) -> None:
-        with (self.output / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+    def _train_mode(self) -> None:
+        self.model.train()
+        if self.frozen:
+            self.model.pixelbert.pixel_tokens.backbone.eval()  # its batch statistics stay those it came with
 
-    def _trained(self) -> list[Tensor]:
-        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+    def _agreed(self, wanted: bool) -> bool:
+        """What the first process wants: clocks differ, and all must do the same."""
+        flag = torch.tensor(float(wanted and self.processes.first), device=self.device)
+        self.processes.add_up([flag])
+        return bool(flag)
+
+    def _log(self, record: dict[str, object]) -> None:
+        if self.processes.first:
+            with (self.output / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
 
     def _average(self) -> None:
         decay = min(self.recipe.schedule.ema, (1 + self.step) / (10 + self.step))
@@ -264,28 +340,3 @@ class _Run:
             torch._foreach_lerp_([slow for slow, _ in pairs], [fast.detach() for _, fast in pairs], 1.0 - decay)
             for slow_buffer, buffer in zip(self.average.buffers(), self.model.buffers(), strict=True):
                 slow_buffer.copy_(buffer)
-
-    def _optimizer(self) -> torch.optim.AdamW:
-        groups: dict[tuple[float, float], list[Tensor]] = defaultdict(list)
-        for name, parameter in self.model.named_parameters():
-            if parameter.requires_grad:
-                peak = self.recipe.cnn.lr if ".backbone." in name else self.recipe.schedule.lr
-                groups[peak, self.recipe.schedule.weight_decay if parameter.ndim > 1 else 0.0].append(parameter)
-        return torch.optim.AdamW(
-            [{"params": some, "peak": peak, "weight_decay": decay} for (peak, decay), some in groups.items()],
-            betas=(0.9, 0.98),
-            fused=True,
-        )
-
-
-def _rate(part: float, warmup: float) -> float:
-    """The learning rate at `part` of the run, relative to its peak: linear warm-up, then a cosine to zero."""
-    if part < warmup:
-        return (part + 1e-3) / (warmup + 1e-3)
-    return 0.5 * (1.0 + math.cos(math.pi * (part - warmup) / (1.0 - warmup)))
-
-
-def _sample_dev(photos: list[CaptionedPhoto], recipe: Recipe) -> list[CaptionedPhoto]:
-    """A fixed random part of the dev photos, with as many captions each as the recipe measures."""
-    chosen = np.random.default_rng(0).permutation(len(photos))[: recipe.dev.photos]
-    return [photos[row].with_captions(recipe.dev.captions) for row in sorted(chosen)]

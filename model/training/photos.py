@@ -1,10 +1,14 @@
-"""The training photos, decoded once and kept: as pixels, or as the features of a frozen CNN."""
+"""The training photos: decoded once and kept where they fit into memory, else decoded a step ahead.
+
+With a CNN that is frozen up to some stage, what that stage gives for a few views of each photo is computed once.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from model.backbones import run, stages
 from model.network import PixelBertForPreTraining
-from model.processor import PixelBertProcessor
+from model.processor import LONGEST_OVER_SHORTEST, PixelBertProcessor
 from model.recipe import Augmentation
 from model.shards import CaptionedPhoto
 from model.training.augmentation import random_views
@@ -23,78 +28,122 @@ _BATCH = 32
 
 
 class TrainingPhotos:
-    """N photos as the CNN reads them, in memory: (N, H, W, 3) uint8."""
+    """N photos as the CNN reads them: (H, W, 3) uint8 each."""
 
     def __init__(
-        self, pixels: NDArray[np.uint8], processor: PixelBertProcessor, augmentation: Augmentation, device: torch.device
+        self,
+        photos: Sequence[CaptionedPhoto],
+        processor: PixelBertProcessor,
+        augmentation: Augmentation,
+        device: torch.device,
+        *,
+        memory: float | None = None,
     ) -> None:
-        self._pixels = pixels
-        self.augmentation = augmentation
+        """`memory` is how many bytes they may take: half of the machine's unless given."""
+        self._photos = photos
+        self._processor = processor
+        self._augmentation = augmentation
         self._device = device
         self._mean = torch.tensor(processor.image_mean, device=device)[:, None, None]
         self._std = torch.tensor(processor.image_std, device=device)[:, None, None]
+        self._threads = ThreadPoolExecutor()
+        self._ahead: dict[int, Future[NDArray[np.uint8]]] = {}
+        self._decoded: list[NDArray[np.uint8]] = []
+        largest = 3.0 * processor.image_size**2 * (1.0 if processor.aspect == "squash" else LONGEST_OVER_SHORTEST)
+        if len(photos) * largest <= (_half_of_memory() if memory is None else memory):
+            decoded = self._threads.map(self._decode, range(len(photos)))
+            self._decoded = list(tqdm(decoded, total=len(photos), desc="decode", unit="photo"))
 
     def __len__(self) -> int:
-        return len(self._pixels)
+        return len(self._photos)
 
-    def batch(self, rows: NDArray[np.int64], *, augment: bool) -> Tensor:
-        """Normalised photos (B, 3, H, W) on the device; random views of them when `augment`."""
-        values = torch.from_numpy(self._pixels[rows]).to(self._device).permute(0, 3, 1, 2)
+    def expect(self, rows: NDArray[np.int64]) -> None:
+        """Start decoding the photos of a step to come, unless they are in memory."""
+        if not self._decoded:
+            new = [row for row in rows.tolist() if row not in self._ahead]
+            self._ahead |= {row: self._threads.submit(self._decode, row) for row in new}
+
+    def batch(self, rows: NDArray[np.int64], *, augment: bool) -> tuple[Tensor, Tensor | None]:
+        """Normalised photos (B, 3, H, W) on the device, random views of them when `augment`.
+
+        Beside them a mask (B, H, W), True on the photo and False on its padding; None where nothing is padding.
+        """
+        self.expect(rows)
+        pixels = [self._decoded[row] if self._decoded else self._ahead.pop(row).result() for row in rows.tolist()]
+        height, width = (max(image.shape[side] for image in pixels) for side in (0, 1))
+        mask = None
+        if all(image.shape == (height, width, 3) for image in pixels):
+            stacked = np.stack(pixels)
+        else:
+            stacked = np.zeros((len(pixels), height, width, 3), dtype=np.uint8)
+            on_photo = np.zeros((len(pixels), height, width), dtype=np.bool_)
+            for row, image in enumerate(pixels):
+                stacked[row, : image.shape[0], : image.shape[1]] = image
+                on_photo[row, : image.shape[0], : image.shape[1]] = True
+            mask = torch.from_numpy(on_photo).to(self._device)
+        values = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2)
         values = ((values - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
-        if not augment or not self.augmentation.enabled:
-            return values
-        a = self.augmentation
-        return random_views(values, crop=a.crop, colour=a.colour, flip=a.flip)
+        if mask is not None:
+            values = values * mask[:, None]
+        a = self._augmentation
+        if augment and a.enabled:
+            values = random_views(values, crop=a.crop, colour=a.colour, flip=a.flip)
+        return values, mask
 
     def fingerprint(self) -> str:
-        """A digest of the photos and their order, from a few pixels of each."""
-        return hashlib.blake2b(self._pixels[:, ::16, ::16].tobytes(), digest_size=16).hexdigest()
+        """A digest of the photos, their order, their captions and how they are read."""
+        digest = hashlib.blake2b(digest_size=16)
+        for photo in self._photos:
+            digest.update(repr((photo.key, photo.captions, len(photo.jpeg))).encode())
+            digest.update(photo.jpeg)
+        p = self._processor
+        digest.update(repr((p.image_size, p.aspect, p.image_mean, p.image_std, self._augmentation)).encode())
+        return digest.hexdigest()
+
+    def _decode(self, row: int) -> NDArray[np.uint8]:
+        return self._photos[row].decode(self._processor)
 
 
-def decode_photos(photos: Sequence[CaptionedPhoto], processor: PixelBertProcessor) -> NDArray[np.uint8]:
-    """All photos as one array (N, H, W, 3). Needs a processor that squashes."""
-    if processor.aspect != "squash":
-        raise ValueError("training keeps its photos as one array: it needs aspect = 'squash'")
-    size = processor.image_size
-    pixels = np.empty((len(photos), size, size, 3), dtype=np.uint8)
-    with ThreadPoolExecutor() as threads:
-        decoded = threads.map(lambda photo: photo.decode(processor), photos)
-        for row, image in enumerate(tqdm(decoded, total=len(photos), desc="decode", unit="photo")):
-            pixels[row] = image
-    return pixels
-
-
-def cnn_features(
-    model: PixelBertForPreTraining, photos: TrainingPhotos, *, views: int, seed: int, cache: Path
+def stage_features(
+    model: PixelBertForPreTraining, photos: TrainingPhotos, *, frozen_stages: int, views: int, seed: int, cache: Path
 ) -> list[NDArray[np.float16]]:
-    """The frozen CNN's features of several views of every photo: for each view (N, C, h, w) float16.
+    """What the CNN's frozen stages give for several views of every photo: for each view (N, C, h, w) float16.
 
-    View 0 is the photo itself, the others are random views. Each view is kept as a file in folder
-    `cache`, mapped from there, and made again only when photos, augmentation or seed are others.
+    View 0 is the photo itself, the others are random views. Each view is kept as a file in folder `cache`,
+    mapped from there, and made again only when photos, stages, augmentation or seed are others. Needs photos
+    of one size.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    stamp = hashlib.blake2b(repr((photos.fingerprint(), photos.augmentation, seed)).encode(), digest_size=8)
-    paths = [cache / f"view-{view}-{stamp.hexdigest()}.npy" for view in range(views)]
+    stamp = hashlib.blake2b(repr((photos.fingerprint(), frozen_stages, seed)).encode(), digest_size=8).hexdigest()
+    paths = [cache / f"view-{view}-{stamp}.npy" for view in range(views)]
     for view, path in enumerate(paths):
         if not path.exists():
             torch.manual_seed(seed + view)
             partial = path.with_suffix(".partial")
             with partial.open("wb") as file:
-                np.save(file, _view(model, photos, view))
+                np.save(file, _view(model, photos, view, frozen_stages))
             partial.replace(path)
     return [np.load(path, mmap_mode="r") for path in paths]
 
 
 @torch.inference_mode()
-def _view(model: PixelBertForPreTraining, photos: TrainingPhotos, view: int) -> NDArray[np.float16]:
-    cnn = model.pixelbert.pixel_tokens.cnn
+def _view(model: PixelBertForPreTraining, photos: TrainingPhotos, view: int, frozen_stages: int) -> NDArray[np.float16]:
+    frozen = stages(model.pixelbert.pixel_tokens.backbone)[:frozen_stages]
     features = None
     for start in tqdm(range(0, len(photos), _BATCH), desc=f"CNN, view {view}", unit="batch"):
         rows = np.arange(start, min(start + _BATCH, len(photos)))
-        batch = cnn(photos.batch(rows, augment=view > 0)).to(torch.float16).cpu().numpy()
+        values, _ = photos.batch(rows, augment=view > 0)
+        batch = run(frozen, values).to(torch.float16).cpu().numpy()
         if features is None:
             features = np.empty((len(photos), *batch.shape[1:]), dtype=np.float16)
         features[rows] = batch
     if features is None:
         raise ValueError("there are no photos to train on")
     return features
+
+
+def _half_of_memory() -> float:
+    try:
+        return 0.5 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):  # not on Windows
+        return 0.0

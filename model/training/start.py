@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
+from model.backbones import stages
 from model.configuration import PixelBertConfig
 from model.network import PixelBertForPreTraining
 from model.pretrained import load_backbone, load_tokenizer, load_trunk
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.recipe import Recipe
-from model.weights import find_weights
+from model.weights import WeightsError, find_weights
 
 
 def start(recipe: Recipe, captions: Sequence[str]) -> tuple[PixelBertForPreTraining, PixelBertProcessor]:
@@ -23,23 +26,49 @@ def start(recipe: Recipe, captions: Sequence[str]) -> tuple[PixelBertForPreTrain
     """
     torch.manual_seed(recipe.seed)
     if recipe.start.weights:
-        return _go_on_from(find_weights(recipe.start.weights), recipe)
+        model, tokenizer = _go_on_from(find_weights(recipe.start.weights), recipe)
+        return model, _processor(tokenizer, recipe)
     if recipe.start.trunk:
         tokenizer = load_tokenizer(recipe.start.trunk)
     else:
         tokenizer = wordpiece_tokenizer(learn_vocabulary(captions, recipe.start.vocab_size))
-    settings = recipe.processor
-    processor = PixelBertProcessor(tokenizer, image_size=settings.image_size, max_tokens=settings.max_tokens)
     model = PixelBertForPreTraining(PixelBertConfig(**{**recipe.model, "vocab_size": tokenizer.get_vocab_size()}))
     if recipe.start.backbone:
         load_backbone(model, recipe.start.backbone)
     if recipe.start.trunk:
         load_trunk(model, recipe.start.trunk)
-    return model, processor
+    return model, _processor(tokenizer, recipe)
 
 
-def _go_on_from(weights: Path, recipe: Recipe) -> tuple[PixelBertForPreTraining, PixelBertProcessor]:
-    config = PixelBertConfig.from_pretrained(weights)
-    config.pixel_sampling = recipe.model.get("pixel_sampling", config.pixel_sampling)
-    model = PixelBertForPreTraining.from_pretrained(weights, config=config, dtype=torch.float32)
-    return model, PixelBertProcessor.from_pretrained(weights)
+def _processor(tokenizer: Tokenizer, recipe: Recipe) -> PixelBertProcessor:
+    settings = recipe.processor
+    return PixelBertProcessor(
+        tokenizer,
+        image_size=settings.image_size,
+        aspect=settings.aspect,
+        image_mean=settings.image_mean,
+        image_std=settings.image_std,
+        max_tokens=settings.max_tokens,
+    )
+
+
+def _go_on_from(weights: Path, recipe: Recipe) -> tuple[PixelBertForPreTraining, Tokenizer]:
+    """The network in folder `weights`, changed where the recipe's model says so, and its tokenizer."""
+    config = PixelBertConfig.from_pretrained(weights, **recipe.model)
+    loaded: Any = PixelBertForPreTraining.from_pretrained(
+        weights, config=config, dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True
+    )
+    model, found = loaded
+    if unfit := sorted(found["missing_keys"]) + sorted(str(key[0]) for key in found["mismatched_keys"]):
+        raise WeightsError(f"{weights} does not fit the recipe's model: {unfit[0]} is missing or of another shape")
+    return model, PixelBertProcessor.from_pretrained(weights).tokenizer
+
+
+def freeze(model: PixelBertForPreTraining, count: int) -> int:
+    """Keep the first `count` stages of the CNN, or all it has, as they are; how many those are."""
+    if not count:
+        return 0
+    frozen = stages(model.pixelbert.pixel_tokens.backbone)[:count]
+    for stage in frozen:
+        stage.requires_grad_(False)
+    return len(frozen)

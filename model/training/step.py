@@ -12,7 +12,9 @@ from model.network import PixelBertForPreTraining
 from model.objectives import (
     IGNORED,
     draw_negatives,
+    hardest,
     itc_loss,
+    itm_balanced_loss,
     itm_listwise_loss,
     itm_sigmoid_loss,
     mask_words,
@@ -24,12 +26,13 @@ from model.recipe import Objectives
 
 @dataclass(frozen=True)
 class Batch:
-    """B photos, each with one of its captions."""
+    """B photos, each with C of its captions: first one caption of every photo, then another, ..."""
 
-    features: Tensor  # (B, C, h, w), of the CNN
-    input_ids: Tensor  # (B, T)
-    attention_mask: Tensor  # (B, T) bool
-    maskable: Tensor  # (B, T) bool, True on words
+    features: Tensor  # (B, C', h, w), of the CNN
+    pixel_mask: Tensor | None  # (B, H, W) bool, True on the photo; None where nothing is padding
+    input_ids: Tensor  # (B * C, T)
+    attention_mask: Tensor  # (B * C, T) bool
+    maskable: Tensor  # (B * C, T) bool, True on words
 
 
 def losses(
@@ -43,31 +46,48 @@ def losses(
 ) -> dict[str, Tensor]:
     """The losses that `objectives` asks for, unweighted, by name.
 
-    `part` (0 to 1) is how much of the run is over: it decides how hard the negatives are.
+    `part` (0 to 1) is how much of the run is over: it decides how hard the negatives are. ITC reads all captions,
+    ITM and MLM the first of each photo.
     """
-    pixels = model.pixelbert.below(model.pixelbert.pixel_tokens(batch.features, sampling=sampling))
+    count = len(batch.features)
+    pixels = model.pixelbert.pixel_tokens(batch.features, batch.pixel_mask, sampling=sampling)
+    pixels = model.pixelbert.below(pixels)
     words = model.pixelbert.words(batch.input_ids, batch.attention_mask)
-    similarities = model.embed_text(words) @ model.embed_image(pixels).T * model.logit_scale.exp()
-    same = twins(batch.input_ids)
-    found = {"itc": itc_loss(similarities, same)}
+    owner = torch.arange(len(batch.input_ids), device=batch.input_ids.device) % count
+    same = twins(batch.input_ids, owner)  # (B * C, B)
+    found = {}
+    similarities = pixels.states.new_zeros(same.shape)  # without ITC no negative is harder than another
+    if objectives.itc:
+        similarities = model.embed_text(words) @ model.embed_image(pixels).T * model.logit_scale.exp()
+        found["itc"] = itc_loss(similarities, owner, same)
     if part >= objectives.itm_start:
-        hardness = min(1.0, (part - objectives.itm_start) / max(1e-6, objectives.hard_until - objectives.itm_start))
+        longest = int(batch.attention_mask[:count].sum(1).max())
+        first = _first(words, count, longest)
         if objectives.itm or objectives.itm_sigmoid:
-            found |= _itm(model, words, pixels, similarities, same, objectives, hardness)
+            found |= _itm(
+                model, first, pixels, similarities[:count], same[:count], objectives, _hardness(objectives, part)
+            )
+        if objectives.itm_balanced:
+            found["itm_balanced"] = _itm_balanced(model, first, pixels, same[:count])
         if objectives.mlm:
-            found["mlm"] = _mlm(model, batch, pixels, mask_id)
+            found["mlm"] = _mlm(model, batch, pixels, longest, mask_id)
     return found
 
 
-def total(found: dict[str, Tensor], objectives: Objectives) -> Tensor:
-    """The weighted sum of the losses."""
-    weights = {
-        "itc": objectives.itc,
-        "mlm": objectives.mlm,
-        "itm": objectives.itm,
-        "itm_sigmoid": objectives.itm_sigmoid,
-    }
+def total(found: dict[str, Tensor], objectives: Objectives, part: float) -> Tensor:
+    """The sum of the losses, each weighted by the number that `objectives` has under its name.
+
+    The sigmoid term comes in as the negatives get harder: from the start, it never leaves the prior.
+    """
+    weights = {name: getattr(objectives, name) for name in found}
+    if "itm_sigmoid" in weights:
+        weights["itm_sigmoid"] *= _hardness(objectives, part)
     return torch.stack([weights[name] * loss for name, loss in found.items()]).sum()
+
+
+def _hardness(objectives: Objectives, part: float) -> float:
+    """From 0 to 1 between `itm_start` and `hard_until`."""
+    return min(1.0, (part - objectives.itm_start) / max(1e-6, objectives.hard_until - objectives.itm_start))
 
 
 def _itm(
@@ -80,39 +100,67 @@ def _itm(
     hardness: float,
 ) -> dict[str, Tensor]:
     batch = len(similarities)
-    images = texts = None
-    if objectives.negative_images:
-        images = draw_negatives(similarities, objectives.negative_images, hardness, same)
-    if objectives.negative_texts:
-        texts = draw_negatives(similarities.T, objectives.negative_texts, hardness, same)
     own = torch.arange(batch, device=similarities.device)
     text_rows, image_rows = [own], [own]
-    if images is not None:
+    widths = []
+    if objectives.negative_images:
+        images = draw_negatives(similarities, objectives.negative_images, hardness, same)
+        if objectives.hardest:
+            images = _hardest(model, words, pixels, own[:, None].expand_as(images), images, images, objectives.hardest)
         text_rows.append(own.repeat_interleave(images.shape[1]))
         image_rows.append(images.flatten())
-    if texts is not None:
+        widths.append(images.shape[1])
+    if objectives.negative_texts:
+        texts = draw_negatives(similarities.T, objectives.negative_texts, hardness, same.T)
+        if objectives.hardest:
+            texts = _hardest(model, words, pixels, texts, own[:, None].expand_as(texts), texts, objectives.hardest)
         text_rows.append(texts.flatten())
         image_rows.append(own.repeat_interleave(texts.shape[1]))
+        widths.append(texts.shape[1])
     logits = model.match(_rows(words, torch.cat(text_rows)), _rows(pixels, torch.cat(image_rows)))
     positive, rest = logits[:batch], logits[batch:]
-    negatives = []
-    if images is not None:
-        negatives.append(rest[: images.numel()].view(images.shape))
-    if texts is not None:
-        negatives.append(rest[-texts.numel() :].view(texts.shape))
+    negatives = [some.view(batch, -1) for some in rest.split([batch * width for width in widths])]
     found = {"itm": torch.stack([itm_listwise_loss(positive, some) for some in negatives]).mean()}
     if objectives.itm_sigmoid:
-        # Scaled by hardness: from the start, binary cross-entropy never leaves the prior.
-        found["itm_sigmoid"] = hardness * itm_sigmoid_loss(positive, torch.cat(negatives, dim=1))
+        found["itm_sigmoid"] = itm_sigmoid_loss(positive, torch.cat(negatives, dim=1))
     return found
 
 
-def _mlm(model: PixelBertForPreTraining, batch: Batch, pixels: Tokens, mask_id: int) -> Tensor:
+@torch.no_grad()
+def _hardest(
+    model: PixelBertForPreTraining,
+    words: Tokens,
+    pixels: Tokens,
+    text_rows: Tensor,
+    image_rows: Tensor,
+    negatives: Tensor,
+    count: int,
+) -> Tensor:
+    """Those of `negatives` (B, K) whose pairs score highest: (B, count)."""
+    logits = model.match(_rows(words, text_rows.flatten()), _rows(pixels, image_rows.flatten()))
+    return negatives.gather(1, hardest(logits.view(negatives.shape), count))
+
+
+def _itm_balanced(model: PixelBertForPreTraining, words: Tokens, pixels: Tokens, same: Tensor) -> Tensor:
+    own = torch.arange(len(same), device=same.device)
+    other = draw_negatives(torch.zeros_like(same, dtype=torch.float32), 1, 0.0, same)[:, 0]
+    true = torch.rand(len(same), device=same.device) < 0.5
+    return itm_balanced_loss(model.match(words, _rows(pixels, torch.where(true, own, other))), true)
+
+
+def _mlm(model: PixelBertForPreTraining, batch: Batch, pixels: Tokens, longest: int, mask_id: int) -> Tensor:
     vocab_size = model.config.vocab_size
-    masked_ids, labels = mask_words(batch.input_ids, batch.maskable, mask_id=mask_id, vocab_size=vocab_size)
-    masked = model.pixelbert.words(masked_ids, batch.attention_mask)
+    count = len(batch.features)
+    input_ids, maskable = batch.input_ids[:count, :longest], batch.maskable[:count, :longest]
+    masked_ids, labels = mask_words(input_ids, maskable, mask_id=mask_id, vocab_size=vocab_size)
+    masked = model.pixelbert.words(masked_ids, batch.attention_mask[:count, :longest])
     chosen = labels != IGNORED
     return functional.cross_entropy(model.mlm_head(model.predict_words(masked, pixels)[chosen]), labels[chosen])
+
+
+def _first(tokens: Tokens, count: int, longest: int) -> Tokens:
+    """The first `count` rows, cut to the `longest` of them."""
+    return Tokens(tokens.states[:count, :longest], None if tokens.mask is None else tokens.mask[:count, :longest])
 
 
 def _rows(tokens: Tokens, rows: Tensor) -> Tokens:

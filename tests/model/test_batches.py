@@ -33,14 +33,14 @@ def test_every_caption_of_a_photo_comes_in_turn() -> None:
     batches, found = Batches(lengths(), BATCH, seed=0), set()
     for number in range(60):
         for rows, captions in epoch(batches, number):
-            found |= set(zip(rows.tolist(), captions.tolist(), strict=True))
+            found |= set(zip(rows.tolist(), captions[:, 0].tolist(), strict=True))
     assert found == {(row, caption) for row, some in enumerate(lengths()) for caption in range(len(some))}
 
 
 def test_captions_of_like_length_share_a_batch() -> None:
     drawn = epoch(Batches(lengths(), BATCH, seed=0), 0)
     tokens = [
-        np.array([lengths()[row][caption] for row, caption in zip(rows, captions, strict=True)])
+        np.array([lengths()[row][caption] for row, caption in zip(rows, captions[:, 0], strict=True)])
         for rows, captions in drawn
     ]
     padding = 1 - sum(one.sum() for one in tokens) / sum(one.max() * len(one) for one in tokens)
@@ -51,10 +51,18 @@ def test_captions_of_like_length_share_a_batch() -> None:
 def test_a_step_is_the_same_whenever_it_is_taken() -> None:
     forward, backward = Batches(lengths(), BATCH, seed=3), Batches(lengths(), BATCH, seed=3)
     steps = range(3 * len(forward))
-    expected = [np.stack(forward[step]) for step in steps]
+    expected = [np.column_stack(forward[step]) for step in steps]
     for step in reversed(steps):
-        assert np.array_equal(np.stack(backward[step]), expected[step])
-    assert not np.array_equal(np.stack(Batches(lengths(), BATCH, seed=4)[0]), expected[0])
+        assert np.array_equal(np.column_stack(backward[step]), expected[step])
+    assert not np.array_equal(np.column_stack(Batches(lengths(), BATCH, seed=4)[0]), expected[0])
+
+
+def test_a_photo_brings_several_captions_and_none_twice_before_all_have_come() -> None:
+    for rows, captions in epoch(Batches(lengths(), BATCH, seed=0, captions=3), 0):
+        assert captions.shape == (BATCH, 3)
+        for row, some in zip(rows, captions, strict=True):
+            assert len(set(some.tolist())) == min(3, len(lengths()[row]))
+            assert some.max() < len(lengths()[row])
 
 
 def test_fewer_photos_than_a_batch_are_one_batch() -> None:

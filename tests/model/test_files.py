@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from model.processor import PixelBertProcessor
-from model.recipe import RecipeError, load_recipe
+from model.recipe import RECIPES, RecipeError, as_toml, difference, load_recipe
 from model.runtime import load_runtime
 from model.shards import ShardError, read_shards, write_shard
 from model.weights import WeightsError, find_weights, generation
@@ -59,9 +60,19 @@ def test_a_generation_is_its_files(weights: Path) -> None:
     assert generation(weights) != before
 
 
-@pytest.mark.parametrize("name", ["tiny", "small", "small-cpu"])
-def test_every_recipe_is_valid(name: str) -> None:
-    assert load_recipe(name).name == name
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
+def test_every_recipe_is_valid_and_comes_back_from_what_is_printed_of_it(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    (tmp_path / "printed.toml").write_text(as_toml(recipe))
+    assert load_recipe(tmp_path / "printed.toml") == recipe
+
+
+def test_the_first_key_in_which_recipes_differ_is_named() -> None:
+    tiny = load_recipe("tiny")
+    longer = replace(tiny, schedule=replace(tiny.schedule, epochs=13.0))
+    assert difference(tiny, tiny) is None
+    assert difference(tiny, longer) == "epochs = 12.0, now 13.0"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +82,13 @@ def test_every_recipe_is_valid(name: str) -> None:
         ("[schedule]\nepochs = 'three'", "epochs is of type float"),
         ("[schedule]\nbatch_size = true", "batch_size is of type int"),
         ("[schedule]\nprecision = 'float8'", "precision is one of 'float32', 'bfloat16'"),
+        ("[schedule]\ndrops = [3, 'four']", r"drops\[1\] is of type float"),
+        ("[schedule]\nparts = 3", "batch_size is no multiple of parts"),
+        ("[processor]\naspect = 'keep'", "augmentation needs aspect = 'squash'"),
+        (
+            "[processor]\naspect = 'keep'\n[augmentation]\nenabled = false\n[cnn]\nfrozen_stages = 1",
+            "set views = 0",
+        ),
         ("schedule = 3", "schedule is a table"),
         ("[schedule", "recipe.toml"),
     ],

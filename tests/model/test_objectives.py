@@ -6,11 +6,15 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from model.objectives import (
     IGNORED,
     draw_negatives,
+    hardest,
     itc_loss,
+    itm_balanced_loss,
     itm_listwise_loss,
     itm_sigmoid_loss,
     mask_words,
@@ -20,12 +24,39 @@ from model.objectives import (
 NONE = torch.zeros(100, 100, dtype=torch.bool)
 
 
+def own(count: int, captions: int = 1) -> Tensor:
+    """Whose caption each is: first one of every photo, then another, ..."""
+    return torch.arange(count).repeat(captions)
+
+
 def test_itc_of_equal_similarities_is_chance() -> None:
-    assert itc_loss(torch.zeros(8, 8), NONE[:8, :8]).item() == pytest.approx(math.log(8))
+    assert itc_loss(torch.zeros(8, 8), own(8), NONE[:8, :8]).item() == pytest.approx(math.log(8))
 
 
 def test_itc_of_a_clear_diagonal_is_nothing() -> None:
-    assert itc_loss(50 * torch.eye(8), NONE[:8, :8]).item() < 1e-6
+    assert itc_loss(50 * torch.eye(8), own(8), NONE[:8, :8]).item() < 1e-6
+
+
+def test_itc_with_a_caption_a_photo_is_the_cross_entropy_of_rows_and_columns() -> None:
+    torch.manual_seed(0)
+    similarities = torch.randn(6, 6)
+    both = functional.cross_entropy(similarities, own(6)) + functional.cross_entropy(similarities.T, own(6))
+    assert itc_loss(similarities, own(6), NONE[:6, :6]).item() == pytest.approx(both.item() / 2)
+
+
+def test_captions_of_one_photo_are_positives_of_it_and_no_negatives_of_each_other() -> None:
+    similarities = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, 5.0]])  # captions of photo 0, 1, 0, 1
+    by_caption = sum(math.log(1 + math.exp(-margin)) for margin in (3, 2, 1, 5)) / 4
+    # A photo tells each of its captions from the two of the other photo, whose similarity to it is 0.
+    by_photo = sum(math.log(1 + 2 * math.exp(-positive)) for positive in (3, 2, 1, 5)) / 4
+    assert itc_loss(similarities, own(2, 2), NONE[:4, :2]).item() == pytest.approx((by_caption + by_photo) / 2)
+
+
+def test_itc_has_a_gradient_where_every_other_photo_is_a_twin() -> None:
+    similarities = torch.zeros(2, 2, requires_grad=True)
+    itc_loss(similarities, own(2), ~torch.eye(2, dtype=torch.bool)).backward()
+    assert similarities.grad is not None
+    assert similarities.grad.isfinite().all()
 
 
 def test_itm_losses_by_hand() -> None:
@@ -56,13 +87,29 @@ def test_no_negative_shows_the_photo_itself_and_none_is_drawn_twice(hardness: fl
 def test_photos_with_the_same_caption_are_no_negatives_of_each_other() -> None:
     torch.manual_seed(0)
     input_ids = torch.tensor([[2, 5, 3], [2, 6, 3], [2, 5, 3], [2, 7, 3]])
-    same = twins(input_ids)
+    same = twins(input_ids, own(4))
     assert same.nonzero().tolist() == [[0, 2], [2, 0]]
     for _ in range(50):
         drawn = draw_negatives(torch.zeros(4, 4), 2, 1.0, same)
         assert drawn[0].sort().values.tolist() == drawn[2].sort().values.tolist() == [1, 3]
     similarities = 50 * (torch.eye(4) + same)
-    assert itc_loss(similarities, same).item() < 1e-6 < itc_loss(similarities, NONE[:4, :4]).item()
+    assert itc_loss(similarities, own(4), same).item() < 1e-6 < itc_loss(similarities, own(4), NONE[:4, :4]).item()
+
+
+def test_a_twin_is_known_by_any_of_its_captions() -> None:
+    input_ids = torch.tensor([[5], [6], [7], [5]])  # captions of photo 0, 1, 0, 1: the last is the first again
+    assert twins(input_ids, own(2, 2)).tolist() == [[False, True], [False, False], [False, False], [True, False]]
+
+
+def test_the_balanced_loss_by_hand() -> None:
+    logits, true = torch.tensor([2.0, -1.0]), torch.tensor([True, False])
+    expected = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(-1))) / 2
+    assert itm_balanced_loss(logits, true).item() == pytest.approx(expected)
+
+
+def test_the_hardest_negatives_are_those_that_score_highest() -> None:
+    assert hardest(torch.tensor([[0.0, 3.0, 1.0], [2.0, -1.0, 0.0]]), 2).tolist() == [[1, 2], [0, 2]]
+    assert hardest(torch.zeros(2, 3), 5).shape == (2, 3)
 
 
 def test_negatives_go_from_uniform_to_hard() -> None:

@@ -74,6 +74,14 @@ def test_a_trunk_of_another_width_does_not_fit(pretrained: PixelBertForPreTraini
         load_trunk(model, MINILM)
 
 
+def test_a_trunk_twice_as_deep_takes_every_layer_twice(pretrained: PixelBertForPreTraining) -> None:
+    deep = PixelBertForPreTraining(PixelBertConfig(num_hidden_layers=12, fusion_layer=6))
+    load_trunk(deep, MINILM)
+    for number, layer in enumerate(deep.pixelbert.layers):
+        source = pretrained.pixelbert.layers[number // 2]
+        assert all(torch.equal(*pair) for pair in zip(layer.parameters(), source.parameters(), strict=True))
+
+
 def test_a_cnn_starts_from_a_local_file(tmp_path: Path) -> None:
     config = PixelBertConfig(backbone="test_resnet", hidden_size=64, num_attention_heads=4)
     source, target = PixelBertForPreTraining(config), PixelBertForPreTraining(config)

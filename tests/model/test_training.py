@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from safetensors.numpy import load_file
 
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
+from model.recipe import RECIPES, as_toml, load_recipe
 from model.runtime import Runtime, load_runtime
 from model.shards import CaptionedPhoto, ShardError, write_shard
 from model.training import TrainingError, loop, step, train
@@ -68,9 +72,10 @@ def test_a_run_leaves_weights_card_log_and_recipe(trained_on_scenes: Path) -> No
     assert "recipe `tiny`" in (trained_on_scenes / "README.md").read_text()
     assert Calibration.load(trained_on_scenes) != Calibration()
     log = [json.loads(line) for line in (trained_on_scenes.parent / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["dev"]["rerank"]["r@1"] > 0
-    assert {"itc", "mlm", "itm", "itm_sigmoid"} <= set(log[-2])
-    assert json.loads((trained_on_scenes.parent / "recipe.json").read_text())["name"] == "tiny"
+    assert log[-1]["dev"]["scenes"]["rerank"]["r@1"] > 0
+    assert {"loss", "itc", "mlm", "itm", "itm_sigmoid"} <= set(log[-2])
+    for folder in (trained_on_scenes, trained_on_scenes.parent):
+        assert load_recipe(folder / "recipe.toml") == load_recipe("tiny")
 
 
 SHORT = """
@@ -93,7 +98,7 @@ batch_size = 8
 [dev]
 every_epochs = 1
 [cnn]
-frozen = {frozen}
+frozen_stages = {frozen}
 views = 2
 """
 
@@ -105,7 +110,7 @@ def short_shard(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("frozen", ["true", "false"])
+@pytest.mark.parametrize("frozen", ["99", "2", "0"])
 def test_a_run_killed_and_resumed_takes_the_steps_of_one_that_was_not(
     tmp_path: Path, short_shard: Path, frozen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +139,7 @@ def test_a_run_killed_and_resumed_takes_the_steps_of_one_that_was_not(
 
 def test_a_run_in_pieces_is_the_same_run(tmp_path: Path, short_shard: Path) -> None:
     recipe = tmp_path / "short.toml"
-    recipe.write_text(SHORT.format(frozen="true"))
+    recipe.write_text(SHORT.format(frozen="99"))
     train(recipe, [short_shard], tmp_path / "whole", device="cpu")
     pieces = 1
     while train(recipe, [short_shard], tmp_path / "pieces", resume=True, minutes=0, device="cpu") is None:
@@ -145,9 +150,103 @@ def test_a_run_in_pieces_is_the_same_run(tmp_path: Path, short_shard: Path) -> N
         assert np.allclose(tensor, parts[name], atol=1e-3), name
 
 
+def test_a_run_does_not_go_on_with_another_recipe_or_other_photos(tmp_path: Path, short_shard: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="0"))
+    assert train(recipe, [short_shard], tmp_path / "run", minutes=0, device="cpu") is None
+    write_shard(tmp_path / "others.tar", photos(16, "train", 5))
+    with pytest.raises(TrainingError, match="begun with other photos"):
+        train(recipe, [tmp_path / "others.tar"], tmp_path / "run", resume=True, device="cpu")
+    recipe.write_text(SHORT.format(frozen="0").replace("epochs = 4", "epochs = 5"))
+    with pytest.raises(TrainingError, match=r"another recipe \(epochs = 4.0, now 5.0\)"):
+        train(recipe, [short_shard], tmp_path / "run", resume=True, device="cpu")
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path: Path, short_shard: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="2").replace("batch_size = 8", "batch_size = 8\nparts = 2"))
+    train(recipe, [short_shard], tmp_path / "alone", device="cpu")
+    launch = "--cpu --num_processes 2 --num_machines 1 --num_cpu_threads_per_process 1 --mixed_precision no"
+    command = ["train", "--device", "cpu", "--recipe", recipe, "--data", short_shard, "--output", tmp_path / "together"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "accelerate.commands.launch"),
+            *launch.split(),
+            *("--dynamo_backend", "no", "--module", "cli"),
+            *map(str, command),
+        ],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (
+        [json.loads(line) for line in (tmp_path / run / "log.jsonl").read_text().splitlines()]
+        for run in ("alone", "together")
+    )
+    assert [record["step"] for record in one] == [record["step"] for record in two]
+    assert one[-2]["loss"] == pytest.approx(two[-2]["loss"], abs=1e-3)
+    alone, together = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("alone", "together"))
+    for name, tensor in alone.items():
+        assert np.allclose(tensor, together[name], atol=2e-3), name
+
+
+def test_parts_that_the_processes_cannot_share_are_refused(
+    tmp_path: Path, short_shard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Three:
+        count = 3
+
+        def __init__(self, device: str) -> None:
+            pass
+
+    monkeypatch.setattr(loop, "Processes", Three)
+    with pytest.raises(TrainingError, match=r"1 parts of a step cannot be shared by 3 processes"):
+        train("tiny", [short_shard], tmp_path / "run", device="cpu")
+
+
+NARROW = {
+    "backbone": "test_resnet",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "embedding_size": 16,
+}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
+def test_every_recipe_takes_its_steps_with_a_narrow_network(
+    tmp_path: Path, short_shard: Path, trained_on_scenes: Path, name: str
+) -> None:
+    recipe = load_recipe(name)
+    if recipe.start.weights:
+        model, weights = recipe.model, str(trained_on_scenes)
+    else:
+        model, weights = {**recipe.model, **NARROW, "fusion_layer": min(1, recipe.model["fusion_layer"])}, ""
+    several = recipe.schedule.parts > 1
+    schedule = replace(recipe.schedule, epochs=2.0, batch_size=16 if several else 8, parts=2 if several else 1)
+    narrow = replace(
+        recipe,
+        model=model,
+        start=replace(recipe.start, backbone="", trunk="", weights=weights),
+        processor=replace(recipe.processor, image_size=64),
+        schedule=schedule,
+        objectives=replace(recipe.objectives, negative_texts=min(recipe.objectives.negative_texts, 6)),
+    )
+    (tmp_path / "narrow.toml").write_text(as_toml(narrow))
+    trained = train(tmp_path / "narrow.toml", [short_shard], tmp_path / "run", device="cpu")
+    assert trained is not None
+    record = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-2])
+    objectives = ("itc", "mlm", "itm", "itm_sigmoid", "itm_balanced")
+    assert {one for one in objectives if getattr(narrow.objectives, one)} <= set(record)
+    assert load_runtime(trained, device="cpu").encode_text(["a red circle"]).embeddings.shape[0] == 1
+
+
 def test_a_finished_run_is_not_overwritten(tmp_path: Path, short_shard: Path) -> None:
     recipe = tmp_path / "short.toml"
-    recipe.write_text(SHORT.format(frozen="true"))
+    recipe.write_text(SHORT.format(frozen="99"))
     train(recipe, [short_shard], tmp_path / "run", device="cpu")
     with pytest.raises(TrainingError, match="already holds a run"):
         train(recipe, [short_shard], tmp_path / "run", device="cpu")
@@ -161,6 +260,6 @@ def test_a_shard_without_training_photos_is_refused(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, short_shard: Path) -> None:
     recipe = tmp_path / "short.toml"
-    recipe.write_text(SHORT.format(frozen="false").replace("epochs = 4", "epochs = 40\nlr = 1e30\nclip_norm = 1e30"))
+    recipe.write_text(SHORT.format(frozen="0").replace("epochs = 4", "epochs = 40\nlr = 1e30\nclip_norm = 1e30"))
     with pytest.raises(TrainingError, match="Lower the learning rate"):
         train(recipe, [short_shard], tmp_path / "run", device="cpu")

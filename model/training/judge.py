@@ -1,0 +1,66 @@
+"""What weights are worth on the dev photos, while they are trained."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model.calibration import Calibration
+from model.evaluation import encode_collection, rerank_photos
+from model.metrics import RECALL_AT, recall
+from model.processor import PixelBertProcessor
+from model.recipe import Dev
+from model.runtime import Runtime
+from model.shards import CaptionedPhoto
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Text-to-image recall by dataset and ranking, the calibration found on the way, and one number for it all."""
+
+    figures: dict[str, dict[str, Any]]
+    calibration: Calibration
+    score: float
+    """The mean over datasets and k of the rerank's recall@k."""
+
+
+class Judge:
+    """A fixed random part of the dev photos: those of each dataset in a gallery of their own."""
+
+    def __init__(self, photos: Sequence[CaptionedPhoto], settings: Dev) -> None:
+        self._settings = settings
+        self._galleries: dict[str, list[CaptionedPhoto]] = defaultdict(list)
+        for row in np.random.default_rng(0).permutation(len(photos)).tolist():
+            gallery = self._galleries[photos[row].dataset]
+            if len(gallery) < settings.photos:
+                gallery.append(photos[row].with_captions(settings.captions))
+
+    def __len__(self) -> int:
+        return sum(map(len, self._galleries.values()))
+
+    def judge(self, runtime: Runtime, processor: PixelBertProcessor) -> Verdict:
+        """Shortlist, ITM alone and rerank on every gallery."""
+        lists = {
+            name: rerank_photos(runtime, encode_collection(runtime, photos, processor), self._settings.shortlist)
+            for name, photos in sorted(self._galleries.items())
+        }
+        width = min(one.similarities.shape[1] for one in lists.values())
+        calibration = Calibration.fit(
+            np.concatenate([one.similarities[:, :width] for one in lists.values()]),
+            np.concatenate([one.itm_logits[:, :width] for one in lists.values()]),
+            np.concatenate([one.relevant[:, :width] for one in lists.values()]),
+        )
+        figures = {
+            name: {
+                "shortlist": recall(one.similarity_ranks),
+                "itm": recall(one.ranks(one.itm_logits)),
+                "rerank": recall(one.ranks(calibration.score(one.itm_logits, one.similarities))),
+            }
+            for name, one in lists.items()
+        }
+        score = float(np.mean([of["rerank"][f"r@{k}"] for of in figures.values() for k in RECALL_AT]))
+        return Verdict(figures, calibration, score)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types check clean
+.PHONY: help demo weights test lint types check clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,22 @@ demo: export PIXELSEEK_LIBRARY := $(CURDIR)/.demo/library
 demo: $(VENV)/.installed$(if $(PHOTOS),,-demo) ## Index PHOTOS=/my/photos, or else some sample photos, and search them
 	@$(BIN)/pixelseek demo $(if $(PHOTOS),--photos "$$PHOTOS")
 	@printf '\n`pixelseek` is in %s: source %s/activate\n' $(BIN) $(BIN)
+
+# --- train ---
+
+RECIPE ?= small
+SHORTLIST ?= 64
+SHARDS = $(addprefix --data ,$(DATA))
+WEIGHTS = runs/$(RECIPE)/weights
+weights: $(VENV)/.installed-train ## Train RECIPE on the shards DATA in pieces of nine minutes, calibrate, evaluate, write the card
+	@test -n "$(DATA)" || { echo 'Name the shards: make weights RECIPE=small DATA="photos-000.tar photos-001.tar"'; exit 2; }
+	@while :; do \
+		said=$$($(BIN)/pixelseek train --recipe $(RECIPE) $(SHARDS) --output runs/$(RECIPE) --resume --minutes 9) || exit 1; \
+		echo "$$said"; case "$$said" in "The weights are in"*) break;; esac; \
+	done
+	$(BIN)/pixelseek calibrate --weights $(WEIGHTS) $(SHARDS)
+	$(BIN)/pixelseek evaluate --weights $(WEIGHTS) $(SHARDS) --split test --shortlist $(SHORTLIST) --fold 100 --markdown > runs/$(RECIPE)/test.md
+	grep -qxF "$$(head -1 runs/$(RECIPE)/test.md)" $(WEIGHTS)/README.md || cat runs/$(RECIPE)/test.md >> $(WEIGHTS)/README.md
 
 # --- develop ---
 

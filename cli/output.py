@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from engine.results import Hit
+from engine.results import SearchResult
 
 _BAR_CELLS = 10
 
@@ -17,10 +17,16 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def print_hits(hits: list[Hit]) -> None:
-    """One line a hit: rank, match as a percentage and a bar, path. Without a rerank, the similarity instead."""
-    reranked = any(hit.match is not None for hit in hits)
-    for rank, hit in enumerate(hits, start=1):
+def print_hits(result: SearchResult) -> None:
+    """One line a hit: rank, match as a percentage and a bar, path; a rule above the weaker matches.
+
+    Without a rerank, the similarity instead.
+    """
+    reranked = any(hit.match is not None for hit in result.hits)
+    strong = sum(hit.match is not None and hit.match >= result.cutoff for hit in result.hits)
+    for rank, hit in enumerate(result.hits, start=1):
+        if reranked and rank == strong + 1:
+            typer.echo(f"      {'weaker matches' if strong else 'only weak matches'}")
         if not reranked:
             measure = f"{hit.similarity:6.3f}"
         elif hit.match is None:

@@ -26,7 +26,8 @@ def search(
 ) -> None:
     """Find photos by a sentence, best first.
 
-    The percentage is the probability that the photo matches. Photos past the shortlist have none.
+    The percentage is the probability that the photo matches. Below a line come
+    the weaker matches. Photos past the shortlist have none.
 
     Example: pixelseek search "two children playing in the snow" --limit 5
     """
@@ -37,4 +38,4 @@ def search(
     if as_json:
         print_json(result.to_json())
     else:
-        print_hits(result.hits)
+        print_hits(result)

@@ -39,6 +39,8 @@ class SearchResult:
 
     query: str
     hits: list[Hit]
+    cutoff: float
+    """The match below which a hit is weak, as chosen on dev photos when the weights were calibrated."""
     timings_ms: dict[str, float]
     """Milliseconds of the stages `text`, `shortlist`, `features` and `rerank`, and of it all: `total`."""
 
@@ -47,5 +49,6 @@ class SearchResult:
         return {
             "query": self.query,
             "hits": [hit.to_json() for hit in self.hits],
+            "cutoff": self.cutoff,
             "timings_ms": {stage: round(milliseconds, 2) for stage, milliseconds in self.timings_ms.items()},
         }

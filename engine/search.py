@@ -91,7 +91,7 @@ class SearchEngine:
             else:
                 ranked = self._nearest(text, limit, clock)
             hits = self._hits(ranked[:limit])
-            return SearchResult(query, hits, clock.timings_ms())
+            return SearchResult(query, hits, self._calibration.cutoff, clock.timings_ms())
 
     def photo(self, photo_id: int) -> Photo:
         """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""

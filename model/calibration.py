@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from model.match_quality import first_hits
 from model.weights import WeightsError, read_json
 
 FILE = "calibration.json"
+_SPLITS = 4  # ways of taking out half the photos
+
+
+class Scored(Protocol):
+    """The shortlists of Q queries in one gallery, as `model.evaluation.Shortlists` has them."""
+
+    @property
+    def similarities(self) -> NDArray[np.float32]:
+        """(Q, K)."""
+
+    @property
+    def itm_logits(self) -> NDArray[np.float32]:
+        """(Q, K)."""
+
+    @property
+    def relevant(self) -> NDArray[np.bool_]:
+        """(Q, K), True on the right candidates."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Three numbers fitted on dev photos once training is over, kept beside the weights.
+    """Four numbers fitted on dev photos once training is over, kept beside the weights.
 
     score = ITM logit + similarity_scale * similarity (the sum BLIP ranks by), and
     match = sigmoid(match_scale * score + match_bias), Platt's scaling: one monotone curve, so that
-    the order of the hits is the order of their match.
+    the order of the hits is the order of their match. First hits with a match below `cutoff` are best
+    taken for wrong ones.
     """
 
     similarity_scale: float = 0.0
     match_scale: float = 1.0
     match_bias: float = 0.0
+    cutoff: float = 0.0
 
     def score(self, itm_logits: NDArray[np.float32], similarities: NDArray[np.float32]) -> NDArray[np.float32]:
         """The score to rank by, elementwise."""
@@ -37,29 +59,32 @@ class Calibration:
         return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
 
     @classmethod
-    def fit(
-        cls, similarities: NDArray[np.float32], itm_logits: NDArray[np.float32], relevant: NDArray[np.bool_]
-    ) -> Calibration:
-        """Fit to the shortlists of Q queries: scores (Q, K) and which of the candidates are true ones.
+    def fit(cls, galleries: Sequence[Scored]) -> Calibration:
+        """Fit to the shortlists of queries in several galleries, which count alike.
 
-        The scale of the sum is the one with the best mean reciprocal rank, the curve the one with the
-        best likelihood (logistic regression by Newton's method) at even odds: true candidates weigh as
-        much as all others together. Of the look-alikes in a shortlist more than one may fit a sentence,
-        but only the photo it was written about counts as true; without the weights a match would be a
-        bet on that very photo.
+        The scale of the sum is the one with the best mean reciprocal rank. The curve is the one with the best
+        likelihood (logistic regression by Newton's method) that the first hit is the photo meant, where half the
+        queries have had theirs taken out: what `match_quality` asks. The cut-off is the match that best tells
+        right first hits from wrong ones: the greatest sum of the share of right ones above it and of wrong ones
+        below (Youden's J).
         """
-        found = relevant.any(axis=1)
 
         def reciprocal_rank(scale: float) -> float:
-            scores = itm_logits[found] + np.float32(scale) * similarities[found]
-            best = np.where(relevant[found], scores, -np.inf).max(axis=1, keepdims=True)
-            return float((1.0 / (1 + ((scores >= best) & ~relevant[found]).sum(axis=1))).mean())
+            return float(np.mean([_reciprocal_rank(one, scale) for one in galleries]))
 
-        scales = [0.0, *np.geomspace(0.25, 256.0, 41)]
-        scale = float(max(scales, key=reciprocal_rank)) if found.any() else 0.0
-        scores = (itm_logits + np.float32(scale) * similarities).astype(np.float64).ravel()
-        match_scale, match_bias = _logistic(scores, relevant.ravel())
-        return cls(scale, match_scale, match_bias)
+        scale = float(max([0.0, *np.geomspace(0.25, 256.0, 41)], key=reciprocal_rank))
+        fitted = cls(similarity_scale=scale)
+        parts = [
+            (*first_hits(fitted.score(one.itm_logits, one.similarities), one.relevant, seed), 1.0 / len(one.relevant))
+            for one in galleries
+            for seed in range(_SPLITS)
+        ]
+        scores = np.concatenate([hits for hits, _, _ in parts]).astype(np.float64)
+        right = np.concatenate([correct for _, correct, _ in parts])
+        weights = np.concatenate([np.full(len(hits), weight) for hits, _, weight in parts])
+        match_scale, match_bias = _logistic(scores, right, weights / weights.mean())
+        fitted = replace(fitted, match_scale=match_scale, match_bias=match_bias)
+        return replace(fitted, cutoff=_best_cutoff(fitted.match(scores.astype(np.float32)), right, weights))
 
     @classmethod
     def load(cls, weights: Path) -> Calibration:
@@ -77,20 +102,39 @@ class Calibration:
         (weights / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
 
-def _logistic(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and intercept of the logistic regression of `labels` (N,) on `scores` (N,), classes in balance.
+def _reciprocal_rank(lists: Scored, scale: float) -> float:
+    """Mean over the queries whose right candidates are among the K; 0 where there is none."""
+    found = lists.relevant.any(axis=1)
+    if not found.any():
+        return 0.0
+    scores, relevant = lists.itm_logits[found] + np.float32(scale) * lists.similarities[found], lists.relevant[found]
+    best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
+    return float((1.0 / (1 + ((scores >= best) & ~relevant).sum(axis=1))).mean())
+
+
+def _best_cutoff(match: NDArray[np.float32], right: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+    """The match (N,) at or above which hits are best taken for right ones."""
+    order = np.argsort(-match, kind="stable")
+    gained = np.cumsum(weights[order] * right[order]) / max(1e-12, float((weights * right).sum()))
+    lost = np.cumsum(weights[order] * ~right[order]) / max(1e-12, float((weights * ~right).sum()))
+    return round(float(match[order[int(np.argmax(gained - lost))]]), 4)
+
+
+def _logistic(
+    scores: NDArray[np.float64], labels: NDArray[np.bool_], importance: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Slope and intercept of the logistic regression of `labels` (N,) on `scores` (N,), of which each counts as
+    much as its `importance` (N,), mean 1.
 
     Slightly ridged, so that classes that can be told apart without error give a finite slope.
     """
-    share = np.clip(labels.mean(), 1e-6, 1.0 - 1e-6)
-    balance = np.where(labels, 0.5 / share, 0.5 / (1.0 - share))  # (N,), mean 1
     spread, centre = scores.std() + 1e-9, scores.mean()
     inputs = np.stack([(scores - centre) / spread, np.ones_like(scores)], axis=1)  # (N, 2)
     weights = np.zeros(2)
     for _ in range(50):
         predicted = 1.0 / (1.0 + np.exp(-np.clip(inputs @ weights, -60.0, 60.0)))
-        gradient = inputs.T @ (balance * (predicted - labels)) + weights
-        curvature = (inputs * (balance * predicted * (1.0 - predicted))[:, None]).T @ inputs + np.eye(2)
+        gradient = inputs.T @ (importance * (predicted - labels)) + weights
+        curvature = (inputs * (importance * predicted * (1.0 - predicted))[:, None]).T @ inputs + np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         weights -= step
         if np.abs(step).max() < 1e-8:

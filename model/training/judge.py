@@ -48,12 +48,7 @@ class Judge:
             name: rerank_photos(runtime, encode_collection(runtime, photos, processor), self._settings.shortlist)
             for name, photos in sorted(self._galleries.items())
         }
-        width = min(one.similarities.shape[1] for one in lists.values())
-        calibration = Calibration.fit(
-            np.concatenate([one.similarities[:, :width] for one in lists.values()]),
-            np.concatenate([one.itm_logits[:, :width] for one in lists.values()]),
-            np.concatenate([one.relevant[:, :width] for one in lists.values()]),
-        )
+        calibration = Calibration.fit(list(lists.values()))
         figures = {
             name: {
                 "shortlist": recall(one.similarity_ranks),

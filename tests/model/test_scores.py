@@ -2,29 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model.calibration import Calibration
+from model.match_quality import first_hits
 from model.quantization import dequantize, quantize
 from model.weights import WeightsError
 
 
-def test_a_match_is_a_frequency_at_even_odds() -> None:
-    random = np.random.default_rng(0)
-    itm = random.normal(0, 2, (2000, 8)).astype(np.float32)
-    similarities = random.uniform(0, 1, (2000, 8)).astype(np.float32)
-    truth = 1 / (1 + np.exp(-(0.5 * (itm + 4 * similarities) - 3)))
-    relevant = random.random((2000, 8)) < truth
-    calibration = Calibration.fit(similarities, itm, relevant)
-    match = calibration.match(calibration.score(itm, similarities))
-    for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.6), (0.6, 1.0)):
+@dataclass(frozen=True)
+class Gallery:
+    """Scored shortlists of one gallery."""
+
+    similarities: NDArray[np.float32]
+    itm_logits: NDArray[np.float32]
+    relevant: NDArray[np.bool_]
+
+
+def gallery(queries: int, candidates: int, seed: int) -> Gallery:
+    """The right candidate comes first, and both scores are a little higher for it."""
+    random = np.random.default_rng(seed)
+    relevant = np.zeros((queries, candidates), dtype=np.bool_)
+    relevant[:, 0] = True
+    itm = random.normal(0, 1, relevant.shape) + 2.0 * relevant
+    similarities = random.normal(0, 0.1, relevant.shape) + 0.2 * relevant
+    return Gallery(similarities.astype(np.float32), itm.astype(np.float32), relevant)
+
+
+def test_a_match_is_how_often_a_first_hit_like_it_is_right() -> None:
+    calibration = Calibration.fit([gallery(4000, 20, seed=0)])
+    fresh = gallery(4000, 20, seed=1)
+    hits, right = first_hits(calibration.score(fresh.itm_logits, fresh.similarities), fresh.relevant)
+    match = calibration.match(hits)
+    for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.0)):
         inside = (match >= low) & (match < high)
-        true = relevant[inside].mean() / relevant.mean()
-        other = (1 - relevant[inside].mean()) / (1 - relevant.mean())
-        assert true / (true + other) == pytest.approx(match[inside].mean(), abs=0.05)
+        assert inside.sum() > 50
+        assert right[inside].mean() == pytest.approx(match[inside].mean(), abs=0.06)
+
+
+def test_similarity_counts_as_much_as_ranks_best() -> None:
+    # Both scores tell right from wrong by two standard deviations: the best sum weighs them alike.
+    assert Calibration.fit([gallery(4000, 20, seed=0)]).similarity_scale == pytest.approx(10.0, rel=0.3)
+    useless = gallery(2000, 20, seed=0)
+    noise = np.random.default_rng(2).normal(0, 0.1, useless.relevant.shape).astype(np.float32)
+    assert Calibration.fit([replace(useless, similarities=noise)]).similarity_scale <= 1.0
+
+
+def test_galleries_count_alike_however_many_queries_they_have() -> None:
+    small, large = gallery(500, 5, seed=0), gallery(500, 100, seed=1)
+    often = Gallery(*(np.concatenate([table] * 8) for table in (small.similarities, small.itm_logits, small.relevant)))
+    one, other = Calibration.fit([small, large]), Calibration.fit([often, large])
+    assert one.match_bias == pytest.approx(other.match_bias, rel=0.1)
+    assert one.match_scale == pytest.approx(other.match_scale, rel=0.1)
+
+
+def test_the_cutoff_tells_right_first_hits_from_wrong_ones() -> None:
+    calibration, fresh = Calibration.fit([gallery(4000, 20, seed=0)]), gallery(4000, 20, seed=1)
+    hits, right = first_hits(calibration.score(fresh.itm_logits, fresh.similarities), fresh.relevant)
+    match = calibration.match(hits)
+
+    def told_apart(cutoff: float) -> float:
+        return float((match[right] >= cutoff).mean() + (match[~right] < cutoff).mean()) / 2
+
+    assert told_apart(calibration.cutoff) > 0.7
+    assert all(told_apart(calibration.cutoff) > told_apart(other) - 0.02 for other in np.linspace(0, 1, 21))
 
 
 def test_the_order_of_the_hits_is_the_order_of_their_match() -> None:
@@ -34,8 +80,8 @@ def test_the_order_of_the_hits_is_the_order_of_their_match() -> None:
 
 
 def test_a_calibration_is_kept_beside_the_weights(tmp_path: Path) -> None:
-    Calibration(1.5, 0.25, -3.0).save(tmp_path)
-    assert Calibration.load(tmp_path) == Calibration(1.5, 0.25, -3.0)
+    Calibration(1.5, 0.25, -3.0, 0.4).save(tmp_path)
+    assert Calibration.load(tmp_path) == Calibration(1.5, 0.25, -3.0, 0.4)
     (tmp_path / "calibration.json").write_text('{"slope": 1}')
     with pytest.raises(WeightsError, match=r"calibration\.json"):
         Calibration.load(tmp_path)

@@ -145,6 +145,9 @@ def test_a_run_in_pieces_is_the_same_run(tmp_path: Path, short_shard: Path) -> N
     while train(recipe, [short_shard], tmp_path / "pieces", resume=True, minutes=0, device="cpu") is None:
         pieces += 1
     assert pieces == 8, "a step at a time"
+    logs = [(tmp_path / run / "log.jsonl").read_text().splitlines() for run in ("whole", "pieces")]
+    losses = [[record for line in log if "loss" in (record := json.loads(line))] for log in logs]
+    assert losses[0] == losses[1], "to the last decimal"
     whole, parts = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("whole", "pieces"))
     for name, tensor in whole.items():
         assert np.allclose(tensor, parts[name], atol=1e-3), name

@@ -1,0 +1,165 @@
+"""One evaluation: everything that is measured on a collection, and what it cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.calibration import Calibration
+from model.evaluation.collection import DIRECTIONS, Direction, EncodedCollection, encode_collection
+from model.evaluation.rankings import Rankings, mean_figures
+from model.evaluation.shortlists import Shortlists, rerank
+from model.hard_negatives import accuracy
+from model.match_quality import first_hits, match_quality
+from model.metrics import RECALL_AT
+from model.processor import PixelBertProcessor
+from model.runtime import EncodedImages, Runtime, load_runtime
+from model.shards import CaptionedPhoto, ShardError, read_shards
+from model.weights import find_weights
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured."""
+
+    report: dict[str, Any]
+    """Figures by name, fit for JSON: docs/evaluation.md lists them."""
+    rankings: dict[Direction, Rankings]
+
+
+def evaluate(
+    runtime: Runtime,
+    photos: Sequence[CaptionedPhoto],
+    processor: PixelBertProcessor,
+    calibration: Calibration,
+    *,
+    shortlists: Sequence[int],
+    fold: int | None = None,
+    progress: bool = False,
+) -> Evaluation:
+    """Recall in percent of the shortlist, of ITM alone and of the rerank, in both directions, and what they cost.
+
+    The rerank is measured for each size of `shortlists`; the largest is the one called `rerank`. With `fold`,
+    also the mean over consecutive folds of so many photos (COCO's 1K: five folds of 1,000). Where
+    photos come with hard negatives, also how often their captions score above those.
+    """
+    depths = sorted(set(shortlists))
+    seconds: dict[str, float] = {}
+    clock = time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal clock
+        now = time.perf_counter()
+        seconds[stage], clock = round(now - clock, 2), now
+
+    collection = encode_collection(runtime, photos, processor, progress=progress)
+    lap("encode")
+    lists: dict[Direction, Shortlists] = {}
+    for way in DIRECTIONS:
+        lists[way] = rerank(runtime, collection, way, depths[-1], progress=progress)
+        lap(way)
+    rankings = {way: Rankings.of(one, calibration, depths[:-1]) for way, one in lists.items()}
+    report: dict[str, Any] = {
+        "photos": len(photos),
+        "captions": len(collection.owner),
+        "shortlist": depths[-1],
+        **_both_directions({way: one.figures() for way, one in rankings.items()}),
+        "match": _match([lists["text_to_image"]], calibration),
+    }
+    if cases := [(row, case) for row, photo in enumerate(photos) for case in photo.hard_negatives]:
+        shown = EncodedImages(
+            collection.image_embeddings[[row for row, _ in cases]],
+            [collection.pixel_features[row] for row, _ in cases],
+        )
+        report["hard_negatives"] = accuracy(runtime, calibration, [case for _, case in cases], shown)
+        lap("hard_negatives")
+    if fold is not None:
+        report["folds"] = _folds(runtime, collection, calibration, depths, fold, progress)
+        lap("folds")
+    report["seconds"] = {**seconds, "total": round(sum(seconds.values()), 2)}
+    return Evaluation(report, rankings)
+
+
+def evaluate_shards(
+    weights: str | Path,
+    shards: Sequence[Path],
+    *,
+    split: str,
+    shortlists: Sequence[int],
+    captions: int | None = None,
+    fold: int | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """The report of `evaluate` on the photos of `split` in `shards`, with the first `captions` captions of each (all).
+
+    `weights` is what `find_weights` takes. Raises ShardError when there are no such photos, or fewer than a fold.
+    """
+    whole = read_shards(shards, split)
+    photos = [photo.with_captions(captions) for photo in whole]
+    wanted = fold or 1
+    if len(photos) < wanted:
+        found = f"{len(photos)} captioned photos" if photos else "no captioned photos"
+        too_few = f", fewer than the {wanted} asked for" if photos else ""
+        raise ShardError(f"{found} of split {split} in {', '.join(map(str, shards))}{too_few}")
+    folder = find_weights(weights)
+    runtime = load_runtime(folder, device=device)
+    done = evaluate(
+        runtime,
+        photos,
+        PixelBertProcessor.from_pretrained(folder),
+        Calibration.load(folder),
+        shortlists=shortlists,
+        fold=fold,
+        progress=progress,
+    )
+    return {
+        "weights": str(weights),
+        "data": [shard.name for shard in shards],
+        "split": split,
+        "device": runtime.device,
+        "captions_in_shards": sum(len(photo.captions) for photo in whole),
+        **done.report,
+    }
+
+
+def _both_directions(figures: Mapping[Direction, dict[str, Any]]) -> dict[str, Any]:
+    """The figures of both, and for each ranking the sum of the six recalls that the literature compares models by."""
+    names = [name for name, one in figures["text_to_image"].items() if isinstance(one, dict) and "r@1" in one]
+    rsum = {name: round(sum(one[name][f"r@{k}"] for one in figures.values() for k in RECALL_AT), 2) for name in names}
+    return {**dict[str, Any](figures.items()), "rsum": rsum}
+
+
+def _match(lists: Sequence[Shortlists], calibration: Calibration) -> dict[str, Any]:
+    """How well the match of the first hit foretells that it is right, over all queries of `lists`."""
+    hits = [first_hits(calibration.score(one.itm_logits, one.similarities), one.relevant) for one in lists]
+    scores, right = (np.concatenate(parts) for parts in zip(*hits, strict=True))
+    return match_quality(calibration.match(scores), right)
+
+
+def _folds(
+    runtime: Runtime,
+    collection: EncodedCollection,
+    calibration: Calibration,
+    depths: Sequence[int],
+    size: int,
+    progress: bool,
+) -> dict[str, Any]:
+    """The mean over folds, each a collection of its own: its shortlists hold its own photos only."""
+    folds = list(collection.folds(size))
+    lists = {way: [rerank(runtime, part, way, depths[-1], progress=progress) for part in folds] for way in DIRECTIONS}
+    figures = {
+        way: mean_figures([Rankings.of(one, calibration, depths[:-1]).figures() for one in of_folds])
+        for way, of_folds in lists.items()
+    }
+    return {
+        "count": len(folds),
+        "photos": size,
+        **_both_directions(figures),
+        "match": _match(lists["text_to_image"], calibration),
+    }

@@ -1,0 +1,99 @@
+"""The nearest candidates of every query, scored by the full cross-modal pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from model.evaluation.collection import Direction, EncodedCollection
+from model.metrics import best_candidates, ranks
+from model.runtime import Runtime
+
+_PAIRS = 1024
+_SIMILARITIES, _QUERIES = 2**22, 512  # computed at once
+
+Scorer = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
+"""ITM logits (B,) of caption i with photo i, both named by their row (B,) in a collection."""
+
+
+@dataclass(frozen=True)
+class Shortlists:
+    """The K most similar candidates of each of Q queries, best first, with both scores."""
+
+    photos: NDArray[np.int64]  # (Q,), the photo that the query is, or was written about
+    candidates: NDArray[np.int64]  # (Q, K), their rows
+    similarities: NDArray[np.float32]  # (Q, K), descending
+    itm_logits: NDArray[np.float32]  # (Q, K)
+    relevant: NDArray[np.bool_]  # (Q, K), True on the right candidates
+    similarity_ranks: NDArray[np.int64]  # (Q,), among all candidates, by similarity alone
+
+    def ranks(self, scores: NDArray[np.float32], depth: int | None = None) -> NDArray[np.int64]:
+        """Ranks (Q,) when the first `depth` candidates (all of them) are put in order of `scores` (Q, K).
+
+        A query none of whose right candidates is among them keeps its rank by similarity.
+        """
+        inside = self.relevant[:, :depth]
+        return np.where(inside.any(axis=1), ranks(scores[:, :depth], inside), self.similarity_ranks)
+
+
+def rerank_photos(
+    runtime: Runtime, collection: EncodedCollection, shortlist: int, *, progress: bool = False
+) -> Shortlists:
+    """Text to image: every caption's `shortlist` nearest photos, scored by the full cross-modal pass."""
+    return rerank(runtime, collection, "text_to_image", shortlist, progress=progress)
+
+
+def rerank_captions(
+    runtime: Runtime, collection: EncodedCollection, shortlist: int, *, progress: bool = False
+) -> Shortlists:
+    """Image to text: every photo's `shortlist` nearest captions, scored by the full cross-modal pass."""
+    return rerank(runtime, collection, "image_to_text", shortlist, progress=progress)
+
+
+def rerank(
+    runtime: Runtime, collection: EncodedCollection, direction: Direction, shortlist: int, *, progress: bool = False
+) -> Shortlists:
+    """Every query's `shortlist` nearest candidates in `direction`, scored by the full cross-modal pass."""
+    scorer = partial(_score_pairs, runtime, collection)
+    parts = list(shortlist_blocks(collection, direction, scorer, shortlist, progress=progress))
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return Shortlists(*(np.concatenate(arrays) for arrays in columns))
+
+
+def shortlist_blocks(
+    collection: EncodedCollection, direction: Direction, scorer: Scorer, count: int, *, progress: bool = False
+) -> Iterator[Shortlists]:
+    """The same, a block of queries at a time, with the logits of `scorer`: memory does not grow with the queries."""
+    queries, candidates = collection.sides(direction)
+    step = max(1, min(_QUERIES, _SIMILARITIES // len(candidates.photos)))
+    for start in tqdm(range(0, len(queries.photos), step), desc=direction, unit="block", disable=not progress):
+        rows = np.arange(start, min(start + step, len(queries.photos)))
+        similarities = queries.embeddings[rows] @ candidates.embeddings.T  # (B, N)
+        relevant = queries.photos[rows, None] == candidates.photos
+        best = best_candidates(similarities, relevant, count)  # (B, K)
+        asking, found = np.repeat(rows, best.shape[1]), best.ravel()
+        captions, photos = (asking, found) if direction == "text_to_image" else (found, asking)
+        yield Shortlists(
+            queries.photos[rows],
+            best,
+            np.take_along_axis(similarities, best, 1),
+            scorer(captions, photos).reshape(best.shape),
+            np.take_along_axis(relevant, best, 1),
+            ranks(similarities, relevant),
+        )
+
+
+def _score_pairs(
+    runtime: Runtime, collection: EncodedCollection, captions: NDArray[np.int64], photos: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    parts = []
+    for start in range(0, len(captions), _PAIRS):
+        rows = slice(start, start + _PAIRS)
+        features = [collection.pixel_features[photo] for photo in photos[rows]]
+        parts.append(runtime.match(collection.text.select(captions[rows].tolist()), features))
+    return np.concatenate(parts)

@@ -1,0 +1,58 @@
+"""What `pixelseek evaluate` prints and keeps."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.shards import CaptionedPhoto, write_shard
+from tests.cli.commands import pixelseek
+from tests.cli.test_errors import assert_fails
+from tests.model.scenes import photos as scene_photos
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Path:
+    photos = [replace(photo, captions=(*photo.captions, f"scene {row}")) for row, photo in enumerate(shown())]
+    write_shard(tmp_path / "scenes.tar", photos)
+    return tmp_path / "scenes.tar"
+
+
+def shown() -> list[CaptionedPhoto]:
+    return scene_photos(12, "test", 0)
+
+
+@pytest.fixture
+def options(shard: Path, weights: Path) -> list[str | Path]:
+    return ["--data", shard, "--weights", weights, "--shortlist", "4", "--shortlist", "2", "--device", "cpu"]
+
+
+def test_the_table_has_both_directions_and_every_depth(options: list[str | Path]) -> None:
+    run = pixelseek("evaluate", *options, "--captions", "1", "--fold", "6")
+    assert run.exit_code == 0, run.stderr
+    assert "on 12 photos with 12 of their 24 captions: split test of scenes.tar" in run.stdout
+    rows = [line.split()[:6] for line in run.stdout.splitlines() if line.startswith("  text to image")]
+    assert [" ".join(row[3:6]) for row in rows][1:4] == ["ITM of 4", "rerank of 2", "rerank of 4"]
+    assert len(rows) == 8, "all photos, and the mean of the folds"
+    assert "Mean of 2 folds, consecutive blocks of 6 photos" in run.stdout
+
+
+def test_markdown_holds_the_figures_of_the_json(options: list[str | Path]) -> None:
+    report = json.loads(pixelseek("evaluate", *options, "--json").stdout)
+    tables = pixelseek("evaluate", *options, "--markdown").stdout
+    for way, direction in (("text_to_image", "text to image"), ("image_to_text", "image to text")):
+        figures = report[way]["rerank@2"]
+        cells = [direction, "rerank of 2", *(f"{figures[name]:.1f}" for name in ("r@1", "r@5", "r@10"))]
+        cells += [f"{figures['median_rank']:g}", f"{figures['in_shortlist']:.1f}", f"{figures['pairs']}"]
+        assert f"| {' | '.join(cells)} |" in tables
+    for one in report["match"]["bins"]:
+        assert f"| {one['match']:.1f} | {one['right']:.1f} | {one['hits']} |" in tables
+    assert f"| swap_colour | 12 | {report['hard_negatives']['similarity']:.1f} |" in tables
+    assert "| --- | --- | ---: |" in tables
+
+
+def test_one_format_at_a_time(options: list[str | Path]) -> None:
+    assert_fails(pixelseek("evaluate", *options, "--json", "--markdown"), "--json or --markdown", status=2)

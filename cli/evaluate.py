@@ -33,6 +33,10 @@ def evaluate(
     fold: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Also the mean over folds of N photos: 1000 for COCO 1K.")
     ] = None,
+    exhaustive: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Also ITM on every sentence-photo pair of the first N photos."),
+    ] = None,
     weights: WeightsOption = DEFAULT,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     as_json: JsonOption = False,
@@ -58,6 +62,7 @@ def evaluate(
         shortlists=shortlist or [64],
         captions=captions,
         fold=fold,
+        exhaustive=exhaustive,
         device=device,
     )
     if as_json:

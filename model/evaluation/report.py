@@ -13,7 +13,7 @@ import numpy as np
 from model.calibration import Calibration
 from model.evaluation.collection import DIRECTIONS, Direction, EncodedCollection, encode_collection
 from model.evaluation.rankings import Rankings, mean_figures
-from model.evaluation.shortlists import Shortlists, rerank
+from model.evaluation.shortlists import Shortlists, rerank, score_all_pairs, shortlist_blocks
 from model.hard_negatives import accuracy
 from model.match_quality import first_hits, match_quality
 from model.metrics import RECALL_AT
@@ -40,13 +40,15 @@ def evaluate(
     *,
     shortlists: Sequence[int],
     fold: int | None = None,
+    exhaustive: int | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """Recall in percent of the shortlist, of ITM alone and of the rerank, in both directions, and what they cost.
 
     The rerank is measured for each size of `shortlists`; the largest is the one called `rerank`. With `fold`,
-    also the mean over consecutive folds of so many photos (COCO's 1K: five folds of 1,000). Where
-    photos come with hard negatives, also how often their captions score above those.
+    also the mean over consecutive folds of so many photos (COCO's 1K: five folds of 1,000). With
+    `exhaustive`, also by ITM over all sentence-photo pairs of the first so many photos. Where photos come with hard
+    negatives, also how often their captions score above those.
     """
     depths = sorted(set(shortlists))
     seconds: dict[str, float] = {}
@@ -81,6 +83,9 @@ def evaluate(
     if fold is not None:
         report["folds"] = _folds(runtime, collection, calibration, depths, fold, progress)
         lap("folds")
+    if exhaustive is not None:
+        report["exhaustive"] = _exhaustive(runtime, collection.part(0, exhaustive), calibration, depths, progress)
+        lap("exhaustive")
     report["seconds"] = {**seconds, "total": round(sum(seconds.values()), 2)}
     return Evaluation(report, rankings)
 
@@ -93,16 +98,18 @@ def evaluate_shards(
     shortlists: Sequence[int],
     captions: int | None = None,
     fold: int | None = None,
+    exhaustive: int | None = None,
     device: str = "auto",
     progress: bool = True,
 ) -> dict[str, Any]:
     """The report of `evaluate` on the photos of `split` in `shards`, with the first `captions` captions of each (all).
 
-    `weights` is what `find_weights` takes. Raises ShardError when there are no such photos, or fewer than a fold.
+    `weights` is what `find_weights` takes. Raises ShardError when there are no such photos, or fewer than `fold` or
+    `exhaustive` asks for.
     """
     whole = read_shards(shards, split)
     photos = [photo.with_captions(captions) for photo in whole]
-    wanted = fold or 1
+    wanted = max(fold or 1, exhaustive or 1)
     if len(photos) < wanted:
         found = f"{len(photos)} captioned photos" if photos else "no captioned photos"
         too_few = f", fewer than the {wanted} asked for" if photos else ""
@@ -116,6 +123,7 @@ def evaluate_shards(
         Calibration.load(folder),
         shortlists=shortlists,
         fold=fold,
+        exhaustive=exhaustive,
         progress=progress,
     )
     return {
@@ -162,4 +170,27 @@ def _folds(
         "photos": size,
         **_both_directions(figures),
         "match": _match(lists["text_to_image"], calibration),
+    }
+
+
+def _exhaustive(
+    runtime: Runtime, collection: EncodedCollection, calibration: Calibration, depths: Sequence[int], progress: bool
+) -> dict[str, Any]:
+    """Every candidate reranked for every query: a pair is scored once, and its score used in both directions."""
+    clock = time.perf_counter()
+    logits = score_all_pairs(runtime, collection, progress=progress)
+    seconds = round(time.perf_counter() - clock, 2)
+    figures = {}
+    for way in DIRECTIONS:
+        candidates = len(collection.sides(way)[1].photos)
+        blocks = shortlist_blocks(collection, way, lambda captions, photos: logits[captions, photos], candidates)
+        parts = [Rankings.of(block, calibration, depths) for block in blocks]
+        figures[way] = Rankings.joined(parts).figures()
+    photos, captions = len(collection.pixel_features), len(collection.owner)
+    return {
+        "photos": photos,
+        "captions": captions,
+        "pairs": logits.size,
+        "seconds": seconds,
+        **_both_directions(figures),
     }

@@ -88,6 +88,16 @@ def shortlist_blocks(
         )
 
 
+def score_all_pairs(runtime: Runtime, collection: EncodedCollection, *, progress: bool = False) -> NDArray[np.float32]:
+    """ITM logits (M, N) of every caption with every photo: 4 bytes a pair is all that is kept."""
+    photos = len(collection.pixel_features)
+    logits = np.empty(len(collection.owner) * photos, dtype=np.float32)
+    for start in tqdm(range(0, len(logits), _PAIRS), desc="all pairs", unit="batch", disable=not progress):
+        captions, found = np.divmod(np.arange(start, min(start + _PAIRS, len(logits))), photos)
+        logits[start : start + _PAIRS] = _score_pairs(runtime, collection, captions, found)
+    return logits.reshape(-1, photos)
+
+
 def _score_pairs(
     runtime: Runtime, collection: EncodedCollection, captions: NDArray[np.int64], photos: NDArray[np.int64]
 ) -> NDArray[np.float32]:

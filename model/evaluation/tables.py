@@ -85,6 +85,14 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
         size = f"{folds['photos']:,} photos"
         galleries[f"folds of {folds['photos']:,}"] = folds
         yield _recalls(f"Mean of {folds['count']} folds, consecutive blocks of {size}", folds, names)
+    if "exhaustive" in report:
+        some = report["exhaustive"]
+        yield _recalls(
+            f"Exhaustive, on the first {some['photos']:,} photos and their {some['captions']:,} captions",
+            some,
+            {"shortlist": "similarity", "itm": "ITM of all", "rerank": "rerank of all"},
+            f"All {some['pairs']:,} pairs, each scored once for both directions, took {some['seconds']:,.1f} s.",
+        )
     yield _match(galleries)
     yield _reliability(report["match"]["bins"])
     if "hard_negatives" in report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,6 +38,14 @@ def evaluate(
         int | None,
         typer.Option(min=1, metavar="N", help="Also ITM on every sentence-photo pair of the first N photos."),
     ] = None,
+    ranks: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Keep the rank of every query there (.npz), for --against."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What another run kept with --ranks: also print the differences to it."),
+    ] = None,
     weights: WeightsOption = DEFAULT,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     as_json: JsonOption = False,
@@ -63,6 +72,8 @@ def evaluate(
         captions=captions,
         fold=fold,
         exhaustive=exhaustive,
+        ranks=ranks,
+        against=against,
         device=device,
     )
     if as_json:

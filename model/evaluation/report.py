@@ -12,6 +12,7 @@ import numpy as np
 
 from model.calibration import Calibration
 from model.evaluation.collection import DIRECTIONS, Direction, EncodedCollection, encode_collection
+from model.evaluation.comparison import KeptRanks, differences
 from model.evaluation.rankings import Rankings, mean_figures
 from model.evaluation.shortlists import Shortlists, rerank, score_all_pairs, shortlist_blocks
 from model.hard_negatives import accuracy
@@ -99,13 +100,17 @@ def evaluate_shards(
     captions: int | None = None,
     fold: int | None = None,
     exhaustive: int | None = None,
+    ranks: Path | None = None,
+    against: Path | None = None,
     device: str = "auto",
     progress: bool = True,
 ) -> dict[str, Any]:
     """The report of `evaluate` on the photos of `split` in `shards`, with the first `captions` captions of each (all).
 
-    `weights` is what `find_weights` takes. Raises ShardError when there are no such photos, or fewer than `fold` or
-    `exhaustive` asks for.
+    `weights` is what `find_weights` takes. The rank of every query is kept in file `ranks`; `against` is such a file
+    of another run, and the report then holds the differences. Raises, before anything is computed, ShardError when
+    there are no such photos, or fewer than `fold` or `exhaustive` asks for, ComparisonError when `against` is about
+    other photos or captions, and WeightsError.
     """
     whole = read_shards(shards, split)
     photos = [photo.with_captions(captions) for photo in whole]
@@ -114,6 +119,9 @@ def evaluate_shards(
         found = f"{len(photos)} captioned photos" if photos else "no captioned photos"
         too_few = f", fewer than the {wanted} asked for" if photos else ""
         raise ShardError(f"{found} of split {split} in {', '.join(map(str, shards))}{too_few}")
+    before = None if against is None else KeptRanks.load(against, photos)
+    if ranks is not None:
+        ranks.parent.mkdir(parents=True, exist_ok=True)
     folder = find_weights(weights)
     runtime = load_runtime(folder, device=device)
     done = evaluate(
@@ -126,7 +134,9 @@ def evaluate_shards(
         exhaustive=exhaustive,
         progress=progress,
     )
-    return {
+    if ranks is not None:
+        KeptRanks.of(photos, done.report["shortlist"], done.rankings).save(ranks)
+    report = {
         "weights": str(weights),
         "data": [shard.name for shard in shards],
         "split": split,
@@ -134,6 +144,13 @@ def evaluate_shards(
         "captions_in_shards": sum(len(photo.captions) for photo in whole),
         **done.report,
     }
+    if before is not None:
+        report["against"] = {
+            "file": str(against),
+            "shortlist": before.shortlist,
+            **differences(before, done.rankings),
+        }
+    return report
 
 
 def _both_directions(figures: Mapping[Direction, dict[str, Any]]) -> dict[str, Any]:

@@ -93,6 +93,8 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
             {"shortlist": "similarity", "itm": "ITM of all", "rerank": "rerank of all"},
             f"All {some['pairs']:,} pairs, each scored once for both directions, took {some['seconds']:,.1f} s.",
         )
+    if "against" in report:
+        yield _differences(report["against"], depth)
     yield _match(galleries)
     yield _reliability(report["match"]["bins"])
     if "hard_negatives" in report:
@@ -163,6 +165,22 @@ def _hard_negatives(found: dict[str, Any]) -> Table:
             [kind, f"{one['cases']:,}", *(f"{one[name]:.1f}" for name in ("similarity", "itm", "rerank"))]
             for kind, one in {"all": found, **found["kinds"]}.items()
         ],
+    )
+
+
+def _differences(against: dict[str, Any], depth: int) -> Table:
+    other = against["shortlist"]
+    names = {"shortlist": "similarity", "itm": f"ITM of {depth}", "rerank": f"rerank of {depth}"}
+    return Table(
+        f"Difference to {against['file']} in points, with its 95 % interval (paired bootstrap over photos)",
+        2,
+        ["direction", "ranked by", *_RECALLS.values()],
+        [
+            [direction, label, *(_interval(against[way][name][recall]) for recall in _RECALLS)]
+            for way, direction in _DIRECTIONS.items()
+            for name, label in names.items()
+        ],
+        [f"The other run reranked {other} candidates, this one {depth}."] if other != depth else [],
     )
 
 

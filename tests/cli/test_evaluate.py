@@ -56,3 +56,24 @@ def test_markdown_holds_the_figures_of_the_json(options: list[str | Path]) -> No
 
 def test_one_format_at_a_time(options: list[str | Path]) -> None:
     assert_fails(pixelseek("evaluate", *options, "--json", "--markdown"), "--json or --markdown", status=2)
+
+
+def test_a_run_is_compared_with_the_one_that_kept_its_ranks(
+    options: list[str | Path], other_weights: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "deeper" / "a.npz"
+    assert "Difference" not in pixelseek("evaluate", *options, "--ranks", kept).stdout
+    run = pixelseek(
+        "evaluate", *options, "--weights", other_weights, "--shortlist", "6", "--against", kept, "--markdown"
+    )
+    assert run.exit_code == 0, run.stderr
+    assert f"**Difference to {kept} in points" in run.stdout
+    assert "The other run reranked 4 candidates, this one 6." in run.stdout
+
+
+def test_another_run_on_other_captions_is_no_comparison(options: list[str | Path], tmp_path: Path) -> None:
+    assert pixelseek("evaluate", *options, "--ranks", tmp_path / "a.npz").exit_code == 0
+    run = pixelseek("evaluate", *options, "--captions", "1", "--against", tmp_path / "a.npz")
+    assert_fails(run, f"{tmp_path / 'a.npz'} is about other captions of 12 photos", "--captions")
+    run = pixelseek("evaluate", *options, "--against", tmp_path / "none.npz")
+    assert_fails(run, f"{tmp_path / 'none.npz'}: No such file")

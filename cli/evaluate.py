@@ -38,6 +38,9 @@ def evaluate(
         int | None,
         typer.Option(min=1, metavar="N", help="Also ITM on every sentence-photo pair of the first N photos."),
     ] = None,
+    eccv: Annotated[
+        bool, typer.Option("--eccv", help="Also ECCV Caption and CxC, on all of Karpathy's COCO test split.")
+    ] = False,
     ranks: Annotated[
         Path | None,
         typer.Option(metavar="FILE", dir_okay=False, help="Keep the rank of every query there (.npz), for --against."),
@@ -72,6 +75,7 @@ def evaluate(
         captions=captions,
         fold=fold,
         exhaustive=exhaustive,
+        eccv=eccv,
         ranks=ranks,
         against=against,
         device=device,

@@ -25,8 +25,9 @@ def ranks(scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> NDArray[n
 def best_candidates(similarities: NDArray[np.float32], relevant: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
     """The `count` most similar candidates (Q, K) of each query, best first, from (Q, N)."""
     count = min(count, similarities.shape[1])
+    keys = -similarities
     # A relevant one loses a tie: a last bit less, and it is the last among equals.
-    keys = -np.where(relevant, np.nextafter(similarities, np.float32(-np.inf)), similarities)
+    keys[relevant] = np.nextafter(keys[relevant], np.float32(np.inf))
     part = np.argpartition(keys, count - 1, axis=1)[:, :count]
     order = np.argsort(np.take_along_axis(keys, part, 1), axis=1, kind="stable")
     return np.take_along_axis(part, order, 1)

@@ -70,16 +70,19 @@ class Rankings:
             depth = self.depth[name]
             ceiling = {"in_shortlist": percent((by_similarity < depth).mean())} if depth else {}
             figures[name] = {**recall(found), **ceiling, "pairs": queries * depth}
-        figures["rerank_gain_r@1"] = recall_gain(by_similarity, self.ranks["rerank"], self.photos, 1)
         return figures
+
+    def gain(self) -> dict[str, float]:
+        """What the rerank adds to the shortlist's recall@1: see `recall_gain`."""
+        return recall_gain(self.ranks["shortlist"], self.ranks["rerank"], self.photos, 1)
 
 
 def mean_figures(figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The mean of `Rankings.figures` over folds; queries and pairs are summed, the gain is left out."""
-    return {name: _mean(name, [one[name] for one in figures]) for name in figures[0] if name != "rerank_gain_r@1"}
+    """The mean of `Rankings.figures` over folds; queries and pairs are summed."""
+    return {name: _mean(name, [one[name] for one in figures]) for name in figures[0]}
 
 
 def _mean(name: str, values: Sequence[Any]) -> Any:
     if isinstance(values[0], dict):
-        return {key: _mean(key, [value[key] for value in values]) for key in values[0]}
+        return mean_figures(values)
     return sum(values) if name in ("queries", "pairs") else round(float(np.mean(values)), 2)

@@ -13,6 +13,7 @@ import numpy as np
 from model.calibration import Calibration
 from model.evaluation.collection import DIRECTIONS, Direction, EncodedCollection, encode_collection
 from model.evaluation.comparison import KeptRanks, differences
+from model.evaluation.eccv import GroundTruth
 from model.evaluation.rankings import Rankings, mean_figures
 from model.evaluation.shortlists import Shortlists, rerank, score_all_pairs, shortlist_blocks
 from model.hard_negatives import accuracy
@@ -42,15 +43,18 @@ def evaluate(
     shortlists: Sequence[int],
     fold: int | None = None,
     exhaustive: int | None = None,
+    eccv: bool = False,
     progress: bool = False,
 ) -> Evaluation:
     """Recall in percent of the shortlist, of ITM alone and of the rerank, in both directions, and what they cost.
 
     The rerank is measured for each size of `shortlists`; the largest is the one called `rerank`. With `fold`,
     also the mean over consecutive folds of so many photos (COCO's 1K: five folds of 1,000). With
-    `exhaustive`, also by ITM over all sentence-photo pairs of the first so many photos. Where photos come with hard
-    negatives, also how often their captions score above those.
+    `exhaustive`, also by ITM over all sentence-photo pairs of the first so many photos. With `eccv`, also ECCV
+    Caption and CxC; raises GroundTruthError, before anything is computed, when `photos` are not what they are defined
+    on. Where photos come with hard negatives, also how often their captions score above those.
     """
+    truth = GroundTruth(photos) if eccv else None
     depths = sorted(set(shortlists))
     seconds: dict[str, float] = {}
     clock = time.perf_counter()
@@ -71,7 +75,7 @@ def evaluate(
         "photos": len(photos),
         "captions": len(collection.owner),
         "shortlist": depths[-1],
-        **_both_directions({way: one.figures() for way, one in rankings.items()}),
+        **_both_directions({way: {**one.figures(), "rerank_gain_r@1": one.gain()} for way, one in rankings.items()}),
         "match": _match([lists["text_to_image"]], calibration),
     }
     if cases := [(row, case) for row, photo in enumerate(photos) for case in photo.hard_negatives]:
@@ -87,6 +91,9 @@ def evaluate(
     if exhaustive is not None:
         report["exhaustive"] = _exhaustive(runtime, collection.part(0, exhaustive), calibration, depths, progress)
         lap("exhaustive")
+    if truth is not None:
+        report["eccv"] = truth.measure(collection, lists, calibration)
+        lap("eccv")
     report["seconds"] = {**seconds, "total": round(sum(seconds.values()), 2)}
     return Evaluation(report, rankings)
 
@@ -100,6 +107,7 @@ def evaluate_shards(
     captions: int | None = None,
     fold: int | None = None,
     exhaustive: int | None = None,
+    eccv: bool = False,
     ranks: Path | None = None,
     against: Path | None = None,
     device: str = "auto",
@@ -110,7 +118,7 @@ def evaluate_shards(
     `weights` is what `find_weights` takes. The rank of every query is kept in file `ranks`; `against` is such a file
     of another run, and the report then holds the differences. Raises, before anything is computed, ShardError when
     there are no such photos, or fewer than `fold` or `exhaustive` asks for, ComparisonError when `against` is about
-    other photos or captions, and WeightsError.
+    other photos or captions, GroundTruthError and WeightsError.
     """
     whole = read_shards(shards, split)
     photos = [photo.with_captions(captions) for photo in whole]
@@ -132,6 +140,7 @@ def evaluate_shards(
         shortlists=shortlists,
         fold=fold,
         exhaustive=exhaustive,
+        eccv=eccv,
         progress=progress,
     )
     if ranks is not None:

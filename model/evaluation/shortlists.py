@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +15,7 @@ from model.metrics import best_candidates, ranks
 from model.runtime import Runtime
 
 _PAIRS = 1024
-_SIMILARITIES, _QUERIES = 2**22, 512  # computed at once
+_SIMILARITIES, _QUERIES, _RANKED = 2**22, 512, 128  # computed at once
 
 Scorer = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 """ITM logits (B,) of caption i with photo i, both named by their row (B,) in a collection."""
@@ -86,6 +86,35 @@ def shortlist_blocks(
             np.take_along_axis(relevant, best, 1),
             ranks(similarities, relevant),
         )
+
+
+def first_ranked(
+    collection: EncodedCollection,
+    direction: Direction,
+    lists: Shortlists,
+    scores: Mapping[str, NDArray[np.float32]],
+    length: int,
+) -> dict[str, NDArray[np.int64]]:
+    """The rows (Q, L) of the `length` candidates that come first in the whole ranking by each of `scores` (Q, K).
+
+    The candidates of `lists` stand in the order of the scores, all others behind them by similarity.
+    """
+    queries, candidates = collection.sides(direction)
+    count = lists.candidates.shape[1]
+    parts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in scores}
+    for start in range(0, len(queries.photos), _RANKED):
+        rows = slice(start, start + _RANKED)
+        similarities = queries.embeddings[rows] @ candidates.embeddings.T  # (B, N)
+        relevant = queries.photos[rows, None] == candidates.photos
+        nearest = best_candidates(similarities, relevant, count + length)
+        listed = (nearest[:, :, None] == lists.candidates[rows, None, :]).any(axis=2)
+        behind = np.argsort(listed, axis=1, kind="stable")[:, : nearest.shape[1] - count]
+        tail = np.take_along_axis(nearest, behind, 1)
+        for name, found in parts.items():
+            order = best_candidates(scores[name][rows], lists.relevant[rows], count)
+            head = np.take_along_axis(lists.candidates[rows], order, 1)
+            found.append(np.concatenate([head, tail], axis=1)[:, :length])
+    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def score_all_pairs(runtime: Runtime, collection: EncodedCollection, *, progress: bool = False) -> NDArray[np.float32]:

@@ -93,8 +93,10 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
             {"shortlist": "similarity", "itm": "ITM of all", "rerank": "rerank of all"},
             f"All {some['pairs']:,} pairs, each scored once for both directions, took {some['seconds']:,.1f} s.",
         )
+    if "eccv" in report:
+        yield _more_right_answers(report["eccv"], names)
     if "against" in report:
-        yield _differences(report["against"], depth)
+        yield _differences(report["against"], names, depth)
     yield _match(galleries)
     yield _reliability(report["match"]["bins"])
     if "hard_negatives" in report:
@@ -168,9 +170,32 @@ def _hard_negatives(found: dict[str, Any]) -> Table:
     )
 
 
-def _differences(against: dict[str, Any], depth: int) -> Table:
+def _more_right_answers(found: dict[str, Any], names: Mapping[str, str]) -> Table:
+    columns = {
+        "eccv_map_at_r": "ECCV mAP@R",
+        "eccv_rprecision": "ECCV R-Precision",
+        "eccv_r1": "ECCV R@1",
+        **{f"cxc_r{k}": f"CxC R@{k}" for k in RECALL_AT},
+    }
+    captions, photos = (found[way] for way in _DIRECTIONS)
+    return Table(
+        "ECCV Caption and CxC, which know more right answers than those that were written down",
+        2,
+        ["direction", "ranked by", *columns.values()],
+        [
+            [direction, label, *(f"{found[way][name][figure]:.1f}" for figure in columns)]
+            for way, direction in _DIRECTIONS.items()
+            for name, label in names.items()
+        ],
+        [
+            f"ECCV Caption asks {captions['eccv_queries']:,} captions and {photos['eccv_queries']:,} photos, "
+            f"CxC {captions['cxc_queries']:,} and {photos['cxc_queries']:,}."
+        ],
+    )
+
+
+def _differences(against: dict[str, Any], names: Mapping[str, str], depth: int) -> Table:
     other = against["shortlist"]
-    names = {"shortlist": "similarity", "itm": f"ITM of {depth}", "rerank": f"rerank of {depth}"}
     return Table(
         f"Difference to {against['file']} in points, with its 95 % interval (paired bootstrap over photos)",
         2,

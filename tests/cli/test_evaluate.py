@@ -77,3 +77,7 @@ def test_another_run_on_other_captions_is_no_comparison(options: list[str | Path
     assert_fails(run, f"{tmp_path / 'a.npz'} is about other captions of 12 photos", "--captions")
     run = pixelseek("evaluate", *options, "--against", tmp_path / "none.npz")
     assert_fails(run, f"{tmp_path / 'none.npz'}: No such file")
+
+
+def test_photos_that_are_not_cocos_cannot_be_judged_by_its_labels(options: list[str | Path]) -> None:
+    assert_fails(pixelseek("evaluate", *options, "--eccv"), "12 of 12 photos lack: import them anew")

@@ -14,6 +14,7 @@ from model.runtime import EncodedImages, EncodedText
 from model.shards import CaptionedPhoto
 
 _SIDE, _BLOCK, _LEVELS = 16, 8, 16  # a photo is two by two grey blocks of JPEG's own size, each a digit
+_SIZE = 24
 
 
 def picture(number: int) -> bytes:
@@ -63,14 +64,14 @@ class Known:
         self.owner = np.repeat(np.arange(len(counts)), counts)
         names = [(number, which) for number, count in enumerate(counts) for which in range(count)]
         self._row = {caption(*name): row for row, name in enumerate(names)}
-        truth = random.integers(-spread, spread + 1, (len(counts), 12))
+        truth = random.integers(-spread, spread + 1, (len(counts), _SIZE))
 
         def vectors(rows: NDArray[np.int64]) -> NDArray[np.float32]:
-            return (truth[rows] + random.integers(-spread, spread + 1, (len(rows), 12))).astype(np.float32)
+            return (truth[rows] + random.integers(-spread, spread + 1, (len(rows), _SIZE))).astype(np.float32)
 
         every = np.arange(len(counts))
         self.photos, self.captions = vectors(every), vectors(self.owner)
-        self._pixels, self._words = vectors(every), vectors(self.owner)
+        self.pixels, self.words = vectors(every), vectors(self.owner)
         self.matched = 0
 
     @property
@@ -81,15 +82,15 @@ class Known:
     @property
     def logits(self) -> NDArray[np.float32]:
         """(M, N), as `match` gives them."""
-        return self._words @ self._pixels.T
+        return self.words @ self.pixels.T
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         rows = [number_on(image) for image in images]
-        return EncodedImages(self.photos[rows], list(self._pixels[rows, None]))
+        return EncodedImages(self.photos[rows], list(self.pixels[rows, None]))
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         rows = [self._row[sentence] for sentence in sentences]
-        return EncodedText(self.captions[rows], list(self._words[rows, None]))
+        return EncodedText(self.captions[rows], list(self.words[rows, None]))
 
     def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         self.matched += len(pixel_features)

@@ -49,6 +49,10 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="What another run kept with --ranks: also print the differences to it."),
     ] = None,
+    reliability: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Draw there how far the match is to be believed (.png)."),
+    ] = None,
     weights: WeightsOption = DEFAULT,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
     as_json: JsonOption = False,
@@ -64,9 +68,13 @@ def evaluate(
     """
     from model.evaluation import evaluate_shards
     from model.evaluation.tables import markdown, text
+    from model.pictures import reliability_diagram, require_matplotlib
 
     if as_json and as_markdown:
         raise typer.BadParameter("name --json or --markdown, not both")
+    if reliability is not None:
+        require_matplotlib()
+        reliability.parent.mkdir(parents=True, exist_ok=True)
     report = evaluate_shards(
         weights,
         data,
@@ -80,6 +88,8 @@ def evaluate(
         against=against,
         device=device,
     )
+    if reliability is not None:
+        reliability_diagram(report["match"]["bins"], reliability)
     if as_json:
         print_json(report)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,3 +82,18 @@ def test_another_run_on_other_captions_is_no_comparison(options: list[str | Path
 
 def test_photos_that_are_not_cocos_cannot_be_judged_by_its_labels(options: list[str | Path]) -> None:
     assert_fails(pixelseek("evaluate", *options, "--eccv"), "12 of 12 photos lack: import them anew")
+
+
+def test_the_reliability_diagram_is_a_picture(options: list[str | Path], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    run = pixelseek("evaluate", *options, "--reliability", tmp_path / "new" / "match.png")
+    assert run.exit_code == 0, run.stderr
+    assert (tmp_path / "new" / "match.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_missing_package_is_noticed_before_anything_is_computed(
+    options: list[str | Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    run = pixelseek("evaluate", *options, "--data", tmp_path / "none.tar", "--reliability", tmp_path / "match.png")
+    assert_fails(run, "pip install matplotlib")

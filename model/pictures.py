@@ -35,7 +35,9 @@ def reliability_diagram(bins: Sequence[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(_INCHES, _INCHES), layout="constrained")
     axes = figure.subplots()
     axes.plot((0, 100), (0, 100), linestyle="--", color="0.6", label="as promised")
-    axes.plot([one["match"] for one in bins], [one["right"] for one in bins], marker="o", label="first hits")
+    axes.plot(
+        [one["match"] for one in bins], [one["right"] for one in bins], marker="o", clip_on=False, label="first hits"
+    )
     axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     axes.set_xlabel("match of the first hit, %")
     axes.set_ylabel("of these, the right photo, %")

@@ -15,7 +15,7 @@ from model.metrics import best_candidates, ranks
 from model.runtime import Runtime
 
 _PAIRS = 1024
-_SIMILARITIES, _QUERIES, _RANKED = 2**22, 512, 128  # computed at once
+_SIMILARITIES, _QUERIES = 2**22, 128  # computed at once
 
 Scorer = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 """ITM logits (B,) of caption i with photo i, both named by their row (B,) in a collection."""
@@ -102,8 +102,8 @@ def first_ranked(
     queries, candidates = collection.sides(direction)
     count = lists.candidates.shape[1]
     parts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in scores}
-    for start in range(0, len(queries.photos), _RANKED):
-        rows = slice(start, start + _RANKED)
+    for start in range(0, len(queries.photos), _QUERIES):
+        rows = slice(start, start + _QUERIES)
         similarities = queries.embeddings[rows] @ candidates.embeddings.T  # (B, N)
         relevant = queries.photos[rows, None] == candidates.photos
         nearest = best_candidates(similarities, relevant, count + length)

@@ -37,5 +37,7 @@ def calibrate(
         print_json(asdict(found))
         return
     typer.echo(f"score = ITM logit + {found.similarity_scale:.2f} * similarity")
-    typer.echo(f"match = sigmoid({found.match_scale:.3f} * score {found.match_bias:+.3f}), weak below {found.cutoff:.0%}")
+    typer.echo(
+        f"match = sigmoid({found.match_scale:.3f} * score {found.match_bias:+.3f}), weak below {found.cutoff:.0%}"
+    )
     typer.echo(f"Written to {folder / 'calibration.json'}")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.calibration import Calibration
+from model.metrics import percent
 from model.runtime import EncodedImages, Runtime
 from model.shards import HardNegative
 
@@ -31,7 +32,7 @@ def accuracy(
     def shares(rows: NDArray[np.bool_]) -> dict[str, Any]:
         return {
             "cases": int(rows.sum()),
-            **{name: round(100.0 * float(hits[rows].mean()), 2) for name, hits in right.items()},
+            **{name: percent(hits[rows].mean()) for name, hits in right.items()},
         }
 
     whole = shares(np.ones(len(cases), dtype=np.bool_))

@@ -7,8 +7,12 @@ instead, nearly all of which plainly do not belong together, a constant near zer
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from model.metrics import percent
 
 _BINS = 10
 
@@ -28,21 +32,29 @@ def first_hits(
     return np.take_along_axis(left, first, 1)[:, 0].astype(np.float32), right
 
 
-def match_quality(match: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, float]:
+def match_quality(match: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, Any]:
     """How well probabilities (Q,) foretell what is right (Q,).
 
     - `auroc`: how often a right hit has a higher match than a wrong one (0.5 is chance);
     - `ece`: by how much match and share of right ones differ, over ten bins of equally many hits;
-    - `brier`: mean squared error of the match; `brier_constant`: that of the best constant.
+    - `brier`: mean squared error of the match; `brier_constant`: that of the best constant;
+    - `bins`: those bins by rising match, each with how many hits are in it (`hits`), their mean match and the share
+      of right ones (`match` and `right`, in percent): the points of a reliability diagram.
     """
     probabilities, outcome = match.astype(np.float64), right.astype(np.float64)
+    bins = np.array_split(np.argsort(probabilities, kind="stable"), min(_BINS, len(match)))
+    gaps = [abs(float(probabilities[rows].mean() - outcome[rows].mean())) for rows in bins]
     return {
         "first_hits": len(match),
-        "right": round(100.0 * float(outcome.mean()), 2),
+        "right": percent(outcome.mean()),
         "auroc": round(_auroc(probabilities, right), 4),
-        "ece": round(_ece(probabilities, outcome), 4),
+        "ece": round(float(np.average(gaps, weights=[len(rows) for rows in bins])), 4),
         "brier": round(float(np.mean((probabilities - outcome) ** 2)), 4),
         "brier_constant": round(float(outcome.var()), 4),
+        "bins": [
+            {"hits": len(rows), "match": percent(probabilities[rows].mean()), "right": percent(outcome[rows].mean())}
+            for rows in bins
+        ],
     }
 
 
@@ -54,10 +66,3 @@ def _auroc(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
     _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[places]  # from 1, equal scores share the mean of theirs
     return float((ranks[right].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def _ece(probabilities: NDArray[np.float64], outcome: NDArray[np.float64]) -> float:
-    """Expected calibration error with bins of equal mass."""
-    order = np.argsort(probabilities, kind="stable")
-    bins = np.array_split(order, min(_BINS, len(order)))
-    return sum(len(rows) * abs(float(probabilities[rows].mean() - outcome[rows].mean())) for rows in bins) / len(order)

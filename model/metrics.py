@@ -25,8 +25,9 @@ def ranks(scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> NDArray[n
 def best_candidates(similarities: NDArray[np.float32], relevant: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
     """The `count` most similar candidates (Q, K) of each query, best first, from (Q, N)."""
     count = min(count, similarities.shape[1])
+    keys = -similarities
     # A relevant one loses a tie: a last bit less, and it is the last among equals.
-    keys = -np.where(relevant, np.nextafter(similarities, np.float32(-np.inf)), similarities)
+    keys[relevant] = np.nextafter(keys[relevant], np.float32(np.inf))
     part = np.argpartition(keys, count - 1, axis=1)[:, :count]
     order = np.argsort(np.take_along_axis(keys, part, 1), axis=1, kind="stable")
     return np.take_along_axis(part, order, 1)
@@ -34,7 +35,7 @@ def best_candidates(similarities: NDArray[np.float32], relevant: NDArray[np.bool
 
 def recall(found: NDArray[np.int64]) -> dict[str, float]:
     """Recall@1, @5 and @10 in percent of ranks (Q,), and the median rank, counted from 1."""
-    figures = {f"r@{k}": _points((found < k).mean()) for k in RECALL_AT}
+    figures = {f"r@{k}": percent((found < k).mean()) for k in RECALL_AT}
     return {**figures, "median_rank": float(np.median(found)) + 1.0}
 
 
@@ -52,8 +53,9 @@ def recall_gain(
     even = np.full(len(sums), 1.0 / len(sums))
     drawn = np.random.default_rng(0).multinomial(len(sums), even, size=_RESAMPLES)  # (R, photos)
     low, high = np.percentile((drawn @ sums) / (drawn @ counts), (2.5, 97.5))
-    return {"gain": _points(change.mean()), "low": _points(low), "high": _points(high)}
+    return {"gain": percent(change.mean()), "low": percent(low), "high": percent(high)}
 
 
-def _points(share: float) -> float:
+def percent(share: float) -> float:
+    """A share in percent, to two decimals."""
     return round(100.0 * float(share), 2)

@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from model.calibration import Calibration
 from model.evaluation import Shortlists, encode_collection, rerank_photos
 from model.processor import PixelBertProcessor
@@ -44,18 +42,7 @@ def calibrate(
         collection = encode_collection(runtime, photos, processor, progress=progress)
         galleries.append(rerank_photos(runtime, collection, shortlist, progress=progress))
         if blocks := [rerank_photos(runtime, block, shortlist) for block in collection.folds(SMALL_GALLERY)]:
-            galleries.append(_joined(blocks))
+            galleries.append(Shortlists.joined(blocks))
     calibration = Calibration.fit(galleries)
     calibration.save(weights)
     return calibration
-
-
-def _joined(lists: Sequence[Shortlists]) -> Shortlists:
-    """The queries of several galleries of one size, one after the other."""
-    return Shortlists(
-        photos=np.concatenate([one.photos for one in lists]),
-        similarities=np.concatenate([one.similarities for one in lists]),
-        itm_logits=np.concatenate([one.itm_logits for one in lists]),
-        relevant=np.concatenate([one.relevant for one in lists]),
-        similarity_ranks=np.concatenate([one.similarity_ranks for one in lists]),
-    )

@@ -42,10 +42,12 @@ class CaptionedPhoto:
     split: str
     hard_negatives: tuple[HardNegative, ...] = ()
     coco_id: int | None = None
+    caption_ids: tuple[int, ...] = ()
+    """COCO's number of each caption; empty where they are not known."""
 
     def with_captions(self, count: int | None) -> CaptionedPhoto:
         """The same photo with its first `count` captions, or all."""
-        return replace(self, captions=self.captions[:count])
+        return replace(self, captions=self.captions[:count], caption_ids=self.caption_ids[:count])
 
     def decode(self, processor: PixelBertProcessor) -> NDArray[np.uint8]:
         """The photo as the model reads it (H, W, 3). Raises ShardError when it is damaged."""
@@ -96,7 +98,14 @@ def _read(shard: Path) -> list[CaptionedPhoto]:
         captions = record.get("captions", [])
         if not isinstance(captions, list) or not all(isinstance(caption, str) for caption in captions):
             raise ShardError(f"{shard}: the captions of {key} are no list of sentences")
-        texts = tuple(caption.strip() for caption in captions if caption.strip())
+        ids = record.get("caption_ids") or []
+        if not isinstance(ids, list) or not all(isinstance(number, int) for number in ids):
+            raise ShardError(f"{shard}: the caption_ids of {key} are no list of numbers")
+        if len(ids) not in (0, len(captions)):
+            raise ShardError(f"{shard}: {key} has {len(captions)} captions, but {len(ids)} caption_ids")
+        rows = [row for row, caption in enumerate(captions) if caption.strip()]
+        texts = tuple(captions[row].strip() for row in rows)
+        caption_ids = tuple(ids[row] for row in rows) if ids else ()
         dataset, split = str(record.get("dataset", "")), str(record.get("split", "train"))
         try:
             hard = tuple(HardNegative(**case) for case in record.get("hard_negatives", ()))  # type: ignore[attr-defined]
@@ -105,7 +114,7 @@ def _read(shard: Path) -> list[CaptionedPhoto]:
         coco_id = record.get("coco_id")
         if coco_id is not None and not isinstance(coco_id, int):
             raise ShardError(f"{shard}: the coco_id of {key} is no number")
-        photos.append(CaptionedPhoto(key, images[key], texts, dataset, split, hard, coco_id))
+        photos.append(CaptionedPhoto(key, images[key], texts, dataset, split, hard, coco_id, caption_ids))
     return photos
 
 

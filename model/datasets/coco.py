@@ -19,10 +19,10 @@ def read_coco(
     file may hold some and `held_out` is None, or is not a caption file.
     """
     table = read_json(annotations)
-    captions: dict[int, list[str]] = defaultdict(list)
+    captions: dict[int, list[tuple[str, int]]] = defaultdict(list)
     try:
         for annotation in table["annotations"]:
-            captions[annotation["image_id"]].append(annotation["caption"])
+            captions[annotation["image_id"]].append((annotation["caption"], annotation["id"]))
         files = {image["id"]: image["file_name"] for image in table["images"]}
         if len(files) < len(table["images"]):
             raise DatasetError(f"{annotations} lists an image id twice")
@@ -34,7 +34,14 @@ def read_coco(
     except (AttributeError, KeyError, TypeError) as error:
         raise malformed(annotations, error) from error
     photos = [
-        SourcePhoto(f"coco_{number:012}", images / name, tuple(captions[number]), split, number)
+        SourcePhoto(
+            f"coco_{number:012}",
+            images / name,
+            tuple(caption for caption, _ in captions[number]),
+            split,
+            number,
+            tuple(caption_id for _, caption_id in captions[number]),
+        )
         for number, name in files.items()
         if captions[number]
     ]

@@ -75,7 +75,15 @@ def _check(photos: Sequence[SourcePhoto], output: Path, dataset: str) -> None:
 def _packed(photos: Sequence[SourcePhoto], dataset: str, short_side: int, bar: tqdm[Any]) -> Iterator[CaptionedPhoto]:
     with ThreadPoolExecutor() as threads:
         for photo, jpeg in zip(photos, threads.map(lambda one: _jpeg(one.path, short_side), photos), strict=True):
-            yield CaptionedPhoto(photo.key, jpeg, photo.captions, dataset, photo.split, coco_id=photo.coco_id)
+            yield CaptionedPhoto(
+                photo.key,
+                jpeg,
+                photo.captions,
+                dataset,
+                photo.split,
+                coco_id=photo.coco_id,
+                caption_ids=photo.caption_ids,
+            )
             bar.update()
 
 

@@ -25,6 +25,8 @@ def read_karpathy(path: Path, images: Path, dataset: str) -> list[SourcePhoto]:
                 captions=tuple(sentence["raw"] for sentence in image["sentences"]),
                 split=_SPLITS[image["split"]],
                 coco_id=image.get("cocoid"),
+                # Those of Flickr's captions are running numbers that nobody else knows.
+                caption_ids=tuple(sentence["sentid"] for sentence in image["sentences"] if "cocoid" in image),
             )
             for image in read_json(path)["images"]
         ]

@@ -25,6 +25,8 @@ class SourcePhoto:
     split: str
     coco_id: int | None = None
     """Its number in COCO, where it comes from there."""
+    caption_ids: tuple[int, ...] = ()
+    """And those of its captions."""
 
 
 def read_json(path: Path) -> Any:

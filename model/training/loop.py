@@ -12,6 +12,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from transformers.utils import logging
 
 from model.calibration import Calibration
 from model.memory import keep_freed_memory
+from model.pictures import PictureError, curves
 from model.processor import SPECIAL_TOKENS
 from model.recipe import Recipe, as_toml, difference, load_recipe
 from model.shards import CaptionedPhoto, ShardError, read_shards
@@ -287,6 +289,8 @@ class _Run:
                 "score": round(verdict.score, 2),
             }
         )
+        with suppress(PictureError):  # a picture is no reason to stop, and the log has it all
+            curves(self.output / "log.jsonl", self.output / "curves.png")
         tqdm.write(f"step {self.step}: dev {json.dumps(verdict.figures)}", file=sys.stderr)
         if verdict.score >= self.best:
             self.best = verdict.score

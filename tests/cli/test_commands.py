@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 
-COMMANDS = ("index", "search", "serve", "status", "verify", "demo", "train", "evaluate")
+COMMANDS = ("index", "search", "serve", "status", "verify", "demo", "train", "evaluate", "calibrate")
 
 
 def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Path) -> None:
@@ -42,13 +43,30 @@ def test_index_reports_as_json(tmp_path: Path, photos: Path, weights: Path) -> N
 def test_search_prints_json(indexed: Path, weights: Path) -> None:
     run = pixelseek("search", "--json", SENTENCE, "--library", indexed, "--weights", weights)
     result = json.loads(run.stdout)
-    assert list(result) == ["query", "hits", "timings_ms"]
+    assert list(result) == ["query", "hits", "cutoff", "timings_ms"]
     assert result["query"] == SENTENCE
     assert len(result["hits"]) == PHOTO_COUNT
     assert {tuple(hit) for hit in result["hits"]} == {("path", "photo_id", "similarity", "match", "score")}
     assert [hit["score"] for hit in result["hits"]] == sorted((hit["score"] for hit in result["hits"]), reverse=True)
     assert all(Path(hit["path"]).exists() for hit in result["hits"]), "any file name survives"
     assert {"text", "shortlist", "features", "rerank", "total"} == result["timings_ms"].keys()
+
+
+def test_search_draws_a_line_above_the_weaker_matches(tmp_path: Path, photos: Path, weights: Path) -> None:
+    calibrated = shutil.copytree(weights, tmp_path / "weights")
+    options = ("--library", tmp_path / "library", "--weights", calibrated)
+    assert pixelseek("index", photos, *options).exit_code == 0
+    matches = [hit["match"] for hit in json.loads(pixelseek("search", "--json", SENTENCE, *options).stdout)["hits"]]
+
+    def line(cutoff: float) -> list[str]:
+        (calibrated / "calibration.json").write_text(json.dumps({"cutoff": cutoff}))
+        lines = pixelseek("search", SENTENCE, *options).stdout.splitlines()
+        found = [number for number, text in enumerate(lines) if "weak" in text]
+        return [f"{number} {lines[number].strip()}" for number in found]
+
+    assert line(matches[2] - 1e-4) == ["3 weaker matches"], "after the third of them"
+    assert line(1.01) == ["0 only weak matches"]
+    assert line(0.0) == []
 
 
 def test_search_without_rerank_prints_similarities(indexed: Path, weights: Path) -> None:

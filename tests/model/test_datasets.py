@@ -63,7 +63,7 @@ class TestKarpathy:
         ]
         assert photos[1].path == tmp_path / "val2014" / "COCO_val2014_000000000002.jpg"
         assert photos[1].captions[2] == "caption 2 of 2"
-        assert photos[1].coco_id == 2
+        assert (photos[1].coco_id, photos[1].caption_ids) == (2, (20, 21, 22, 23, 24))
 
     def test_the_test_split_keeps_its_order_and_all_its_25010_captions(self, tmp_path: Path) -> None:
         numbers = np.random.default_rng(0).permutation(5000).tolist()
@@ -73,7 +73,7 @@ class TestKarpathy:
         assert sum(len(photo.captions) for photo in photos) == 25_010
 
     def test_flickr_photos_go_by_their_file_name(self, tmp_path: Path) -> None:
-        image = {"filename": "1000.jpg", "split": "test", "sentences": [{"raw": "a dog"}]}
+        image = {"filename": "1000.jpg", "split": "test", "sentences": [{"raw": "a dog", "sentid": 7}]}
         photos = read_karpathy(write_json(tmp_path / "d.json", {"images": [image]}), tmp_path, "flickr30k")
         assert photos == [SourcePhoto("flickr30k_1000", tmp_path / "1000.jpg", ("a dog",), "test")]
 
@@ -89,7 +89,11 @@ class TestKarpathy:
 
 
 def coco_file(path: Path, names: dict[int, str]) -> Path:
-    annotations = [{"image_id": number, "caption": f"{word} {number}"} for word in ("one", "two") for number in names]
+    annotations = [
+        {"id": 10 * number + which, "image_id": number, "caption": f"{word} {number}"}
+        for which, word in enumerate(("one", "two"))
+        for number in names
+    ]
     images = [{"id": number, "file_name": name} for number, name in names.items()]
     return write_json(path, {"images": images, "annotations": annotations})
 
@@ -102,7 +106,7 @@ class TestCoco:
         photos, left_out = read_coco(file, tmp_path, "train", None)
         assert left_out == 0
         assert photos[0] == SourcePhoto(
-            "coco_000000000007", tmp_path / "COCO_train2014_000000000007.jpg", ("one 7", "two 7"), "train", 7
+            "coco_000000000007", tmp_path / "COCO_train2014_000000000007.jpg", ("one 7", "two 7"), "train", 7, (70, 71)
         )
 
     def test_karpathys_val_and_test_photos_are_left_out_of_train(self, tmp_path: Path, karpathy: Path) -> None:
@@ -209,7 +213,14 @@ class TestFolder:
 
 def sources(folder: Path, count: int) -> list[SourcePhoto]:
     return [
-        SourcePhoto(f"mine_{row}", paint(folder / f"{row}.jpg", row), (f"number {row}",), "train", coco_id=row)
+        SourcePhoto(
+            f"mine_{row}",
+            paint(folder / f"{row}.jpg", row),
+            (f"number {row}",),
+            "train",
+            coco_id=row,
+            caption_ids=(10 * row,),
+        )
         for row in range(count)
     ]
 
@@ -222,6 +233,7 @@ class TestImporting:
         assert [(photo.key, photo.captions, photo.dataset, photo.split, photo.coco_id) for photo in photos] == [
             (f"mine_{row}", (f"number {row}",), "mine", "train", row) for row in range(3)
         ]
+        assert [photo.caption_ids for photo in photos] == [(0,), (10,), (20,)]
         assert photos[1].jpeg == (tmp_path / "1.jpg").read_bytes(), "a small JPEG stays what it is"
 
     def test_a_shard_holds_a_thousand_photos(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,7 @@ def test_a_shallow_shortlist_is_the_head_of_a_deep_one() -> None:
 def test_a_photo_off_the_shortlist_keeps_its_place_behind_it() -> None:
     lists = Shortlists(
         photos=np.array([0]),
+        candidates=np.array([[4, 2]]),
         similarities=np.array([[0.9, 0.8]], dtype=np.float32),
         itm_logits=np.array([[0.0, 5.0]], dtype=np.float32),
         relevant=np.array([[False, False]]),
@@ -160,11 +161,11 @@ def test_evaluation_reports_both_directions(report: dict[str, Any]) -> None:
     assert report["photos"] == report["captions"] == 60
     for direction in ("text_to_image", "image_to_text"):
         assert report[direction]["queries"] == 60
-        assert report[direction]["pairs"] == 600
+        assert [report[direction][name]["pairs"] for name in ("shortlist", "rerank@3", "rerank")] == [0, 180, 600]
         for ranking in ("shortlist", "itm", "rerank@3", "rerank"):
             figures = report[direction][ranking]
             assert 0 <= figures["r@1"] <= figures["r@5"] <= figures["r@10"] <= 100
-        assert report[direction]["in_shortlist@3"] <= report[direction]["in_shortlist@10"]
+        assert report[direction]["rerank@3"]["in_shortlist"] <= report[direction]["rerank"]["in_shortlist"]
     assert report["text_to_image"]["rerank"]["r@1"] >= report["text_to_image"]["shortlist"]["r@1"]
 
 
@@ -230,5 +231,5 @@ def test_a_sixth_caption_counts_only_when_asked_for(trained_on_scenes: Path, tmp
 
 
 def test_fewer_photos_than_a_fold_are_refused(trained_on_scenes: Path, scene_shard: Path) -> None:
-    with pytest.raises(ShardError, match=r"60 captioned photos of split dev .*fewer than a fold of 1000"):
+    with pytest.raises(ShardError, match=r"60 captioned photos of split dev .*fewer than the 1000 asked for"):
         evaluate_shards(trained_on_scenes, [scene_shard], split="dev", shortlists=[4], fold=1000, progress=False)

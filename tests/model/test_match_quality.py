@@ -56,3 +56,22 @@ def test_auroc_counts_pairs() -> None:
 
 def test_without_a_wrong_hit_nothing_was_told_apart() -> None:
     assert match_quality(np.ones(4, dtype=np.float32), np.ones(4, dtype=np.bool_))["auroc"] == 0.5
+
+
+def test_bins_hold_equally_many_hits_and_are_what_the_error_is_made_of() -> None:
+    random = np.random.default_rng(2)
+    match = random.random(1000).astype(np.float32)
+    quality = match_quality(match, random.random(1000) < match**2)
+    bins = quality["bins"]
+    assert [one["hits"] for one in bins] == [100] * 10
+    assert [one["match"] for one in bins] == sorted(one["match"] for one in bins)
+    assert np.mean([abs(one["match"] - one["right"]) for one in bins]) == pytest.approx(100 * quality["ece"], abs=0.01)
+
+
+def test_bins_by_hand() -> None:
+    match = np.array([0.9, 0.1, 0.5], dtype=np.float32)
+    assert match_quality(match, np.array([True, False, True]))["bins"] == [
+        {"hits": 1, "match": 10.0, "right": 0.0},
+        {"hits": 1, "match": 50.0, "right": 100.0},
+        {"hits": 1, "match": 90.0, "right": 100.0},
+    ]

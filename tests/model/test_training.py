@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from safetensors.numpy import load_file
 
 from model.calibration import Calibration
@@ -74,6 +75,8 @@ def test_a_run_leaves_weights_card_log_and_recipe(trained_on_scenes: Path) -> No
     log = [json.loads(line) for line in (trained_on_scenes.parent / "log.jsonl").read_text().splitlines()]
     assert log[-1]["dev"]["scenes"]["rerank"]["r@1"] > 0
     assert {"loss", "itc", "mlm", "itm", "itm_sigmoid"} <= set(log[-2])
+    with Image.open(trained_on_scenes.parent / "curves.png") as picture:
+        assert picture.format == "PNG"
     for folder in (trained_on_scenes, trained_on_scenes.parent):
         assert load_recipe(folder / "recipe.toml") == load_recipe("tiny")
 

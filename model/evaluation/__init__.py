@@ -1,0 +1,20 @@
+"""Retrieval measured on captioned photos: shortlist, rerank and exhaustive ITM, in both directions.
+
+Exact top-k in numpy: no library, no FAISS. A caption has found its photo when that photo is among the first
+k (text to image), a photo when any of its captions is (image to text). The shortlist's candidates stand in
+the order of the rerank, all others follow by similarity, so every rank is that of the whole ranking.
+"""
+
+from model.evaluation.collection import EncodedCollection, encode_collection
+from model.evaluation.report import evaluate, evaluate_shards
+from model.evaluation.shortlists import Shortlists, rerank_captions, rerank_photos
+
+__all__ = [
+    "EncodedCollection",
+    "Shortlists",
+    "encode_collection",
+    "evaluate",
+    "evaluate_shards",
+    "rerank_captions",
+    "rerank_photos",
+]

@@ -1,0 +1,110 @@
+"""Two runs on the same queries: what one finds that the other does not, and whether that is more than noise."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.evaluation.collection import DIRECTIONS, Direction
+from model.evaluation.rankings import Rankings
+from model.metrics import RECALL_AT, recall_gain
+from model.shards import CaptionedPhoto
+
+_RANKINGS = ("shortlist", "itm", "rerank")
+
+
+class ComparisonError(Exception):
+    """Ranks that cannot be read, or are those of other queries; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class KeptRanks:
+    """The ranks of every query of a run, and what was asked."""
+
+    keys: NDArray[np.str_]  # (N,), of the photos, in their order
+    captions: NDArray[np.str_]  # (N,), a digest of those of each photo
+    shortlist: int
+    """How many candidates were reranked."""
+    ranks: dict[Direction, dict[str, NDArray[np.int64]]]
+    """Of `shortlist`, `itm` and `rerank`, each (Q,)."""
+
+    @classmethod
+    def of(cls, photos: Sequence[CaptionedPhoto], shortlist: int, rankings: Mapping[Direction, Rankings]) -> KeptRanks:
+        """Those of a run on `photos`."""
+        return cls(
+            np.array([photo.key for photo in photos]),
+            _digests(photos),
+            shortlist,
+            {direction: {name: one.ranks[name] for name in _RANKINGS} for direction, one in rankings.items()},
+        )
+
+    def save(self, path: Path) -> None:
+        """Write them to `path` (.npz), whole or not at all."""
+        partial = path.with_name(f"{path.name}.partial")
+        tables = {f"{way}/{name}": found for way, one in self.ranks.items() for name, found in one.items()}
+        with partial.open("wb") as file:
+            np.savez_compressed(
+                file,
+                allow_pickle=False,
+                keys=self.keys,
+                captions=self.captions,
+                shortlist=np.array(self.shortlist),
+                **tables,
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path, photos: Sequence[CaptionedPhoto]) -> KeptRanks:
+        """Read what `save` wrote. Raises ComparisonError unless it is about `photos` with their captions, in order."""
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as tables:
+                ranks = {way: {name: tables[f"{way}/{name}"] for name in _RANKINGS} for way in DIRECTIONS}
+                kept = cls(tables["keys"], tables["captions"], int(tables["shortlist"]), ranks)
+        except (AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise ComparisonError(
+                f"{path} does not hold the ranks of a run: pixelseek evaluate --ranks FILE keeps them"
+            ) from error
+        keys, captions = np.array([photo.key for photo in photos]), _digests(photos)
+        if len(keys) != len(kept.keys):
+            others = f"{len(kept.keys):,} photos, not these {len(keys):,}"
+        elif (rows := np.flatnonzero(keys != kept.keys)).size:
+            others = f"other photos: the first that differs is {kept.keys[rows[0]]}, here {keys[rows[0]]}"
+        elif (rows := np.flatnonzero(captions != kept.captions)).size:
+            others = f"other captions of {rows.size:,} photos, {keys[rows[0]]} the first"
+        else:
+            return kept
+        raise ComparisonError(
+            f"{path} is about {others}. Two runs are compared on the same photos and captions: "
+            "name the same --data, --split and --captions"
+        )
+
+
+def differences(before: KeptRanks, after: Mapping[Direction, Rankings]) -> dict[str, Any]:
+    """Recall@1, @5 and @10 of run `after` less that of `before`, in points with 95 % intervals.
+
+    For each direction, by similarity, by ITM alone and by the score of the rerank. See `recall_gain`.
+    """
+    return {
+        way: {
+            name: {f"r@{k}": recall_gain(before.ranks[way][name], one.ranks[name], one.photos, k) for k in RECALL_AT}
+            for name in _RANKINGS
+        }
+        for way, one in after.items()
+    }
+
+
+def _digests(photos: Sequence[CaptionedPhoto]) -> NDArray[np.str_]:
+    return np.array(
+        [hashlib.blake2b("\n".join(photo.captions).encode(), digest_size=8).hexdigest() for photo in photos]
+    )

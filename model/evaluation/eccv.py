@@ -1,0 +1,116 @@
+"""COCO's test photos judged by more right answers than those that were written down.
+
+A COCO caption often fits more photos than its own. ECCV Caption (arXiv 2204.03359) and CxC (arXiv 2004.15020) say
+which. Their labels and measures come from the package `eccv_caption`; they name Karpathy's test photos and captions
+by the numbers COCO gave them, and are defined on all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.calibration import Calibration
+from model.evaluation.collection import DIRECTIONS, Direction, EncodedCollection
+from model.evaluation.shortlists import Shortlists, first_ranked
+from model.metrics import RECALL_AT, percent
+from model.shards import CaptionedPhoto
+
+# The package gives the second and third only along with the first, and CxC's recalls by the name `cxc_recalls`.
+_ECCV = ("eccv_map_at_r", "eccv_rprecision", "eccv_r1")
+_FIGURES = (*_ECCV, *(f"cxc_r{k}" for k in RECALL_AT))
+_MODALITY: dict[Direction, str] = {"text_to_image": "t2i", "image_to_text": "i2t"}
+
+
+class GroundTruthError(Exception):
+    """ECCV Caption and CxC cannot be measured; the message says why and what to do."""
+
+
+class GroundTruth:
+    """The labels of ECCV Caption and CxC, for photos that are Karpathy's COCO test split."""
+
+    def __init__(self, photos: Sequence[CaptionedPhoto]) -> None:
+        """Raises GroundTruthError when the package is missing, or `photos` are not all of those 5,000."""
+        self._metrics = _package()
+        self._owner: dict[int, int] = {caption: photo for caption, (photo,) in self._metrics.coco_gts["t2i"].items()}
+        _check(photos, self._owner)
+        self._photos = np.array([photo.coco_id for photo in photos])
+        self._captions = np.array([number for photo in photos for number in photo.caption_ids])
+        labels = [self._metrics.eccv_gts, self._metrics.cxc_gts]
+        most = max(len(right) for one in labels for way in one.values() for right in way.values())
+        # No measure looks further; the captions without labels, the sixth of some photos, are taken out again.
+        self._length = max(most, *RECALL_AT) + len(self._captions) - len(self._owner)
+
+    def measure(
+        self, collection: EncodedCollection, lists: Mapping[Direction, Shortlists], calibration: Calibration
+    ) -> dict[str, Any]:
+        """ECCV mAP@R, R-Precision and R@1, and CxC R@1, @5 and @10, in percent, for each direction and ranking.
+
+        `collection` is of the photos that this was made with, `lists` are its shortlists. A caption the labels do
+        not know is neither asked nor found.
+        """
+        found = {}
+        for way in DIRECTIONS:
+            one = lists[way]
+            fused = calibration.score(one.itm_logits, one.similarities)
+            scores = {"shortlist": one.similarities, "itm": one.itm_logits, "rerank": fused}
+            found[way] = first_ranked(collection, way, one, scores, self._length)
+        results: dict[str, Any] = {
+            way: {
+                "eccv_queries": len(self._metrics.eccv_gts[_MODALITY[way]]),
+                "cxc_queries": len(self._metrics.cxc_gts[_MODALITY[way]]),
+            }
+            for way in DIRECTIONS
+        }
+        for name in found["text_to_image"]:
+            figures = self._figures(found["text_to_image"][name], found["image_to_text"][name])
+            for way in DIRECTIONS:
+                results[way][name] = {figure: percent(figures[figure][_MODALITY[way]]) for figure in _FIGURES}
+        return results
+
+    def _figures(self, photos: NDArray[np.int64], captions: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+        """What the package says of the photos found for captions (M, L) and the captions found for photos (N, L)."""
+        by_caption = dict(zip(self._captions.tolist(), self._photos[photos].tolist(), strict=True))
+        by_photo = {
+            photo: [number for number in numbers if number in self._owner]
+            for photo, numbers in zip(self._photos.tolist(), self._captions[captions].tolist(), strict=True)
+        }
+        with contextlib.redirect_stderr(io.StringIO()):  # it draws progress bars that cannot be turned off
+            figures: dict[str, dict[str, float]] = self._metrics.compute_all_metrics(
+                by_photo, by_caption, target_metrics=(*_ECCV, "cxc_recalls"), Ks=RECALL_AT
+            )
+        return figures
+
+
+def _package() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it says that it would rather have ujson
+            from eccv_caption import Metrics
+    except ImportError as error:
+        raise GroundTruthError("ECCV Caption and CxC need a package: pip install eccv_caption") from error
+    return Metrics()
+
+
+def _check(photos: Sequence[CaptionedPhoto], owner: Mapping[int, int]) -> None:
+    """Raise GroundTruthError unless `photos` are those of the labels, which know the `owner` of each caption."""
+    without = sum(photo.coco_id is None or not photo.caption_ids for photo in photos)
+    if without:
+        raise GroundTruthError(
+            f"ECCV Caption and CxC go by COCO's numbers of photos and captions, which {without:,} of {len(photos):,} "
+            "photos lack: import them anew with pixelseek data import coco --karpathy dataset_coco.json"
+        )
+    ours = {number: photo.coco_id for photo in photos for number in photo.caption_ids}
+    missing = sum(ours.get(caption) != photo for caption, photo in owner.items())
+    wanted = len(set(owner.values()))
+    if missing or len(photos) != wanted:
+        raise GroundTruthError(
+            f"ECCV Caption and CxC are defined on Karpathy's COCO test split, all {wanted:,} photos with "
+            f"{len(owner):,} captions: here are {len(photos):,} photos, and {missing:,} of those captions are missing"
+        )

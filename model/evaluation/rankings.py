@@ -1,0 +1,88 @@
+"""Where each query's right answer stands in every ranking, and the figures that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.calibration import Calibration
+from model.evaluation.shortlists import Shortlists
+from model.metrics import percent, recall, recall_gain
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """The ranks of Q queries of one direction, by the name of the ranking.
+
+    - `shortlist`: by similarity alone;
+    - `itm`, `rerank`: the shortlist's candidates by ITM logit, or by the score a search ranks by;
+    - `rerank@K`: the same for the first K of them.
+    """
+
+    photos: NDArray[np.int64]  # (Q,), the photo that the query is, or was written about
+    ranks: dict[str, NDArray[np.int64]]  # each (Q,)
+    depth: dict[str, int]
+    """How many candidates of each query each looks at with the full cross-modal pass."""
+
+    @classmethod
+    def of(cls, lists: Shortlists, calibration: Calibration, depths: Sequence[int]) -> Rankings:
+        """Those of `lists`, with a `rerank@K` for each K of `depths`."""
+        fused = calibration.score(lists.itm_logits, lists.similarities)
+        deepest = fused.shape[1]
+        return cls(
+            lists.photos,
+            {
+                "shortlist": lists.similarity_ranks,
+                "itm": lists.ranks(lists.itm_logits),
+                **{f"rerank@{depth}": lists.ranks(fused, depth) for depth in depths},
+                "rerank": lists.ranks(fused),
+            },
+            {
+                "shortlist": 0,
+                "itm": deepest,
+                **{f"rerank@{depth}": min(depth, deepest) for depth in depths},
+                "rerank": deepest,
+            },
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rankings]) -> Rankings:
+        """Those of the queries of all `parts`, which have the same rankings."""
+        first = parts[0]
+        return cls(
+            np.concatenate([part.photos for part in parts]),
+            {name: np.concatenate([part.ranks[name] for part in parts]) for name in first.ranks},
+            first.depth,
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """What docs/evaluation.md lists for a direction: recall, median rank and cost of each ranking.
+
+        `in_shortlist`, the share of queries with a right answer among the candidates looked at, is a rerank's ceiling.
+        """
+        by_similarity, queries = self.ranks["shortlist"], len(self.photos)
+        figures: dict[str, Any] = {"queries": queries}
+        for name, found in self.ranks.items():
+            depth = self.depth[name]
+            ceiling = {"in_shortlist": percent((by_similarity < depth).mean())} if depth else {}
+            figures[name] = {**recall(found), **ceiling, "pairs": queries * depth}
+        return figures
+
+    def gain(self) -> dict[str, float]:
+        """What the rerank adds to the shortlist's recall@1: see `recall_gain`."""
+        return recall_gain(self.ranks["shortlist"], self.ranks["rerank"], self.photos, 1)
+
+
+def mean_figures(figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of `Rankings.figures` over folds; queries and pairs are summed."""
+    return {name: _mean(name, [one[name] for one in figures]) for name in figures[0]}
+
+
+def _mean(name: str, values: Sequence[Any]) -> Any:
+    if isinstance(values[0], dict):
+        return mean_figures(values)
+    return sum(values) if name in ("queries", "pairs") else round(float(np.mean(values)), 2)

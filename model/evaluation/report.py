@@ -1,0 +1,222 @@
+"""One evaluation: everything that is measured on a collection, and what it cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.calibration import Calibration
+from model.evaluation.collection import DIRECTIONS, Direction, EncodedCollection, encode_collection
+from model.evaluation.comparison import KeptRanks, differences
+from model.evaluation.eccv import GroundTruth
+from model.evaluation.rankings import Rankings, mean_figures
+from model.evaluation.shortlists import Shortlists, rerank, score_all_pairs, shortlist_blocks
+from model.hard_negatives import accuracy
+from model.match_quality import first_hits, match_quality
+from model.metrics import RECALL_AT
+from model.processor import PixelBertProcessor
+from model.runtime import EncodedImages, Runtime, load_runtime
+from model.shards import CaptionedPhoto, ShardError, read_shards
+from model.weights import find_weights
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured."""
+
+    report: dict[str, Any]
+    """Figures by name, fit for JSON: docs/evaluation.md lists them."""
+    rankings: dict[Direction, Rankings]
+
+
+def evaluate(
+    runtime: Runtime,
+    photos: Sequence[CaptionedPhoto],
+    processor: PixelBertProcessor,
+    calibration: Calibration,
+    *,
+    shortlists: Sequence[int],
+    fold: int | None = None,
+    exhaustive: int | None = None,
+    eccv: bool = False,
+    progress: bool = False,
+) -> Evaluation:
+    """Recall in percent of the shortlist, of ITM alone and of the rerank, in both directions, and what they cost.
+
+    The rerank is measured for each size of `shortlists`; the largest is the one called `rerank`. With `fold`,
+    also the mean over consecutive folds of so many photos (COCO's 1K: five folds of 1,000). With
+    `exhaustive`, also by ITM over all sentence-photo pairs of the first so many photos. With `eccv`, also ECCV
+    Caption and CxC; raises GroundTruthError, before anything is computed, when `photos` are not what they are defined
+    on. Where photos come with hard negatives, also how often their captions score above those.
+    """
+    truth = GroundTruth(photos) if eccv else None
+    depths = sorted(set(shortlists))
+    seconds: dict[str, float] = {}
+    clock = time.perf_counter()
+
+    def lap(stage: str) -> None:
+        nonlocal clock
+        now = time.perf_counter()
+        seconds[stage], clock = round(now - clock, 2), now
+
+    collection = encode_collection(runtime, photos, processor, progress=progress)
+    lap("encode")
+    lists: dict[Direction, Shortlists] = {}
+    for way in DIRECTIONS:
+        lists[way] = rerank(runtime, collection, way, depths[-1], progress=progress)
+        lap(way)
+    rankings = {way: Rankings.of(one, calibration, depths[:-1]) for way, one in lists.items()}
+    report: dict[str, Any] = {
+        "photos": len(photos),
+        "captions": len(collection.owner),
+        "shortlist": depths[-1],
+        **_both_directions({way: {**one.figures(), "rerank_gain_r@1": one.gain()} for way, one in rankings.items()}),
+        "match": _match([lists["text_to_image"]], calibration),
+    }
+    if cases := [(row, case) for row, photo in enumerate(photos) for case in photo.hard_negatives]:
+        shown = EncodedImages(
+            collection.image_embeddings[[row for row, _ in cases]],
+            [collection.pixel_features[row] for row, _ in cases],
+        )
+        report["hard_negatives"] = accuracy(runtime, calibration, [case for _, case in cases], shown)
+        lap("hard_negatives")
+    if fold is not None:
+        report["folds"] = _folds(runtime, collection, calibration, depths, fold, progress)
+        lap("folds")
+    if exhaustive is not None:
+        report["exhaustive"] = _exhaustive(runtime, collection.part(0, exhaustive), calibration, depths, progress)
+        lap("exhaustive")
+    if truth is not None:
+        report["eccv"] = truth.measure(collection, lists, calibration)
+        lap("eccv")
+    report["seconds"] = {**seconds, "total": round(sum(seconds.values()), 2)}
+    return Evaluation(report, rankings)
+
+
+def evaluate_shards(
+    weights: str | Path,
+    shards: Sequence[Path],
+    *,
+    split: str,
+    shortlists: Sequence[int],
+    captions: int | None = None,
+    fold: int | None = None,
+    exhaustive: int | None = None,
+    eccv: bool = False,
+    ranks: Path | None = None,
+    against: Path | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """The report of `evaluate` on the photos of `split` in `shards`, with the first `captions` captions of each (all).
+
+    `weights` is what `find_weights` takes. The rank of every query is kept in file `ranks`; `against` is such a file
+    of another run, and the report then holds the differences. Raises, before anything is computed, ShardError when
+    there are no such photos, or fewer than `fold` or `exhaustive` asks for, ComparisonError when `against` is about
+    other photos or captions, GroundTruthError and WeightsError.
+    """
+    whole = read_shards(shards, split)
+    photos = [photo.with_captions(captions) for photo in whole]
+    wanted = max(fold or 1, exhaustive or 1)
+    if len(photos) < wanted:
+        found = f"{len(photos)} captioned photos" if photos else "no captioned photos"
+        too_few = f", fewer than the {wanted} asked for" if photos else ""
+        raise ShardError(f"{found} of split {split} in {', '.join(map(str, shards))}{too_few}")
+    before = None if against is None else KeptRanks.load(against, photos)
+    if ranks is not None:
+        ranks.parent.mkdir(parents=True, exist_ok=True)
+    folder = find_weights(weights)
+    runtime = load_runtime(folder, device=device)
+    done = evaluate(
+        runtime,
+        photos,
+        PixelBertProcessor.from_pretrained(folder),
+        Calibration.load(folder),
+        shortlists=shortlists,
+        fold=fold,
+        exhaustive=exhaustive,
+        eccv=eccv,
+        progress=progress,
+    )
+    if ranks is not None:
+        KeptRanks.of(photos, done.report["shortlist"], done.rankings).save(ranks)
+    report = {
+        "weights": str(weights),
+        "data": [shard.name for shard in shards],
+        "split": split,
+        "device": runtime.device,
+        "captions_in_shards": sum(len(photo.captions) for photo in whole),
+        **done.report,
+    }
+    if before is not None:
+        report["against"] = {
+            "file": str(against),
+            "shortlist": before.shortlist,
+            **differences(before, done.rankings),
+        }
+    return report
+
+
+def _both_directions(figures: Mapping[Direction, dict[str, Any]]) -> dict[str, Any]:
+    """The figures of both, and for each ranking the sum of the six recalls that the literature compares models by."""
+    names = [name for name, one in figures["text_to_image"].items() if isinstance(one, dict) and "r@1" in one]
+    rsum = {name: round(sum(one[name][f"r@{k}"] for one in figures.values() for k in RECALL_AT), 2) for name in names}
+    return {**dict[str, Any](figures.items()), "rsum": rsum}
+
+
+def _match(lists: Sequence[Shortlists], calibration: Calibration) -> dict[str, Any]:
+    """How well the match of the first hit foretells that it is right, over all queries of `lists`."""
+    hits = [first_hits(calibration.score(one.itm_logits, one.similarities), one.relevant) for one in lists]
+    scores, right = (np.concatenate(parts) for parts in zip(*hits, strict=True))
+    return match_quality(calibration.match(scores), right)
+
+
+def _folds(
+    runtime: Runtime,
+    collection: EncodedCollection,
+    calibration: Calibration,
+    depths: Sequence[int],
+    size: int,
+    progress: bool,
+) -> dict[str, Any]:
+    """The mean over folds, each a collection of its own: its shortlists hold its own photos only."""
+    folds = list(collection.folds(size))
+    lists = {way: [rerank(runtime, part, way, depths[-1], progress=progress) for part in folds] for way in DIRECTIONS}
+    figures = {
+        way: mean_figures([Rankings.of(one, calibration, depths[:-1]).figures() for one in of_folds])
+        for way, of_folds in lists.items()
+    }
+    return {
+        "count": len(folds),
+        "photos": size,
+        **_both_directions(figures),
+        "match": _match(lists["text_to_image"], calibration),
+    }
+
+
+def _exhaustive(
+    runtime: Runtime, collection: EncodedCollection, calibration: Calibration, depths: Sequence[int], progress: bool
+) -> dict[str, Any]:
+    """Every candidate reranked for every query: a pair is scored once, and its score used in both directions."""
+    clock = time.perf_counter()
+    logits = score_all_pairs(runtime, collection, progress=progress)
+    seconds = round(time.perf_counter() - clock, 2)
+    figures = {}
+    for way in DIRECTIONS:
+        candidates = len(collection.sides(way)[1].photos)
+        blocks = shortlist_blocks(collection, way, lambda captions, photos: logits[captions, photos], candidates)
+        parts = [Rankings.of(block, calibration, depths) for block in blocks]
+        figures[way] = Rankings.joined(parts).figures()
+    photos, captions = len(collection.pixel_features), len(collection.owner)
+    return {
+        "photos": photos,
+        "captions": captions,
+        "pairs": logits.size,
+        "seconds": seconds,
+        **_both_directions(figures),
+    }

@@ -1,0 +1,217 @@
+"""A report for people: the same tables as text for a terminal, and as Markdown for a paper or a model card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from model.metrics import RECALL_AT
+
+_DIRECTIONS = {"text_to_image": "text to image", "image_to_text": "image to text"}
+_RECALLS = {f"r@{k}": f"R@{k}" for k in RECALL_AT}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, rows of cells below their columns, and what to know about them."""
+
+    title: str
+    words: int
+    """How many columns, the first ones, hold words; all others hold numbers."""
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+    def text(self) -> str:
+        """For a terminal."""
+        lines = [self.columns, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        cells = [
+            [
+                cell.ljust(width) if column < self.words else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ]
+            for line in lines
+        ]
+        return "\n".join([self.title, *(f"  {'  '.join(line)}".rstrip() for line in cells), *self.notes])
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        rule = ["---" if column < self.words else "---:" for column in range(len(self.columns))]
+        rows = [f"| {' | '.join(line)} |" for line in (self.columns, rule, *self.rows)]
+        return "\n\n".join([f"**{self.title}**", "\n".join(rows), *self.notes])
+
+
+def text(report: dict[str, Any]) -> str:
+    """The report of `evaluate_shards` for a terminal."""
+    return "\n\n".join([_summary(report), *(table.text() for table in _tables(report)), _seconds(report)])
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The report of `evaluate_shards` as Markdown."""
+    return "\n\n".join([_summary(report), *(table.markdown() for table in _tables(report)), _seconds(report)])
+
+
+def _summary(report: dict[str, Any]) -> str:
+    asked, there = report["captions"], report["captions_in_shards"]
+    captions = f"{asked:,} captions" if asked == there else f"{asked:,} of their {there:,} captions"
+    return (
+        f"{report['weights']} on {report['photos']:,} photos with {captions}: split {report['split']} of "
+        f"{', '.join(report['data'])}. Recall is in percent, and a tie counts against the model."
+    )
+
+
+def _seconds(report: dict[str, Any]) -> str:
+    stages = ", ".join(f"{stage.replace('_', ' ')} {seconds:,.1f}" for stage, seconds in report["seconds"].items())
+    return f"Seconds on {report['device']}: {stages}."
+
+
+def _tables(report: dict[str, Any]) -> Iterator[Table]:
+    depth = report["shortlist"]
+    names = {"shortlist": "similarity", "itm": f"ITM of {depth}", "rerank": f"rerank of {depth}"}
+    gains = _both({way: _interval(report[way]["rerank_gain_r@1"]) for way in _DIRECTIONS})
+    yield _recalls(
+        f"All {report['photos']:,} photos",
+        report,
+        names,
+        "similarity: the shortlist alone. ITM, rerank: so many of its candidates in the order of the ITM logit, or of "
+        "the score a search ranks by. in shortlist: how often a right one is among them, the most that can be reached.",
+        f"What the rerank of {depth} adds to R@1, with its 95 % interval (paired bootstrap over photos): {gains}.",
+    )
+    galleries = {f"all {report['photos']:,}": report}
+    if "folds" in report:
+        folds = report["folds"]
+        size = f"{folds['photos']:,} photos"
+        galleries[f"folds of {folds['photos']:,}"] = folds
+        yield _recalls(f"Mean of {folds['count']} folds, consecutive blocks of {size}", folds, names)
+    if "exhaustive" in report:
+        some = report["exhaustive"]
+        yield _recalls(
+            f"Exhaustive, on the first {some['photos']:,} photos and their {some['captions']:,} captions",
+            some,
+            {"shortlist": "similarity", "itm": "ITM of all", "rerank": "rerank of all"},
+            f"All {some['pairs']:,} pairs, each scored once for both directions, took {some['seconds']:,.1f} s.",
+        )
+    if "eccv" in report:
+        yield _more_right_answers(report["eccv"], names)
+    if "against" in report:
+        yield _differences(report["against"], names, depth)
+    yield _match(galleries)
+    yield _reliability(report["match"]["bins"])
+    if "hard_negatives" in report:
+        yield _hard_negatives(report["hard_negatives"])
+
+
+def _recalls(title: str, report: dict[str, Any], names: Mapping[str, str], *notes: str) -> Table:
+    """Both directions by every ranking of `report`, shallow reranks before deep ones."""
+    rows = []
+    for way, direction in _DIRECTIONS.items():
+        for name in report["rsum"]:
+            figures = report[way][name]
+            rows.append(
+                [
+                    direction,
+                    names.get(name, name.replace("@", " of ")),
+                    *(f"{figures[recall]:.1f}" for recall in _RECALLS),
+                    f"{figures['median_rank']:g}",
+                    f"{figures['in_shortlist']:.1f}" if "in_shortlist" in figures else "",
+                    f"{figures['pairs']:,}",
+                ]
+            )
+    rsum = ", ".join(
+        f"{names.get(name, name.replace('@', ' of '))} {total:.1f}" for name, total in report["rsum"].items()
+    )
+    return Table(
+        title,
+        2,
+        ["direction", "ranked by", *_RECALLS.values(), "median rank", "in shortlist", "pairs"],
+        rows,
+        [f"rsum, the six recalls added up: {rsum}.", *notes],
+    )
+
+
+def _match(galleries: Mapping[str, dict[str, Any]]) -> Table:
+    rows = [
+        [
+            photos,
+            f"{quality['first_hits']:,}",
+            f"{quality['right']:.1f}",
+            *(f"{quality[figure]:.3f}" for figure in ("auroc", "ece", "brier", "brier_constant")),
+        ]
+        for photos, quality in ((photos, one["match"]) for photos, one in galleries.items())
+    ]
+    return Table(
+        "Is the match of the first hit to be believed? Half of the sentences are asked without their photo",
+        1,
+        ["photos", "first hits", "right %", "AUROC", "ECE", "Brier", "Brier of a constant"],
+        rows,
+    )
+
+
+def _reliability(bins: Sequence[dict[str, float]]) -> Table:
+    return Table(
+        "Reliability: the same first hits in bins by their match",
+        0,
+        ["mean match %", "right %", "first hits"],
+        [[f"{one['match']:.1f}", f"{one['right']:.1f}", f"{one['hits']:,}"] for one in bins],
+    )
+
+
+def _hard_negatives(found: dict[str, Any]) -> Table:
+    return Table(
+        "How often a caption scores above one that differs in a word or two, in percent; chance is 50",
+        1,
+        ["what differs", "cases", "similarity", "ITM", "rerank"],
+        [
+            [kind, f"{one['cases']:,}", *(f"{one[name]:.1f}" for name in ("similarity", "itm", "rerank"))]
+            for kind, one in {"all": found, **found["kinds"]}.items()
+        ],
+    )
+
+
+def _more_right_answers(found: dict[str, Any], names: Mapping[str, str]) -> Table:
+    columns = {
+        "eccv_map_at_r": "ECCV mAP@R",
+        "eccv_rprecision": "ECCV R-Precision",
+        "eccv_r1": "ECCV R@1",
+        **{f"cxc_r{k}": f"CxC R@{k}" for k in RECALL_AT},
+    }
+    captions, photos = (found[way] for way in _DIRECTIONS)
+    return Table(
+        "ECCV Caption and CxC, which know more right answers than those that were written down",
+        2,
+        ["direction", "ranked by", *columns.values()],
+        [
+            [direction, label, *(f"{found[way][name][figure]:.1f}" for figure in columns)]
+            for way, direction in _DIRECTIONS.items()
+            for name, label in names.items()
+        ],
+        [
+            f"ECCV Caption asks {captions['eccv_queries']:,} captions and {photos['eccv_queries']:,} photos, "
+            f"CxC {captions['cxc_queries']:,} and {photos['cxc_queries']:,}."
+        ],
+    )
+
+
+def _differences(against: dict[str, Any], names: Mapping[str, str], depth: int) -> Table:
+    other = against["shortlist"]
+    return Table(
+        f"Difference to {against['file']} in points, with its 95 % interval (paired bootstrap over photos)",
+        2,
+        ["direction", "ranked by", *_RECALLS.values()],
+        [
+            [direction, label, *(_interval(against[way][name][recall]) for recall in _RECALLS)]
+            for way, direction in _DIRECTIONS.items()
+            for name, label in names.items()
+        ],
+        [f"The other run reranked {other} candidates, this one {depth}."] if other != depth else [],
+    )
+
+
+def _both(cells: Mapping[str, str]) -> str:
+    return ", ".join(f"{_DIRECTIONS[way]} {cell}" for way, cell in cells.items())
+
+
+def _interval(gain: Mapping[str, float]) -> str:
+    return f"{gain['gain']:+.1f} [{gain['low']:+.1f}, {gain['high']:+.1f}]"

@@ -1,0 +1,88 @@
+"""Pictures of figures, as files. Drawn by matplotlib, which is imported only for that."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_INCHES, _DOTS_PER_INCH = 4.5, 150
+
+
+class PictureError(Exception):
+    """A picture that cannot be drawn; the message says why and what to do."""
+
+
+def require_matplotlib() -> None:
+    """Raise PictureError unless pictures can be drawn: ask before a long computation, not after it."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise PictureError("drawing needs a package: pip install matplotlib") from error
+
+
+def reliability_diagram(bins: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw the bins of `model.match_quality.match_quality` as a PNG: share of right hits over their mean match.
+
+    Points below the diagonal promise too much. Raises PictureError without matplotlib.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_INCHES, _INCHES), layout="constrained")
+    axes = figure.subplots()
+    axes.plot((0, 100), (0, 100), linestyle="--", color="0.6", label="as promised")
+    axes.plot(
+        [one["match"] for one in bins], [one["right"] for one in bins], marker="o", clip_on=False, label="first hits"
+    )
+    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    axes.set_xlabel("match of the first hit, %")
+    axes.set_ylabel("of these, the right photo, %")
+    axes.set_title(f"{sum(one['hits'] for one in bins):,} first hits in {len(bins)} bins of equally many")
+    axes.legend(loc="upper left")
+    _save(figure, path)
+
+
+def curves(log: Path, path: Path) -> None:
+    """Draw what a training run has logged in `log` (JSON Lines) as a PNG: losses, and recall on the dev photos.
+
+    Raises PictureError without matplotlib.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    losses: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    recalls: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for record in records:
+        for name in record.keys() - {"step", "epoch", "seconds", "dev", "score"}:
+            losses[name].append((record["step"], record[name]))
+        for dataset, rankings in record.get("dev", {}).items():
+            for ranking in ("shortlist", "rerank"):
+                recalls[f"{dataset}, {ranking}"].append((record["step"], rankings[ranking]["r@1"]))
+    figure = Figure(figsize=(2.2 * _INCHES, _INCHES), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes, lines, label in ((left, losses, "loss"), (right, recalls, "dev recall@1, %")):
+        for name, points in sorted(lines.items()):
+            axes.plot(*zip(*points, strict=True), marker="." if len(points) < 50 else "", label=name)
+        axes.set_xlabel("step")
+        axes.set_ylabel(label)
+        axes.set_ylim(0, 100 if axes is right else None)
+        if lines:
+            axes.legend()
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Write `figure` to `path`, whole or not at all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    partial = path.with_name(f"{path.name}.partial")
+    FigureCanvasAgg(figure)
+    figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH)
+    partial.replace(path)

@@ -1,0 +1,50 @@
+"""Calibrating finished weights anew, on all dev photos and in galleries large and small."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.calibration import Calibration
+from model.evaluation import encode_collection, rerank_photos
+from model.match_quality import first_hits, match_quality
+from model.processor import PixelBertProcessor
+from model.recalibration import calibrate
+from model.runtime import load_runtime
+from model.shards import ShardError, write_shard
+from tests.model.scenes import photos, scenes
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every scene as a dev photo, drawn anew; half of them again under the name of another dataset."""
+    path = tmp_path_factory.mktemp("dev") / "dev.tar"
+    drawn = photos(len(scenes()), "dev", 11)
+    others = [replace(photo, key=f"other-{photo.key}", dataset="other") for photo in drawn[: len(drawn) // 2]]
+    write_shard(path, [*drawn, *others])
+    return path
+
+
+def test_a_match_fitted_on_some_scenes_holds_for_others(trained_on_scenes: Path, shard: Path, tmp_path: Path) -> None:
+    weights = shutil.copytree(trained_on_scenes, tmp_path / "weights")
+    fitted = calibrate(weights, [shard], shortlist=16, progress=False)
+    assert Calibration.load(weights) == fitted != Calibration.load(trained_on_scenes)
+    assert 0 < fitted.cutoff < 1
+    runtime, processor = load_runtime(weights, device="cpu"), PixelBertProcessor.from_pretrained(weights)
+    lists = rerank_photos(runtime, encode_collection(runtime, photos(len(scenes()), "dev", 12), processor), 16)
+    scores, right = first_hits(fitted.score(lists.itm_logits, lists.similarities), lists.relevant)
+    quality = match_quality(fitted.match(scores), right)
+    assert quality["auroc"] > 0.75
+    assert quality["ece"] < 0.2
+    assert quality["brier"] < quality["brier_constant"]
+    assert np.mean(fitted.match(scores)[right] >= fitted.cutoff) > np.mean(fitted.match(scores)[~right] >= fitted.cutoff)
+
+
+def test_without_dev_photos_there_is_nothing_to_fit(trained_on_scenes: Path, tmp_path: Path) -> None:
+    write_shard(tmp_path / "train.tar", photos(3, "train", 0))
+    with pytest.raises(ShardError, match="no captioned photos of split dev"):
+        calibrate(trained_on_scenes, [tmp_path / "train.tar"])

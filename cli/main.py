@@ -88,6 +88,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
     train.train,
     evaluate.evaluate,
+    calibrate.calibrate,
 )
 for _command in _COMMANDS:
     app.command()(_command)

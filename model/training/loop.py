@@ -32,7 +32,7 @@ from model.torch_runtime import TorchRuntime
 from model.training import checkpoint
 from model.training.batches import Batches
 from model.training.card import write_card
-from model.training.divergence import Divergence
+from model.training.divergence import Divergence, guessing
 from model.training.judge import Judge, Verdict
 from model.training.optimizers import make_optimizers, rate
 from model.training.photos import TrainingPhotos, stage_features
@@ -121,7 +121,7 @@ class _Run:
         self.steps = max(1, round(recipe.schedule.epochs * len(self.batches)))
         self.optimizers = make_optimizers(self.model, recipe)
         self.judge = Judge(dev, recipe.dev)
-        self.divergence = Divergence()
+        self.divergence = Divergence(guessing(recipe, self.model.config.vocab_size))
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         vocabulary = self.processor.tokenizer.get_vocab()
         self.special = {token: vocabulary[token] for token in SPECIAL_TOKENS}

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import data, demo, evaluate, index, search, serve, status, train, verify
+from cli import calibrate, data, demo, evaluate, index, search, serve, status, train, verify
 
 _OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
 

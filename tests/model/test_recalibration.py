@@ -41,7 +41,9 @@ def test_a_match_fitted_on_some_scenes_holds_for_others(trained_on_scenes: Path,
     assert quality["auroc"] > 0.75
     assert quality["ece"] < 0.2
     assert quality["brier"] < quality["brier_constant"]
-    assert np.mean(fitted.match(scores)[right] >= fitted.cutoff) > np.mean(fitted.match(scores)[~right] >= fitted.cutoff)
+    assert np.mean(fitted.match(scores)[right] >= fitted.cutoff) > np.mean(
+        fitted.match(scores)[~right] >= fitted.cutoff
+    )
 
 
 def test_without_dev_photos_there_is_nothing_to_fit(trained_on_scenes: Path, tmp_path: Path) -> None:

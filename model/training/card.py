@@ -28,14 +28,17 @@ def write_card(
     ]
     heading = ["| | | R@1 | R@5 | R@10 | median rank |", "|---|---|---|---|---|---|"]
     table = "\n".join(heading + rows) if rows else "No dev photos were given."
-    frozen = f", its first {recipe.cnn.frozen_stages} stages frozen" if recipe.cnn.frozen_stages else ""
+    if recipe.start.weights:
+        began = f"Went on from `{recipe.start.weights}`"
+    else:
+        began = f"CNN from `{recipe.start.backbone or 'nothing'}`, trunk from `{recipe.start.trunk or 'nothing'}`"
+    frozen = f"; the CNN's first {recipe.cnn.frozen_stages} stages frozen" if recipe.cnn.frozen_stages else ""
     text = f"""# {recipe.name}
 
 A Pixel-BERT (arXiv 2004.00849) for text-to-image retrieval, trained by Pixelseek's recipe `{recipe.name}`.
 
 - Trained on {photos:,} photos with {captions:,} captions: {steps:,} steps in {seconds / 60:.0f} minutes on {device}.
-- CNN from `{recipe.start.backbone or "nothing"}`{frozen}; \
-trunk from `{recipe.start.trunk or "nothing"}`.
+- {began}{frozen}.
 
 Text to image on {dev_photos} dev photos, those of each dataset on their own, in percent (the best step was chosen on
 them):

@@ -158,10 +158,22 @@ def as_toml(recipe: Recipe) -> str:
 
 def difference(one: Recipe, other: Recipe) -> str | None:
     """The first key in which two recipes differ, with both values; None when they are the same."""
-    for line, changed in zip(as_toml(one).splitlines(), as_toml(other).splitlines(), strict=False):
-        if line != changed:
-            return f"{line}, now {changed.rpartition('= ')[2]}"
-    return None if one == other else "other keys"
+    ours, theirs = _flat(dataclasses.asdict(one)), _flat(dataclasses.asdict(other))
+    for key in {**ours, **theirs}:
+        if ours.get(key) != theirs.get(key):
+            values = (_toml(table[key]) if key in table else "not set" for table in (ours, theirs))
+            return f"{key}: {', now '.join(values)}"
+    return None
+
+
+def _flat(table: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{name}": inner for name, inner in _flat(value).items()}
+        else:
+            flat[key] = value
+    return flat
 
 
 def _toml(value: Any) -> str:
@@ -177,6 +189,9 @@ def _check(recipe: Recipe, where: str) -> None:
     keeps_aspect = recipe.processor.aspect == "keep"
     if recipe.schedule.batch_size % max(1, recipe.schedule.parts) or recipe.schedule.parts < 1:
         raise RecipeError(f"{where}: batch_size is no multiple of parts")
+    objectives = recipe.objectives
+    if (objectives.itm or objectives.itm_sigmoid) and not (objectives.negative_images or objectives.negative_texts):
+        raise RecipeError(f"{where}: itm and itm_sigmoid need negative_images or negative_texts")
     if keeps_aspect and recipe.augmentation.enabled:
         raise RecipeError(f"{where}: augmentation needs aspect = 'squash'")
     if keeps_aspect and recipe.cnn.frozen_stages and recipe.cnn.views:

@@ -80,9 +80,16 @@ def train(
             f"{settings.schedule.parts} parts of a step cannot be shared by {processes.count} processes: "
             "set schedule.parts to a multiple"
         )
+    in_part = min(settings.schedule.batch_size, len(photos)) // settings.schedule.parts
+    if in_part <= max(settings.objectives.negative_images, settings.objectives.negative_texts, 1):
+        raise TrainingError(
+            f"a part of a step holds {in_part} of the {len(photos):,} photos, too few to draw negatives from: "
+            "give more photos, or lower schedule.parts and the negatives of the recipe"
+        )
     if processes.first:
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "recipe.toml").write_text(as_toml(settings), encoding="utf-8")
+        if not begun:  # else another process may be reading it
+            output.mkdir(parents=True, exist_ok=True)
+            (output / "recipe.toml").write_text(as_toml(settings), encoding="utf-8")
         tqdm.write(as_toml(settings), file=sys.stderr)
     processes.wait()
     keep_freed_memory()

@@ -72,7 +72,9 @@ def test_the_first_key_in_which_recipes_differ_is_named() -> None:
     tiny = load_recipe("tiny")
     longer = replace(tiny, schedule=replace(tiny.schedule, epochs=13.0))
     assert difference(tiny, tiny) is None
-    assert difference(tiny, longer) == "epochs = 12.0, now 13.0"
+    assert difference(tiny, longer) == "schedule.epochs: 12.0, now 13.0"
+    deeper = replace(tiny, model={**tiny.model, "max_grid": 64})
+    assert difference(tiny, deeper) == "model.max_grid: not set, now 64"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,7 @@ def test_the_first_key_in_which_recipes_differ_is_named() -> None:
         ("[schedule]\nbatch_size = true", "batch_size is of type int"),
         ("[schedule]\nprecision = 'float8'", "precision is one of 'float32', 'bfloat16'"),
         ("[schedule]\ndrops = [3, 'four']", r"drops\[1\] is of type float"),
+        ("[objectives]\nnegative_images = 0", "itm and itm_sigmoid need negative_images or negative_texts"),
         ("[schedule]\nparts = 3", "batch_size is no multiple of parts"),
         ("[processor]\naspect = 'keep'", "augmentation needs aspect = 'squash'"),
         (

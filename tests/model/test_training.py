@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file
@@ -164,7 +165,7 @@ def test_a_run_does_not_go_on_with_another_recipe_or_other_photos(tmp_path: Path
     with pytest.raises(TrainingError, match="begun with other photos"):
         train(recipe, [tmp_path / "others.tar"], tmp_path / "run", resume=True, device="cpu")
     recipe.write_text(SHORT.format(frozen="0").replace("epochs = 4", "epochs = 5"))
-    with pytest.raises(TrainingError, match=r"another recipe \(epochs = 4.0, now 5.0\)"):
+    with pytest.raises(TrainingError, match=r"another recipe \(schedule.epochs: 4.0, now 5.0\)"):
         train(recipe, [short_shard], tmp_path / "run", resume=True, device="cpu")
 
 
@@ -262,6 +263,24 @@ def test_a_shard_without_training_photos_is_refused(tmp_path: Path) -> None:
     write_shard(tmp_path / "dev.tar", photos(3, "dev", 0))
     with pytest.raises(ShardError, match="no captioned photos of split train"):
         train("tiny", [tmp_path / "dev.tar"], tmp_path / "run", device="cpu")
+
+
+def test_too_few_photos_to_draw_negatives_from_are_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "few.tar", photos(4, "train", 0))
+    with pytest.raises(TrainingError, match="holds 4 of the 4 photos, too few to draw negatives from"):
+        train("small", [tmp_path / "few.tar"], tmp_path / "run", device="cpu")
+
+
+def test_compiled_layers_take_the_same_steps_and_keep_their_names(tmp_path: Path, short_shard: Path) -> None:
+    """What the compiler makes of them is its own affair, and takes minutes: here it hands them back as they are."""
+    text = SHORT.format(frozen="0")
+    (tmp_path / "short.toml").write_text(text)
+    (tmp_path / "compiled.toml").write_text(text.replace("[schedule]", "[schedule]\ncompile = true"))
+    with torch.compiler.set_stance("force_eager"):
+        found = [train(tmp_path / f"{name}.toml", [short_shard], tmp_path / name) for name in ("short", "compiled")]
+    plain, compiled = (load_file(folder / "model.safetensors") for folder in found if folder is not None)
+    assert plain.keys() == compiled.keys()
+    assert all(np.array_equal(plain[name], compiled[name]) for name in plain)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, short_shard: Path) -> None:

@@ -171,7 +171,8 @@ def test_a_run_does_not_go_on_with_another_recipe_or_other_photos(tmp_path: Path
 
 def test_two_processes_take_the_steps_of_one(tmp_path: Path, short_shard: Path) -> None:
     recipe = tmp_path / "short.toml"
-    recipe.write_text(SHORT.format(frozen="2").replace("batch_size = 8", "batch_size = 8\nparts = 2"))
+    text = SHORT.format(frozen="2").replace("batch_size = 8", "batch_size = 8\nparts = 2")
+    recipe.write_text(f"{text}[objectives]\nnegative_images = 3\n")
     train(recipe, [short_shard], tmp_path / "alone", device="cpu")
     launch = "--cpu --num_processes 2 --num_machines 1 --num_cpu_threads_per_process 1 --mixed_precision no"
     command = ["train", "--device", "cpu", "--recipe", recipe, "--data", short_shard, "--output", tmp_path / "together"]

@@ -66,7 +66,7 @@ lint: $(VENV)/.installed-test ## Check style, format and who imports whom
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-types: $(VENV)/.installed-test ## Check the types
+types: $(VENV)/.installed-test $(VENV)/.installed-train ## Check the types
 	$(BIN)/mypy
 
 check: lint types test ## All three: what a change must pass

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import calibrate, data, demo, evaluate, index, search, serve, status, train, verify
+from cli import calibrate, data, demo, evaluate, export_onnx, index, search, serve, status, train, verify
 
 _OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
 
@@ -42,6 +42,8 @@ def _for_the_user(error: Exception) -> str | None:
     Exception classes of our own are written for the user, every one of them. Known by where they are defined,
     so that reporting one imports nothing.
     """
+    if isinstance(error, ModuleNotFoundError):
+        return f"this needs {error.name}, which is not installed: pip install 'pixelseek[train]'"
     if isinstance(error, OSError) and error.errno != errno.EPIPE:
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
     return str(error) if type(error).__module__.partition(".")[0] in _OUR_PACKAGES else None
@@ -89,6 +91,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     train.train,
     evaluate.evaluate,
     calibrate.calibrate,
+    export_onnx.export_onnx,
 )
 for _command in _COMMANDS:
     app.command()(_command)

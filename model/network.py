@@ -144,6 +144,20 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
         logits: Tensor = self.itm_head(self.pixelbert.joint(words, pixels, queries=1).states[:, 0])
         return logits.squeeze(-1)
 
+    def attend(self, words: Tokens, pixels: Tokens) -> Tensor:
+        """How much each word of aligned pairs looks at each pixel token: (B, T, P).
+
+        The attention probabilities of the cross-modal layers, the mean over heads and layers: the paper's figure 6
+        shows those of one layer. A row sums to what its word gives to pixels rather than to words, 0 to 1.
+        """
+        tokens, length = concatenate(words, pixels), words.states.shape[1]
+        maps = []
+        for layer in self.pixelbert.layers[self.config.fusion_layer :]:
+            assert isinstance(layer, TransformerLayer)
+            maps.append(layer.attention(tokens)[:, :length, length:])
+            tokens = layer(tokens)
+        return torch.stack(maps).mean(0)
+
     def forward(
         self,
         input_ids: Tensor,

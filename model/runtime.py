@@ -1,18 +1,22 @@
 """The runtime protocol: what everything above `model/` may ask of a trained Pixel-BERT.
 
 Numpy in, numpy out. The three passes are those of the network: pixels alone, words alone, words and
-pixels together. `load_runtime` imports PyTorch only when called.
+pixels together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from model.hardware import has_gpu
+from model.weights import WeightsError, has_graphs
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,32 @@ class Runtime(Protocol):
         Raises ValueError when there are several sentences, but not as many as photos.
         """
 
+    def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """How much each word of sentence i looks at each pixel token of photo i: B arrays (T, P), each 0 to 1.
+
+        The mean over the heads and the cross-modal layers. Sentences go with photos as in `match`.
+        """
+
 
 def load_runtime(weights: Path, *, device: str = "auto") -> Runtime:
     """Load the network in folder `weights`; `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, ...
 
-    Raises `model.weights.WeightsError` when the folder does not hold a complete Pixel-BERT.
+    On a CPU weights with graphs are computed by ONNX Runtime, all else by PyTorch; neither is imported before.
+    Raises `model.weights.WeightsError` when the folder does not hold a complete Pixel-BERT, or when what it needs
+    is not installed.
     """
+    on_cpu = device == "cpu" or (device == "auto" and not has_gpu())
+    if on_cpu and has_graphs(weights) and find_spec("onnxruntime"):
+        from model.onnx_runtime import OnnxRuntime
+
+        return OnnxRuntime.load(weights)
+    if not find_spec("torch"):
+        raise WeightsError(
+            f"{weights} has no graphs for a CPU without PyTorch. Make them where PyTorch is (`pixelseek export-onnx`), "
+            "or install it: pip install 'pixelseek[gpu]'"
+            if on_cpu
+            else f"device {device} needs PyTorch: pip install 'pixelseek[gpu]'"
+        )
     from model.torch_runtime import TorchRuntime
 
     return TorchRuntime.load(weights, device=device)

@@ -1,4 +1,4 @@
-"""The runtime on PyTorch: the reference, and the path for GPUs."""
+"""The runtime on PyTorch: the reference, and the path for GPUs and for weights without graphs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from transformers.utils import logging
 from model.folding import fold_batch_norm
 from model.memory import keep_freed_memory
 from model.network import PixelBertForImageTextRetrieval
+from model.pairs import Padded, batches, cut
 from model.pixels import Tokens
 from model.processor import PixelBertProcessor
 from model.runtime import EncodedImages, EncodedText
 from model.weights import WeightsError
 
-_PAIRS = 64  # sentence-photo pairs in one forward pass
+_PAIRS = 64  # in one forward pass
 
 
 class TorchRuntime:
@@ -35,12 +36,7 @@ class TorchRuntime:
     def load(cls, weights: Path, *, device: str = "auto") -> TorchRuntime:
         """Read folder `weights`. Raises WeightsError when it does not hold a complete Pixel-BERT."""
         keep_freed_memory()
-        logging.disable_progress_bar()  # loading takes less than a second
-        processor = PixelBertProcessor.from_pretrained(weights)
-        try:
-            model = PixelBertForImageTextRetrieval.from_pretrained(weights, dtype=torch.float32, local_files_only=True)
-        except Exception as error:  # transformers and safetensors raise many kinds, all of them "does not fit"
-            raise WeightsError(f"{weights} does not hold a Pixel-BERT that can be loaded: {error}") from error
+        model, processor = load_network(weights), PixelBertProcessor.from_pretrained(weights)
         model.pixelbert.pixel_tokens.backbone = fold_batch_norm(model.pixelbert.pixel_tokens.backbone)
         model.to(device=_choose(device), memory_format=torch.channels_last)  # type: ignore[call-arg]
         return cls(model, processor)
@@ -78,27 +74,35 @@ class TorchRuntime:
 
     @torch.inference_mode()
     def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """See `Runtime`. Pairs of like length share a batch."""
-        if len(text) not in (1, len(pixel_features)):
-            raise ValueError(f"{len(text)} sentences cannot be matched with {len(pixel_features)} photos")
-        words = text.word_features * len(pixel_features) if len(text) == 1 else text.word_features
-        order = sorted(range(len(words)), key=lambda row: (len(pixel_features[row]), len(words[row])))
-        logits = np.empty(len(words), dtype=np.float32)
-        for start in range(0, len(order), _PAIRS):
-            rows = order[start : start + _PAIRS]
-            left, right = self._pad([words[row] for row in rows]), self._pad([pixel_features[row] for row in rows])
-            logits[rows] = _numpy(self._model.match(left, right))
+        """See `Runtime`."""
+        logits = np.empty(len(pixel_features), dtype=np.float32)
+        for rows, words, pixels in batches(text, pixel_features, _PAIRS):
+            logits[rows] = _numpy(self._model.match(self._tokens(words), self._tokens(pixels)))
         return logits
 
-    def _pad(self, states: Sequence[NDArray[np.float32]]) -> Tokens:
-        longest = max(len(state) for state in states)
-        padded = np.zeros((len(states), longest, states[0].shape[1]), dtype=np.float32)
-        mask = np.zeros((len(states), longest), dtype=np.bool_)
-        for row, state in enumerate(states):
-            padded[row, : len(state)] = state
-            mask[row, : len(state)] = True
-        on_device = torch.from_numpy(padded).to(self._device)
-        return Tokens(on_device, None if mask.all() else torch.from_numpy(mask).to(self._device))
+    @torch.inference_mode()
+    def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """See `Runtime`."""
+        maps: dict[int, NDArray[np.float32]] = {}
+        for rows, words, pixels in batches(text, pixel_features, _PAIRS):
+            found = _numpy(self._model.attend(self._tokens(words), self._tokens(pixels)))
+            maps.update(zip(rows, cut(found, words, pixels), strict=True))
+        return [maps[row] for row in range(len(pixel_features))]
+
+    def _tokens(self, padded: Padded) -> Tokens:
+        states = torch.from_numpy(padded.states).to(self._device)
+        return Tokens(states, None if padded.mask.all() else torch.from_numpy(padded.mask).to(self._device))
+
+
+def load_network(weights: Path) -> PixelBertForImageTextRetrieval:
+    """The network in folder `weights`, in float32. Raises WeightsError when it is not a complete Pixel-BERT."""
+    logging.disable_progress_bar()  # loading takes less than a second
+    model: PixelBertForImageTextRetrieval
+    try:
+        model = PixelBertForImageTextRetrieval.from_pretrained(weights, dtype=torch.float32, local_files_only=True)
+    except Exception as error:  # transformers and safetensors raise many kinds, all of them "does not fit"
+        raise WeightsError(f"{weights} does not hold a Pixel-BERT that can be loaded: {error}") from error
+    return model
 
 
 def _choose(device: str) -> torch.device:

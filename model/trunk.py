@@ -62,6 +62,16 @@ class TransformerLayer(nn.Module):
         asking = self.output_norm(asking + self.dropout(fed))
         return Tokens(asking, mask if queries is None or mask is None else mask[:, :queries])
 
+    def attention(self, tokens: Tokens) -> Tensor:
+        """How much each token attends to each: probabilities (B, T, T), the mean over the heads."""
+        states, mask = tokens
+        query, key = self._split(self.query(states)), self._split(self.key(states))
+        scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5  # (B, heads, T, T)
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
+        probabilities: Tensor = scores.softmax(-1).mean(1)
+        return probabilities
+
     def _split(self, states: Tensor) -> Tensor:
         split: Tensor = states.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, D / heads)
         return split

@@ -12,7 +12,10 @@ from model import quantization
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT = "pixelbert-small"
 FILES = ("config.json", "model.safetensors", "processor_config.json", "tokenizer.json")
+GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
+"""What `pixelseek export-onnx` adds, one for each pass: the weights without PyTorch."""
 _CHUNK_BYTES = 1 << 22
+_HEADER_BYTES = 100_000_000  # the most that safetensors allows
 
 
 class WeightsError(Exception):
@@ -54,6 +57,24 @@ def generation(weights: Path) -> str:
     return digest.hexdigest()
 
 
+def has_graphs(weights: Path) -> bool:
+    """Whether folder `weights` can be computed without PyTorch."""
+    return all((weights / name).is_file() for name in GRAPHS)
+
+
+def layout(weights: Path) -> str:
+    """A digest (16 hex digits) of all that decides a graph: configuration, processor, and where each tensor lies.
+
+    Not of the tensors' values: a graph reads them from `model.safetensors` itself.
+    """
+    digest = hashlib.blake2b((weights / "config.json").read_bytes(), digest_size=8)
+    digest.update((weights / "processor_config.json").read_bytes())
+    with (weights / "model.safetensors").open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        digest.update(file.read(min(length, _HEADER_BYTES)))
+    return digest.hexdigest()
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`. Raises WeightsError when it holds anything else."""
     try:
@@ -70,6 +91,6 @@ def _download(repository: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(repository, allow_patterns=[*FILES, "calibration.json"]))
+        return Path(snapshot_download(repository, allow_patterns=[*FILES, *GRAPHS, "calibration.json"]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise WeightsError(f"{repository}: neither a local folder nor a model that can be downloaded.") from error

@@ -158,3 +158,18 @@ def test_help_and_status_start_light(indexed: Path, weights: Path) -> None:
 
 def test_evaluate_needs_neither_database_nor_server_nor_faiss() -> None:
     assert not {"sqlalchemy", "alembic", "flask", "faiss"} & imported("evaluate", "--help")
+
+
+def test_index_and_search_with_the_shipped_weights_need_no_pytorch(photos: Path, tmp_path: Path) -> None:
+    heavy = {"torch", "torchvision", "transformers", "timm"}
+    library = ("--library", tmp_path / "library")
+    assert not heavy & imported("index", photos, *library)
+    assert not heavy & imported("search", "a red circle", *library)
+
+
+def test_what_is_not_installed_is_named_with_the_remedy(weights: Path) -> None:
+    script = "import sys\nsys.modules['torch'] = None\nfrom cli.main import main\nmain()"
+    run = pixelseek_alone("export-onnx", "--weights", weights, script=script)
+    assert run.returncode == 1
+    assert "this needs torch, which is not installed: pip install 'pixelseek[train]'" in run.stderr
+    assert "Traceback" not in run.stderr

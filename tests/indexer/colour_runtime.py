@@ -62,6 +62,11 @@ class ColourRuntime:
             dtype=np.float32,
         )
 
+    def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        words = text.word_features * (len(pixel_features) if len(text) == 1 else 1)
+        likeness = [np.exp(word @ pixels.T) for word, pixels in zip(words, pixel_features, strict=True)]
+        return [(one / one.sum(axis=1, keepdims=True)).astype(np.float32) for one in likeness]
+
 
 def colour_processor() -> PixelBertProcessor:
     special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -43,6 +43,9 @@ class Dot:
         pairs = zip(text.word_features, pixel_features, strict=True)
         return np.array([words[0] @ pixels[0] for words, pixels in pairs], dtype=np.float32)
 
+    def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        raise AssertionError(f"nothing is explained here: {len(text)} sentences, {len(pixel_features)} photos")
+
 
 class Spoken(Dot):
     """The same for sentences whose direction is known by heart."""

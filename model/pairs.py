@@ -1,0 +1,55 @@
+"""Sentence-photo pairs in batches for the cross-modal pass: pairs of like length together, padded to the longest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.runtime import EncodedText
+
+
+@dataclass(frozen=True)
+class Padded:
+    """One side of B pairs."""
+
+    states: NDArray[np.float32]
+    """(B, T, D), 0 where there is no token."""
+    mask: NDArray[np.bool_]
+    """(B, T), True on tokens."""
+
+
+def batches(
+    text: EncodedText, pixel_features: Sequence[NDArray[np.float32]], size: int
+) -> Iterator[tuple[list[int], Padded, Padded]]:
+    """The rows, words and pixels of up to `size` pairs at a time; one sentence goes with every photo.
+
+    Raises ValueError when there are several sentences, but not as many as photos.
+    """
+    if len(text) not in (1, len(pixel_features)):
+        raise ValueError(f"{len(text)} sentences cannot be matched with {len(pixel_features)} photos")
+    words = text.word_features * len(pixel_features) if len(text) == 1 else text.word_features
+    order = sorted(range(len(words)), key=lambda row: (len(pixel_features[row]), len(words[row])))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        yield rows, _pad([words[row] for row in rows]), _pad([pixel_features[row] for row in rows])
+
+
+def cut(maps: NDArray[np.float32], words: Padded, pixels: Padded) -> list[NDArray[np.float32]]:
+    """What is left of B maps (B, T, P) without the padding."""
+    return [
+        one[: word_mask.sum(), : pixel_mask.sum()]
+        for one, word_mask, pixel_mask in zip(maps, words.mask, pixels.mask, strict=True)
+    ]
+
+
+def _pad(states: Sequence[NDArray[np.float32]]) -> Padded:
+    longest = max(len(state) for state in states)
+    padded = np.zeros((len(states), longest, states[0].shape[1]), dtype=np.float32)
+    mask = np.zeros((len(states), longest), dtype=np.bool_)
+    for row, state in enumerate(states):
+        padded[row, : len(state)] = state
+        mask[row, : len(state)] = True
+    return Padded(padded, mask)

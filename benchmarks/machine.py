@@ -13,6 +13,6 @@ def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    packages = " ".join(f"{name} {version(name)}" for name in ("torch", "faiss-cpu", "pillow"))
+    packages = " ".join(f"{name} {version(name)}" for name in ("onnxruntime", "faiss-cpu", "pillow"))
     name = names[0] if names else platform.processor()
     return f"{name}, {os.cpu_count()} cores; Python {platform.python_version()} {packages}"

@@ -1,0 +1,75 @@
+"""What a command costs from the shell: ONNX Runtime beside PyTorch.
+
+    python -m benchmarks.cold_start --library LIBRARY
+
+The alternative is the same command with the same weights without their graphs, which PyTorch then computes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.machine import machine
+from model.weights import DEFAULT, GRAPHS, find_weights
+
+RUNS = 7
+SENTENCE = "a dog running on the beach"
+_MEASURED = (
+    "import resource, sys\nfrom cli.main import main\n"
+    "try: main()\nfinally: print('kB:', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one command."""
+
+    seconds: float
+    megabytes: float
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--library", type=Path, required=True)
+    parser.add_argument("--weights", default=DEFAULT)
+    arguments = parser.parse_args()
+
+    weights = find_weights(arguments.weights)
+    search = ("search", SENTENCE, "--library", str(arguments.library))
+    with TemporaryDirectory() as folder:
+        without = Path(shutil.copytree(weights, Path(folder) / "weights", ignore=shutil.ignore_patterns(*GRAPHS)))
+        print("| from the shell | median s | best s | peak MB |\n|---|---|---|---|")
+        for name, command in (
+            ("pixelseek --help", ("--help",)),
+            ("pixelseek status", ("status", *search[2:], "--weights", str(weights))),
+            ("pixelseek search --no-rerank", (*search, "--no-rerank", "--weights", str(weights))),
+            ("pixelseek search, 64 reranked", (*search, "--weights", str(weights))),
+            ("the same on PyTorch", (*search, "--weights", str(without))),
+        ):
+            costs = [run(command) for _ in range(RUNS + 1)][1:]  # the first fills the disk cache
+            seconds = [cost.seconds for cost in costs]
+            print(
+                f"| {name} | {statistics.median(seconds):.2f} | {min(seconds):.2f} "
+                f"| {max(cost.megabytes for cost in costs):.0f} |"
+            )
+    print(f"\n{machine()}")
+
+
+def run(command: tuple[str, ...]) -> Cost:
+    """`pixelseek` with these arguments, in a process of its own."""
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", _MEASURED, *command], capture_output=True, text=True, check=True)
+    return Cost(time.perf_counter() - start, int(done.stderr.rpartition("kB:")[2]) / 1000)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import calibrate, data, demo, evaluate, export_onnx, index, search, serve, status, train, verify
+from cli import calibrate, data, demo, evaluate, explain, export_onnx, index, search, serve, status, train, verify
 
 _OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
 
@@ -91,6 +91,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     train.train,
     evaluate.evaluate,
     calibrate.calibrate,
+    explain.explain,
     export_onnx.export_onnx,
 )
 for _command in _COMMANDS:

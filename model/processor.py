@@ -26,6 +26,7 @@ from model.weights import WeightsError, read_json
 Aspect = Literal["squash", "keep"]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _STRIDE = 32
+_STRIDES = (4, 8, 16, 32, 64, 128)  # of CNNs, the 2x2 pool included
 LONGEST_OVER_SHORTEST = 1333 / 800  # paper, section 4.1: shorter side 800, longer side at most 1333
 
 
@@ -111,6 +112,33 @@ class PixelBertProcessor:
             input_ids[row, : len(ids)] = ids
             mask[row, : len(ids)] = True
         return {"input_ids": input_ids, "attention_mask": mask}
+
+    def words(self, sentence: str) -> list[tuple[str, range]]:
+        """The words of a sentence, as far as `text` keeps it, each with the tokens (columns of `text`) it became.
+
+        Marks without a letter or a digit are no words.
+        """
+        encoding = self.tokenizer.encode(sentence)
+        tokens: dict[int, list[int]] = {}
+        for column, word in enumerate(encoding.word_ids):
+            if word is not None:
+                tokens.setdefault(word, []).append(column)
+        spans = [range(columns[0], columns[-1] + 1) for columns in tokens.values()]
+        offsets = encoding.offsets
+        words = [(sentence[offsets[span.start][0] : offsets[span.stop - 1][1]], span) for span in spans]
+        return [(word, span) for word, span in words if any(character.isalnum() for character in word)]
+
+    def grid(self, width: int, height: int, count: int) -> tuple[int, int]:
+        """Rows and columns of the `count` pixel tokens of a photo of this width and height.
+
+        Raises ValueError when a photo of that size has another number of tokens.
+        """
+        wide, high = self.target_size(width, height)
+        for stride in _STRIDES:
+            rows, columns = -(-high // stride), -(-wide // stride)
+            if rows * columns == count:
+                return rows, columns
+        raise ValueError(f"a photo of {width} x {height} pixels does not become {count} tokens")
 
     def save_pretrained(self, folder: Path) -> None:
         """Write `tokenizer.json` and `processor_config.json` into `folder`."""

@@ -5,7 +5,9 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
@@ -173,3 +175,16 @@ def test_what_is_not_installed_is_named_with_the_remedy(weights: Path) -> None:
     assert run.returncode == 1
     assert "this needs torch, which is not installed: pip install 'pixelseek[train]'" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_explain_draws_a_picture_or_prints_the_maps(photos: Path, weights: Path, tmp_path: Path) -> None:
+    asked = ("explain", photos / "scene 05.jpg", SENTENCE, "--weights", weights)
+    run = pixelseek(*asked, "--output", tmp_path / "why.png")
+    assert run.exit_code == 0, run.stderr
+    assert "% match" in run.stdout
+    with Image.open(tmp_path / "why.png") as sheet:
+        assert min(sheet.size) > 96
+    found = json.loads(pixelseek(*asked, "--json").stdout)
+    assert found["words"] == SENTENCE.split()
+    assert np.shape(found["maps"]) == (len(found["words"]), *np.shape(found["overall"]))
+    assert pixelseek(*asked).exit_code == 2

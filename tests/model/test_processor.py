@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
+from model.processor import SPECIAL_TOKENS, Aspect, PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.weights import WeightsError
 
 
@@ -73,3 +73,33 @@ def test_a_damaged_tokenizer_is_named(processor: PixelBertProcessor, tmp_path: P
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(WeightsError, match=r"tokenizer\.json"):
         PixelBertProcessor.from_pretrained(tmp_path)
+
+
+def test_words_of_a_sentence_know_their_tokens() -> None:
+    pieces = ["a", "dog", "run", "##s", "cafe", ",", "!"]
+    tokens = dict.fromkeys([*SPECIAL_TOKENS, *pieces])
+    processor = PixelBertProcessor(wordpiece_tokenizer({piece: row for row, piece in enumerate(tokens)}), max_tokens=8)
+    assert processor.words("A dog runs, Café!") == [
+        ("A", range(1, 2)),
+        ("dog", range(2, 3)),
+        ("runs", range(3, 5)),
+        ("Café", range(6, 7)),
+    ]
+    assert processor.text(["A dog runs, Café!"])["input_ids"].shape == (1, 8)
+    assert processor.words("a a a a a a a dog")[-1] == ("a", range(6, 7)), "cut where the model stops reading"
+    assert processor.words("!") == []
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size", "count", "grid"),
+    [("squash", (640, 480), 64, (8, 8)), ("squash", (10, 900), 256, (16, 16)), ("keep", (640, 480), 80, (8, 10))],
+)
+def test_pixel_tokens_are_a_grid_over_the_photo(
+    aspect: Aspect, size: tuple[int, int], count: int, grid: tuple[int, int]
+) -> None:
+    processor = PixelBertProcessor(
+        wordpiece_tokenizer({token: row for row, token in enumerate(SPECIAL_TOKENS)}), aspect=aspect
+    )
+    assert processor.grid(*size, count) == grid
+    with pytest.raises(ValueError, match="does not become 7 tokens"):
+        processor.grid(*size, 7)

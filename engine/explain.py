@@ -1,0 +1,116 @@
+"""Why a photo matches a sentence: where in it each word looks (the paper's figure 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from engine.errors import QueryError
+from indexer.decoding import Failure
+from indexer.workers import read_photo_alone
+from model.calibration import Calibration
+from model.processor import PixelBertProcessor
+from model.runtime import Runtime, load_runtime
+from model.weights import DEFAULT, find_weights
+
+_HEAT = (255, 70, 0)
+_STRONGEST = 190  # of 255: what is underneath stays visible
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where the words of a sentence look, over a grid of cells that covers the photo."""
+
+    words: list[str]
+    """As they stand in the sentence; only those that the model has read."""
+    maps: NDArray[np.float32]
+    """(W, h, w), 0 to 1: where each word looks more than words here usually do."""
+    overall: NDArray[np.float32]
+    """(h, w), 0 to 1: where they usually look."""
+
+
+@dataclass(frozen=True)
+class ExplainedFile:
+    """A photo file held against a sentence."""
+
+    explanation: Explanation
+    match: float
+    """Calibrated probability, 0 to 1, as a search prints it."""
+    photo: Image.Image
+    """The photo in the detail in which the model sees it, and in its own shape."""
+
+
+def explain(
+    runtime: Runtime,
+    processor: PixelBertProcessor,
+    sentence: str,
+    pixel_features: NDArray[np.float32],
+    size: tuple[int, int],
+) -> Explanation:
+    """Ask the joint pass over `sentence` and the pixel features (P, D) of a photo where each word looks.
+
+    `size` is width and height of the upright photo in pixels. A few cells draw every word's attention, so that the
+    plain attention of two words looks much alike: a word's map shows what it gives a cell beyond the mean of all words.
+
+    Raises QueryError when there is no word in the sentence.
+    """
+    spans = processor.words(sentence)
+    if not spans:
+        raise QueryError("there is no word in the sentence to explain a photo by.")
+    (attention,) = runtime.attend(runtime.encode_text([sentence]), [pixel_features])  # (T, P)
+    looks = np.stack([attention[span.start : span.stop].mean(axis=0) for _, span in spans])  # (W, P)
+    looks /= looks.sum(axis=1, keepdims=True)
+    usual = looks.mean(axis=0)
+    own = np.maximum(looks - usual, 0.0) if len(spans) > 1 else looks
+    grid = processor.grid(*size, len(pixel_features))
+    return Explanation(
+        [word for word, _ in spans],
+        np.stack([_stretched(one).reshape(grid) for one in own]),
+        _stretched(usual).reshape(grid),
+    )
+
+
+def explain_file(path: Path, sentence: str, *, weights: str | Path = DEFAULT, device: str = "auto") -> ExplainedFile:
+    """Hold the photo at `path` against `sentence`. It need not be in a library, and nothing is stored.
+
+    Raises QueryError when the file cannot be read as a photo or there is no word in the sentence, and WeightsError
+    when there are no such weights.
+    """
+    folder = find_weights(weights)
+    processor = PixelBertProcessor.from_pretrained(folder)
+    if not path.is_file():
+        raise QueryError(f"{path} is not a file. Name a photo.")
+    read = read_photo_alone(str(path), processor)
+    if isinstance(read, Failure):
+        raise QueryError(f"{path} cannot be explained: {read}")
+    picture = read.picture
+    assert picture is not None
+    runtime, calibration = load_runtime(folder, device=device), Calibration.load(folder)
+    photo, text = runtime.encode_image([picture.pixels]), runtime.encode_text([sentence])
+    size = picture.width, picture.height
+    explanation = explain(runtime, processor, sentence, photo.pixel_features[0], size)
+    similarity = photo.embeddings @ text.embeddings[0]
+    match = calibration.match(calibration.score(runtime.match(text, photo.pixel_features), similarity))
+    shown = Image.fromarray(picture.pixels)
+    scale = max(shown.size) / max(size)
+    return ExplainedFile(
+        explanation, float(match[0]), shown.resize((max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
+    )
+
+
+def heat(attention: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
+    """A map (h, w), 0 to 1, as a picture of that width and height to lay over the photo: 0 is transparent."""
+    strength = Image.fromarray((_STRONGEST * attention).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
+    picture = Image.new("RGB", size, _HEAT)
+    picture.putalpha(strength)
+    return picture
+
+
+def _stretched(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From 0 to 1, where they differ at all."""
+    low, high = values.min(), values.max()
+    return np.asarray((values - low) / max(1e-12, high - low), dtype=np.float32)

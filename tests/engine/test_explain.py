@@ -1,0 +1,70 @@
+"""Why a photo matched: words, the cells of a photo, and pictures of where one looks in the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.errors import QueryError
+from engine.explain import explain, explain_file, heat
+from model.processor import PixelBertProcessor
+from tests.engine.libraries import SENTENCE
+from tests.indexer.colour_runtime import ColourRuntime, colour_processor
+
+
+def test_a_word_looks_where_its_colour_is() -> None:
+    runtime = ColourRuntime()
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[:32, :32] = 255, 0, 0
+    pixels[32:, 32:] = 0, 0, 255
+    (features,) = runtime.encode_image([pixels]).pixel_features  # of the four quarters
+
+    class Quarters(PixelBertProcessor):
+        def grid(self, width: int, height: int, count: int) -> tuple[int, int]:
+            return 2, 2
+
+        def words(self, sentence: str) -> list[tuple[str, range]]:
+            return [(word, range(row, row + 1)) for row, word in enumerate(sentence.split())]
+
+    processor = Quarters(colour_processor().tokenizer, image_size=64)
+    found = explain(runtime, processor, "red blue", features, (64, 64))
+    assert found.words == ["red", "blue"]
+    assert found.maps.shape == (2, 2, 2)
+    assert found.overall.shape == (2, 2)
+    assert found.maps[0].argmax() == 0
+    assert found.maps[1].argmax() == 3
+    assert found.maps.min() == 0.0
+    assert found.maps.max() == pytest.approx(1.0)
+
+
+def test_a_file_outside_any_library_is_explained_in_its_own_shape(weights: Path, tmp_path: Path) -> None:
+    Image.effect_noise((300, 100), 80).convert("RGB").save(tmp_path / "wide.png")
+    found = explain_file(tmp_path / "wide.png", f"{SENTENCE}, please!", weights=weights, device="cpu")
+    assert found.explanation.words == [*SENTENCE.split(), "please"]
+    assert found.explanation.maps.shape == (len(found.explanation.words), 3, 3)
+    assert 0.0 < found.match < 1.0
+    assert found.photo.size == (96, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence", "message"),
+    [
+        ("nowhere.jpg", SENTENCE, "is not a file"),
+        ("broken.jpg", SENTENCE, "cannot be explained: (not a photo|damaged)"),
+        ("scene 05.jpg", "?!", "no word"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(photos: Path, weights: Path, name: str, sentence: str, message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        explain_file(photos / name, sentence, weights=weights, device="cpu")
+
+
+def test_heat_hides_nothing_where_nobody_looks_and_never_the_whole_photo() -> None:
+    picture = heat(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype=np.float32), (60, 40))
+    alpha = np.asarray(picture.getchannel("A"))
+    assert alpha.shape == (40, 60)
+    assert alpha[0, 0] == 0
+    assert 100 < alpha[-1, -1] < 200

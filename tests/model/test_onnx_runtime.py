@@ -163,6 +163,12 @@ def test_graphs_change_nothing_of_what_a_library_was_encoded_by(squashing: Path,
     assert generation(weights) == generation(squashing)
 
 
+def test_weights_that_are_links_into_another_folder_are_read(squashing: Path, tmp_path: Path) -> None:
+    for path in squashing.iterdir():  # as the cache of the Hugging Face hub keeps them
+        (tmp_path / path.name).symlink_to(path)
+    assert OnnxRuntime.load(tmp_path).encode_text(SENTENCES).embeddings.shape == (len(SENTENCES), 16)
+
+
 def test_a_cpu_takes_the_graphs_where_there_are_some(squashing: Path, tmp_path: Path) -> None:
     assert isinstance(load_runtime(squashing, device="cpu"), OnnxRuntime)
     assert isinstance(load_runtime(tiny(tmp_path), device="cpu"), TorchRuntime)

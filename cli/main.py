@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import calibrate, data, demo, evaluate, index, search, serve, status, train, verify
+from cli import calibrate, data, demo, evaluate, index, search, serve, similar, status, train, verify
 
 _OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
 
@@ -82,6 +82,7 @@ def pixelseek(
 _COMMANDS: tuple[Callable[..., None], ...] = (
     index.index,
     search.search,
+    similar.similar,
     serve.serve,
     status.status,
     verify.verify,

@@ -38,4 +38,4 @@ def search(
     if as_json:
         print_json(result.to_json())
     else:
-        print_hits(result)
+        print_hits(result.hits, cutoff=result.cutoff)

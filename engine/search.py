@@ -13,11 +13,15 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import EngineError, QueryError
 from engine.results import Hit, SearchResult
+from indexer.decoding import Failure
 from indexer.library import Library, Photo
+from indexer.workers import read_photo_alone
 from model.calibration import Calibration
+from model.processor import PixelBertProcessor
 from model.runtime import EncodedText, Runtime, load_runtime
 from model.weights import DEFAULT, find_weights, generation
 
@@ -45,9 +49,12 @@ class SearchEngine:
     Threads may share one: searches wait for each other.
     """
 
-    def __init__(self, library: Library, runtime: Runtime, calibration: Calibration) -> None:
+    def __init__(
+        self, library: Library, runtime: Runtime, processor: PixelBertProcessor, calibration: Calibration
+    ) -> None:
         self._library = library
         self._runtime = runtime
+        self._processor = processor
         self._calibration = calibration
         self._lock = Lock()
 
@@ -59,11 +66,11 @@ class SearchEngine:
         EngineError when the library holds no photo that these weights encoded: all before PyTorch is imported.
         """
         folder = find_weights(weights)
-        calibration = Calibration.load(folder)
+        calibration, processor = Calibration.load(folder), PixelBertProcessor.from_pretrained(folder)
         opened = Library.open(library, generation=generation(folder))
         try:
             _require_photos(opened, weights)
-            return cls(opened, load_runtime(folder, device=device), calibration)
+            return cls(opened, load_runtime(folder, device=device), processor, calibration)
         except BaseException:
             opened.close()
             raise
@@ -87,11 +94,30 @@ class SearchEngine:
                 if limit > shortlist:
                     # The tail comes from a search of its own, so that the reranked block cannot depend on `limit`.
                     block = {candidate.photo_id for candidate in ranked}
-                    ranked += [one for one in self._nearest(text, limit, clock) if one.photo_id not in block]
+                    with clock.stage("shortlist"):
+                        nearest = self._nearest(text.embeddings[0], limit)
+                    ranked += [one for one in nearest if one.photo_id not in block]
             else:
-                ranked = self._nearest(text, limit, clock)
+                with clock.stage("shortlist"):
+                    ranked = self._nearest(text.embeddings[0], limit)
             hits = self._hits(ranked[:limit])
             return SearchResult(query, hits, self._calibration.cutoff, clock.timings_ms())
+
+    def similar(self, photo: int | Path, *, limit: int = 20) -> list[Hit]:
+        """The `limit` photos most similar to `photo`, best first, equal ones by id; without a match.
+
+        `photo` is the id of a photo in the library, or the path of a file anywhere. A file is decoded in a process
+        of its own, under indexing's limits, and nothing of it is stored. If the library has its bytes, it is that
+        photo. The photo itself is no hit.
+
+        Raises PhotoMissing when the library has no such photo, or has it no more, and QueryError when the file
+        cannot be read as a photo or the limit is out of range.
+        """
+        _check_limit(limit)
+        with self._lock:
+            itself, embedding = self._embedding(photo)
+            nearest = self._nearest(embedding, limit + 1)
+            return self._hits([one for one in nearest if one.photo_id != itself][:limit])
 
     def photo(self, photo_id: int) -> Photo:
         """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""
@@ -111,16 +137,32 @@ class SearchEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _nearest(self, text: EncodedText, count: int, clock: _Clock) -> list[_Candidate]:
-        """The `count` photos whose embeddings are nearest to the sentence's, best first, equal ones by id."""
-        with clock.stage("shortlist"):
-            photo_ids, similarities = self._library.shortlist(text.embeddings[0], count)
-            nearest = [_Candidate(*pair) for pair in zip(photo_ids.tolist(), similarities.tolist(), strict=True)]
-            return sorted(nearest, key=lambda one: (-one.similarity, one.photo_id))
+    def _embedding(self, photo: int | Path) -> tuple[int | None, NDArray[np.float32]]:
+        """The id of `photo` (None outside the library) and its embedding (E,)."""
+        if isinstance(photo, Path):
+            if not photo.is_file():
+                raise QueryError(f"{photo} is not a file. Name a photo.")
+            read = read_photo_alone(str(photo), self._processor)
+            if isinstance(read, Failure):
+                raise QueryError(f"{photo} cannot be compared: {read}")
+            photo_id = self._library.find(read.identity)
+            if photo_id is None:
+                assert read.picture is not None
+                return None, self._runtime.encode_image([read.picture.pixels]).embeddings[0]
+        else:
+            photo_id = self._library.photos([photo])[0].id
+        return photo_id, self._library.embeddings([photo_id])[0]
+
+    def _nearest(self, embedding: NDArray[np.float32], count: int) -> list[_Candidate]:
+        """The `count` photos whose embeddings are nearest to `embedding` (E,), best first, equal ones by id."""
+        photo_ids, similarities = self._library.shortlist(embedding, count)
+        nearest = [_Candidate(*pair) for pair in zip(photo_ids.tolist(), similarities.tolist(), strict=True)]
+        return sorted(nearest, key=lambda one: (-one.similarity, one.photo_id))
 
     def _reranked(self, text: EncodedText, count: int, clock: _Clock) -> list[_Candidate]:
         """The `count` nearest photos in order of their score, words and pixels read together."""
-        nearest = self._nearest(text, count, clock)
+        with clock.stage("shortlist"):
+            nearest = self._nearest(text.embeddings[0], count)
         if not nearest:
             return []
         with clock.stage("features"):
@@ -173,11 +215,15 @@ def _checked(query: str, limit: int, shortlist: int) -> str:
         query.encode()
     except UnicodeEncodeError as error:
         raise QueryError("the sentence is not valid Unicode text.") from error
-    if limit < 1:
-        raise QueryError(f"the limit must be 1 or more, not {limit}.")
+    _check_limit(limit)
     if not 1 <= shortlist <= MAX_SHORTLIST:
         raise QueryError(f"the shortlist must be 1 to {MAX_SHORTLIST:,} photos, not {shortlist:,}.")
     return query
+
+
+def _check_limit(limit: int) -> None:
+    if limit < 1:
+        raise QueryError(f"the limit must be 1 or more, not {limit}.")
 
 
 def _require_photos(library: Library, weights: str | Path) -> None:

@@ -13,11 +13,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_data_path
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, delete, exists, func, select
 
 from indexer import migrations, sqlite
 from indexer.catalog import Encoded, Folder, Location, Setting, in_queries
 from indexer.catalog import Photo as PhotoRow
+from indexer.decoding import Identity
 from indexer.encodings import Encodings
 from indexer.errors import (
     FolderMissing,
@@ -183,6 +184,21 @@ class Library:
                     known = {name: row[name] for name in _PHOTO_COLUMNS}
                     found.setdefault(row["id"], Photo(path=str(Path(row["folder"], row["path"])), **known))
         return _in_order(found, photo_ids)
+
+    def find(self, identity: Identity) -> int | None:
+        """The id of the visible photo with these bytes, encoded in this generation; None where there is none."""
+        query = (
+            select(PhotoRow.id)
+            .join(Encoded)
+            .where(
+                PhotoRow.digest == identity.digest,
+                PhotoRow.size == identity.size,
+                Encoded.generation == self.generation,
+                exists().where(Location.photo_id == PhotoRow.id),
+            )
+        )
+        with self.catalog.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
 
     def status(self) -> LibraryStatus:
         """Where the library stands now."""

@@ -9,6 +9,7 @@ import warnings
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
 from typing import TypeAlias
@@ -62,6 +63,12 @@ def read_photos(
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
+
+
+def read_photo_alone(path: str, processor: PixelBertProcessor) -> ReadPhoto | Failure:
+    """What `decoding.read_photo` makes of one file, in a process of its own and under the same limits."""
+    with closing(read_photos([(path, frozenset())], processor, workers=1)) as results:
+        return next(results)
 
 
 def _start(pool: ProcessPool) -> None:

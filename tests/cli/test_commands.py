@@ -10,7 +10,7 @@ import pytest
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 
-COMMANDS = ("index", "search", "serve", "status", "verify", "demo", "train", "evaluate", "calibrate")
+COMMANDS = ("index", "search", "similar", "serve", "status", "verify", "demo", "train", "evaluate", "calibrate")
 
 
 def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Path) -> None:
@@ -74,6 +74,18 @@ def test_search_without_rerank_prints_similarities(indexed: Path, weights: Path)
     measures = [float(line.split()[1]) for line in run.stdout.splitlines()]
     assert measures == sorted(measures, reverse=True)
     assert len(measures) == PHOTO_COUNT, "a line a photo, whatever is in its name"
+
+
+def test_similar_prints_similarities_or_json(indexed: Path, photos: Path, weights: Path) -> None:
+    options = ("--limit", "3", "--library", indexed, "--weights", weights)
+    run = pixelseek("similar", photos / "scene 05.jpg", *options)
+    assert run.exit_code == 0, run.stderr
+    measures = [float(line.split()[1]) for line in run.stdout.splitlines()]
+    assert len(measures) == 3
+    assert measures == sorted(measures, reverse=True)
+    found = json.loads(pixelseek("similar", "--json", photos / "scene 05.jpg", *options).stdout)
+    assert found["photo"] == str(photos / "scene 05.jpg")
+    assert [round(hit["similarity"], 3) for hit in found["hits"]] == measures
 
 
 def test_status_prints_json(indexed: Path, photos: Path, weights: Path) -> None:

@@ -11,6 +11,7 @@ from engine.errors import EngineError, QueryError
 from engine.search import MAX_CHARACTERS, MAX_SHORTLIST, SearchEngine
 from indexer.library import Library, LibraryMissing, PhotoMissing
 from model.calibration import Calibration
+from model.processor import PixelBertProcessor
 from model.runtime import load_runtime
 from model.weights import WeightsError, generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
@@ -37,8 +38,9 @@ def test_a_sentence_finds_photos_with_path_match_and_score(engine: SearchEngine,
 
 def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weights: Path) -> None:
     runtime, calibration = load_runtime(weights, device="cpu"), Calibration(2.0, 0.5, -1.0)
+    processor = PixelBertProcessor.from_pretrained(weights)
     with Library.open(indexed, generation=generation(weights)) as library:
-        hits = SearchEngine(library, runtime, calibration).search(SENTENCE).hits
+        hits = SearchEngine(library, runtime, processor, calibration).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]
         text = runtime.encode_text([SENTENCE])
         similarities = library.embeddings(ids) @ text.embeddings[0]

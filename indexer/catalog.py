@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, LargeBinary, MetaData, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, LargeBinary, MetaData, String, UniqueConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -88,6 +88,10 @@ class Photo(Base):
     longitude: Mapped[float | None]
     orientation: Mapped[int | None]
     """EXIF orientation, 1 to 8, of the stored pixels."""
+    title: Mapped[str | None] = mapped_column(String)
+    """What other programs have written into the file, as description and keywords."""
+    description: Mapped[str | None] = mapped_column(String)
+    keywords: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
 
 
 class Location(Base):

@@ -82,6 +82,10 @@ class Photo:
     longitude: float | None
     orientation: int | None
     """EXIF orientation, 1 to 8."""
+    title: str | None
+    """What other programs have written into the file, as description and keywords."""
+    description: str | None
+    keywords: list[str]
 
 
 _PHOTO_COLUMNS = [field.name for field in fields(Photo) if field.name != "path"]

@@ -133,20 +133,26 @@ class TestMigrations:
             late.result()
         assert not list(desk.library.glob("catalog-before-*"))
 
-    def test_an_older_catalog_is_backed_up_and_migrated(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        desk.open().close()
-        reached: list[object] = []
-        with monkeypatch.context() as later:
-            later.setattr(migrations, "HEAD", "0002")  # a version that is yet to be written
-            later.setattr(migrations, "upgrade", reached.append)
+    def test_a_library_of_the_first_schema_is_backed_up_and_migrated_with_its_photos(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(migrations, "HEAD", "0001")
             desk.open().close()
-        assert len(reached) == 1
-        with closing(sqlite3.connect(desk.library / "catalog-before-0002.sqlite")) as backup:
+        with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection, connection:
+            connection.execute("INSERT INTO folder VALUES (1, ?, '/', TRUE)", [bytes(desk.photos)])
+            connection.execute("INSERT INTO photo (id, digest, size, width, height) VALUES (7, x'00', 9, 40, 30)")
+            connection.execute("INSERT INTO location VALUES (1, ?, 5, 9, 7, NULL)", [b"a.png"])
+        with desk.open() as library:
+            (photo,) = library.photos([7])
+        assert (photo.path, photo.width, photo.title, photo.keywords) == (str(desk.photos / "a.png"), 40, None, [])
+        with closing(sqlite3.connect(desk.library / f"catalog-before-{migrations.HEAD}.sqlite")) as backup:
             assert backup.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+            assert backup.execute("SELECT id FROM photo").fetchall() == [(7,)]
 
     def test_a_catalog_is_not_migrated_under_a_writer(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         desk.open().close()
-        monkeypatch.setattr(migrations, "HEAD", "0002")
+        monkeypatch.setattr(migrations, "HEAD", "later")
         monkeypatch.setattr("indexer.library._OPENING_WAIT_S", 0.1)
         with writer_lock(desk.library), pytest.raises(LibraryLocked):
             desk.open()

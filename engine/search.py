@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import EngineError, QueryError
+from engine.query import Query, parse
 from engine.results import Hit, SearchResult
+from engine.without import direction, penalties
 from indexer.decoding import Failure
+from indexer.filters import NO_FILTERS, Filters
 from indexer.library import Library, Photo
 from indexer.workers import read_photo_alone
 from model.calibration import Calibration
@@ -29,6 +32,8 @@ MAX_CHARACTERS = 1000
 """A longer query is refused. Below it the model reads what it can (`max_tokens`) and drops the rest."""
 MAX_SHORTLIST = 1000
 """The rerank holds the whole shortlist's pixel features in memory: about 100 KB a photo."""
+MAX_WITHOUT = 8
+"""More words to keep out are refused: each costs a rerank."""
 _SCORE_DECIMALS = 4
 """What lies below is float noise that differs between the rows of a batch: photos that look the same shall tie."""
 
@@ -75,33 +80,49 @@ class SearchEngine:
             opened.close()
             raise
 
-    def search(self, query: str, *, limit: int = 20, shortlist: int = 64, rerank: bool = True) -> SearchResult:
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 20,
+        shortlist: int = 64,
+        rerank: bool = True,
+        filters: Filters = NO_FILTERS,
+        without: Sequence[str] = (),
+    ) -> SearchResult:
         """The `limit` photos that fit `query` best.
 
-        The `shortlist` most similar photos are reranked by score and come first; photos beyond them follow by
-        similarity, without a match. `rerank=False` leaves everything in order of similarity. Equal photos go by
-        id. The order does not depend on `limit`. A sentence longer than the model reads is cut at its last word.
+        `query` is a sentence with, if you like, words to keep out and filters in it (`engine.query`); `filters` and
+        `without` add to those. Only photos for which the filters hold are looked at. A photo that shows what is to
+        be kept out ranks lower.
 
-        Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, or a number is out of range.
+        The `shortlist` nearest photos are reranked by score and come first; photos beyond them follow in order of
+        nearness, without a match. `rerank=False` leaves everything in that order. It is the order of similarity,
+        but for words to keep out. Equal photos go by id. The order does not depend on `limit`. A sentence longer
+        than the model reads is cut at its last word.
+
+        Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, a filter makes no sense, or
+        a number is out of range.
         """
-        query = _checked(query, limit, shortlist)
+        text = _checked_text(query)
+        asked = parse(text)
+        asked = replace(asked, without=(*asked.without, *without), filters=asked.filters.combined(filters))
+        _check(asked, limit, shortlist)
         with self._lock:
             clock = _Clock()
             with clock.stage("text"):
-                text = self._runtime.encode_text([query])
-            if rerank:
-                ranked = self._reranked(text, shortlist, clock)
-                if limit > shortlist:
-                    # The tail comes from a search of its own, so that the reranked block cannot depend on `limit`.
-                    block = {candidate.photo_id for candidate in ranked}
-                    with clock.stage("shortlist"):
-                        nearest = self._nearest(text.embeddings[0], limit)
-                    ranked += [one for one in nearest if one.photo_id not in block]
-            else:
+                encoded = self._runtime.encode_text([asked.words, *asked.without])
+            with clock.stage("shortlist"):
+                among = None if asked.filters == NO_FILTERS else self._library.matching(asked.filters)
+                nearest = self._nearest(encoded, shortlist if rerank else limit, among)
+            ranked = self._reranked(encoded, nearest, clock) if rerank else nearest
+            if limit > len(ranked):
+                # The tail comes from a search of its own, so that the reranked block cannot depend on `limit`.
+                block = {candidate.photo_id for candidate in ranked}
                 with clock.stage("shortlist"):
-                    ranked = self._nearest(text.embeddings[0], limit)
+                    ranked += [one for one in self._nearest(encoded, limit, among) if one.photo_id not in block]
             hits = self._hits(ranked[:limit])
-            return SearchResult(query, hits, self._calibration.cutoff, clock.timings_ms())
+            return SearchResult(text, hits, self._calibration.cutoff, clock.timings_ms())
 
     def similar(self, photo: int | Path, *, limit: int = 20) -> list[Hit]:
         """The `limit` photos most similar to `photo`, best first, equal ones by id; without a match.
@@ -116,7 +137,11 @@ class SearchEngine:
         _check_limit(limit)
         with self._lock:
             itself, embedding = self._embedding(photo)
-            nearest = self._nearest(embedding, limit + 1)
+            photo_ids, similarities = self._library.shortlist(embedding, limit + 1)
+            best = np.lexsort((photo_ids, -similarities))
+            nearest = [
+                _Candidate(*pair) for pair in zip(photo_ids[best].tolist(), similarities[best].tolist(), strict=True)
+            ]
             return self._hits([one for one in nearest if one.photo_id != itself][:limit])
 
     def photo(self, photo_id: int) -> Photo:
@@ -153,24 +178,37 @@ class SearchEngine:
             photo_id = self._library.photos([photo])[0].id
         return photo_id, self._library.embeddings([photo_id])[0]
 
-    def _nearest(self, embedding: NDArray[np.float32], count: int) -> list[_Candidate]:
-        """The `count` photos whose embeddings are nearest to `embedding` (E,), best first, equal ones by id."""
-        photo_ids, similarities = self._library.shortlist(embedding, count)
-        nearest = [_Candidate(*pair) for pair in zip(photo_ids.tolist(), similarities.tolist(), strict=True)]
-        return sorted(nearest, key=lambda one: (-one.similarity, one.photo_id))
+    def _nearest(self, text: EncodedText, count: int, among: NDArray[np.int64] | None) -> list[_Candidate]:
+        """The `count` photos among those nearest to the first sentence and away from the others, best first."""
+        wanted, unwanted = text.embeddings[0], text.embeddings[1:]
+        photo_ids, nearness = self._library.shortlist(direction(wanted, unwanted), count, among)
+        best = np.lexsort((photo_ids, -nearness))
+        photo_ids, similarities = photo_ids[best], nearness[best]
+        if len(unwanted):
+            embeddings = self._library.embeddings(photo_ids.tolist())
+            similarities = np.einsum("ke,e->k", embeddings, wanted)  # BLAS would sum a row as its neighbours have it
+        return [_Candidate(*pair) for pair in zip(photo_ids.tolist(), similarities.tolist(), strict=True)]
 
-    def _reranked(self, text: EncodedText, count: int, clock: _Clock) -> list[_Candidate]:
-        """The `count` nearest photos in order of their score, words and pixels read together."""
-        with clock.stage("shortlist"):
-            nearest = self._nearest(text.embeddings[0], count)
+    def _reranked(self, text: EncodedText, nearest: list[_Candidate], clock: _Clock) -> list[_Candidate]:
+        """Those photos in order of their score, words and pixels read together."""
         if not nearest:
             return []
+        photo_ids = [one.photo_id for one in nearest]
         with clock.stage("features"):
-            photo_ids = [one.photo_id for one in nearest]
             features = self._library.pixel_features(photo_ids)
+            embeddings = self._library.embeddings(photo_ids) if len(text) > 1 else None
         with clock.stage("rerank"):
             similarities = np.array([one.similarity for one in nearest], dtype=np.float32)
-            scores = self._calibration.score(self._runtime.match(text, features), similarities).round(_SCORE_DECIMALS)
+            scores = self._calibration.score(self._runtime.match(text.select([0]), features), similarities)
+            if embeddings is not None:
+                unwanted = [
+                    self._calibration.score(
+                        self._runtime.match(text.select([row]), features), embeddings @ text.embeddings[row]
+                    )
+                    for row in range(1, len(text))
+                ]
+                scores = scores - penalties(np.stack(unwanted))
+            scores = scores.round(_SCORE_DECIMALS)
             matches = self._calibration.match(scores)
             return [
                 replace(nearest[row], score=float(scores[row]), match=float(matches[row]))
@@ -202,11 +240,9 @@ class _Clock:
         return self._milliseconds | {"total": 1000 * (time.perf_counter() - self._start)}
 
 
-def _checked(query: str, limit: int, shortlist: int) -> str:
-    """The query without white space around it, if it can be searched for."""
+def _checked_text(query: str) -> str:
+    """The query without white space around it, if it is one."""
     query = query.strip()
-    if not query:
-        raise QueryError('there is nothing to search for: describe a photo, for example "a dog on the beach".')
     if len(query) > MAX_CHARACTERS:
         raise QueryError(
             f"the sentence has {len(query):,} characters, more than {MAX_CHARACTERS:,}: say it in a line or two."
@@ -215,10 +251,20 @@ def _checked(query: str, limit: int, shortlist: int) -> str:
         query.encode()
     except UnicodeEncodeError as error:
         raise QueryError("the sentence is not valid Unicode text.") from error
+    return query
+
+
+def _check(asked: Query, limit: int, shortlist: int) -> None:
+    if not asked.words:
+        raise QueryError('there is nothing to search for: describe a photo, for example "a dog on the beach".')
+    if len(asked.without) > MAX_WITHOUT:
+        raise QueryError(f"{len(asked.without)} words to keep out are more than {MAX_WITHOUT}.")
+    for words in asked.without:
+        if not _checked_text(words):
+            raise QueryError("what is to be kept out is blank.")
     _check_limit(limit)
     if not 1 <= shortlist <= MAX_SHORTLIST:
         raise QueryError(f"the shortlist must be 1 to {MAX_SHORTLIST:,} photos, not {shortlist:,}.")
-    return query
 
 
 def _check_limit(limit: int) -> None:

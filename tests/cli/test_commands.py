@@ -76,6 +76,23 @@ def test_search_without_rerank_prints_similarities(indexed: Path, weights: Path)
     assert len(measures) == PHOTO_COUNT, "a line a photo, whatever is in its name"
 
 
+def test_search_takes_filters_as_options_and_in_the_sentence(indexed: Path, photos: Path, weights: Path) -> None:
+    options = ("--json", "--library", indexed, "--weights", weights)
+
+    def found(*arguments: str | Path) -> list[Path]:
+        run = pixelseek("search", *arguments, *options)
+        assert run.exit_code == 0, run.stderr
+        return [Path(hit["path"]) for hit in json.loads(run.stdout)["hits"]]
+
+    assert [path.parent for path in found(SENTENCE, "--folder", "deeper", "--type", "jpg")] == [photos / "deeper"]
+    assert found(f"{SENTENCE} folder:deeper type:jpg") == found(SENTENCE, "--folder", photos / "deeper")
+    assert found(SENTENCE, "--near", "-33.86,151.21,10") == found(SENTENCE, "--camera", "a", "--camera", "b") == []
+    assert found(f"{SENTENCE} -circle") == found(SENTENCE, "--without", "circle")
+    run = pixelseek("search", SENTENCE, "--after", "soon", *options)
+    assert run.exit_code == 1
+    assert "after:soon makes no sense: write it like after:2021-07." in run.stderr
+
+
 def test_similar_prints_similarities_or_json(indexed: Path, photos: Path, weights: Path) -> None:
     options = ("--limit", "3", "--library", indexed, "--weights", weights)
     run = pixelseek("similar", photos / "scene 05.jpg", *options)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import calibrate, data, demo, evaluate, index, search, serve, similar, status, train, verify
+from cli import calibrate, caption, data, demo, evaluate, index, search, serve, similar, status, train, verify
 
 _OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
 
@@ -83,6 +83,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     index.index,
     search.search,
     similar.similar,
+    caption.caption,
     serve.serve,
     status.status,
     verify.verify,

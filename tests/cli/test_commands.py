@@ -10,7 +10,19 @@ import pytest
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 
-COMMANDS = ("index", "search", "similar", "serve", "status", "verify", "demo", "train", "evaluate", "calibrate")
+COMMANDS = (
+    "index",
+    "search",
+    "similar",
+    "caption",
+    "serve",
+    "status",
+    "verify",
+    "demo",
+    "train",
+    "evaluate",
+    "calibrate",
+)
 
 
 def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Path) -> None:
@@ -103,6 +115,21 @@ def test_similar_prints_similarities_or_json(indexed: Path, photos: Path, weight
     found = json.loads(pixelseek("similar", "--json", photos / "scene 05.jpg", *options).stdout)
     assert found["photo"] == str(photos / "scene 05.jpg")
     assert [round(hit["similarity"], 3) for hit in found["hits"]] == measures
+
+
+def test_caption_writes_what_a_search_then_finds(library: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", library, "--weights", weights)
+    photo = photos / "scene 05.jpg"
+    assert pixelseek("caption", photo, *options).stdout == "Caption  -\nTags     -\n"
+    run = pixelseek("caption", photo, "Aunt Mary", "--tag", "cake", "--tag", "x", *options)
+    assert run.stdout == "Caption  Aunt Mary\nTags     cake, x\n"
+    written = json.loads(pixelseek("caption", "--json", photo, "--tag", "garden", "--untag", "x", *options).stdout)
+    assert written == {"path": str(photo), "caption": "Aunt Mary", "tags": ["cake", "garden"]}
+    found = json.loads(pixelseek("search", "--json", "Mary in the garden", *options).stdout)
+    assert found["hits"][0]["path"] == str(photo)
+    assert pixelseek("caption", photo, "", *options).stdout == "Caption  -\nTags     cake, garden\n"
+    run = pixelseek("caption", "elsewhere.jpg", "x", *options)
+    assert (run.exit_code, run.stderr.count("is not in the library")) == (1, 1)
 
 
 def test_status_prints_json(indexed: Path, photos: Path, weights: Path) -> None:

@@ -14,7 +14,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import calibrate, caption, data, demo, evaluate, index, search, serve, similar, status, train, verify
+from cli import (
+    calibrate,
+    caption,
+    data,
+    demo,
+    duplicates,
+    evaluate,
+    export,
+    index,
+    remove,
+    search,
+    serve,
+    similar,
+    status,
+    train,
+    verify,
+)
 
 _OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
 
@@ -84,9 +100,12 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     search.search,
     similar.similar,
     caption.caption,
+    duplicates.duplicates,
     serve.serve,
     status.status,
     verify.verify,
+    export.export,
+    remove.remove,
     demo.demo,
     train.train,
     evaluate.evaluate,

@@ -71,6 +71,8 @@ class Photo:
     """Absolute path of its file, one that can be reached where it lies in several places."""
     online: bool
     """False while the folder it lies in cannot be reached."""
+    size: int
+    """Bytes."""
     width: int
     """Pixels, upright, as height is."""
     height: int
@@ -159,7 +161,11 @@ class Library:
 
     def photo_count(self) -> int:
         """How many photos a search can find: those with a location, encoded in this generation."""
-        return len(visible_photos(self.catalog, self.generation))
+        return len(self.photo_ids())
+
+    def photo_ids(self) -> NDArray[np.int64]:
+        """(N,) Their ids, rising."""
+        return visible_photos(self.catalog, self.generation)
 
     def matching(self, filters: Filters) -> NDArray[np.int64]:
         """(N,) ids of the photos for which `filters` hold, rising."""
@@ -224,6 +230,17 @@ class Library:
         with self.catalog.connect() as connection:
             return connection.execute(query).scalar_one_or_none()
 
+    def paths(self, photo_ids: Sequence[int]) -> dict[int, list[str]]:
+        """The absolute paths of every file of each of these photos that has any."""
+        query = select(PhotoRow.id, Folder.path, Location.path).select_from(PhotoRow).join(Location).join(Folder)
+        paths: dict[int, list[str]] = {}
+        with self.catalog.connect() as connection:
+            for part in in_queries(photo_ids):
+                rows = query.where(PhotoRow.id.in_(part)).order_by(Folder.path, Location.path)
+                for photo_id, folder, path in connection.execute(rows):
+                    paths.setdefault(photo_id, []).append(str(Path(folder, path)))
+        return paths
+
     def at(self, path: Path) -> Photo:
         """The photo whose file lies at `path`. Raises PhotoMissing where none is known."""
         for place in (Path(os.path.normpath(path.expanduser().absolute())), path.expanduser().resolve()):
@@ -266,7 +283,7 @@ class Library:
         """
         with writer_lock(self.path):
             if not self._is_in_step():
-                self._bring_in_step()
+                self.bring_in_step()
             yield
 
     def update_index(self) -> None:
@@ -309,8 +326,8 @@ class Library:
         with self.catalog.connect() as connection:
             return connection.execute(count).scalar_one() == self.encodings.count()
 
-    def _bring_in_step(self) -> None:
-        """Remove encodings without a mark, and marks without an encoding."""
+    def bring_in_step(self) -> None:
+        """Remove encodings without a mark, and marks without an encoding; for the writer only."""
         marks = select(Encoded.photo_id).where(Encoded.generation == self.generation)
         with self.catalog.connect() as connection:
             marked = np.fromiter(connection.execute(marks).scalars(), dtype=np.int64)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 from importlib.metadata import version
@@ -151,6 +153,53 @@ def test_verify_fails_on_a_damaged_library(library: Path, weights: Path) -> None
     assert [problem["subject"] for problem in json.loads(run.stdout)["problems"]] == [
         path.name for path in library.glob("index-*.faiss")
     ]
+
+
+def test_verify_repairs_what_is_damaged(library: Path, weights: Path) -> None:
+    options = ("--library", library, "--weights", weights)
+    next(library.glob("index-*.faiss")).write_bytes(b"not an index")
+    for path in library.glob("encodings-*.sqlite"):
+        path.write_bytes(b"not a database, but long enough to look at" * 99)
+    assert pixelseek("verify", *options).exit_code == 1
+    run = pixelseek("verify", "--repair", *options)
+    assert (run.exit_code, run.stdout) == (0, "No problems.\n"), run.stderr
+    assert len(json.loads(pixelseek("search", "--json", SENTENCE, *options).stdout)["hits"]) == PHOTO_COUNT
+
+
+def test_export_writes_json_lines_or_a_table(library: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", library, "--weights", weights)
+    pixelseek("caption", photos / "scene 05.jpg", "=1+1, or\ntwo", "--tag", "a", "--tag", "b", *options)
+    lines = pixelseek("export", *options).stdout.splitlines()
+    exported = [json.loads(line) for line in lines]
+    assert len(exported) == PHOTO_COUNT
+    assert all(Path(photo["paths"][0]).exists() for photo in exported), "any file name survives"
+    (captioned,) = [photo for photo in exported if photo["caption"]]
+    assert (captioned["caption"], captioned["tags"]) == ("=1+1, or\ntwo", ["a", "b"])
+    table = list(csv.DictReader(io.StringIO(pixelseek("export", "--format", "csv", *options).stdout)))
+    assert len(table) == PHOTO_COUNT
+    (row,) = [row for row in table if row["caption"]]
+    assert (row["caption"], row["tags"], row["width"], row["lens"]) == ("'=1+1, or\ntwo", "a;b", "128", "")
+
+
+def test_remove_forgets_a_folder(library: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", library, "--weights", weights)
+    run = pixelseek("remove", photos, *options)
+    assert run.stdout == f"Removed {photos}: {PHOTO_COUNT + 1} files, {PHOTO_COUNT} photos\n"
+    assert "Photos   0" in pixelseek("status", *options).stdout
+    again = pixelseek("remove", photos, *options)
+    assert (again.exit_code, "Its folders: none" in again.stderr) == (1, True)
+
+
+def test_duplicates_prints_groups(tmp_path: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", tmp_path / "library", "--weights", weights)
+    (tmp_path / "photos").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(photos / "scene 05.jpg", tmp_path / "photos" / name)
+    pixelseek("index", tmp_path / "photos", *options)
+    lines = pixelseek("duplicates", *options).stdout.splitlines()
+    assert [line.rpartition("/")[2] for line in lines] == ["a.jpg", "b.jpg", "", "1 groups"]
+    (group,) = json.loads(pixelseek("duplicates", "--json", *options).stdout)["groups"]
+    assert [Path(copy["path"]).name for copy in group] == ["a.jpg", "b.jpg"]
 
 
 def test_demo_with_a_folder_searches_it_three_times(tmp_path: Path, photos: Path, weights: Path) -> None:

@@ -45,8 +45,8 @@ def export(
 
 def _row(cells: Any) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\n").writerow(cells)  # what it quotes depends on the terminator
+    return line.getvalue().removesuffix("\n")
 
 
 def _cell(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, select
 
@@ -14,8 +15,7 @@ from indexer.folders import Part
 from indexer.scanning import FileState, Scan
 
 
-@dataclass(frozen=True)
-class KnownFile:
+class KnownFile(NamedTuple):
     """What the catalog says of a file."""
 
     state: FileState

@@ -45,6 +45,8 @@ def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Pa
 
     status = pixelseek("status", *options)
     assert "Photos   12" in status.stdout
+    assert f"Model    {weights} (generation " in status.stdout
+    assert "Index    covers every photo" in status.stdout
     assert "broken.jpg: " in status.stdout
 
 

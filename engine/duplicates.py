@@ -17,7 +17,8 @@ from indexer.library import Library
 
 AGREEMENT = 0.94
 """Cosine of the pixel features from which on two photos are taken for nearly the same."""
-_LEAST_SIMILARITY = 0.9
+LEAST_SIMILARITY = 0.9
+"""Cosine of the embeddings from which on the pixel features are compared at all."""
 _NEIGHBOURS = 8
 _ROWS_AT_ONCE = 512
 
@@ -73,7 +74,7 @@ def _proposed(library: Library, photo_ids: NDArray[np.int64]) -> Iterator[tuple[
         pairs = {}
         for row, similarity in enumerate(similarities, start=start):
             similarity[row] = -1.0
-            near = np.flatnonzero(similarity >= _LEAST_SIMILARITY)
+            near = np.flatnonzero(similarity >= LEAST_SIMILARITY)
             near = near[np.argsort(-similarity[near], kind="stable")[:_NEIGHBOURS]]
             if len(near):
                 pairs[int(photo_ids[row])] = photo_ids[near].tolist()

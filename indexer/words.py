@@ -6,6 +6,8 @@ import re
 import unicodedata
 
 _WORD = re.compile(r"\w+")
+_APOSTROPHE = re.compile(r"['\u2019](s\b)?")
+"""Mary's is Mary, and O'Hara one word."""
 _FUNCTION_WORDS = frozenset(
     {
         *("a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "has", "he", "her", "his", "in", "into"),
@@ -23,4 +25,4 @@ def words_of(text: str) -> set[str]:
         for character in unicodedata.normalize("NFKD", text.casefold())
         if not unicodedata.combining(character)
     )
-    return set(_WORD.findall(plain)) - _FUNCTION_WORDS
+    return set(_WORD.findall(_APOSTROPHE.sub("", plain))) - _FUNCTION_WORDS

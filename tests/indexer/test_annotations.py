@@ -61,6 +61,7 @@ def test_photos_are_found_by_whole_words_in_any_case_and_without_accents(filled:
         assert found(library, "a Cafe in zurich") == {"a.png": 2}
         assert found(library, "straße") == {"a.png": 1}
         assert found(library, "an old town") == {"a.png": 2, "b.png": 1}
+        assert found(library, "Zürich\u2019s O'Hara's towns") == {"a.png": 1}
         assert found(library, "in the a") == found(library, "caf") == {}
 
 

@@ -57,7 +57,7 @@ def demo(
         for sentence in _SAMPLE_SENTENCES if photos is None else _SENTENCES:
             result = engine.search(sentence, limit=_HITS)
             typer.echo(f"\n{sentence}  ({result.timings_ms['total']:.0f} ms)")
-            print_hits(result)
+            print_hits(result.hits, cutoff=result.cutoff)
     again = shlex.join(["--library", str(home)] + ([] if weights == DEFAULT else ["--weights", weights]))
     typer.echo(f'\nNow say it in your own words:\n  pixelseek search "..." {again}\nOr in a browser:')
     typer.echo(f"  pixelseek serve {again}\nYour own photos:\n  pixelseek index ~/Pictures")

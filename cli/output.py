@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
-from engine.results import SearchResult
+from engine.results import Hit
 
 _BAR_CELLS = 10
 
@@ -17,14 +18,14 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def print_hits(result: SearchResult) -> None:
-    """One line a hit: rank, match as a percentage and a bar, path; a rule above the weaker matches.
+def print_hits(hits: Sequence[Hit], *, cutoff: float = 0.0) -> None:
+    """One line a hit: rank, match as a percentage and a bar, path; a rule above the matches below `cutoff`.
 
-    Without a rerank, the similarity instead.
+    Where none has a match, the similarity instead.
     """
-    reranked = any(hit.match is not None for hit in result.hits)
-    strong = sum(hit.match is not None and hit.match >= result.cutoff for hit in result.hits)
-    for rank, hit in enumerate(result.hits, start=1):
+    reranked = any(hit.match is not None for hit in hits)
+    strong = sum(hit.match is not None and hit.match >= cutoff for hit in hits)
+    for rank, hit in enumerate(hits, start=1):
         if reranked and rank == strong + 1:
             typer.echo(f"      {'weaker matches' if strong else 'only weak matches'}")
         if not reranked:

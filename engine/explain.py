@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import QueryError
-from indexer.decoding import Failure
-from indexer.workers import read_photo_alone
+from engine.files import read_file
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
 from model.runtime import Runtime, load_runtime
@@ -82,13 +81,7 @@ def explain_file(path: Path, sentence: str, *, weights: str | Path = DEFAULT, de
     """
     folder = find_weights(weights)
     processor = PixelBertProcessor.from_pretrained(folder)
-    if not path.is_file():
-        raise QueryError(f"{path} is not a file. Name a photo.")
-    read = read_photo_alone(str(path), processor)
-    if isinstance(read, Failure):
-        raise QueryError(f"{path} cannot be explained: {read}")
-    picture = read.picture
-    assert picture is not None
+    _, picture = read_file(path, processor)
     runtime, calibration = load_runtime(folder, device=device), Calibration.load(folder)
     photo, text = runtime.encode_image([picture.pixels]), runtime.encode_text([sentence])
     size = picture.width, picture.height

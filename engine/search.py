@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +13,20 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import EngineError, QueryError
+from engine.explain import Explanation, explain
+from engine.files import read_file
+from engine.query import Query, parse
 from engine.results import Hit, SearchResult
+from engine.without import direction, penalties
+from engine.written import bonus
+from indexer.filters import NO_FILTERS, Filters
 from indexer.library import Library, Photo
+from indexer.words import words_of
 from model.calibration import Calibration
+from model.processor import PixelBertProcessor
 from model.runtime import EncodedText, Runtime, load_runtime
 from model.weights import DEFAULT, find_weights, generation
 
@@ -25,6 +34,10 @@ MAX_CHARACTERS = 1000
 """A longer query is refused. Below it the model reads what it can (`max_tokens`) and drops the rest."""
 MAX_SHORTLIST = 1000
 """The rerank holds the whole shortlist's pixel features in memory: about 100 KB a photo."""
+MAX_WITHOUT = 8
+"""More words to keep out are refused: each costs a rerank."""
+_PARTS = 4
+"""To every so many photos that the shortlist holds for what they show comes one for what is written about it."""
 _SCORE_DECIMALS = 4
 """What lies below is float noise that differs between the rows of a batch: photos that look the same shall tie."""
 
@@ -45,9 +58,12 @@ class SearchEngine:
     Threads may share one: searches wait for each other.
     """
 
-    def __init__(self, library: Library, runtime: Runtime, calibration: Calibration) -> None:
+    def __init__(
+        self, library: Library, runtime: Runtime, processor: PixelBertProcessor, calibration: Calibration
+    ) -> None:
         self._library = library
         self._runtime = runtime
+        self._processor = processor
         self._calibration = calibration
         self._lock = Lock()
 
@@ -59,39 +75,93 @@ class SearchEngine:
         EngineError when the library holds no photo that these weights encoded: all before PyTorch is imported.
         """
         folder = find_weights(weights)
-        calibration = Calibration.load(folder)
+        calibration, processor = Calibration.load(folder), PixelBertProcessor.from_pretrained(folder)
         opened = Library.open(library, generation=generation(folder))
         try:
             _require_photos(opened, weights)
-            return cls(opened, load_runtime(folder, device=device), calibration)
+            return cls(opened, load_runtime(folder, device=device), processor, calibration)
         except BaseException:
             opened.close()
             raise
 
-    def search(self, query: str, *, limit: int = 20, shortlist: int = 64, rerank: bool = True) -> SearchResult:
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 20,
+        shortlist: int = 64,
+        rerank: bool = True,
+        filters: Filters = NO_FILTERS,
+        without: Sequence[str] = (),
+    ) -> SearchResult:
         """The `limit` photos that fit `query` best.
 
-        The `shortlist` most similar photos are reranked by score and come first; photos beyond them follow by
-        similarity, without a match. `rerank=False` leaves everything in order of similarity. Equal photos go by
-        id. The order does not depend on `limit`. A sentence longer than the model reads is cut at its last word.
+        `query` is a sentence with, if you like, words to keep out and filters in it (`engine.query`); `filters` and
+        `without` add to those. Only photos for which the filters hold are looked at. A photo that shows what is to
+        be kept out ranks lower.
 
-        Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, or a number is out of range.
+        The `shortlist` nearest photos, and with them those about which the words are written, are reranked by score
+        and come first; photos beyond them follow in order of
+        nearness, without a match. `rerank=False` leaves everything in that order. It is the order of similarity,
+        but for words to keep out. Equal photos go by id. The order does not depend on `limit`. A sentence longer
+        than the model reads is cut at its last word.
+
+        Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, a filter makes no sense, or
+        a number is out of range.
         """
-        query = _checked(query, limit, shortlist)
+        text = _checked_text(query)
+        asked = parse(text)
+        asked = replace(asked, without=(*asked.without, *without), filters=asked.filters.combined(filters))
+        _check(asked, limit, shortlist)
         with self._lock:
             clock = _Clock()
             with clock.stage("text"):
-                text = self._runtime.encode_text([query])
+                encoded = self._runtime.encode_text([asked.words, *asked.without])
+            with clock.stage("shortlist"):
+                among = None if asked.filters == NO_FILTERS else self._library.matching(asked.filters)
+                ranked = self._nearest(encoded, shortlist if rerank else limit, among)
+                if rerank:
+                    ranked += self._written(asked, encoded, max(1, shortlist // _PARTS), among, leave_out=ranked)
             if rerank:
-                ranked = self._reranked(text, shortlist, clock)
-                if limit > shortlist:
-                    # The tail comes from a search of its own, so that the reranked block cannot depend on `limit`.
-                    block = {candidate.photo_id for candidate in ranked}
-                    ranked += [one for one in self._nearest(text, limit, clock) if one.photo_id not in block]
-            else:
-                ranked = self._nearest(text, limit, clock)
+                ranked = self._reranked(asked, encoded, ranked, clock)
+            if limit > len(ranked):
+                # The tail comes from a search of its own, so that the reranked block cannot depend on `limit`.
+                block = {candidate.photo_id for candidate in ranked}
+                with clock.stage("shortlist"):
+                    ranked += [one for one in self._nearest(encoded, limit, among) if one.photo_id not in block]
             hits = self._hits(ranked[:limit])
-            return SearchResult(query, hits, self._calibration.cutoff, clock.timings_ms())
+            return SearchResult(text, hits, self._calibration.cutoff, clock.timings_ms())
+
+    def similar(self, photo: int | Path, *, limit: int = 20) -> list[Hit]:
+        """The `limit` photos most similar to `photo`, best first, equal ones by id; without a match.
+
+        `photo` is the id of a photo in the library, or the path of a file anywhere. A file is decoded in a process
+        of its own, under indexing's limits, and nothing of it is stored. If the library has its bytes, it is that
+        photo. The photo itself is no hit.
+
+        Raises PhotoMissing when the library has no such photo, or has it no more, and QueryError when the file
+        cannot be read as a photo or the limit is out of range.
+        """
+        _check_limit(limit)
+        with self._lock:
+            itself, embedding = self._embedding(photo)
+            photo_ids, similarities = self._library.shortlist(embedding, limit + 1)
+            best = np.lexsort((photo_ids, -similarities))
+            nearest = [
+                _Candidate(*pair) for pair in zip(photo_ids[best].tolist(), similarities[best].tolist(), strict=True)
+            ]
+            return self._hits([one for one in nearest if one.photo_id != itself][:limit])
+
+    def explain(self, photo_id: int, query: str) -> Explanation:
+        """Where in a photo of the library each word of `query` looks; filters and words to keep out do not.
+
+        Raises PhotoMissing when the library has no such photo, or has it no more, and QueryError as `search` does.
+        """
+        asked = parse(_checked_text(query))
+        with self._lock:
+            photo = self._library.photos([photo_id])[0]
+            (features,) = self._library.pixel_features([photo_id])
+            return explain(self._runtime, self._processor, asked.words, features, (photo.width, photo.height))
 
     def photo(self, photo_id: int) -> Photo:
         """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""
@@ -111,24 +181,78 @@ class SearchEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _nearest(self, text: EncodedText, count: int, clock: _Clock) -> list[_Candidate]:
-        """The `count` photos whose embeddings are nearest to the sentence's, best first, equal ones by id."""
-        with clock.stage("shortlist"):
-            photo_ids, similarities = self._library.shortlist(text.embeddings[0], count)
-            nearest = [_Candidate(*pair) for pair in zip(photo_ids.tolist(), similarities.tolist(), strict=True)]
-            return sorted(nearest, key=lambda one: (-one.similarity, one.photo_id))
+    def _embedding(self, photo: int | Path) -> tuple[int | None, NDArray[np.float32]]:
+        """The id of `photo` (None outside the library) and its embedding (E,)."""
+        if isinstance(photo, Path):
+            identity, picture = read_file(photo, self._processor)
+            photo_id = self._library.find(identity)
+            if photo_id is None:
+                return None, self._runtime.encode_image([picture.pixels]).embeddings[0]
+        else:
+            photo_id = self._library.photos([photo])[0].id
+        return photo_id, self._library.embeddings([photo_id])[0]
 
-    def _reranked(self, text: EncodedText, count: int, clock: _Clock) -> list[_Candidate]:
-        """The `count` nearest photos in order of their score, words and pixels read together."""
-        nearest = self._nearest(text, count, clock)
+    def _nearest(self, text: EncodedText, count: int, among: NDArray[np.int64] | None) -> list[_Candidate]:
+        """The `count` photos among those nearest to the first sentence and away from the others, best first."""
+        wanted, unwanted = text.embeddings[0], text.embeddings[1:]
+        photo_ids, nearness = self._library.shortlist(direction(wanted, unwanted), count, among)
+        best = np.lexsort((photo_ids, -nearness))
+        photo_ids, similarities = photo_ids[best], nearness[best]
+        if len(unwanted):
+            embeddings = self._library.embeddings(photo_ids.tolist())
+            similarities = np.einsum("ke,e->k", embeddings, wanted)  # BLAS would sum a row as its neighbours have it
+        return [_Candidate(*pair) for pair in zip(photo_ids.tolist(), similarities.tolist(), strict=True)]
+
+    def _written(
+        self,
+        asked: Query,
+        text: EncodedText,
+        count: int,
+        among: NDArray[np.int64] | None,
+        *,
+        leave_out: list[_Candidate],
+    ) -> list[_Candidate]:
+        """The up to `count` photos among those about which most of the words are written, of equal ones the nearest."""
+        counts = self._library.written(words_of(asked.words))
+        if among is not None:
+            counts = {photo_id: counts[photo_id] for photo_id in np.intersect1d(among, list(counts)).tolist()}
+        found: list[_Candidate] = []
+        for level in sorted(set(counts.values()), reverse=True):
+            ids = np.array([photo_id for photo_id, words in counts.items() if words == level], dtype=np.int64)
+            found += self._nearest(text, count - len(found), ids)
+            if len(found) == count:
+                break
+        known = {one.photo_id for one in leave_out}
+        return [one for one in found if one.photo_id not in known]
+
+    def _shares_written(self, phrase: str, photo_ids: list[int]) -> NDArray[np.float32]:
+        """(K,) Which share of the words of `phrase` is written about each photo."""
+        words = words_of(phrase)
+        counts = self._library.written(words)
+        return np.array([counts.get(photo_id, 0) / max(1, len(words)) for photo_id in photo_ids], dtype=np.float32)
+
+    def _reranked(self, asked: Query, text: EncodedText, nearest: list[_Candidate], clock: _Clock) -> list[_Candidate]:
+        """Those photos in order of their score, words and pixels read together."""
         if not nearest:
             return []
+        photo_ids = [one.photo_id for one in nearest]
         with clock.stage("features"):
-            photo_ids = [one.photo_id for one in nearest]
             features = self._library.pixel_features(photo_ids)
+            embeddings = self._library.embeddings(photo_ids) if len(text) > 1 else None
         with clock.stage("rerank"):
             similarities = np.array([one.similarity for one in nearest], dtype=np.float32)
-            scores = self._calibration.score(self._runtime.match(text, features), similarities).round(_SCORE_DECIMALS)
+            scores = self._calibration.score(self._runtime.match(text.select([0]), features), similarities)
+            scores = scores + bonus(self._shares_written(asked.words, photo_ids), self._calibration)
+            if embeddings is not None:
+                unwanted = [
+                    self._calibration.score(
+                        self._runtime.match(text.select([row]), features), embeddings @ text.embeddings[row]
+                    )
+                    + bonus(self._shares_written(phrase, photo_ids), self._calibration)
+                    for row, phrase in enumerate(asked.without, start=1)
+                ]
+                scores = scores - penalties(np.stack(unwanted))
+            scores = scores.round(_SCORE_DECIMALS)
             matches = self._calibration.match(scores)
             return [
                 replace(nearest[row], score=float(scores[row]), match=float(matches[row]))
@@ -160,11 +284,9 @@ class _Clock:
         return self._milliseconds | {"total": 1000 * (time.perf_counter() - self._start)}
 
 
-def _checked(query: str, limit: int, shortlist: int) -> str:
-    """The query without white space around it, if it can be searched for."""
+def _checked_text(query: str) -> str:
+    """The query without white space around it, if it is one."""
     query = query.strip()
-    if not query:
-        raise QueryError('there is nothing to search for: describe a photo, for example "a dog on the beach".')
     if len(query) > MAX_CHARACTERS:
         raise QueryError(
             f"the sentence has {len(query):,} characters, more than {MAX_CHARACTERS:,}: say it in a line or two."
@@ -173,11 +295,25 @@ def _checked(query: str, limit: int, shortlist: int) -> str:
         query.encode()
     except UnicodeEncodeError as error:
         raise QueryError("the sentence is not valid Unicode text.") from error
-    if limit < 1:
-        raise QueryError(f"the limit must be 1 or more, not {limit}.")
+    return query
+
+
+def _check(asked: Query, limit: int, shortlist: int) -> None:
+    if not asked.words:
+        raise QueryError('there is nothing to search for: describe a photo, for example "a dog on the beach".')
+    if len(asked.without) > MAX_WITHOUT:
+        raise QueryError(f"{len(asked.without)} words to keep out are more than {MAX_WITHOUT}.")
+    for words in asked.without:
+        if not _checked_text(words):
+            raise QueryError("what is to be kept out is blank.")
+    _check_limit(limit)
     if not 1 <= shortlist <= MAX_SHORTLIST:
         raise QueryError(f"the shortlist must be 1 to {MAX_SHORTLIST:,} photos, not {shortlist:,}.")
-    return query
+
+
+def _check_limit(limit: int) -> None:
+    if limit < 1:
+        raise QueryError(f"the limit must be 1 or more, not {limit}.")
 
 
 def _require_photos(library: Library, weights: str | Path) -> None:

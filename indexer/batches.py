@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from indexer.annotations import inherit, store_words
 from indexer.catalog import Encoded, Location, Photo, in_queries
 from indexer.changes import FileToRead
 from indexer.decoding import Failure, Identity, Picture
@@ -70,7 +71,9 @@ class Batch:
         self._library = library
         self._runtime = runtime
         self._photos: list[dict[str, Any]] = []
+        self._read_again: list[dict[str, Any]] = []
         self._locations: list[dict[str, Any]] = []
+        self._heirs: dict[int, int] = {}
         self._to_encode: dict[int, NDArray[np.uint8]] = {}
 
     @property
@@ -78,18 +81,13 @@ class Batch:
         """Whether it is time to commit."""
         return len(self._to_encode) >= ENCODED_AT_ONCE or len(self._locations) >= _LOCATIONS_AT_ONCE
 
-    def add_photo(self, photo_id: int, identity: Identity, picture: Picture) -> None:
-        """A photo the catalog does not have."""
-        self._photos.append(
-            {
-                "id": photo_id,
-                "digest": identity.digest,
-                "size": identity.size,
-                "width": picture.width,
-                "height": picture.height,
-                **asdict(picture.metadata),
-            }
-        )
+    def add_photo(self, photo_id: int, identity: Identity, picture: Picture, *, is_new: bool) -> None:
+        """A photo the catalog does not have, or one that was decoded again and may tell more than it did."""
+        told = {"width": picture.width, "height": picture.height, **asdict(picture.metadata)}
+        if is_new:
+            self._photos.append({"id": photo_id, "digest": identity.digest, "size": identity.size, **told})
+        else:
+            self._read_again.append({"known_id": photo_id, **told})
 
     def add_pixels(self, photo_id: int, pixels: NDArray[np.uint8]) -> None:
         """A photo to encode."""
@@ -105,8 +103,11 @@ class Batch:
                 "size": file.state.size,
                 "photo_id": photo_id,
                 "failure": None if failure is None else str(failure),
+                "previous_photo_id": None if failure is None else file.previous_photo_id,
             }
         )
+        if photo_id is not None and file.previous_photo_id not in (None, photo_id):
+            self._heirs[photo_id] = file.previous_photo_id
 
     def commit(self) -> None:
         """Encode what needs it, store all, and start anew."""
@@ -116,6 +117,11 @@ class Batch:
         with self._library.catalog.begin() as connection:
             if self._photos:
                 connection.execute(insert(Photo), self._photos)
+            if self._read_again:
+                connection.execute(update(Photo).where(Photo.id == bindparam("known_id")), self._read_again)
+            inherit(connection, self._heirs)
+            told = [row["id"] for row in self._photos] + [row["known_id"] for row in self._read_again]
+            store_words(connection, [*told, *self._heirs])
             if self._locations:
                 remove_locations(connection, [(row["folder_id"], row["path"]) for row in self._locations])
                 connection.execute(insert(Location), self._locations)
@@ -123,7 +129,9 @@ class Batch:
                 marks = [{"generation": self._library.generation, "photo_id": photo_id} for photo_id in photo_ids]
                 connection.execute(insert(Encoded), marks)
         self._photos.clear()
+        self._read_again.clear()
         self._locations.clear()
+        self._heirs.clear()
         self._to_encode.clear()
 
 

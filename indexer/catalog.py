@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, LargeBinary, MetaData, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, LargeBinary, MetaData, String, UniqueConstraint
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -88,6 +88,10 @@ class Photo(Base):
     longitude: Mapped[float | None]
     orientation: Mapped[int | None]
     """EXIF orientation, 1 to 8, of the stored pixels."""
+    title: Mapped[str | None] = mapped_column(String)
+    """What other programs have written into the file, as description and keywords."""
+    description: Mapped[str | None] = mapped_column(String)
+    keywords: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
 
 
 class Location(Base):
@@ -104,6 +108,27 @@ class Location(Base):
     photo_id: Mapped[int | None] = mapped_column(ForeignKey(Photo.id), index=True)
     failure: Mapped[str | None] = mapped_column(String)
     """A `decoding.Failure`."""
+    previous_photo_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Of a file that fails: the photo it held before, whose heir it is once it can be read again."""
+
+
+class Annotation(Base):
+    """What people wrote about a photo with Pixelseek. Nothing else may change it."""
+
+    __tablename__ = "annotation"
+
+    photo_id: Mapped[int] = mapped_column(ForeignKey(Photo.id), primary_key=True)
+    caption: Mapped[str | None] = mapped_column(String)
+    tags: Mapped[list[str]] = mapped_column(JSON)
+
+
+class Word(Base):
+    """A word written about a photo, in it or with Pixelseek. Made from those."""
+
+    __tablename__ = "word"
+
+    word: Mapped[str] = mapped_column(String, primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey(Photo.id), primary_key=True, index=True)
 
 
 class Encoded(Base):

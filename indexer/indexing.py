@@ -165,8 +165,8 @@ def _read_and_encode(
                 note(file, None)
             else:
                 photo_id, is_new = photos.identify(read.identity.digest)
-                if is_new and read.picture is not None:
-                    batch.add_photo(photo_id, read.identity, read.picture)
+                if read.picture is not None:
+                    batch.add_photo(photo_id, read.identity, read.picture, is_new=is_new)
                 if read.picture is not None and photos.needs_encoding(photo_id):
                     batch.add_pixels(photo_id, read.picture.pixels)
                     encoded += 1

@@ -1,14 +1,16 @@
-"""What a photo tells about itself in EXIF. Cameras lie and programs garble: what makes no sense is left out."""
+"""What a photo tells about itself. Cameras lie and programs garble: what makes no sense is left out."""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from PIL import ExifTags, Image
+
+from indexer.titles import read_titles, readable
 
 _LONGEST_NAME = 200
 _EARLIEST_YEAR = 1826  # the oldest photo there is
@@ -17,7 +19,7 @@ _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)$")
 
 @dataclass(frozen=True)
 class Metadata:
-    """EXIF fields; None where missing or senseless."""
+    """What EXIF, XMP and IPTC hold; None where missing or senseless."""
 
     taken_at: int | None = None
     """UTC seconds; the camera's own clock read as UTC when `taken_offset` is unknown."""
@@ -29,15 +31,19 @@ class Metadata:
     longitude: float | None = None
     orientation: int | None = None
     """1 to 8."""
+    title: str | None = None
+    description: str | None = None
+    keywords: list[str] = field(default_factory=list)
 
 
 def read_metadata(image: Image.Image) -> Metadata:
     """The metadata of an opened photo, whose pixels need not be loaded. Never raises."""
+    titles = asdict(read_titles(image))
     try:
         exif = image.getexif()
         details, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
     except Exception:  # Pillow raises whatever a garbled block happens to trip over
-        return Metadata()
+        return Metadata(**titles)
     taken_at, taken_offset = _taken(details)
     latitude, longitude = _position(gps)
     orientation = exif.get(ExifTags.Base.Orientation)
@@ -49,6 +55,7 @@ def read_metadata(image: Image.Image) -> Metadata:
         latitude=latitude,
         longitude=longitude,
         orientation=orientation if orientation in range(1, 9) else None,
+        **titles,
     )
 
 
@@ -83,12 +90,7 @@ def _camera(make: str | None, model: str | None) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if not isinstance(value, str):
-        return None
-    readable = value.encode("utf-8", "replace").decode("utf-8").split("\0")[0]
-    return " ".join(readable.split())[:_LONGEST_NAME] or None
+    return readable(value, _LONGEST_NAME)
 
 
 def _position(gps: dict[int, Any]) -> tuple[float | None, float | None]:

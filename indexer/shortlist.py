@@ -58,8 +58,14 @@ class Snapshot:
         indexed = _ids(index)
         return cls(index, indexed[~np.isin(indexed, visible)], ids[newer], vectors[newer])
 
-    def nearest(self, embedding: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def nearest(
+        self, embedding: NDArray[np.float32], count: int, *, among: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Ids (K,) and cosine similarities (K,) of the K <= `count` photos nearest to `embedding` (E,), best first."""
+        if among is not None:
+            every = self.nearest(embedding, 10**9 if self.index is None else self.index.ntotal + len(self.newer_ids))
+            chosen = np.isin(every[0], among)
+            return every[0][chosen][:count], every[1][chosen][:count]
         ids, similarities = self.newer_ids, np.empty(0, dtype=np.float32)
         if len(ids):
             similarities = self.newer_vectors @ embedding

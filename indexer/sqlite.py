@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Integer,
+    LargeBinary,
+    SQLColumnExpression,
+    String,
+    cast,
+    create_engine,
+    event,
+    func,
+)
 from sqlalchemy.engine import ExceptionContext
 
 from indexer.errors import LibraryDamaged, LibraryError
@@ -53,6 +67,25 @@ def change_counter(connection: Connection) -> int:
     """A number that moves when another connection has committed; compare two from one connection."""
     with connection.begin():
         return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+
+def path_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
+    """The bytes of the absolute path of a file in a folder, with A to Z as a to z.
+
+    Bytes, because LIKE takes all that are no text for one another.
+    """
+    return cast(func.lower(cast(folder, String) + "/" + cast(path, String)), LargeBinary)
+
+
+def position(path: ColumnElement[bytes], part: str) -> ColumnElement[int]:
+    """Where `part` begins in what `path_in` made, from 1; 0 for nowhere."""
+    return func.instr(path, os.fsencode(part).lower(), type_=Integer)
+
+
+def ends_with(path: ColumnElement[bytes], ending: str) -> ColumnElement[bool]:
+    """Whether what `path_in` made ends so."""
+    wanted = os.fsencode(ending).lower()
+    return func.substr(path, -len(wanted)) == wanted
 
 
 def back_up(source: Path, target: Path) -> None:

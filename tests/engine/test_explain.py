@@ -10,6 +10,8 @@ from PIL import Image
 
 from engine.errors import QueryError
 from engine.explain import explain, explain_file, heat
+from engine.search import SearchEngine
+from indexer.library import PhotoMissing
 from model.processor import PixelBertProcessor
 from tests.engine.libraries import SENTENCE
 from tests.indexer.colour_runtime import ColourRuntime, colour_processor
@@ -49,11 +51,26 @@ def test_a_file_outside_any_library_is_explained_in_its_own_shape(weights: Path,
     assert found.photo.size == (96, 32)
 
 
+def test_a_photo_of_the_library_is_explained_by_what_is_stored_of_it(
+    indexed: Path, weights: Path, photos: Path
+) -> None:
+    with SearchEngine.open(indexed, weights=weights, device="cpu") as engine:
+        (hit,) = engine.search(f"{SENTENCE} type:jpg", limit=1).hits
+        found = engine.explain(hit.photo_id, f"{SENTENCE} -dog type:jpg")
+        with pytest.raises(PhotoMissing):
+            engine.explain(10**6, SENTENCE)
+        with pytest.raises(QueryError, match="no word"):
+            engine.explain(hit.photo_id, "type:jpg")
+    expected = explain_file(Path(hit.path), SENTENCE, weights=weights, device="cpu").explanation
+    assert found.words == expected.words == SENTENCE.split()
+    np.testing.assert_allclose(found.maps, expected.maps, atol=0.05)  # what is stored is int8
+
+
 @pytest.mark.parametrize(
     ("name", "sentence", "message"),
     [
         ("nowhere.jpg", SENTENCE, "is not a file"),
-        ("broken.jpg", SENTENCE, "cannot be explained: (not a photo|damaged)"),
+        ("broken.jpg", SENTENCE, "cannot be read as a photo: (not a photo|damaged)"),
         ("scene 05.jpg", "?!", "no word"),
     ],
 )

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sqlalchemy import update
 
+from indexer.catalog import Photo
 from indexer.decoding import Failure
 from indexer.indexing import IndexProgress, IndexReport, index_folders
 from indexer.library import FolderMissing, LibraryLocked
@@ -189,6 +191,18 @@ def test_another_generation_encodes_the_same_photos_beside_the_first(desk: Desk)
     assert ids_by_name(desk) == before
     with desk.open(generation="other") as library:
         assert library.photo_count() == 1
+
+
+def test_metadata_is_read_anew_when_a_photo_is_decoded_again(desk: Desk) -> None:
+    scribble(desk.photos / "a.png", 1)
+    scribble(desk.photos / "b.png", 2, size=(50, 20))
+    desk.index()
+    with desk.open() as library, library.catalog.begin() as connection:
+        connection.execute(update(Photo).values(width=1, title="of an older version"))
+    desk.index(generation="other")
+    with desk.open() as library:
+        photos = library.photos([1, 2])
+    assert [(photo.width, photo.height, photo.title) for photo in photos] == [(40, 30, None), (50, 20, None)]
 
 
 class TestFolders:

@@ -133,20 +133,26 @@ class TestMigrations:
             late.result()
         assert not list(desk.library.glob("catalog-before-*"))
 
-    def test_an_older_catalog_is_backed_up_and_migrated(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        desk.open().close()
-        reached: list[object] = []
-        with monkeypatch.context() as later:
-            later.setattr(migrations, "HEAD", "0002")  # a version that is yet to be written
-            later.setattr(migrations, "upgrade", reached.append)
+    def test_a_library_of_the_first_schema_is_backed_up_and_migrated_with_its_photos(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(migrations, "HEAD", "0001")
             desk.open().close()
-        assert len(reached) == 1
-        with closing(sqlite3.connect(desk.library / "catalog-before-0002.sqlite")) as backup:
+        with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection, connection:
+            connection.execute("INSERT INTO folder VALUES (1, ?, '/', TRUE)", [bytes(desk.photos)])
+            connection.execute("INSERT INTO photo (id, digest, size, width, height) VALUES (7, x'00', 9, 40, 30)")
+            connection.execute("INSERT INTO location VALUES (1, ?, 5, 9, 7, NULL)", [b"a.png"])
+        with desk.open() as library:
+            (photo,) = library.photos([7])
+        assert (photo.path, photo.width, photo.title, photo.keywords) == (str(desk.photos / "a.png"), 40, None, [])
+        with closing(sqlite3.connect(desk.library / f"catalog-before-{migrations.HEAD}.sqlite")) as backup:
             assert backup.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+            assert backup.execute("SELECT id FROM photo").fetchall() == [(7,)]
 
     def test_a_catalog_is_not_migrated_under_a_writer(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         desk.open().close()
-        monkeypatch.setattr(migrations, "HEAD", "0002")
+        monkeypatch.setattr(migrations, "HEAD", "later")
         monkeypatch.setattr("indexer.library._OPENING_WAIT_S", 0.1)
         with writer_lock(desk.library), pytest.raises(LibraryLocked):
             desk.open()
@@ -194,7 +200,21 @@ class TestReading:
         assert status.failures == [(str(desk.photos / "b.jpg"), "empty file")]
         assert [(folder.path, folder.locations) for folder in status.folders] == [(str(desk.photos), 2)]
         assert status.bytes_on_disk > 10_000
-        assert (status.index_covers, status.index_fresh) == (1, True)
+        assert (status.index_covers, status.encodings, status.index_fresh) == (1, 1, True)
+        assert status.other_generations == {}
+
+    def test_status_tells_what_other_weights_have_left(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        desk.index(generation="other")
+        with desk.open() as library:
+            others = library.status().other_generations
+        files = [path for path in desk.library.iterdir() if "-other." in path.name]
+        assert others == {"other": sum(path.stat().st_size for path in files)}
+        for path in files:  # as its words say: nothing else is lost
+            path.unlink()
+        assert desk.search("red") == ["a.png"]
+        assert desk.index().unchanged == 1
 
     def test_damage_met_on_the_way_is_told_in_words(self, desk: Desk) -> None:
         scribble(desk.photos / "a.png", 1)

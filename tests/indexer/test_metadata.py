@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from pillow_heif import register_heif_opener
 
 from indexer.metadata import Metadata, read_metadata
 
@@ -98,3 +101,117 @@ def test_garbled_exif_never_raises(data: st.DataObject) -> None:
     assert found.latitude is None or -90 <= found.latitude <= 90
     (found.camera or "").encode()
     (found.lens or "").encode()
+
+
+def xmp(subject: str = "", title: str = "", description: str = "") -> bytes:
+    return f"""<?xpacket begin="\ufeff"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
+      <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/">
+        <rdf:Description rdf:about="">
+          <dc:title><rdf:Alt>{title}</rdf:Alt></dc:title>
+          <dc:description><rdf:Alt>{description}</rdf:Alt></dc:description>
+          <dc:subject><rdf:Bag>{subject}</rdf:Bag></dc:subject>
+        </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
+
+
+def entries(*texts: str) -> str:
+    return "".join(f'<rdf:li xml:lang="x-default">{text}</rdf:li>' for text in texts)
+
+
+def iptc(*records: tuple[int, int, bytes]) -> bytes:
+    """A JPEG marker APP13 as Photoshop writes it."""
+    block = b"".join(struct.pack(">BBBH", 0x1C, record, tag, len(value)) + value for record, tag, value in records)
+    resource = b"8BIM" + struct.pack(">H2xI", 0x0404, len(block)) + block + b"\0" * (len(block) % 2)
+    body = b"Photoshop 3.0\0" + resource
+    return struct.pack(">HH", 0xFFED, len(body) + 2) + body
+
+
+def read(content: bytes) -> Metadata:
+    with Image.open(io.BytesIO(content)) as image:
+        return read_metadata(image)
+
+
+def saved(format: str = "JPEG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, format=format, **options)
+    return file.getvalue()
+
+
+class TestTitles:
+    @pytest.mark.parametrize("format", ["JPEG", "WEBP", "HEIF"])
+    def test_xmp_is_read(self, format: str) -> None:
+        register_heif_opener()
+        packet = xmp(
+            entries("beach", "Größe", "beach"), entries("Our  holiday"), entries("The sea &amp; us", "Das Meer")
+        )
+        found = read(saved(format, xmp=packet))
+        assert found.title == "Our holiday"
+        assert found.description == "The sea & us"
+        assert found.keywords == ["beach", "Größe"]
+
+    def test_xmp_of_a_png_is_read(self) -> None:
+        notes = PngInfo()
+        notes.add_itxt("XML:com.adobe.xmp", xmp(title=entries("A title")).decode())
+        assert read(saved("PNG", pnginfo=notes)).title == "A title"
+
+    def test_iptc_is_read_whatever_its_encoding(self) -> None:
+        jpeg = saved()
+        records = [(2, 5, "Café".encode()), (2, 25, b"dog"), (2, 25, "Gr\xfc\xdfe".encode("latin-1")), (2, 120, b"Rex")]
+        found = read(jpeg[:2] + iptc(*records) + jpeg[2:])
+        assert (found.title, found.description, found.keywords) == ("Café", "Rex", ["dog", "Grüße"])
+
+    def test_xmp_goes_before_iptc_and_iptc_before_exif_field_by_field(self) -> None:
+        exif = piexif.dump({"0th": {270: b"From EXIF", 0x9C9E: tuple("exif;words".encode("utf-16-le"))}})
+        jpeg = saved(xmp=xmp(title=entries("From XMP")), exif=exif)
+        found = read(jpeg[:2] + iptc((2, 5, b"From IPTC"), (2, 25, b"iptc")) + jpeg[2:])
+        assert (found.title, found.description, found.keywords) == ("From XMP", "From EXIF", ["iptc"])
+
+    def test_what_windows_writes_is_read(self) -> None:
+        fields = {0x9C9B: "Großes Fest\0", 0x9C9E: "cake;Aunt Mary; \0"}
+        block = piexif.dump({"0th": {tag: tuple(text.encode("utf-16-le")) for tag, text in fields.items()}})
+        found = read(saved(exif=block))
+        assert (found.title, found.keywords) == ("Großes Fest", ["cake", "Aunt Mary"])
+
+    def test_what_a_camera_writes_into_every_photo_is_no_description(self) -> None:
+        assert metadata({"0th": {270: b"OLYMPUS DIGITAL CAMERA         "}}).description is None
+
+    def test_titles_are_cut_and_keywords_counted(self) -> None:
+        found = read(saved("WEBP", xmp=xmp(entries(*(f"{n}" + "x" * 500 for n in range(150))), entries("y" * 999))))
+        assert len(found.title or "") == 200
+        assert len(found.keywords) == 100
+        assert {len(keyword) for keyword in found.keywords} == {100}
+
+    @pytest.mark.parametrize(
+        "packet",
+        [
+            b"not xml",
+            b'<!DOCTYPE x [<!ENTITY a "' + b"a" * 1000 + b'"><!ENTITY b "' + b"&a;" * 99 + b'">]><x>&b;</x>',
+            b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]>' + xmp(title=entries("&a;"))[36:],
+            b"<x>" * 20_000,
+            xmp(title=entries("x" * 2**20)),
+        ],
+        ids=["garbled", "a bomb", "another file", "deep", "large"],
+    )
+    def test_hostile_xmp_has_no_titles_and_does_no_harm(self, packet: bytes) -> None:
+        with Image.new("RGB", (8, 8)) as image:
+            image.info["xmp"] = packet
+            assert read_metadata(image) == Metadata()
+
+    def test_titles_survive_garbled_exif(self) -> None:
+        with Image.open(io.BytesIO(saved(xmp=xmp(title=entries("A title"))))) as image:
+            image.info["exif"] = b"Exif\0\0garbled"
+            assert read_metadata(image).title == "A title"
+
+    @settings(max_examples=150, deadline=None)
+    @given(st.data())
+    def test_garbled_iptc_and_xmp_never_raise(self, data: st.DataObject) -> None:
+        jpeg = saved(xmp=xmp(entries("beach"), entries("A title")))
+        content = bytearray(jpeg[:2] + iptc((2, 5, b"title"), (2, 25, b"dog"), (1, 90, b"\x1b%G")) + jpeg[2:])
+        for position in data.draw(st.lists(st.integers(4, len(content) // 2), max_size=12)):
+            content[position] = data.draw(st.integers(0, 255))
+        try:
+            image = Image.open(io.BytesIO(bytes(content)))
+        except Exception:  # not a photo any more
+            return
+        found = read_metadata(image)
+        for text in (found.title, found.description, *found.keywords):
+            (text or "").encode()

@@ -1,0 +1,24 @@
+"""A photo that someone names by its file, in the library or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import QueryError
+from indexer.decoding import Failure, Identity, Picture
+from indexer.workers import read_photo_alone
+from model.processor import PixelBertProcessor
+
+
+def read_file(path: Path, processor: PixelBertProcessor) -> tuple[Identity, Picture]:
+    """What makes the photo at `path` that photo, and what the model sees of it.
+
+    It is decoded in a process of its own, under indexing's limits. Raises QueryError when it cannot be read as a photo.
+    """
+    if not path.is_file():
+        raise QueryError(f"{path} is not a file. Name a photo.")
+    read = read_photo_alone(str(path), processor)
+    if isinstance(read, Failure):
+        raise QueryError(f"{path} cannot be read as a photo: {read}")
+    assert read.picture is not None, "nothing was known, so everything was decoded"
+    return read.identity, read.picture

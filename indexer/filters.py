@@ -1,0 +1,108 @@
+"""Which photos may be found, by what the catalog knows of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
+
+from indexer.catalog import Folder, Location, Photo
+from indexer.sqlite import ends_with, path_in, position
+
+_EARTH_RADIUS_KM = 6371.0
+
+
+@dataclass(frozen=True)
+class Circle:
+    """All places within a distance."""
+
+    latitude: float
+    """Degrees north."""
+    longitude: float
+    """Degrees east."""
+    kilometres: float
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What must hold of a photo to be found.
+
+    All filters must hold. Of several values of one filter any will do, but for `after` and `before`.
+
+    Times are seconds since 1970 on the clock of the place where the photo was taken: the date a person remembers.
+    """
+
+    after: tuple[int, ...] = ()
+    """Taken then or later."""
+    before: tuple[int, ...] = ()
+    """Taken earlier than that."""
+    taken: tuple[tuple[int, int], ...] = ()
+    """Taken in the time from the first number to just before the second."""
+    camera: tuple[str, ...] = ()
+    """A part of the camera's name, in any case; so with lens."""
+    lens: tuple[str, ...] = ()
+    folder: tuple[str, ...] = ()
+    """An absolute path, or the name of a folder anywhere (`2021/june`: one in the other)."""
+    near: tuple[Circle, ...] = ()
+    type: tuple[tuple[str, ...], ...] = ()
+    """Endings of the file's name, in any case; with the dot."""
+
+    def combined(self, other: Self) -> Self:
+        """These filters and those of `other`."""
+        return type(self)(
+            **{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
+        )
+
+
+NO_FILTERS = Filters()
+
+
+def matching_photos(catalog: Engine, filters: Filters) -> NDArray[np.int64]:
+    """(N,) ids of the photos with a location for which `filters` hold, rising."""
+    query = select(Photo.id, Photo.latitude, Photo.longitude).where(*_conditions(filters)).order_by(Photo.id)
+    with catalog.connect() as connection:
+        rows = connection.execute(query).all()
+    ids = np.array([row.id for row in rows], dtype=np.int64)
+    if not filters.near:
+        return ids
+    places = np.array([(row.latitude, row.longitude) for row in rows], dtype=np.float64).reshape(-1, 2)
+    close = [_kilometres(places, circle) <= circle.kilometres for circle in filters.near]
+    return ids[np.any(close, axis=0)]
+
+
+def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    clock = Photo.taken_at + func.coalesce(Photo.taken_offset, 0)
+    path = path_in(Folder.path, Location.path)
+    place = select(Location.photo_id).join(Folder).where(Location.photo_id.is_not(None))
+    if filters.folder:
+        place = place.where(or_(*(_is_in(path, name) for name in filters.folder)))
+    if filters.type:
+        place = place.where(or_(*(ends_with(path, ending) for endings in filters.type for ending in endings)))
+    alternatives: list[list[ColumnElement[bool]]] = [
+        *([clock >= start] for start in filters.after),
+        *([clock < end] for end in filters.before),
+        [and_(clock >= start, clock < end) for start, end in filters.taken],
+        [Photo.camera.icontains(name, autoescape=True) for name in filters.camera],
+        [Photo.lens.icontains(name, autoescape=True) for name in filters.lens],
+        [Photo.latitude.is_not(None)] if filters.near else [],
+    ]
+    return [Photo.id.in_(place), *(or_(*some) for some in alternatives if some)]
+
+
+def _is_in(path: ColumnElement[bytes], folder: str) -> ColumnElement[bool]:
+    name = folder.strip("/")
+    return position(path, f"/{name}/") == 1 if folder.startswith("/") else position(path, f"/{name}/") > 0
+
+
+def _kilometres(places: NDArray[np.float64], circle: Circle) -> NDArray[np.float64]:
+    """Great-circle distances (N,) of places (N, 2) from the centre, on a round earth: half a percent off at most."""
+    latitudes, longitudes = np.radians(places.T)
+    latitude, longitude = np.radians([circle.latitude, circle.longitude])
+    half_chord = (
+        np.sin((latitudes - latitude) / 2) ** 2
+        + np.cos(latitudes) * np.cos(latitude) * np.sin((longitudes - longitude) / 2) ** 2
+    )
+    return np.asarray(2 * _EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(half_chord, 0, 1))))

@@ -1,0 +1,125 @@
+"""Filters and words to keep out, in a search of real photos with real EXIF."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import piexif
+import pytest
+from PIL import Image
+
+from engine.errors import QueryError
+from engine.query import parse_filter
+from engine.search import MAX_CHARACTERS, MAX_WITHOUT, SearchEngine
+from engine.without import direction, penalties
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory: pytest.TempPathFactory, photos: Path, weights: Path) -> Iterator[SearchEngine]:
+    """The scenes, taken one a year from 2010 on; the first half with a Canon."""
+    folder = tmp_path_factory.mktemp("dated")
+    for row, path in enumerate(sorted(path for path in photos.rglob("*.jpg") if path.name != "broken.jpg")):
+        exif: dict[str, dict[int, Any]] = {
+            "0th": {piexif.ImageIFD.Model: b"Canon EOS 80D" if row < PHOTO_COUNT // 2 else b"Pixel 7"},
+            "Exif": {piexif.ExifIFD.DateTimeOriginal: f"{2010 + row}:06:15 12:00:00".encode()},
+        }
+        with Image.open(path) as image:
+            image.save(folder / f"{2010 + row}.jpg", quality=95, exif=piexif.dump(exif))
+    library = tmp_path_factory.mktemp("dated-library")
+    index(library, folder, weights)
+    with SearchEngine.open(library, weights=weights, device="cpu") as engine:
+        yield engine
+
+
+def years(engine: SearchEngine, query: str, **options: Any) -> list[str]:
+    return [Path(hit.path).stem for hit in engine.search(query, **options).hits]
+
+
+def test_a_filter_leaves_the_others_in_the_order_they_had_however_short_the_list(dated: SearchEngine) -> None:
+    everything = years(dated, SENTENCE)
+    expected = [year for year in everything if int(year) >= 2018]
+    assert len(expected) == 4
+    assert years(dated, f"{SENTENCE} after:2018") == expected
+    for limit, shortlist in ((4, 4), (2, 2), (4, 1)):  # a filter after the search would lose some
+        found = years(dated, f"{SENTENCE} after:2018", limit=limit, shortlist=shortlist)
+        assert len(found) == limit
+        assert set(found) <= set(expected)
+
+
+def test_filters_of_the_sentence_and_beside_it_are_combined(dated: SearchEngine) -> None:
+    found = years(dated, f"{SENTENCE} camera:canon", filters=parse_filter("after", "2014"))
+    assert sorted(found) == ["2014", "2015"]
+    assert years(dated, f"{SENTENCE} camera:nikon") == []
+    assert years(dated, f"{SENTENCE} camera:nikon", rerank=False) == []
+
+
+def test_the_words_of_filters_are_not_searched_for(dated: SearchEngine) -> None:
+    plain, filtered = dated.search(SENTENCE).hits, dated.search(f"taken:2013 {SENTENCE}").hits
+    (same,) = [hit for hit in plain if hit.photo_id == filtered[0].photo_id]
+    assert filtered[0].similarity == pytest.approx(same.similarity, abs=1e-5)
+
+
+def test_words_to_keep_out_lower_the_score_of_photos_that_show_them(dated: SearchEngine) -> None:
+    unwanted = {hit.photo_id: hit.score or 0.0 for hit in dated.search("a blue square").hits}
+    before = {hit.photo_id: hit.score or 0.0 for hit in dated.search(SENTENCE).hits}
+    hits = dated.search(f'{SENTENCE} -"a blue square"').hits
+    lost = np.array([before[hit.photo_id] - (hit.score or 0.0) for hit in hits])
+    beyond = np.array([unwanted[hit.photo_id] for hit in hits]) - np.median(list(unwanted.values()))
+    np.testing.assert_allclose(lost, np.maximum(beyond, 0), atol=0.02)
+    assert (lost > 0.1).any()
+    assert [hit.score for hit in hits] == sorted((hit.score or 0.0 for hit in hits), reverse=True)
+
+
+def test_words_to_keep_out_leave_the_similarity_that_of_the_sentence(dated: SearchEngine) -> None:
+    plain = {hit.photo_id: hit.similarity for hit in dated.search(SENTENCE).hits}
+    hits = dated.search(f"{SENTENCE} -circle", rerank=False).hits
+    assert [hit.photo_id for hit in hits] != list(plain)
+    for hit in hits:
+        assert hit.similarity == pytest.approx(plain[hit.photo_id], abs=2e-3)
+
+
+def test_words_to_keep_out_may_stand_beside_the_sentence(dated: SearchEngine) -> None:
+    assert dated.search(SENTENCE, without=["circle"]).hits == dated.search(f"{SENTENCE} -circle").hits
+
+
+@pytest.mark.parametrize("shortlist", [1, 4, 64])
+def test_the_order_does_not_depend_on_the_limit(dated: SearchEngine, shortlist: int) -> None:
+    query = f"{SENTENCE} -circle after:2012"
+    everything = dated.search(query, limit=100, shortlist=shortlist).hits
+    assert len(everything) == 10
+    for limit in range(1, 10):
+        assert dated.search(query, limit=limit, shortlist=shortlist).hits == everything[:limit]
+
+
+@pytest.mark.parametrize(
+    ("query", "without"),
+    [
+        ("after:2012", []),
+        ("-circle", []),
+        (SENTENCE, [" "]),
+        (SENTENCE, ["x" * (MAX_CHARACTERS + 1)]),
+        (SENTENCE + " -a" * (MAX_WITHOUT + 1), []),
+        (f"{SENTENCE} after:soon", []),
+    ],
+)
+def test_what_cannot_be_searched_for_is_refused(dated: SearchEngine, query: str, without: list[str]) -> None:
+    with pytest.raises(QueryError):
+        dated.search(query, without=without)
+
+
+def test_a_photo_like_the_unwanted_is_farther_from_where_the_search_looks() -> None:
+    wanted, unwanted = np.eye(2, 4, dtype=np.float32)
+    towards = direction(wanted, unwanted[None])
+    assert towards @ wanted > towards @ (wanted + unwanted) / np.sqrt(2)
+    np.testing.assert_allclose(direction(wanted, np.stack([unwanted, unwanted])), towards)
+    np.testing.assert_array_equal(direction(wanted, np.empty((0, 4), dtype=np.float32)), wanted)
+
+
+def test_only_what_fits_the_unwanted_more_than_usual_is_penalised() -> None:
+    scores = np.array([[1.0, 2.0, 5.0], [0.0, -4.0, 0.5]], dtype=np.float32)
+    np.testing.assert_allclose(penalties(scores), [0.0, 0.0, 3.0])
+    np.testing.assert_allclose(penalties(scores[:, :1]), [0.0])

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.errors import QueryError
+from engine.search import SearchEngine
+from indexer.library import Library, PhotoMissing
+from model.weights import generation
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+
+
+@pytest.fixture(scope="module")
+def engine(indexed: Path, weights: Path) -> Iterator[SearchEngine]:
+    with SearchEngine.open(indexed, weights=weights, device="cpu") as opened:
+        yield opened
+
+
+def contents(library: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in library.iterdir() if path.suffix in (".sqlite", ".faiss")}
+
+
+def test_photos_come_in_the_order_of_their_similarity_to_one_without_that_one(
+    engine: SearchEngine, indexed: Path, weights: Path
+) -> None:
+    itself = engine.search(SENTENCE, limit=1).hits[0].photo_id
+    hits = engine.similar(itself, limit=100)
+    assert len(hits) == PHOTO_COUNT - 1
+    assert itself not in [hit.photo_id for hit in hits]
+    assert [hit.similarity for hit in hits] == sorted((hit.similarity for hit in hits), reverse=True)
+    assert {(hit.match, hit.score) for hit in hits} == {(None, None)}
+    with Library.open(indexed, generation=generation(weights)) as library:
+        expected = library.embeddings([hit.photo_id for hit in hits]) @ library.embeddings([itself])[0]
+    np.testing.assert_allclose([hit.similarity for hit in hits], expected, atol=2e-3)
+    assert engine.similar(itself, limit=3) == hits[:3]
+
+
+def test_a_file_of_the_library_and_a_copy_of_it_elsewhere_are_that_photo(
+    engine: SearchEngine, photos: Path, tmp_path: Path
+) -> None:
+    (itself,) = [hit.photo_id for hit in engine.search(SENTENCE).hits if hit.path == str(photos / "scene 05.jpg")]
+    expected = engine.similar(itself)
+    assert engine.similar(photos / "scene 05.jpg") == expected
+    assert engine.similar(Path(shutil.copy(photos / "scene 05.jpg", tmp_path / "copy.jpg"))) == expected
+
+
+def test_a_file_outside_the_library_is_compared_and_not_stored(
+    library: Path, weights: Path, photos: Path, tmp_path: Path
+) -> None:
+    with Image.open(photos / "scene 05.jpg") as image:
+        image.save(tmp_path / "again.png")
+    with SearchEngine.open(library, weights=weights) as engine:
+        before = contents(library)
+        nearest = engine.similar(tmp_path / "again.png", limit=1)[0]
+    assert nearest.path == str(photos / "scene 05.jpg")
+    assert nearest.similarity > 0.99
+    assert contents(library) == before
+
+
+def test_a_photo_that_has_left_the_library_is_no_hit_and_cannot_be_asked_for_by_id(
+    tmp_path: Path, photos: Path, weights: Path
+) -> None:
+    some = tmp_path / "some"
+    some.mkdir()
+    for number in range(4):
+        shutil.copy(photos / f"scene 0{number + 1}.jpg", some)
+    index(tmp_path / "library", some, weights)
+    (some / "scene 01.jpg").rename(tmp_path / "gone.jpg")
+    index(tmp_path / "library", some, weights)
+    with SearchEngine.open(tmp_path / "library", weights=weights) as engine:
+        hits = engine.similar(tmp_path / "gone.jpg")
+        assert sorted(Path(hit.path).name for hit in hits) == [f"scene 0{number}.jpg" for number in (2, 3, 4)]
+        (gone,) = {1, 2, 3, 4} - {hit.photo_id for hit in hits}
+        with pytest.raises(PhotoMissing):
+            engine.similar(gone)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("nowhere.jpg", "is not a file"), (".", "is not a file"), ("broken.jpg", "not a photo|damaged")],
+)
+def test_what_cannot_be_read_as_a_photo_is_named(engine: SearchEngine, photos: Path, name: str, message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        engine.similar(photos / name)
+
+
+def test_a_limit_out_of_range_is_refused(engine: SearchEngine) -> None:
+    with pytest.raises(QueryError, match=r"must be 1"):
+        engine.similar(1, limit=0)

@@ -1,0 +1,182 @@
+"""Pixelseek beside other searches for one's own photos, in one run, on the same photos.
+
+    python -m benchmarks.peers --photos FOLDER --envs DIR
+
+Each gets a virtual environment in DIR (made once, from PyPI) and is run from the shell there, so that what is measured
+is what a user waits for. Their published weights are not downloaded: networks of the same shape with random weights
+take the same time. Nothing here says how well they find: with their own weights they have learned from far more photos
+than ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.machine import machine
+from indexer.scanning import PHOTO_SUFFIXES
+
+SENTENCE = "a dog running on the beach"
+RUNS = 5
+_HERE = Path(__file__).parent
+_ROOT = _HERE.parents[1]
+_MEASURED = (  # runs a command and says on its last line what it took
+    "import resource, subprocess, sys, time\nstart = time.perf_counter()\n"
+    "done = subprocess.run(sys.argv[1:], capture_output=True, text=True)\n"
+    "took = time.perf_counter() - start\nsys.stderr.write(done.stderr)\n"
+    "print(took, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000)\nsys.exit(done.returncode)"
+)
+_WARM = (  # Pixelseek's library has no command that stays: this asks it several times
+    "import statistics, sys\nfrom pathlib import Path\nfrom engine.search import SearchEngine\n"
+    "with SearchEngine.open(Path(sys.argv[1])) as engine:\n"
+    "    taken = [engine.search(sys.argv[2]).timings_ms['total'] for _ in range(8)]\n"
+    "sys.stderr.write(f'warm: {statistics.median(taken)}\\n')"
+)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One way to search photos."""
+
+    name: str
+    environment: str
+    """Its name; peers may share one."""
+    packages: Sequence[str]
+    make: Sequence[str]
+    """The command that makes its weights; placeholders as in the others."""
+    index: Sequence[str]
+    """The command that indexes, with {env}, {weights}, {photos}, {store} and {sentence} to fill in."""
+    query: Sequence[str]
+    warm: Sequence[str] | None
+    """The command that says on standard error how many milliseconds a query takes that is not the first."""
+    weights: Sequence[str]
+    """What of the weights it needs, relative to their folder."""
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+def _clip(library: str, action: str, *rest: str) -> list[str]:
+    return ["{env}/bin/python", str(_HERE / "clip_pipeline.py"), library, action, "{weights}/" + library, *rest]
+
+
+def _clip_peer(name: str, library: str, weights: str) -> Peer:
+    query = _clip(library, "query", "{store}", "{sentence}")
+    return Peer(
+        name,
+        library,
+        [library.replace("_", "-").replace("open-clip", "open_clip_torch"), *_EXTRA[library]],
+        _clip(library, "make"),
+        _clip(library, "index", "{photos}", "{store}"),
+        query,
+        query,
+        [f"{library}/{weights}"],
+    )
+
+
+_EXTRA = {"open_clip": ["onnx", "onnxscript"], "sentence_transformers": ["open_clip_torch"]}
+PEERS = (
+    Peer(
+        "Pixelseek, 64 reranked",
+        "pixelseek",
+        [str(_ROOT)],
+        [],
+        ["{env}/bin/pixelseek", "index", "{photos}", "--library", "{store}"],
+        ["{env}/bin/pixelseek", "search", "{sentence}", "--library", "{store}"],
+        ["{env}/bin/python", "-c", _WARM, "{store}", "{sentence}"],
+        [],  # inside the package
+    ),
+    _clip_peer("open_clip ViT-B/32, numpy", "open_clip", "model.pt"),
+    _clip_peer("sentence-transformers, CLIP ViT-B/32", "sentence_transformers", "clip"),
+    Peer(
+        "rclip, ViT-B/32 at 256 pixels",
+        "rclip",
+        ["rclip"],
+        [],  # open_clip's has made them
+        ["{env}/bin/rclip", "--top", "1", "{sentence}"],
+        ["{env}/bin/rclip", "--no-indexing", "--top", "20", "{sentence}"],
+        None,
+        ["open_clip/rclip"],
+        {"RCLIP_DATADIR": "{store}"},
+    ),
+)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--envs", type=Path, required=True, help="Takes about 15 GB.")
+    arguments = parser.parse_args()
+
+    photos, envs = arguments.photos.resolve(), arguments.envs.resolve()
+    count = sum(path.suffix.lower() in PHOTO_SUFFIXES for path in photos.rglob("*"))
+    columns = ("install MB", "photos/s indexed", "query cold s", "query warm ms", "peak MB", "index kB a photo")
+    print(f"| {count} photos | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    for peer in PEERS:
+        with TemporaryDirectory() as folder:
+            print(
+                f"| {peer.name} | {' | '.join(_row(peer, photos, envs, Path(folder) / 'store', count))} |", flush=True
+            )
+    print(f"\nMedians of {RUNS}; indexing once, from the start of the command to its end. {machine()}")
+
+
+def _row(peer: Peer, photos: Path, envs: Path, store: Path, count: int) -> list[str]:
+    env, weights = envs / peer.environment, envs / "weights"
+    filled = {"env": env, "weights": weights, "photos": photos, "store": store, "sentence": SENTENCE}
+    if not env.exists():
+        subprocess.run([sys.executable, "-m", "venv", env], check=True)
+        subprocess.run([env / "bin/pip", "install", "--quiet", *peer.packages], check=True)
+    if peer.make and not (weights / peer.environment).exists():
+        subprocess.run(_filled(peer.make, filled), check=True)
+    if peer.variables:  # rclip keeps its weights and its index in one folder, and searches the folder it is called in
+        shutil.copytree(weights / peer.weights[0], store)
+    kept = _bytes(store)
+    variables = {name: value.format(**filled) for name, value in peer.variables.items()}
+    seconds, memory, _ = _run(_filled(peer.index, filled), photos, variables)
+    queries = [_run(_filled(peer.query, filled), photos, variables) for _ in range(RUNS)]
+    warm = "-"
+    if peer.warm is not None:
+        said = _run(_filled(peer.warm, filled), photos, variables)[2]
+        warm = f"{float(said.partition('warm: ')[2]):.0f}"
+    installed = _bytes(env) + sum(_bytes(weights / part) for part in peer.weights)
+    return [
+        f"{installed / 1e6:,.0f}",
+        f"{count / seconds:.1f}",
+        f"{statistics.median(query[0] for query in queries):.2f}",
+        warm,
+        f"{max(memory, *(query[1] for query in queries)):,.0f}",
+        f"{(_bytes(store) - kept) / 1000 / count:.1f}",
+    ]
+
+
+def _filled(command: Sequence[str], values: dict[str, object]) -> list[str]:
+    return [part if part == _WARM else part.format(**values) for part in command]
+
+
+def _run(command: Sequence[str], photos: Path, variables: dict[str, str]) -> tuple[float, float, str]:
+    """Seconds, peak megabytes, and what it says on standard error."""
+    environment = os.environ | variables | {"HF_HUB_OFFLINE": "1"}
+    measured = [sys.executable, "-c", _MEASURED, *command]
+    done = subprocess.run(measured, cwd=photos, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    seconds, megabytes = map(float, done.stdout.split())
+    return seconds, megabytes, done.stderr
+
+
+def _bytes(path: Path) -> int:
+    """On disk, of a file or of everything in a folder; 0 where there is nothing."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(one.stat().st_size for one in path.rglob("*") if one.is_file() and not one.is_symlink())
+
+
+if __name__ == "__main__":
+    main()

@@ -262,7 +262,7 @@ class SearchEngine:
     def _hits(self, ranked: list[_Candidate]) -> list[Hit]:
         photos = self._library.photos([one.photo_id for one in ranked])
         return [
-            Hit(photo.path, photo.id, one.similarity, one.match, one.score, photo.width, photo.height)
+            Hit(photo.path, photo.id, one.similarity, one.match, one.score, photo.width, photo.height, photo.online)
             for one, photo in zip(ranked, photos, strict=True)
         ]
 

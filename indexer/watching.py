@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
 
 from watchfiles import Change, watch
+from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from indexer.errors import FolderMissing, LibraryLocked
 from indexer.indexing import IndexReport, index_folders
@@ -42,25 +43,17 @@ def watch_folders(
     """
     watched = [folder.expanduser().absolute() for folder in folders]
     watched = watched or [Path(folder.path) for folder in library.status().folders]
-    reachable = [folder for folder in watched if folder.is_dir()]
-    if not reachable:
+    if not any(folder.is_dir() for folder in watched):
         raise FolderMissing(f"there is no folder to watch: {', '.join(map(str, watched)) or 'name one'}")
     pending, first_change, last_pass = set(watched), 0.0, time.monotonic()
-    for changes in watch(
-        *reachable,
-        watch_filter=lambda change, path: _matters(change, Path(path), watched, library.path),
-        rust_timeout=_QUIET_MS,
-        yield_on_timeout=True,
-        ignore_permission_denied=True,
-        stop_event=stop,
-    ):
+    for changed in _changed_folders(watched, library.path, stop):
         now = time.monotonic()
-        if changes and not pending:
+        if changed and not pending:
             first_change = now
-        pending |= {_folder_of(Path(path), watched) for _, path in changes}
+        pending |= changed
         if now - last_pass > _WHOLE_PASS_S:
             pending |= set(watched)
-        if not pending or (changes and now - first_change < _LONGEST_WAIT_S):
+        if not pending or (changed and now - first_change < _LONGEST_WAIT_S):
             continue
         try:
             indexed(index_folders(library, sorted(pending), processor=processor, load_runtime=load_runtime))
@@ -70,6 +63,25 @@ def watch_folders(
         if pending.issuperset(watched):
             last_pass = now
         pending.clear()
+
+
+def _changed_folders(watched: Sequence[Path], library: Path, stop: Event | None) -> Iterator[set[Path]]:
+    """The folders in which something has changed, as it happens; an empty set for every quiet second."""
+    while True:
+        try:
+            for changes in watch(
+                *(folder for folder in watched if folder.is_dir()),
+                watch_filter=lambda change, path: _matters(change, Path(path), watched, library),
+                rust_timeout=_QUIET_MS,
+                yield_on_timeout=True,
+                ignore_permission_denied=True,
+                stop_event=stop,
+            ):
+                yield {_folder_of(Path(path), watched) for _, path in changes}
+        except WatchfilesRustInternalError:  # a name that is not UTF-8: what changed is not known
+            yield set(watched)
+        else:
+            return
 
 
 def _matters(change: Change, path: Path, watched: Sequence[Path], library: Path) -> bool:

@@ -66,7 +66,7 @@ def test_search_prints_json(indexed: Path, weights: Path) -> None:
     assert list(result) == ["query", "hits", "cutoff", "timings_ms"]
     assert result["query"] == SENTENCE
     assert len(result["hits"]) == PHOTO_COUNT
-    assert {tuple(hit) for hit in result["hits"]} == {("path", "photo_id", "similarity", "match", "score")}
+    assert {tuple(hit) for hit in result["hits"]} == {("path", "photo_id", "similarity", "match", "score", "online")}
     assert [hit["score"] for hit in result["hits"]] == sorted((hit["score"] for hit in result["hits"]), reverse=True)
     assert all(Path(hit["path"]).exists() for hit in result["hits"]), "any file name survives"
     assert {"text", "shortlist", "features", "rerank", "total"} == result["timings_ms"].keys()
@@ -111,6 +111,18 @@ def test_search_takes_filters_as_options_and_in_the_sentence(indexed: Path, phot
     run = pixelseek("search", SENTENCE, "--after", "soon", *options)
     assert run.exit_code == 1
     assert "after:soon makes no sense: write it like after:2021-07." in run.stderr
+
+
+def test_photos_on_a_disk_that_is_away_are_found_and_said_to_be(tmp_path: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", tmp_path / "library", "--weights", weights)
+    shutil.copytree(photos, tmp_path / "disk")
+    pixelseek("index", tmp_path / "disk", *options)
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+    assert "cannot be reached; its photos are kept" in pixelseek("index", *options).stdout
+    lines = pixelseek("search", "--no-rerank", SENTENCE, *options).stdout.splitlines()
+    assert len(lines) == PHOTO_COUNT
+    assert all(line.endswith("  (not reachable now)") for line in lines)
+    assert ", not reachable now)" in pixelseek("status", *options).stdout
 
 
 def test_similar_prints_similarities_or_json(indexed: Path, photos: Path, weights: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -125,6 +127,16 @@ def test_while_another_process_writes_changes_wait(desk: Desk) -> None:
             watcher.wait_for(lambda: len(watcher.delays) > 0)
             assert len(watcher.reports) == 1
         watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_not_text_is_indexed_too(desk: Desk) -> None:
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        paint(desk.photos / os.fsdecode(b"caf\xe9.png"), "red")
+        watcher.wait_for(lambda: sum(report.added for report in watcher.reports) == 1)
+        paint(desk.photos / "blue.png", "blue")
+        watcher.wait_for(lambda: sum(report.added for report in watcher.reports) == 2)
 
 
 def test_now_and_then_everything_is_compared(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

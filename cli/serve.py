@@ -10,7 +10,7 @@ from cli.options import LibraryOption, WeightsOption, chosen_library
 from model.weights import DEFAULT
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_THREADS = 8
+_THREADS = 80  # most of them wait: up to 64 searches for the model, 8 streams of events
 
 
 def serve(

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import calibrate, data, demo, evaluate, index, search, serve, similar, status, train, verify
+from cli import calibrate, data, demo, evaluate, index, password, search, serve, similar, status, train, verify
 
 _OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
 
@@ -84,6 +84,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     search.search,
     similar.similar,
     serve.serve,
+    password.password,
     status.status,
     verify.verify,
     demo.demo,

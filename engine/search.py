@@ -19,7 +19,7 @@ from engine.errors import EngineError, QueryError
 from engine.query import Query, parse
 from engine.results import Hit, SearchResult
 from engine.without import direction, penalties
-from indexer.decoding import Failure
+from indexer.decoding import Failure, ReadPhoto
 from indexer.filters import NO_FILTERS, Filters
 from indexer.library import Library, Photo
 from indexer.workers import read_photo_alone
@@ -135,8 +135,9 @@ class SearchEngine:
         cannot be read as a photo or the limit is out of range.
         """
         _check_limit(limit)
+        known = self._read(photo) if isinstance(photo, Path) else photo  # before the lock: decoding takes its time
         with self._lock:
-            itself, embedding = self._embedding(photo)
+            itself, embedding = self._embedding(known)
             photo_ids, similarities = self._library.shortlist(embedding, limit + 1)
             best = np.lexsort((photo_ids, -similarities))
             nearest = [
@@ -162,18 +163,21 @@ class SearchEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _embedding(self, photo: int | Path) -> tuple[int | None, NDArray[np.float32]]:
+    def _read(self, photo: Path) -> ReadPhoto:
+        if not photo.is_file():
+            raise QueryError(f"{photo} is not a file. Name a photo.")
+        read = read_photo_alone(str(photo), self._processor)
+        if isinstance(read, Failure):
+            raise QueryError(f"{photo} cannot be compared: {read}")
+        return read
+
+    def _embedding(self, photo: int | ReadPhoto) -> tuple[int | None, NDArray[np.float32]]:
         """The id of `photo` (None outside the library) and its embedding (E,)."""
-        if isinstance(photo, Path):
-            if not photo.is_file():
-                raise QueryError(f"{photo} is not a file. Name a photo.")
-            read = read_photo_alone(str(photo), self._processor)
-            if isinstance(read, Failure):
-                raise QueryError(f"{photo} cannot be compared: {read}")
-            photo_id = self._library.find(read.identity)
+        if isinstance(photo, ReadPhoto):
+            photo_id = self._library.find(photo.identity)
             if photo_id is None:
-                assert read.picture is not None
-                return None, self._runtime.encode_image([read.picture.pixels]).embeddings[0]
+                assert photo.picture is not None
+                return None, self._runtime.encode_image([photo.picture.pixels]).embeddings[0]
         else:
             photo_id = self._library.photos([photo])[0].id
         return photo_id, self._library.embeddings([photo_id])[0]

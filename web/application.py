@@ -14,7 +14,8 @@ from engine.errors import EngineError
 from indexer.library import LibraryMissing
 from model.weights import DEFAULT
 from web import api, errors, monitoring, pages
-from web.service import Service, attach, current_service
+from web.access import Guard, password_hash
+from web.service import Service, attach, current_service, service_of
 from web.uploads import MOST_BYTES
 
 _HEADERS = {
@@ -34,8 +35,9 @@ _HEADERS = {
 def create_app(config: Mapping[str, Any]) -> Flask:
     """The web application over the library in folder `LIBRARY`, searched with `WEIGHTS` (a name or a folder).
 
-    Folders inside `ROOTS` may be added to the library. `config` holds these and any setting of Flask's own.
-    A library that is missing or empty is waited for. Otherwise raises what `SearchEngine.open` raises.
+    Folders inside `ROOTS` may be added to the library. `config` holds these and any setting of Flask's own. Where a
+    password is set (`web.access`), it is asked for. A library that is missing or empty is waited for; otherwise
+    raises what `SearchEngine.open` raises. Call `close_app` in the end.
     """
     app = Flask(__name__)
     app.config.from_mapping(WEIGHTS=DEFAULT, ROOTS=(), MAX_CONTENT_LENGTH=MOST_BYTES)
@@ -44,12 +46,19 @@ def create_app(config: Mapping[str, Any]) -> Flask:
     with suppress(EngineError, LibraryMissing):
         service.engine()
     attach(app, service)
+    guard = Guard(password_hash(service.library))
     for module in (pages, api, monitoring):
         app.register_blueprint(module.blueprint)
     app.register_error_handler(Exception, errors.answer)
     app.before_request(_start_clock)
+    app.before_request(guard.check)
     app.after_request(_with_headers)
     return app
+
+
+def close_app(app: Flask) -> None:
+    """Cancel indexing, and close the library."""
+    service_of(app).close()
 
 
 def _start_clock() -> None:

@@ -69,9 +69,14 @@ def attach(app: Flask, service: Service) -> None:
     app.extensions[_KEY] = service
 
 
+def service_of(app: Flask) -> Service:
+    """The service that `app` answers with."""
+    return cast(Service, app.extensions[_KEY])
+
+
 def current_service() -> Service:
     """The service of the application that handles the request."""
-    return cast(Service, current_app.extensions[_KEY])
+    return service_of(current_app)
 
 
 def hung_up() -> bool:

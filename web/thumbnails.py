@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from indexer.decoding import LARGEST_PIXELS, as_rgb
 from indexer.library import Photo
+from web.atomic import write_atomically
 
 SMALL = 640
 """Longest side in pixels of a photo in a grid, sharp on dense screens too."""
@@ -68,14 +69,14 @@ class Thumbnails:
             pass
         with self._decoders:
             if not path.exists():
-                _write(_shrunk(photo.path, side), path)
+                write_atomically(path, _shrunk(photo.path, side))
                 for other in path.parent.glob(f"{photo.id}-*.webp"):
                     if other != path:  # of an earlier state of the file
                         other.unlink(missing_ok=True)
             return path.read_bytes()
 
 
-def _shrunk(path: str, side: int) -> Image.Image:
+def _shrunk(path: str, side: int) -> bytes:
     name = Path(path).name
     try:
         with Image.open(path) as image:
@@ -88,19 +89,6 @@ def _shrunk(path: str, side: int) -> Image.Image:
     except Exception as error:  # decoders raise whatever a damaged file happens to trip over
         raise PhotoUnreadable(f"the file {name} is not a readable photo any more") from error
     upright.thumbnail((side, side), reducing_gap=3.0)
-    return upright
-
-
-def _write(image: Image.Image, path: Path) -> None:
-    """Write all of it or nothing, whenever the process is killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".new")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            image.save(file, "WEBP", quality=_QUALITY, exif=b"")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    packed = io.BytesIO()
+    upright.save(packed, "WEBP", quality=_QUALITY, exif=b"")
+    return packed.getvalue()

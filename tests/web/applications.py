@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.engine.libraries import SENTENCE
-from web import create_app
+from web import close_app, create_app
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def opened(library: Path, weights: Path, **config: Any) -> Iterator[Flask]:
     try:
         yield app
     finally:
-        app.extensions["pixelseek"].close()
+        close_app(app)
 
 
 def hits(client: FlaskClient, **question: Any) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from indexer.library import Library
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import hits, opened
+from web.service import service_of
 
 
 def test_the_front_page_asks_for_a_sentence(client: FlaskClient) -> None:
@@ -41,7 +42,7 @@ def test_weak_matches_are_folded_behind_strong_ones(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     matches = [hit["match"] for hit in hits(client)]
-    engine = app.extensions["pixelseek"].engine()
+    engine = service_of(app).engine()
     monkeypatch.setattr(engine, "_calibration", _with_cutoff(engine, matches[2]))
     page = client.get("/", query_string={"q": SENTENCE}).text
     strong, weak = page[page.index('<section class="reranked"') :].split('<details class="weaker">')
@@ -52,7 +53,7 @@ def test_weak_matches_are_folded_behind_strong_ones(
 def test_where_all_matches_are_weak_nothing_is_folded(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = app.extensions["pixelseek"].engine()
+    engine = service_of(app).engine()
     monkeypatch.setattr(engine, "_calibration", _with_cutoff(engine, 1.0))
     page = client.get("/", query_string={"q": SENTENCE}).text
     assert "Only weak matches" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,32 +11,52 @@ from cli.options import LibraryOption, WeightsOption, chosen_library
 from model.weights import DEFAULT
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_THREADS = 8
+_THREADS = 80
+"""Most of them wait: 64 searches for the model, 8 for news of indexing."""
+_MIB = 1024**2
+_IDLE_S = 60
+
+
+class PasswordMissing(Exception):  # noqa: N818
+    """Other machines would be let in without a password."""
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets the network in.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets the network in, behind a password.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Folders inside it may be added on the page; name the option again for more."),
+    ] = None,
     library: LibraryOption = None,
     weights: WeightsOption = DEFAULT,
 ) -> None:
     """Search in a browser.
 
-    There is no password: whoever can reach the address can see the photos.
+    Only this machine can reach the page, unless --host says otherwise; then a
+    password must be set: pixelseek password.
 
-    Example: pixelseek serve --port 8080
+    Example: pixelseek serve --port 8080 --root ~/Pictures
     """
     import logging
+    import signal
     import socket
 
     from waitress.server import create_server
 
-    from web import create_app
+    from web import close_app, create_app
+    from web.access import password_hash
+    from web.uploads import MOST_BYTES
 
-    config: dict[str, object] = {"LIBRARY": chosen_library(library), "WEIGHTS": weights}
+    folder = chosen_library(library)
+    config: dict[str, object] = {"LIBRARY": folder, "WEIGHTS": weights, "ROOTS": root or ()}
     if host in _LOOPBACK:
         # Other sites, open in the same browser, must not reach the photos under a name of their own.
         config["TRUSTED_HOSTS"] = list(_LOOPBACK)
+    elif password_hash(folder) is None:
+        raise PasswordMissing(f"{host} lets other machines in: set a password first, with `pixelseek password`.")
     address = f"{f'[{host}]' if ':' in host else host}:{port}"
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -43,6 +64,19 @@ def serve(
         raise OSError(error.errno, error.strerror, address) from error
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a page asks for many photos at once: no news
     with listener:
-        server = create_server(create_app(config), sockets=[listener], threads=_THREADS)
+        app = create_app(config)
+        server = create_server(
+            app,
+            sockets=[listener],
+            threads=_THREADS,
+            channel_timeout=_IDLE_S,
+            channel_request_lookahead=1,  # lets a search see that nobody waits for it any more
+            max_request_body_size=MOST_BYTES + _MIB,  # a little more than the application, which says it better
+            ident=None,
+        )
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: answers under way are finished
         typer.echo(f"Pixelseek is at http://{address}  (Ctrl-C stops it)", err=True)
-        server.run()
+        try:
+            server.run()
+        finally:
+            close_app(app)

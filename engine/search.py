@@ -22,6 +22,7 @@ from engine.query import Query, parse
 from engine.results import Hit, SearchResult
 from engine.without import direction, penalties
 from engine.written import bonus
+from indexer.decoding import Identity, Picture
 from indexer.filters import NO_FILTERS, Filters
 from indexer.library import Library, Photo
 from indexer.words import words_of
@@ -143,8 +144,11 @@ class SearchEngine:
         cannot be read as a photo or the limit is out of range.
         """
         _check_limit(limit)
+        known = (
+            read_file(photo, self._processor) if isinstance(photo, Path) else photo
+        )  # unlocked: decoding takes its time
         with self._lock:
-            itself, embedding = self._embedding(photo)
+            itself, embedding = self._embedding(known)
             photo_ids, similarities = self._library.shortlist(embedding, limit + 1)
             best = np.lexsort((photo_ids, -similarities))
             nearest = [
@@ -181,10 +185,10 @@ class SearchEngine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _embedding(self, photo: int | Path) -> tuple[int | None, NDArray[np.float32]]:
+    def _embedding(self, photo: int | tuple[Identity, Picture]) -> tuple[int | None, NDArray[np.float32]]:
         """The id of `photo` (None outside the library) and its embedding (E,)."""
-        if isinstance(photo, Path):
-            identity, picture = read_file(photo, self._processor)
+        if isinstance(photo, tuple):
+            identity, picture = photo
             photo_id = self._library.find(identity)
             if photo_id is None:
                 return None, self._runtime.encode_image([picture.pixels]).embeddings[0]

@@ -1,5 +1,5 @@
 """Search in a browser. `create_app` makes the Flask application; `pages` are for people, `api` for programs."""
 
-from web.application import create_app
+from web.application import close_app, create_app
 
-__all__ = ["create_app"]
+__all__ = ["close_app", "create_app"]

@@ -2,51 +2,178 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from http import HTTPStatus
 
-from flask import Blueprint, Response, jsonify, request
-from werkzeug.exceptions import BadRequest
+from flask import Blueprint, Response, current_app, jsonify, request
+from pydantic import BaseModel
 
-from web.engine import current_engine
-from web.photos import small_webp, version
+from engine.results import Hit
+from web.indexing import Progress
+from web.openapi import LARGEST_ID, document, operation
+from web.schema import (
+    IndexRequest,
+    JobAnswer,
+    PhotoAnswer,
+    SearchAnswer,
+    SearchRequest,
+    SimilarAnswer,
+    SimilarRequest,
+    StatusAnswer,
+)
+from web.service import current_service, hung_up
+from web.streams import EVENT_STREAM, events
+from web.thumbnails import LARGE, SMALL
+from web.uploads import similar_to_upload
 
-LARGEST_LIMIT = 200
-_LARGEST_ID = 2**63 - 1
+_PHOTO = f"/photos/<int(max={LARGEST_ID}):photo_id>"
+_WEBP = "image/webp"
 
-blueprint = Blueprint("api", __name__)
-
-
-@blueprint.get("/api/v1/search")
-def search() -> Response:
-    """The photos that fit `q`, at most `limit` of them: what `pixelseek search --json` prints."""
-    result = current_engine().search(request.args.get("q", ""), limit=_limit(request.args.get("limit", "20")))
-    return jsonify(result.to_json())
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
-@blueprint.get(f"/api/v1/photos/<int(max={_LARGEST_ID}):photo_id>/image")
+@blueprint.route("/search", methods=["GET", "POST"])
+@operation(asks=SearchRequest, answers=SearchAnswer, problems=(HTTPStatus.GONE,))
+def search(asked: SearchRequest) -> Response:
+    """Find photos with a sentence
+
+    What `pixelseek search --json` prints. Filters may stand in the sentence: `a beach taken:2021 -crowd`.
+    """
+    service = current_service()
+    if asked.cursor is None:
+        page = service.searches.first(asked.q, asked.limit, rerank=asked.rerank, hung_up=hung_up)
+        service.metrics.searched(page.order.result.timings_ms)
+    else:
+        page = service.searches.page(asked.q, asked.cursor, asked.limit, hung_up=hung_up)
+    return jsonify(page.order.result.to_json() | {"hits": _as_json(page.hits), "next": page.next})
+
+
+@blueprint.get(_PHOTO)
+@operation(answers=PhotoAnswer, problems=(HTTPStatus.NOT_FOUND,))
+def photo(photo_id: int) -> Response:
+    """What is known of a photo"""
+    return _answer(PhotoAnswer.of(current_service().engine().photo(photo_id)))
+
+
+@blueprint.get(f"{_PHOTO}/thumbnail")
+@operation(answers=_WEBP, problems=(HTTPStatus.NOT_FOUND,))
+def thumbnail(photo_id: int) -> Response:
+    """A photo as WebP for a grid, its longest side at most 640 pixels"""
+    return _webp(photo_id, SMALL)
+
+
+@blueprint.get(f"{_PHOTO}/image")
+@operation(answers=_WEBP, problems=(HTTPStatus.NOT_FOUND,))
 def image(photo_id: int) -> Response:
-    """One photo as WebP, small enough for a page. Browsers keep it and ask whether the file has changed."""
-    path = current_engine().photo(photo_id).path
-    response = Response(mimetype="image/webp")
-    response.set_etag(version(path))
-    response.cache_control.private = True
-    response.cache_control.no_cache = True
-    if response.make_conditional(request).status_code != HTTPStatus.NOT_MODIFIED:
-        response.data = small_webp(path)
+    """A photo as WebP for a screen, its longest side at most 2048 pixels"""
+    return _webp(photo_id, LARGE)
+
+
+@blueprint.get(f"{_PHOTO}/similar")
+@operation(asks=SimilarRequest, answers=SimilarAnswer, problems=(HTTPStatus.NOT_FOUND,))
+def similar(asked: SimilarRequest, photo_id: int) -> Response:
+    """Photos similar to one of the library"""
+    return jsonify({"hits": _as_json(current_service().searches.similar(photo_id, asked.limit, hung_up=hung_up))})
+
+
+@blueprint.post("/similar")
+@operation(asks=SimilarRequest, upload="photo", answers=SimilarAnswer, problems=(HTTPStatus.REQUEST_ENTITY_TOO_LARGE,))
+def similar_to(asked: SimilarRequest) -> Response:
+    """Photos similar to one that is sent
+
+    It is compared and not kept. At most 32 MiB.
+    """
+    return jsonify({"hits": _as_json(similar_to_upload(asked.limit))})
+
+
+@blueprint.get("/status")
+@operation(answers=StatusAnswer)
+def status() -> Response:
+    """Where the library stands"""
+    return _answer(StatusAnswer.of(current_service().status()))
+
+
+@blueprint.get("/index")
+@operation(answers=JobAnswer)
+def index_progress() -> Response:
+    """How far indexing has come"""
+    return _answer(_job(current_service().indexing.progress))
+
+
+@blueprint.post("/index")
+@operation(asks=IndexRequest, answers=JobAnswer, status=HTTPStatus.ACCEPTED, problems=(HTTPStatus.CONFLICT,))
+def start_indexing(asked: IndexRequest) -> Response:
+    """Start indexing"""
+    job = current_service().indexing
+    job.start(asked.folders)
+    response = _answer(_job(job.progress))
+    response.status_code = HTTPStatus.ACCEPTED
     return response
 
 
-@blueprint.get("/healthz")
-def health() -> Response:
-    """That the library can be read, for whatever watches over the server."""
-    return jsonify({"status": "ok", "photos": current_engine().photo_count()})
+@blueprint.delete("/index")
+@operation(answers=JobAnswer)
+def cancel_indexing() -> Response:
+    """Cancel indexing; what is done is kept"""
+    job = current_service().indexing
+    job.cancel()
+    return _answer(_job(job.progress))
 
 
-def _limit(text: str) -> int:
-    try:
-        limit = int(text)
-    except ValueError:
-        limit = 0
-    if not 1 <= limit <= LARGEST_LIMIT:
-        raise BadRequest(f"limit is a whole number, 1 to {LARGEST_LIMIT}")
-    return limit
+@blueprint.get("/index/events")
+@operation(answers=EVENT_STREAM)
+def index_events() -> Response:
+    """Server-sent events: how far indexing has come, whenever it has come further
+
+    Each `data` is what `GET /index` answers. The stream ends with the run, or after half a minute: ask again.
+    """
+    job = current_service().indexing
+
+    def progress() -> Iterator[str]:
+        version = -1
+        while True:
+            version, now = job.changed_since(version, wait_s=5.0)
+            yield _job(now).model_dump_json()
+            if now.state != "running":
+                return
+
+    return events(progress())
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """The OpenAPI document of all this."""
+    return jsonify(document(current_app))
+
+
+def _answer(model: BaseModel) -> Response:
+    # Not pydantic's own JSON: a file name that is not text has no UTF-8, but JSON's escapes.
+    return Response(json.dumps(model.model_dump()), mimetype="application/json")
+
+
+def _as_json(hits: list[Hit]) -> list[dict[str, object]]:
+    return [hit.to_json() for hit in hits]
+
+
+def _job(progress: Progress) -> JobAnswer:
+    return JobAnswer(
+        state=progress.state,
+        done=progress.done,
+        total=progress.total,
+        failed=progress.failed,
+        message=progress.message,
+    )
+
+
+def _webp(photo_id: int, side: int) -> Response:
+    """Browsers keep it and ask whether the file has changed."""
+    service = current_service()
+    photo = service.engine().photo(photo_id)
+    response = Response(mimetype=_WEBP)
+    response.set_etag(service.thumbnails.find(photo, side).etag)
+    response.cache_control.private = True
+    response.cache_control.no_cache = True
+    if response.make_conditional(request).status_code != HTTPStatus.NOT_MODIFIED:
+        response.data = service.thumbnails.read(photo, side)
+    return response

@@ -1,25 +1,32 @@
-"""The Flask application: one engine, two blueprints, and the headers every answer carries."""
+"""The Flask application: one service, its blueprints, and the headers every answer carries."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, g, request
 
-from engine.search import SearchEngine
+from engine.errors import EngineError
+from indexer.library import LibraryMissing
 from model.weights import DEFAULT
-from web import api, errors, pages
-from web.engine import attach
+from web import api, errors, monitoring, pages
+from web.access import Guard, password_hash
+from web.service import Service, attach, current_service, service_of
+from web.uploads import MOST_BYTES
 
 _HEADERS = {
-    # Nothing but our own style sheet and our own photos: no scripts, no other site, not inside a frame.
+    # Nothing but our own style sheets, scripts and photos: no other site, nothing inline, not inside a frame.
     "Content-Security-Policy": (
-        "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
+        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
@@ -28,20 +35,40 @@ _HEADERS = {
 def create_app(config: Mapping[str, Any]) -> Flask:
     """The web application over the library in folder `LIBRARY`, searched with `WEIGHTS` (a name or a folder).
 
-    `config` holds these two and any setting of Flask's own. Raises what `SearchEngine.open` raises.
+    Folders inside `ROOTS` may be added to the library. `config` holds these and any setting of Flask's own. Where a
+    password is set (`web.access`), it is asked for. A library that is missing or empty is waited for; otherwise
+    raises what `SearchEngine.open` raises. Call `close_app` in the end.
     """
     app = Flask(__name__)
-    app.config.from_mapping(WEIGHTS=DEFAULT)
+    app.config.from_mapping(WEIGHTS=DEFAULT, ROOTS=(), MAX_CONTENT_LENGTH=MOST_BYTES)
     app.config.from_mapping(config)
-    attach(app, SearchEngine.open(Path(app.config["LIBRARY"]), weights=app.config["WEIGHTS"]))
-    app.register_blueprint(pages.blueprint)
-    app.register_blueprint(api.blueprint)
+    service = Service(Path(app.config["LIBRARY"]), app.config["WEIGHTS"], app.config["ROOTS"])
+    with suppress(EngineError, LibraryMissing):
+        service.engine()
+    attach(app, service)
+    guard = Guard(password_hash(service.library))
+    for module in (pages, api, monitoring):
+        app.register_blueprint(module.blueprint)
     app.register_error_handler(Exception, errors.answer)
-    app.add_template_filter(pages.readable)
+    app.before_request(_start_clock)
+    app.before_request(guard.check)
     app.after_request(_with_headers)
     return app
 
 
+def close_app(app: Flask) -> None:
+    """Cancel indexing, and close the library."""
+    service_of(app).close()
+
+
+def _start_clock() -> None:
+    g.started = time.perf_counter()
+
+
 def _with_headers(response: Response) -> Response:
     response.headers.update(_HEADERS)
+    started = g.get("started")
+    if started is not None:
+        endpoint = request.endpoint or "none"
+        current_service().metrics.answered(endpoint, response.status_code, time.perf_counter() - started)
     return response

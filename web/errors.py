@@ -5,11 +5,17 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from flask import Response, current_app, jsonify, make_response, render_template, request
-from werkzeug.exceptions import HTTPException, NotFound, SecurityError
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge, SecurityError
 
 from engine.errors import EngineError, QueryError
 from indexer.library import LibraryError, PhotoMissing
-from web.photos import PhotoUnreadable
+from web.indexing import AlreadyIndexing, FolderNotAllowed
+from web.searches import Busy, CursorUnknown, HungUp
+from web.thumbnails import PhotoUnreadable
+from web.uploads import MOST_BYTES
+
+_BUSY_S = 5
 
 
 def answer(error: Exception) -> Response:
@@ -18,13 +24,18 @@ def answer(error: Exception) -> Response:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.logger.error("unexpected error", exc_info=error)
     # A request under an untrusted host name has no addresses that a page could link to.
-    if request.blueprint == "api" or request.path.startswith("/api/") or isinstance(error, SecurityError):
+    if request.path.startswith("/api/v1/") or isinstance(error, SecurityError):
         response = jsonify({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
         response.mimetype = "application/problem+json"
     else:
         message = detail[:1].upper() + detail[1:]
         response = make_response(render_template("error.html", title=status.phrase, message=message))
     response.status_code = status
+    if isinstance(error, HTTPException):
+        kept = ("allow", "retry-after", "www-authenticate")
+        response.headers.extend(header for header in error.get_headers() if header[0].lower() in kept)
+    if isinstance(error, Busy):
+        response.headers["Retry-After"] = str(_BUSY_S)
     return response
 
 
@@ -32,13 +43,30 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
     match error:
         case NotFound():
             return HTTPStatus.NOT_FOUND, "there is nothing at this address"
+        case RequestEntityTooLarge():
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"that is more than {MOST_BYTES // 1024**2} MiB"
         case HTTPException(code=int(code)):
             return HTTPStatus(code), error.description or ""
+        case ValidationError():
+            return HTTPStatus.BAD_REQUEST, _first(error)
         case QueryError():
             return HTTPStatus.BAD_REQUEST, str(error)
         case PhotoMissing() | PhotoUnreadable():
             return HTTPStatus.NOT_FOUND, str(error)
-        case EngineError() | LibraryError():
+        case CursorUnknown():
+            return HTTPStatus.GONE, str(error)
+        case AlreadyIndexing():
+            return HTTPStatus.CONFLICT, str(error)
+        case FolderNotAllowed():
+            return HTTPStatus.FORBIDDEN, str(error)
+        case Busy() | HungUp() | EngineError() | LibraryError():
             return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
         case _:
             return HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here; the server's log says what"
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong with what was asked."""
+    found = error.errors(include_url=False, include_input=False)[0]
+    name = ".".join(map(str, found["loc"]))
+    return f"{name}: {found['msg']}" if name else found["msg"]

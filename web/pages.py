@@ -1,33 +1,199 @@
-"""The pages: a search box, and the photos it finds. They need no JavaScript."""
+"""The pages, for people. Every one is whole without JavaScript; the scripts in `static` only make them smoother."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, current_app, redirect, render_template, request, stream_with_context, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
+from engine.errors import EngineError
 from engine.search import MAX_CHARACTERS
-from web.engine import current_engine
+from indexer.library import LibraryError, LibraryMissing
+from web.openapi import LARGEST_ID, document
+from web.schema import taken_at
+from web.searches import RERANKED, Busy, CursorUnknown, HungUp, Page
+from web.service import current_service, hung_up
+from web.shapes import ratio_class, ratio_styles
+from web.uploads import similar_to_upload
 
 PHOTOS_A_PAGE = 48
+_SIMILAR = 12
+_MORE_SIMILAR = 60
 _EXAMPLES = ("a dog running on the beach", "children playing in the snow", "something to eat on a table")
+_HERE_COMES_THE_RERANK = "<!-- reranked -->"
+_DAY_S = 86400
 
 blueprint = Blueprint("pages", __name__)
 
 
 @blueprint.get("/")
-def search() -> str:
-    """The search box; below it, where `q` is a sentence, the photos that fit it best."""
+def search() -> AnyResponse | str:
+    """The search box; below it, where `q` is a sentence, the photos that fit it."""
     query = request.args.get("q", "").strip()
-    engine = current_engine()
+    service = current_service()
+    try:
+        photos = service.engine().photo_count()
+    except (EngineError, LibraryMissing) as error:
+        return render_template("welcome.html", reason=str(error), library=service.library, job=service.indexing)
     if not query:
-        return render_template(
-            "home.html", photos=engine.photo_count(), examples=_EXAMPLES, max_characters=MAX_CHARACTERS
-        )
-    result = engine.search(query, limit=PHOTOS_A_PAGE)
-    return render_template("results.html", result=result, query=query, max_characters=MAX_CHARACTERS)
+        return render_template("home.html", photos=photos, examples=_EXAMPLES)
+    if cursor := request.args.get("cursor"):
+        return _later_page(query, cursor)
+    return _first_page(query)
 
 
+def _first_page(query: str) -> Response:
+    """The shortlist at once; the reranked photos, which take its place, as soon as there are any.
+
+    Both come in one answer, so that nothing is asked twice, and no script is needed.
+    """
+    service = current_service()
+    shortlist = service.searches.shortlist(query, PHOTOS_A_PAGE, hung_up=hung_up)
+    page = render_template("results.html", query=query, shortlist=shortlist, awaited=bool(shortlist.hits))
+    before, _, after = page.partition(_HERE_COMES_THE_RERANK)
+
+    def stream() -> Iterator[str]:
+        yield before
+        if shortlist.hits:
+            try:
+                found = service.searches.first(query, RERANKED, hung_up=hung_up)
+            except (Busy, EngineError, LibraryError) as error:
+                yield render_template("not_reranked.html", reason=str(error))
+            except HungUp:
+                return
+            else:
+                service.metrics.searched(found.order.result.timings_ms)
+                yield render_template("reranked.html", **_reranked(query, found))
+        yield after
+
+    return Response(stream_with_context(stream()), mimetype="text/html")
+
+
+def _later_page(query: str, cursor: str) -> AnyResponse | str:
+    is_first = cursor.endswith(".0")
+    try:
+        page = current_service().searches.page(query, cursor, RERANKED if is_first else PHOTOS_A_PAGE, hung_up=hung_up)
+    except CursorUnknown:
+        return redirect(url_for("pages.search", q=query))
+    if is_first:
+        return render_template("results.html", awaited=False, **_reranked(query, page))
+    return render_template("more.html", query=query, page=page, first=page.order.cursor(0))
+
+
+def _reranked(query: str, page: Page) -> dict[str, Any]:
+    """What the template says of the first page: strong hits, and behind a fold the weak ones."""
+    cutoff = page.order.result.cutoff
+    strong = sum(hit.match is not None and hit.match >= cutoff for hit in page.hits)
+    return {"query": query, "page": page, "strong": strong, "result": page.order.result}
+
+
+@blueprint.get(f"/photos/<int(max={LARGEST_ID}):photo_id>")
+def photo(photo_id: int) -> str:
+    """One photo, large, with what is known of it; in the order of the search where it was found."""
+    service = current_service()
+    query, cursor = request.args.get("q", ""), request.args.get("cursor", "")
+    shown = service.engine().photo(photo_id)
+    return render_template(
+        "photo.html",
+        photo=shown,
+        taken=taken_at(shown),
+        query=query,
+        way=_way(query, cursor, photo_id),
+        similar=service.searches.similar(photo_id, _SIMILAR, hung_up=hung_up),
+    )
+
+
+def _way(query: str, cursor: str, photo_id: int) -> dict[str, str]:
+    """Addresses of the results (`back`) and of the photos before and after this one, where there are any."""
+    if not query:
+        return {}
+    anchor = f"photo-{photo_id}"
+    try:
+        place = current_service().searches.place(query, cursor, hung_up=hung_up)
+    except CursorUnknown:
+        place = None
+    if place is None or place.hit.photo_id != photo_id:
+        return {"back": url_for("pages.search", q=query, _anchor=anchor)}
+    order, position = place.order, place.position
+    page_start = 0 if position < RERANKED else position - (position - RERANKED) % PHOTOS_A_PAGE
+    way = {"back": url_for("pages.search", q=query, cursor=order.cursor(page_start), _anchor=anchor)}
+    for name, hit, at in (("prev", place.before, position - 1), ("next", place.after, position + 1)):
+        if hit is not None:
+            way[name] = url_for("pages.photo", photo_id=hit.photo_id, q=query, cursor=order.cursor(at))
+    return way
+
+
+@blueprint.route("/similar", methods=["GET", "POST"])
+def similar() -> str:
+    """Search by a photo: the form that takes one, and the photos most similar to the one it took."""
+    hits = similar_to_upload(_MORE_SIMILAR) if request.method == "POST" else None
+    return render_template("similar.html", hits=hits)
+
+
+@blueprint.get("/library")
+def library() -> str:
+    """Folders, counts, failures, and indexing."""
+    service = current_service()
+    try:
+        status = service.status()
+    except LibraryMissing:
+        status = None
+    return render_template("library.html", status=status, job=service.indexing, library=service.library)
+
+
+@blueprint.post("/library/index")
+def start_indexing() -> AnyResponse:
+    """Start indexing: a folder, or all that are known."""
+    folder = request.form.get("folder", "").strip()
+    current_service().indexing.start([folder] if folder else [])
+    return redirect(url_for("pages.library"))
+
+
+@blueprint.post("/library/cancel")
+def cancel_indexing() -> AnyResponse:
+    """Cancel indexing."""
+    current_service().indexing.cancel()
+    return redirect(url_for("pages.library"))
+
+
+@blueprint.get("/api")
+def api() -> str:
+    """The API's document, to be read."""
+    return render_template("api.html", document=document(current_app))
+
+
+@blueprint.get("/shapes.css")
+def shapes() -> Response:
+    """A class for each shape a photo may have: styles in attributes are forbidden."""
+    response = Response(ratio_styles(), mimetype="text/css")
+    response.cache_control.max_age = _DAY_S
+    return response
+
+
+@blueprint.app_context_processor
+def _for_every_page() -> dict[str, object]:
+    return {"max_characters": MAX_CHARACTERS}
+
+
+@blueprint.app_template_filter()
 def readable(path: str) -> str:
-    """The file name of `path`; bytes in it that are not text are escaped."""
-    return Path(path).name.encode("utf-8", "backslashreplace").decode()
+    """`path` as text; bytes in it that are not text are escaped."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+@blueprint.app_template_filter()
+def file_name(path: str) -> str:
+    """The readable file name of `path`."""
+    return readable(Path(path).name)
+
+
+@blueprint.app_template_filter()
+def folder_name(path: str) -> str:
+    """The readable folder of `path`."""
+    return readable(str(Path(path).parent))
+
+
+blueprint.add_app_template_filter(ratio_class)

@@ -92,3 +92,9 @@ def test_what_cannot_be_read_as_a_photo_is_named(engine: SearchEngine, photos: P
 def test_a_limit_out_of_range_is_refused(engine: SearchEngine) -> None:
     with pytest.raises(QueryError, match=r"must be 1"):
         engine.similar(1, limit=0)
+
+
+def test_a_file_is_decoded_while_others_search(engine: SearchEngine, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    with engine._lock, pytest.raises(QueryError, match="not a photo"):
+        engine.similar(tmp_path / "broken.jpg")

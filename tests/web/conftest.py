@@ -1,5 +1,27 @@
 """The fixtures of the web's tests."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
 from tests.engine.libraries import indexed, library, other_weights, photos, weights
+from tests.web.applications import opened
 
 __all__ = ["indexed", "library", "other_weights", "photos", "weights"]
+
+
+@pytest.fixture(scope="session")
+def app(indexed: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The application over the library of twelve photos; tests share it."""
+    with opened(indexed, weights, ROOTS=[tmp_path_factory.mktemp("root")]) as app:
+        yield app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.web.applications import hits, opened
+from web.access import PasswordTooShort, password_hash, remove_password, set_password
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture
+def guarded(library: Path, weights: Path) -> Iterator[FlaskClient]:
+    set_password(library, PASSWORD)
+    with opened(library, weights) as app:
+        yield app.test_client()
+
+
+@pytest.mark.parametrize("address", ["/", "/library", "/api/v1/search?q=dog", "/api/v1/photos/1/thumbnail", "/metrics"])
+def test_whoever_does_not_know_the_password_sees_nothing(guarded: FlaskClient, address: str) -> None:
+    for credentials in ({}, {"auth": ("anyone", "wrong password")}):
+        answer = guarded.get(address, **credentials)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")
+        assert "scene" not in answer.text
+
+
+def test_the_password_opens_under_any_user_name_and_as_a_token(guarded: FlaskClient) -> None:
+    assert guarded.get("/", auth=("anyone", PASSWORD)).status_code == 200
+    assert guarded.get("/", headers={"Authorization": f"Bearer {PASSWORD}"}).status_code == 200
+    assert guarded.get("/", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert guarded.get("/", headers={"Authorization": "Bearer"}).status_code == 401
+
+
+def test_health_is_told_without_a_password(guarded: FlaskClient) -> None:
+    assert guarded.get("/healthz").status_code == 200
+
+
+def test_after_many_wrong_passwords_even_the_right_one_waits(guarded: FlaskClient) -> None:
+    for guess in range(10):
+        assert guarded.get("/", auth=("anyone", f"guess {guess}")).status_code == 401
+    answer = guarded.get("/api/v1/status", auth=("anyone", PASSWORD))
+    assert answer.status_code == 429
+    assert answer.headers["Retry-After"] == "60"
+    elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
+    assert guarded.get("/", auth=("anyone", PASSWORD), environ_overrides=elsewhere).status_code == 200
+
+
+def test_whoever_is_in_stays_in_while_others_guess(guarded: FlaskClient) -> None:
+    assert guarded.get("/", auth=("anyone", PASSWORD)).status_code == 200
+    for guess in range(11):
+        guarded.get("/", auth=("anyone", f"guess {guess}"))
+    assert guarded.get("/", auth=("anyone", PASSWORD)).status_code == 200
+
+
+def test_only_a_hash_of_the_password_is_kept_for_the_owner_alone(tmp_path: Path) -> None:
+    set_password(tmp_path, PASSWORD)
+    file = tmp_path / "password"
+    assert PASSWORD not in file.read_text()
+    assert file.stat().st_mode & 0o077 == 0
+    assert password_hash(tmp_path)
+    remove_password(tmp_path)
+    remove_password(tmp_path)
+    assert password_hash(tmp_path) is None
+
+
+def test_a_short_password_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PasswordTooShort, match="8 characters"):
+        set_password(tmp_path, "short")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:8081"},
+    ],
+)
+def test_other_sites_change_nothing(client: FlaskClient, headers: dict[str, str]) -> None:
+    for method, address in (("POST", "/library/index"), ("POST", "/api/v1/index"), ("DELETE", "/api/v1/index")):
+        assert client.open(address, method=method, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}, {"Origin": "http://localhost"}]
+)
+def test_our_own_pages_and_programs_may(client: FlaskClient, headers: dict[str, str]) -> None:
+    assert client.post("/api/v1/search", json={"q": "dog"}, headers=headers).status_code == 200
+
+
+def test_a_header_cannot_be_smuggled_into_an_answer(client: FlaskClient) -> None:
+    answer = client.get(
+        "/", query_string={"q": "dog\r\nX-Injected: yes", "cursor": "forgotten123.1\r\nX-Injected: yes"}
+    )
+    assert answer.status_code == 302
+    assert "X-Injected" not in answer.headers
+
+
+def test_a_photo_is_served_by_its_id_only(client: FlaskClient) -> None:
+    path = hits(client)[0]["path"]
+    for address in (f"/{path}", f"/static/{path}", f"/static/../..{path}", f"/api/v1/photos/{path}/image"):
+        assert client.get(address, follow_redirects=True).status_code == 404

@@ -1,0 +1,279 @@
+"""The pages as a person meets them, in Debian's Chromium."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from waitress import wasyncore
+from waitress.server import create_server
+
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+from tests.web.applications import hits, opened
+from web.service import service_of
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+PHONE = {"width": 390, "height": 844}
+
+expect.set_options(timeout=30_000)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The address at which `app` is served meanwhile, by the server of `pixelseek serve`."""
+    channels: dict[int, Any] = {}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server: Any = create_server(app, map=channels, sockets=[listener], threads=16)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
+            thread.join()
+            server.task_dispatcher.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(app: Flask) -> Iterator[str]:
+    with served(app) as address:
+        yield address
+
+
+@contextmanager
+def tab(chromium: Browser, address: str, **options: Any) -> Iterator[Page]:
+    """A tab of a fresh browser. Nothing may go wrong in it, and nothing be asked of another site."""
+    context: BrowserContext = chromium.new_context(base_url=address, **options)
+    context.set_default_timeout(30_000)
+    complaints: list[str] = []
+
+    def check(request: Request) -> None:
+        if not request.url.startswith((address, "data:", "blob:")):
+            complaints.append(f"asked {request.url}")
+
+    context.on("request", check)
+    context.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page = context.new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(chromium: Browser, address: str) -> Iterator[Page]:
+    with tab(chromium, address) as page:
+        yield page
+
+
+def search(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("searchbox", name="Describe a photo").fill(SENTENCE)
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator(".reranked .photos li").first).to_be_visible()
+
+
+def test_a_person_searches_opens_a_photo_and_comes_back(page: Page) -> None:
+    search(page)
+    assert "q=a+red+circle" in page.url, "the address holds the search"
+    expect(page.locator(".photos li")).to_have_count(PHOTO_COUNT)
+    expect(page.locator(".shortlist")).to_have_count(0)
+    name = page.locator(".photos img").nth(2).get_attribute("alt")
+    page.locator(".photos a").nth(2).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(str(name))
+    assert page.evaluate("document.querySelector('figure img').decode().then(() => true)"), "the photo is there"
+    expect(page.get_by_role("heading", name="Similar photos")).to_be_visible()
+    page.get_by_role("link", name="Back to the results").click()
+    expect(page.locator(".reranked .photos li")).to_have_count(PHOTO_COUNT)
+
+
+def test_the_keyboard_is_enough(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.type(SENTENCE)
+    page.keyboard.press("Enter")
+    expect(page.locator(".reranked .photos li").first).to_be_visible()
+    expect(page.locator(".shortlist")).to_have_count(0)
+    photos = page.locator(".photos a")
+    names = [str(name) for name in photos.evaluate_all("links => links.map(link => link.title)")]
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('.photos a')"):
+            break
+    for key, name in (("Enter", names[0]), ("ArrowRight", names[1]), ("ArrowRight", names[2]), ("ArrowLeft", names[1])):
+        page.keyboard.press(key)
+        expect(page.get_by_role("heading", level=1)).to_have_text(name)
+        page.wait_for_load_state()
+    page.keyboard.press("Escape")
+    expect(page.locator(".reranked .photos li")).to_have_count(PHOTO_COUNT)
+
+
+def test_typing_in_the_search_box_turns_no_page(page: Page) -> None:
+    page.goto("/")
+    search(page)
+    page.locator(".photos a").nth(1).click()
+    before = page.url
+    page.get_by_role("searchbox").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    assert page.url == before
+
+
+def test_all_works_without_scripts(chromium: Browser, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.searches.RERANKED", 5)
+    monkeypatch.setattr("web.pages.RERANKED", 5)
+    monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 4)
+    with tab(chromium, address, java_script_enabled=False) as page:
+        search(page)
+        expect(page.locator(".shortlist")).to_be_hidden()
+        expect(page.locator(".reranked .photos li:visible")).to_have_count(5)
+        page.get_by_role("link", name="More photos").click()
+        expect(page.locator(".photos li")).to_have_count(4)
+        page.get_by_role("link", name="More photos").click()
+        expect(page.locator(".photos li")).to_have_count(3)
+        page.locator(".photos a").first.click()
+        page.get_by_role("link", name="Previous photo").click()
+        page.get_by_role("link", name="Back to the results").click()
+        expect(page.locator(".photos li")).to_have_count(4)
+
+
+def test_further_photos_come_as_one_scrolls(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.searches.RERANKED", 5)
+    monkeypatch.setattr("web.pages.RERANKED", 5)
+    monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 4)
+    page.set_viewport_size({"width": 500, "height": 300})
+    search(page)
+    page.mouse.wheel(0, 20_000)
+    expect(page.locator(".photos li")).to_have_count(PHOTO_COUNT)
+    expect(page.locator("a.more")).to_have_count(0)
+    assert len(set(page.locator(".photos li").evaluate_all("photos => photos.map(photo => photo.id)"))) == PHOTO_COUNT
+
+
+def test_photos_keep_their_shape_and_fill_the_rows(page: Page) -> None:
+    search(page)
+    boxes = page.locator(".photos a").evaluate_all("links => links.map(link => link.getBoundingClientRect().toJSON())")
+    assert all(abs(box["width"] / box["height"] - 1) < 0.02 for box in boxes), "this library's photos are squares"
+    edge = page.locator(".photos").evaluate("photos => photos.getBoundingClientRect().right")
+    assert abs(max(box["right"] for box in boxes) - edge) < 2
+
+
+def test_weaker_matches_unfold(page: Page, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = service_of(app).engine()
+    matches = [hit["match"] for hit in hits(app.test_client())]
+    monkeypatch.setattr(engine, "_calibration", replace(engine._calibration, cutoff=matches[2]))
+    strong = sum(match >= matches[2] for match in matches)
+    search(page)
+    visible = page.locator(".reranked .photos li:visible")
+    expect(visible).to_have_count(strong)
+    page.get_by_text("Weaker matches").click()
+    expect(visible).to_have_count(PHOTO_COUNT)
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280, 1920])
+def test_no_page_is_wider_than_the_screen(chromium: Browser, address: str, app: Flask, width: int) -> None:
+    photo_id = hits(app.test_client())[0]["photo_id"]
+    with tab(chromium, address, viewport={"width": width, "height": 800}) as page:
+        for there in ("/", f"/?q={SENTENCE}", f"/photos/{photo_id}", "/library", "/similar", "/api"):
+            page.goto(there)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, there
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(chromium: Browser, address: str, app: Flask, scheme: Any) -> None:
+    photo_id = hits(app.test_client())[0]["photo_id"]
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+    with tab(chromium, address, color_scheme=scheme, viewport=PHONE, reduced_motion="reduce") as page:
+        for there in ("/", f"/?q={SENTENCE}", f"/photos/{photo_id}?q=dog", "/library", "/similar", "/api"):
+            page.goto(there)
+            result = Axe().run(page, options=rules)
+            assert result.violations_count == 0, f"{there}: {result.generate_report()}"
+        colours = page.evaluate(
+            "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+        )
+        paper, ink = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
+        assert (paper < ink) is (scheme == "dark")
+
+
+def test_a_photo_is_searched_by_choosing_it(page: Page, photos: Path) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Search by photo").click()
+    page.get_by_label("A photo", exact=True).set_input_files(photos / "scene 03.jpg")
+    page.get_by_role("button", name="Find similar photos").click()
+    expect(page.get_by_role("heading", name="Photos similar to yours")).to_be_visible()
+    expect(page.locator(".photos li")).to_have_count(PHOTO_COUNT - 1)
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_a_photo_is_searched_by_dropping_or_pasting_it(page: Page, photos: Path, event: str) -> None:
+    page.goto("/")
+    content = list((photos / "scene 03.jpg").read_bytes())
+    page.evaluate(
+        """([name, content]) => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(content)], "photo.jpg", {type: "image/jpeg"}));
+            const options = {dataTransfer: transfer, clipboardData: transfer, bubbles: true, cancelable: true};
+            document.body.dispatchEvent(new {drop: DragEvent, paste: ClipboardEvent}[name](name, options));
+        }""",
+        [event, content],
+    )
+    expect(page.get_by_role("heading", name="Photos similar to yours")).to_be_visible()
+    expect(page.locator(".photos li")).to_have_count(PHOTO_COUNT - 1)
+
+
+def test_two_tabs_watch_a_library_come_into_being(
+    chromium: Browser, weights: Path, photos: Path, tmp_path: Path
+) -> None:
+    with (
+        opened(tmp_path / "library", weights, ROOTS=[photos]) as app,
+        served(app) as address,
+        tab(chromium, address) as page,
+        tab(chromium, address) as other,
+    ):
+        page.goto("/")
+        expect(page.get_by_role("heading", name="Nothing to search yet")).to_be_visible()
+        page.get_by_label("Add a folder").fill(str(photos))
+        page.get_by_role("button", name="Index").click()
+        other.goto("/library")
+        done = f"Photos: {PHOTO_COUNT} new, 1 skipped."
+        for one in (page, other):
+            expect(one.get_by_role("status")).to_have_text(done, timeout=120_000)
+            expect(one.get_by_text("broken.jpg")).to_be_visible()
+        search(page)
+
+
+def test_a_photo_that_is_gone_leaves_its_name(chromium: Browser, weights: Path, photos: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(photos, tmp_path / "photos")
+    index(tmp_path / "library", copy, weights)
+    shutil.rmtree(copy)
+    with opened(tmp_path / "library", weights) as app, served(app) as address:
+        context = chromium.new_context(base_url=address)  # the browser itself complains of the missing pictures
+        page = context.new_page()
+        search(page)
+        expect(page.locator(".photos li").first).to_be_visible()
+        assert page.locator(".photos a").first.evaluate("link => link.getBoundingClientRect().height") > 50
+        page.locator(".photos a").first.click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text(".jpg")
+        context.close()

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from indexer.library import Library
+from model.weights import generation
+from tests.engine.libraries import PHOTO_COUNT
+from tests.web.applications import opened
+
+
+@pytest.fixture
+def root(tmp_path: Path, photos: Path) -> Path:
+    shutil.copytree(photos, tmp_path / "root" / "album")
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def app(root: Path, weights: Path, tmp_path: Path) -> Iterator[Flask]:
+    with opened(tmp_path / "library", weights, ROOTS=[root]) as app:
+        yield app
+
+
+def ended(client: FlaskClient) -> dict[str, object]:
+    """The run's last word, as the stream of events tells it."""
+    while True:
+        events = client.get("/api/v1/index/events").text
+        job: dict[str, object] = json.loads(events.rstrip().rpartition("data: ")[2])
+        if job["state"] != "running":
+            return job
+
+
+def test_a_folder_is_added_from_the_page_and_can_be_searched(client: FlaskClient, root: Path) -> None:
+    assert 'name="folder"' in client.get("/").text
+    assert client.post("/library/index", data={"folder": str(root / "album")}).status_code == 302
+    job = ended(client)
+    assert (job["state"], job["done"], job["total"], job["failed"]) == ("done", PHOTO_COUNT + 1, PHOTO_COUNT + 1, 1)
+    assert job["message"] == f"Photos: {PHOTO_COUNT} new, 1 skipped."
+    assert f"{PHOTO_COUNT} photos" in client.get("/").text
+    assert client.post("/api/v1/index").status_code == 202, "all that is known, again"
+    assert ended(client)["message"] == f"Photos: {PHOTO_COUNT} unchanged, 1 skipped."
+
+
+def test_a_run_can_be_cancelled_and_goes_on_later(client: FlaskClient, root: Path) -> None:
+    started = client.post("/api/v1/index", json={"folders": [str(root / "album")]})
+    assert (started.status_code, started.json and started.json["state"]) == (202, "running")
+    assert client.post("/api/v1/index", json={}).status_code == 409, "one run at a time"
+    assert client.delete("/api/v1/index").status_code == 200
+    assert ended(client)["state"] == "cancelled"
+    client.post("/api/v1/index", json={"folders": [str(root / "album")]})
+    assert ended(client)["state"] == "done"
+
+
+@pytest.mark.parametrize("folder", ["/etc", "{root}/../library", "{root}/link", "relative", ""])
+def test_only_folders_inside_an_allowed_root_are_added(client: FlaskClient, root: Path, folder: str) -> None:
+    (root / "link").symlink_to("/etc")
+    answer = client.post("/api/v1/index", json={"folders": [folder.format(root=root)]})
+    assert answer.status_code == 403
+    assert "--root" in answer.get_json(force=True)["detail"]
+
+
+def test_a_folder_that_is_not_there_is_named(client: FlaskClient, root: Path) -> None:
+    client.post("/library/index", data={"folder": str(root / "nowhere")})
+    job = ended(client)
+    assert job["state"] == "failed"
+    assert f"{root / 'nowhere'} does not exist" in str(job["message"])
+    assert "does not exist" in client.get("/library").text
+
+
+def test_another_writer_is_named(client: FlaskClient, root: Path, weights: Path, tmp_path: Path) -> None:
+    library = Library.open(tmp_path / "library", generation=generation(weights), create=True)
+    with library, library.writing():
+        client.post("/api/v1/index", json={"folders": [str(root / "album")]})
+        job = ended(client)
+    assert job["state"] == "failed"
+    assert "is being written by process" in str(job["message"])
+
+
+def test_closing_ends_a_run(root: Path, weights: Path, tmp_path: Path) -> None:
+    with opened(tmp_path / "library", weights, ROOTS=[root]) as app:
+        client = app.test_client()
+        client.post("/api/v1/index", json={"folders": [str(root / "album")]})
+        started = time.monotonic()
+    assert time.monotonic() - started < 60
+    job = client.get("/api/v1/index").json
+    assert job
+    assert job["state"] == "cancelled"

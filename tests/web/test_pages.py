@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from indexer.library import Library
+from model.weights import generation
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+from tests.web.applications import hits, opened
+from web.service import service_of
+
+
+def test_the_front_page_asks_for_a_sentence(client: FlaskClient) -> None:
+    page = client.get("/")
+    assert page.status_code == 200
+    assert '<input type="search" name="q"' in page.text
+    assert f"{PHOTO_COUNT} photos" in page.text
+
+
+def test_a_sentence_finds_photos_with_their_match(client: FlaskClient) -> None:
+    page = client.get("/", query_string={"q": SENTENCE}).text
+    assert f'value="{SENTENCE}"' in page
+    reranked = page[page.index('<section class="reranked"') :]
+    assert reranked.count("/thumbnail") == PHOTO_COUNT
+    assert reranked.count('<span class="unseen"> match</span>') == PHOTO_COUNT
+    assert 'alt="scene 01.jpg"' in page
+    assert 'alt="caf\\udce9' in page, "a name that is not text does no harm"
+
+
+def test_the_shortlist_comes_first_and_the_reranked_photos_in_the_same_answer(client: FlaskClient) -> None:
+    parts = [part.decode() for part in client.get("/", query_string={"q": SENTENCE}).iter_encoded()]
+    assert ['class="shortlist"' in part for part in parts] == [True, False, False]
+    assert ['class="reranked"' in part for part in parts] == [False, True, False]
+
+
+def test_weak_matches_are_folded_behind_strong_ones(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matches = [hit["match"] for hit in hits(client)]
+    engine = service_of(app).engine()
+    monkeypatch.setattr(engine, "_calibration", _with_cutoff(engine, matches[2]))
+    page = client.get("/", query_string={"q": SENTENCE}).text
+    strong, weak = page[page.index('<section class="reranked"') :].split('<details class="weaker">')
+    assert strong.count("/thumbnail") == sum(match >= matches[2] for match in matches)
+    assert strong.count("/thumbnail") + weak.count("/thumbnail") == PHOTO_COUNT
+
+
+def test_where_all_matches_are_weak_nothing_is_folded(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = service_of(app).engine()
+    monkeypatch.setattr(engine, "_calibration", _with_cutoff(engine, 1.0))
+    page = client.get("/", query_string={"q": SENTENCE}).text
+    assert "Only weak matches" in page
+    assert "weaker" not in page
+
+
+def test_a_filter_that_no_photo_passes_is_told(client: FlaskClient) -> None:
+    assert "No photo fits" in client.get("/", query_string={"q": f"{SENTENCE} taken:1900"}).text
+
+
+def test_pages_follow_pages_without_scripts(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.searches.RERANKED", 5)
+    monkeypatch.setattr("web.pages.RERANKED", 5)
+    monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 4)
+    address: str | None = f"/?q={SENTENCE}"
+    seen = []
+    while address:
+        page = client.get(address).text
+        shown = page[page.index('<section class="reranked"') :] if "reranked" in page else page
+        seen.append(re.findall(r"/photos/(\d+)/thumbnail", shown))
+        following = re.search(r'class="more" rel="next" href="([^"]+)"', page)
+        address = html.unescape(following[1]) if following else None
+    assert [len(photos) for photos in seen] == [5, 4, 3]
+    assert len({photo for photos in seen for photo in photos}) == PHOTO_COUNT
+
+
+def test_a_page_of_a_search_long_forgotten_leads_to_the_search(client: FlaskClient) -> None:
+    answer = client.get("/", query_string={"q": SENTENCE, "cursor": "forgotten123.48"})
+    assert answer.status_code == 302
+    assert "cursor" not in answer.location
+
+
+def test_every_page_is_whole_without_inline_scripts_and_without_other_sites(client: FlaskClient) -> None:
+    for address in ("/", f"/?q={SENTENCE}", f"/photos/{hits(client)[0]['photo_id']}", "/library", "/similar", "/api"):
+        page = client.get(address)
+        assert page.status_code == 200
+        assert re.findall(r"<script(?![^>]* src=\"/)", page.text) == []
+        assert "style=" not in page.text
+        assert "http" not in page.text.replace("https://spec.openapis.org", "")
+        assert page.headers["Content-Security-Policy"].startswith(
+            "default-src 'none'; img-src 'self'; style-src 'self'"
+        )
+        for name in re.findall(r'(?:src|href)="(/static/[^"]+|/shapes.css)"', page.text):
+            with client.get(name) as answer:
+                assert answer.status_code == 200
+
+
+def test_a_sentence_is_shown_as_text_only(client: FlaskClient) -> None:
+    page = client.get("/", query_string={"q": '"><b>dog</b>'}).text
+    assert "<b>" not in page
+
+
+def test_a_page_tells_of_problems_in_words(client: FlaskClient) -> None:
+    missing, too_long = client.get("/nothing"), client.get("/", query_string={"q": "x" * 1001})
+    assert (missing.status_code, too_long.status_code) == (404, 400)
+    assert "The sentence has 1,001 characters" in too_long.text
+    for page in (missing, too_long):
+        assert '<input type="search"' in page.text, "one can go on from there"
+
+
+def test_a_photo_has_a_page_with_its_neighbours_in_the_search(client: FlaskClient, photos: Path) -> None:
+    page = client.get("/", query_string={"q": SENTENCE}).text
+    reranked = page[page.index('<section class="reranked"') :]
+    addresses = [html.unescape(address) for address in re.findall(r'<a href="(/photos/[^"]+)"', reranked)]
+    middle = client.get(addresses[1]).text
+    assert f'rel="prev" href="{html.escape(addresses[0])}"' in middle
+    assert f'rel="next" href="{html.escape(addresses[2])}"' in middle
+    assert str(photos) in middle
+    assert "Similar photos" in middle
+    assert 'rel="prev"' not in client.get(addresses[0]).text
+    assert 'rel="next"' not in client.get(addresses[-1]).text
+    back = re.search(r'class="back" href="([^"]+)"', middle)
+    assert back
+    assert "Photos found" in client.get(html.unescape(back[1])).text
+
+
+def test_a_photo_has_a_page_of_its_own_too(client: FlaskClient) -> None:
+    page = client.get(f"/photos/{hits(client)[0]['photo_id']}").text
+    assert 'class="back"' not in page
+    assert client.get("/photos/123456").status_code == 404
+
+
+def test_the_library_page_tells_of_folders_and_failures(client: FlaskClient, photos: Path) -> None:
+    page = client.get("/library").text
+    assert str(photos) in page
+    assert "broken.jpg" in page
+    assert "damaged or cut short" in page
+
+
+def test_without_a_library_the_page_says_what_to_do_and_waits_for_one(
+    tmp_path: Path, weights: Path, photos: Path
+) -> None:
+    with opened(tmp_path / "library", weights) as app:
+        client = app.test_client()
+        assert "pixelseek index ~/Pictures" in client.get("/").text
+        assert client.get("/library").status_code == 200
+        assert client.get("/api/v1/search?q=dog").status_code == 503
+        assert client.get("/healthz").json == {"status": "ok", "photos": 0}
+        index(tmp_path / "library", photos, weights)
+        assert f"{PHOTO_COUNT} photos" in client.get("/").text
+
+
+def test_a_library_of_other_weights_says_how_to_index_again(indexed: Path, other_weights: Path) -> None:
+    with opened(indexed, other_weights) as app:
+        assert "encoded by other weights" in app.test_client().get("/").text
+
+
+def test_an_empty_library_says_what_to_do(tmp_path: Path, weights: Path) -> None:
+    Library.open(tmp_path, generation=generation(weights), create=True).close()
+    with opened(tmp_path, weights) as app:
+        assert "holds no photos" in app.test_client().get("/").text
+
+
+def test_only_trusted_hosts_are_answered_when_named(indexed: Path, weights: Path) -> None:
+    with opened(indexed, weights, TRUSTED_HOSTS=["localhost"]) as app:
+        client = app.test_client()
+        assert client.get("/", headers={"Host": "localhost:8080"}).status_code == 200
+        assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 400
+
+
+def _with_cutoff(engine: object, cutoff: float) -> object:
+    from dataclasses import replace
+
+    return replace(engine._calibration, cutoff=cutoff)  # type: ignore[attr-defined]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from PIL import Image
+
+from tests.engine.libraries import PHOTO_COUNT
+from web.uploads import MOST_BYTES
+
+
+@pytest.fixture(autouse=True)
+def _no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield
+    assert list(tmp_path.iterdir()) == [], "an upload was kept"
+
+
+def send(client: FlaskClient, content: bytes, address: str = "/api/v1/similar?limit=5") -> tuple[int, str]:
+    data = {"photo": (io.BytesIO(content), "photo.jpg")}
+    answer = client.post(address, data=data, content_type="multipart/form-data")
+    return answer.status_code, answer.text
+
+
+def test_a_photo_that_is_sent_finds_similar_ones(client: FlaskClient, photos: Path) -> None:
+    turned = io.BytesIO()
+    with Image.open(photos / "scene 01.jpg") as photo:
+        photo.rotate(1).save(turned, "PNG")
+    status, text = send(client, turned.getvalue())
+    assert status == 200
+    paths = [hit["path"] for hit in json.loads(text)["hits"]]
+    assert len(paths) == 5
+    assert paths[0] == str(photos / "scene 01.jpg")
+
+
+def test_the_page_shows_them(client: FlaskClient, photos: Path) -> None:
+    assert 'type="file"' in client.get("/similar").text
+    status, page = send(client, (photos / "scene 02.jpg").read_bytes(), "/similar")
+    assert status == 200
+    assert page.count("/thumbnail") == PHOTO_COUNT - 1, "not the photo itself"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty file"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a photo in a known format"),
+        (b"\xff\xd8\xff\xe0 cut short", "damaged or cut short"),
+        (b"../../etc/passwd", "not a photo in a known format"),
+    ],
+)
+def test_what_is_no_photo_is_refused_with_the_reason(client: FlaskClient, content: bytes, reason: str) -> None:
+    for address in ("/api/v1/similar", "/similar"):
+        status, text = send(client, content, address)
+        assert status == 400
+        assert f"he photo cannot be compared: {reason}" in text
+
+
+def test_a_bomb_is_refused(client: FlaskClient) -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
+    status, text = send(client, bomb.getvalue())
+    assert status == 400
+    assert "megapixels" in text
+
+
+def test_too_many_bytes_are_refused_unread(client: FlaskClient) -> None:
+    form = {"content_type": "multipart/form-data; boundary=x"}
+    answer = client.post("/api/v1/similar", data=bytes(MOST_BYTES + 1), **form)
+    assert answer.status_code == 413
+    assert "32 MiB" in answer.text
+
+
+@pytest.mark.parametrize("data", [{}, {"photo": "a word, no file"}, {"other": (io.BytesIO(b"x"), "photo.jpg")}])
+def test_a_form_without_a_photo_is_refused(client: FlaskClient, data: dict[str, object]) -> None:
+    answer = client.post("/api/v1/similar", data=data, content_type="multipart/form-data")
+    assert answer.status_code == 400
+
+
+def test_a_body_that_is_no_form_is_refused(client: FlaskClient) -> None:
+    answer = client.post("/api/v1/similar", data=b"\x00" * 100, content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 400

@@ -1,0 +1,108 @@
+"""Who may ask: whoever knows the password, where one is set; and what changes something only from our own pages."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from pathlib import Path
+from threading import Lock
+from urllib.parse import urlsplit
+
+from flask import request
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from web.atomic import write_atomically
+
+SHORTEST_PASSWORD = 8
+_FREE_FOR_ALL = ("static", "monitoring.health", "pages.shapes")
+_READING = ("GET", "HEAD", "OPTIONS")
+_WRONG_PASSWORDS = RateLimitItemPerMinute(10)
+_WAIT_S = 60
+
+
+class PasswordTooShort(Exception):  # noqa: N818
+    """A password that is easily guessed."""
+
+
+def set_password(library: Path, password: str) -> None:
+    """Ask everyone for `password` from the next start on. Only its hash is kept, in the library's folder.
+
+    Raises PasswordTooShort.
+    """
+    if len(password) < SHORTEST_PASSWORD:
+        raise PasswordTooShort(f"the password must have {SHORTEST_PASSWORD} characters or more.")
+    write_atomically(_file(library), generate_password_hash(password).encode())
+
+
+def remove_password(library: Path) -> None:
+    """Ask nobody for a password from the next start on."""
+    _file(library).unlink(missing_ok=True)
+
+
+def password_hash(library: Path) -> str | None:
+    """The hash of the password that is set, if one is."""
+    try:
+        return _file(library).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
+
+
+def _file(library: Path) -> Path:
+    return library / "password"
+
+
+class Guard:
+    """Checks every request before it is answered. Threads may share one."""
+
+    def __init__(self, password_hash: str | None) -> None:
+        self._hash = password_hash
+        self._hashing = Lock()  # hashing is slow and takes memory on purpose: one at a time
+        self._key = secrets.token_bytes(32)
+        self._known = b""
+        """The right password's digest under a key of this process: what spares its next use the hashing."""
+        self._wrong = MovingWindowRateLimiter(MemoryStorage())
+
+    def check(self) -> None:
+        """Raise Forbidden, Unauthorized or TooManyRequests where the request may not be answered."""
+        if request.method not in _READING and not _from_our_own_page():
+            raise Forbidden("only Pixelseek's own pages may do that")
+        if self._hash is not None and request.endpoint not in _FREE_FOR_ALL:
+            self._check_password(self._hash)
+
+    def _check_password(self, right_hash: str) -> None:
+        password = _password()
+        digest = hashlib.blake2b(password.encode("utf-8", "replace"), key=self._key).digest()
+        if password and hmac.compare_digest(digest, self._known):
+            return
+        address = request.remote_addr or ""
+        if not self._wrong.test(_WRONG_PASSWORDS, address):
+            raise TooManyRequests("too many wrong passwords. Try again in a minute.", retry_after=_WAIT_S)
+        with self._hashing:
+            if password and check_password_hash(right_hash, password):
+                self._known = digest
+                return
+        if password:
+            self._wrong.hit(_WRONG_PASSWORDS, address)
+        realm = WWWAuthenticate("basic", {"realm": "Pixelseek", "charset": "UTF-8"})
+        raise Unauthorized("the password is needed; any user name will do", www_authenticate=realm)
+
+
+def _password() -> str:
+    given = request.authorization
+    if given is None:
+        return ""
+    return (given.token if given.type == "bearer" else given.password) or ""
+
+
+def _from_our_own_page() -> bool:
+    """Whether no other site sent this. A program that is no browser names no site."""
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    if site is not None:
+        return site in ("same-origin", "none")
+    return origin is None or urlsplit(origin).netloc == request.host

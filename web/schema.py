@@ -1,0 +1,189 @@
+"""What the API takes and gives, as pydantic models: the one source of its checks and of its OpenAPI document."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.search import MAX_CHARACTERS
+from indexer.library import LibraryStatus, Photo
+
+LARGEST_LIMIT = 200
+
+
+class Request(BaseModel):
+    """What is asked. A name that is not known is an error, not a silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class SearchRequest(Request):
+    """A sentence, and how much of its answer is wanted."""
+
+    q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="What the photos show, in English.")
+    limit: int = Field(20, ge=1, le=LARGEST_LIMIT, description="How many photos to return.")
+    rerank: bool = Field(True, description="Read words and photos together; false stops at the order of similarity.")
+    cursor: str | None = Field(
+        None, max_length=64, description="`next` of the page before: goes on in the same order, whatever was indexed."
+    )
+
+
+class SimilarRequest(Request):
+    """How many similar photos are wanted."""
+
+    limit: int = Field(20, ge=1, le=LARGEST_LIMIT, description="How many photos to return.")
+
+
+class IndexRequest(Request):
+    """What to index."""
+
+    folders: list[str] = Field(
+        [], max_length=100, description="Absolute paths, under the roots the server allows. None: every known folder."
+    )
+
+
+class Answer(BaseModel):
+    """What is answered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class HitAnswer(Answer):
+    """One photo that was found."""
+
+    path: str
+    photo_id: int
+    online: bool = Field(description="False while its folder cannot be reached.")
+    similarity: float = Field(description="Cosine of the embeddings, -1 to 1: what the shortlist goes by.")
+    match: float | None = Field(description="Probability that the photo matches, 0 to 1; null without a rerank.")
+    score: float | None = Field(description="What reranked hits are sorted by; null without a rerank.")
+
+
+class SearchAnswer(Answer):
+    """Photos that fit the sentence, best first: what `pixelseek search --json` prints, and `next`."""
+
+    query: str
+    hits: list[HitAnswer]
+    cutoff: float = Field(description="The match below which a hit is weak.")
+    timings_ms: dict[str, float] = Field(description="Milliseconds of each stage of the search.")
+    next: str | None = Field(description="The cursor of the next page; null where there is none.")
+
+
+class SimilarAnswer(Answer):
+    """Photos similar to one, most similar first."""
+
+    hits: list[HitAnswer]
+
+
+class PhotoAnswer(Answer):
+    """What is known of a photo."""
+
+    photo_id: int
+    path: str
+    online: bool = Field(description="False while its folder cannot be reached.")
+    width: int = Field(description="Pixels, upright, as height is.")
+    height: int
+    taken_at: str | None = Field(description="ISO 8601; without an offset where the camera did not say its own.")
+    camera: str | None
+    lens: str | None
+    latitude: float | None
+    longitude: float | None
+    title: str | None
+    description: str | None
+    keywords: list[str]
+
+    @classmethod
+    def of(cls, photo: Photo) -> PhotoAnswer:
+        """The answer about `photo`; made without checks, since file names need not be text."""
+        taken = taken_at(photo)
+        return cls.model_construct(
+            photo_id=photo.id,
+            path=photo.path,
+            online=photo.online,
+            width=photo.width,
+            height=photo.height,
+            taken_at=None if taken is None else taken.isoformat(),
+            camera=photo.camera,
+            lens=photo.lens,
+            latitude=photo.latitude,
+            longitude=photo.longitude,
+            title=photo.title,
+            description=photo.description,
+            keywords=photo.keywords,
+        )
+
+
+class FolderAnswer(Answer):
+    """An indexed folder."""
+
+    path: str
+    online: bool = Field(description="Whether it could be reached when last indexed.")
+    files: int = Field(description="Photo files known in it, unreadable ones counted.")
+
+
+class FailureAnswer(Answer):
+    """A file that could not be read as a photo."""
+
+    path: str
+    reason: str
+
+
+class StatusAnswer(Answer):
+    """Where the library stands."""
+
+    photos: int = Field(description="Photos that a search can find.")
+    waiting: int = Field(description="Photos that these weights have not encoded yet.")
+    failed: int
+    failures: list[FailureAnswer]
+    folders: list[FolderAnswer]
+    bytes_on_disk: int = Field(description="Of the library itself, without the photos.")
+    generation: str = Field(description="The model's generation, a digest of its weights and settings.")
+    index_fresh: bool = Field(description="Whether the FAISS index covers every photo; the others are compared beside.")
+
+    @classmethod
+    def of(cls, status: LibraryStatus) -> StatusAnswer:
+        """The answer about a library; made without checks, since file names need not be text."""
+        return cls.model_construct(
+            photos=status.photos,
+            waiting=status.waiting,
+            failed=status.failed,
+            failures=[FailureAnswer.model_construct(path=path, reason=reason) for path, reason in status.failures],
+            folders=[
+                FolderAnswer.model_construct(path=folder.path, online=folder.online, files=folder.locations)
+                for folder in status.folders
+            ],
+            bytes_on_disk=status.bytes_on_disk,
+            generation=status.generation,
+            index_fresh=status.index_fresh,
+        )
+
+
+class JobAnswer(Answer):
+    """How far indexing has come."""
+
+    state: Literal["idle", "running", "done", "cancelled", "failed"]
+    done: int = Field(0, description="Files read so far; unchanged files are not counted.")
+    total: int = 0
+    failed: int = Field(0, description="Files that could not be read as photos.")
+    message: str | None = Field(None, description="How it ended.")
+
+
+class Problem(Answer):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field(description="Always `about:blank`: the status says what kind of problem it is.")
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong and what helps.")
+
+
+def taken_at(photo: Photo) -> datetime | None:
+    """When `photo` was taken, on the clock of the place where that is known; None where it is not."""
+    if photo.taken_at is None:
+        return None
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=photo.taken_at)
+    if photo.taken_offset is None:
+        return moment.replace(tzinfo=None)
+    return moment.astimezone(timezone(timedelta(seconds=photo.taken_offset)))

@@ -1,0 +1,178 @@
+"""Searches that wait for the model in turn, and the orders they found, kept so that paging stays in them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore, Lock
+
+from engine.results import Hit, SearchResult
+from engine.search import SearchEngine
+
+RERANKED = 64
+"""How many photos a search reads together with the sentence."""
+MOST_WAITING = 64
+_DEEPEST = 2000
+_ORDERS_KEPT = 128
+_CURSOR = re.compile(r"([\w-]{8,32})\.(\d{1,4})")
+
+
+class Busy(Exception):  # noqa: N818
+    """More searches are waiting for the model than may."""
+
+
+class HungUp(Exception):  # noqa: N818
+    """Who asked is no longer there."""
+
+
+class CursorUnknown(Exception):  # noqa: N818
+    """A cursor of another search, or of one that is no longer remembered."""
+
+
+class Turns:
+    """Lets one at a time at the model; at most `most_waiting` wait for it."""
+
+    def __init__(self, most_waiting: int) -> None:
+        self._places = BoundedSemaphore(most_waiting + 1)
+        self._model = Lock()
+        self.waiting = 0
+
+    @contextmanager
+    def turn(self, hung_up: Callable[[], bool]) -> Iterator[None]:
+        """Wait for the model. Raises Busy when too many wait already, HungUp when `hung_up` by the time it is free."""
+        if not self._places.acquire(blocking=False):
+            raise Busy("too many searches are waiting already. Try again in a few seconds.")
+        try:
+            self.waiting += 1
+            try:
+                self._model.acquire()
+            finally:
+                self.waiting -= 1
+            try:
+                if hung_up():
+                    raise HungUp("nobody waits for this answer any more.")
+                yield
+            finally:
+                self._model.release()
+        finally:
+            self._places.release()
+
+
+@dataclass
+class Order:
+    """What a search found, as far as it has been asked for; what is in it stays where it is."""
+
+    key: str
+    result: SearchResult
+    rerank: bool
+    complete: bool
+    """Whether there is nothing after these hits."""
+    lock: Lock = field(default_factory=Lock)
+
+    def cursor(self, position: int) -> str | None:
+        """What names the place of `position` in this order; None behind its end."""
+        return None if position >= len(self.result.hits) and self.complete else f"{self.key}.{position}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some hits of an order, from `start` on."""
+
+    order: Order
+    start: int
+    hits: list[Hit]
+
+    @property
+    def next(self) -> str | None:
+        """The cursor of the next page; None after the last."""
+        return self.order.cursor(self.start + len(self.hits))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A hit in an order, between its neighbours."""
+
+    order: Order
+    position: int
+    before: Hit | None
+    hit: Hit
+    after: Hit | None
+
+
+class Searches:
+    """Asks the engine, and remembers the latest orders. Threads may share one."""
+
+    def __init__(self, engine: Callable[[], SearchEngine]) -> None:
+        self._engine = engine
+        self._orders: OrderedDict[str, Order] = OrderedDict()
+        self._lock = Lock()
+        self.turns = Turns(MOST_WAITING)
+
+    def first(self, query: str, limit: int, *, rerank: bool = True, hung_up: Callable[[], bool] = bool) -> Page:
+        """The first `limit` photos that fit `query`. Raises what `SearchEngine.search` and `Turns.turn` raise."""
+        depth = max(limit, RERANKED)
+        engine = self._engine()
+        with self.turns.turn(hung_up):
+            result = engine.search(query, limit=depth + 1, shortlist=RERANKED, rerank=rerank)
+        complete = len(result.hits) <= depth
+        del result.hits[depth:]
+        order = Order(secrets.token_urlsafe(9), result, rerank, complete)
+        with self._lock:
+            self._orders[order.key] = order
+            while len(self._orders) > _ORDERS_KEPT:
+                self._orders.popitem(last=False)
+        return Page(order, 0, result.hits[:limit])
+
+    def shortlist(self, query: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> SearchResult:
+        """The shortlist's own order, which is there at once."""
+        engine = self._engine()
+        with self.turns.turn(hung_up):
+            return engine.search(query, limit=limit, rerank=False)
+
+    def similar(self, photo_id: int, limit: int, *, hung_up: Callable[[], bool] = bool) -> list[Hit]:
+        """The `limit` photos most similar to one of the library. Raises PhotoMissing, and what `first` raises."""
+        engine = self._engine()
+        with self.turns.turn(hung_up):
+            return engine.similar(photo_id, limit=limit)
+
+    def page(self, query: str, cursor: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> Page:
+        """The `limit` photos at `cursor` in the order found for `query`, also when photos came or went since.
+
+        Raises CursorUnknown, and what `first` raises.
+        """
+        order, start = self._order_at(query, cursor)
+        with order.lock:
+            hits = order.result.hits
+            if start + limit > len(hits) and not order.complete:
+                self._extend(order, min(2 * (start + limit), _DEEPEST), hung_up)
+            return Page(order, start, hits[start : start + limit])
+
+    def place(self, query: str, cursor: str, *, hung_up: Callable[[], bool] = bool) -> Place:
+        """The hit at `cursor`, and its neighbours. Raises what `page` raises."""
+        page = self.page(query, cursor, 2, hung_up=hung_up)
+        if not page.hits:
+            raise CursorUnknown("there is no photo at this place: search again.")
+        before = page.order.result.hits[page.start - 1] if page.start else None
+        return Place(page.order, page.start, before, page.hits[0], page.hits[1] if len(page.hits) > 1 else None)
+
+    def _order_at(self, query: str, cursor: str) -> tuple[Order, int]:
+        found = _CURSOR.fullmatch(cursor)
+        with self._lock:
+            order = self._orders.get(found[1]) if found else None
+            if found is None or order is None or order.result.query != query.strip():
+                raise CursorUnknown("this search is no longer remembered: search again.")
+            self._orders.move_to_end(order.key)
+            return order, int(found[2])
+
+    def _extend(self, order: Order, depth: int, hung_up: Callable[[], bool]) -> None:
+        """Find more, and append what is new: what was found before keeps its place."""
+        engine = self._engine()
+        with self.turns.turn(hung_up):
+            result = engine.search(order.result.query, limit=depth, rerank=False)
+        known = {hit.photo_id for hit in order.result.hits}
+        order.result.hits.extend(hit for hit in result.hits if hit.photo_id not in known)
+        order.complete = len(result.hits) < depth or depth >= _DEEPEST

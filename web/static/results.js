@@ -1,0 +1,59 @@
+// The reranked photos take the shortlist's place smoothly; further photos come as one scrolls.
+
+const root = document.documentElement;
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+root.classList.add("scripted"); // from now on the swap is ours, not the style sheet's
+
+const parsed = document.readyState === "loading"
+  ? new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, { once: true }))
+  : Promise.resolve();
+await parsed;
+swap();
+for (const link of document.querySelectorAll("a.more")) follow(link);
+
+function swap() {
+  const shortlist = document.querySelector(".shortlist");
+  const reranked = document.querySelector(".reranked");
+  if (!shortlist || !reranked) return root.classList.remove("scripted");
+  const finish = () => {
+    shortlist.remove();
+    root.classList.remove("scripted");
+  };
+  if (!document.startViewTransition || still.matches || document.hidden) return finish();
+  // A photo in both orders glides from its old place to its new one; those out of sight need not.
+  for (const photo of [...shortlist.querySelectorAll("li")]) {
+    const { top, bottom } = photo.getBoundingClientRect();
+    const twin = bottom > 0 && top < innerHeight && [...reranked.querySelectorAll("li")].find((one) => one.id === photo.id);
+    if (twin) photo.style.viewTransitionName = twin.dataset.glide = photo.id;
+  }
+  document.startViewTransition(() => {
+    finish();
+    for (const photo of reranked.querySelectorAll("[data-glide]")) photo.style.viewTransitionName = photo.dataset.glide;
+  }).finished.finally(() => {
+    for (const photo of reranked.querySelectorAll("[data-glide]")) photo.style.viewTransitionName = "";
+  });
+}
+
+function follow(link) {
+  const near = new IntersectionObserver(async ([entry]) => {
+    if (!entry.isIntersecting) return;
+    near.disconnect();
+    link.textContent = "Loading";
+    try {
+      const answer = await fetch(link.href);
+      if (!answer.ok) throw new Error(answer.statusText);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const next = page.querySelector("a.more");
+      link.before(...page.querySelectorAll(".photos"));
+      if (next) {
+        link.replaceWith(next);
+        follow(next);
+      } else {
+        link.remove();
+      }
+    } catch {
+      link.textContent = "That did not work: try again"; // it is still a link to the next page
+    }
+  }, { rootMargin: "150%" });
+  near.observe(link);
+}

@@ -1,0 +1,94 @@
+"""Photos made small enough for a page, as WebP: made once, kept in the library's folder `thumbnails`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from threading import BoundedSemaphore
+
+from PIL import Image, ImageOps
+
+from indexer.decoding import LARGEST_PIXELS, as_rgb
+from indexer.library import Photo
+from web.atomic import write_atomically
+
+SMALL = 640
+"""Longest side in pixels of a photo in a grid, sharp on dense screens too."""
+LARGE = 2048
+"""Longest side of a photo that fills the screen."""
+_QUALITY = 80
+_FOLDERS = 256
+
+
+class PhotoUnreadable(Exception):  # noqa: N818
+    """A file that held a photo when it was indexed, and now is gone or damaged."""
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """Where the small photo of one state of a file is kept."""
+
+    path: Path
+    etag: str
+    """Differs whenever the file, its place or the size does."""
+
+
+class Thumbnails:
+    """The thumbnails of a library; its folder may be deleted at any time. Threads may share one."""
+
+    def __init__(self, library: Path) -> None:
+        self._folder = library / "thumbnails"
+        self._decoders = BoundedSemaphore(os.cpu_count() or 1)  # each may take hundreds of megabytes
+
+    def find(self, photo: Photo, side: int) -> Thumbnail:
+        """Where the thumbnail of `photo` is, or will be. One whose disk is away is found as it last was.
+
+        Raises PhotoUnreadable when the file is gone and has no thumbnail.
+        """
+        folder = self._folder / str(side) / f"{photo.id % _FOLDERS:02x}"
+        place = f"{photo.id}-{hashlib.blake2b(os.fsencode(photo.path), digest_size=8).hexdigest()}"
+        try:
+            file = Path(photo.path).stat()
+        except OSError as error:
+            kept = sorted(folder.glob(f"{place}-*.webp"))
+            if not kept:
+                raise PhotoUnreadable(f"the file {Path(photo.path).name} cannot be read: {error.strerror}") from error
+            return Thumbnail(kept[-1], f"{side}-{kept[-1].stem}")
+        path = folder / f"{place}-{file.st_mtime_ns:x}-{file.st_size:x}.webp"
+        return Thumbnail(path, f"{side}-{path.stem}")
+
+    def read(self, photo: Photo, side: int) -> bytes:
+        """The thumbnail: upright, at most `side` pixels a side, without metadata. Raises PhotoUnreadable."""
+        path = self.find(photo, side).path
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            pass
+        with self._decoders:
+            if not path.exists():
+                write_atomically(path, _shrunk(photo.path, side))
+                for other in path.parent.glob(f"{photo.id}-*.webp"):
+                    if other != path:  # of an earlier state of the file
+                        other.unlink(missing_ok=True)
+            return path.read_bytes()
+
+
+def _shrunk(path: str, side: int) -> bytes:
+    name = Path(path).name
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > LARGEST_PIXELS:
+                raise PhotoUnreadable(f"the file {name} has too many pixels to show")
+            image.draft("RGB", (side, side))
+            upright = ImageOps.exif_transpose(as_rgb(image))
+    except PhotoUnreadable:
+        raise
+    except Exception as error:  # decoders raise whatever a damaged file happens to trip over
+        raise PhotoUnreadable(f"the file {name} is not a readable photo any more") from error
+    upright.thumbnail((side, side), reducing_gap=3.0)
+    packed = io.BytesIO()
+    upright.save(packed, "WEBP", quality=_QUALITY, exif=b"")
+    return packed.getvalue()

@@ -144,9 +144,8 @@ class SearchEngine:
         cannot be read as a photo or the limit is out of range.
         """
         _check_limit(limit)
-        known = (
-            read_file(photo, self._processor) if isinstance(photo, Path) else photo
-        )  # unlocked: decoding takes its time
+        # Before the lock, because decoding takes its time.
+        known = read_file(photo, self._processor) if isinstance(photo, Path) else photo
         with self._lock:
             itself, embedding = self._embedding(known)
             photo_ids, similarities = self._library.shortlist(embedding, limit + 1)

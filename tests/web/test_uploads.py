@@ -57,7 +57,7 @@ def test_what_is_no_photo_is_refused_with_the_reason(client: FlaskClient, conten
     for address in ("/api/v1/similar", "/similar"):
         status, text = send(client, content, address)
         assert status == 400
-        assert f"he photo cannot be compared: {reason}" in text
+        assert f"he photo cannot be read as a photo: {reason}" in text
 
 
 def test_a_bomb_is_refused(client: FlaskClient) -> None:

@@ -73,7 +73,7 @@ class SearchEngine:
         """Open the library in folder `library` with `weights` (a name or a folder).
 
         Raises LibraryError when there is no such library, WeightsError when there are no such weights, and
-        EngineError when the library holds no photo that these weights encoded: all before PyTorch is imported.
+        EngineError when the library holds no photo that these weights encoded: all before the network is loaded.
         """
         folder = find_weights(weights)
         calibration, processor = Calibration.load(folder), PixelBertProcessor.from_pretrained(folder)
@@ -102,10 +102,9 @@ class SearchEngine:
         be kept out ranks lower.
 
         The `shortlist` nearest photos, and with them those about which the words are written, are reranked by score
-        and come first; photos beyond them follow in order of
-        nearness, without a match. `rerank=False` leaves everything in that order. It is the order of similarity,
-        but for words to keep out. Equal photos go by id. The order does not depend on `limit`. A sentence longer
-        than the model reads is cut at its last word.
+        and come first; photos beyond them follow in order of nearness, without a match. `rerank=False` leaves
+        everything in that order. It is the order of similarity, but for words to keep out. Equal photos go by id.
+        The order does not depend on `limit`. A sentence longer than the model reads is cut at its last word.
 
         Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, a filter makes no sense, or
         a number is out of range.

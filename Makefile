@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo weights test lint types check clean
+.PHONY: help demo weights bench bench-gpu test lint types check clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 # --- the environment: one stamp per extra, so that nothing is installed twice until pyproject.toml changes ---
 
@@ -33,7 +33,7 @@ $(VENV)/.installed-train: $(VENV)/.installed
 
 # --- see it work ---
 
-demo: export PHOTOS := $(PHOTOS)
+export PHOTOS
 # The demo makes libraries of its own beside this one, so all in .demo.
 demo: export PIXELSEEK_LIBRARY := $(CURDIR)/.demo/library
 demo: $(VENV)/.installed$(if $(PHOTOS),,-demo) ## Index PHOTOS=/my/photos, or else some sample photos, and search them
@@ -58,7 +58,19 @@ weights: $(VENV)/.installed-train ## Train RECIPE on the shards DATA in pieces o
 	$(BIN)/pixelseek evaluate --weights $(WEIGHTS) $(SHARDS) --split test --shortlist $(SHORTLIST) $(if $(FOLD),--fold $(FOLD)) --markdown > runs/$(RECIPE)/test.md
 	grep -qxF "$$(head -1 runs/$(RECIPE)/test.md)" $(WEIGHTS)/README.md || cat runs/$(RECIPE)/test.md >> $(WEIGHTS)/README.md
 
-# --- develop ---
+# --- measure ---
+
+bench: $(VENV)/.installed-train ## Measure how fast it is on PHOTOS=/my/photos; a few hundred are enough
+	@test -n "$(PHOTOS)" || { echo 'Name a folder of photos: make bench PHOTOS=/my/photos'; exit 2; }
+	$(BIN)/pixelseek index "$$PHOTOS" --library .bench
+	$(BIN)/python -m benchmarks.runtimes
+	$(BIN)/python -m benchmarks.cold_start --library .bench
+	$(BIN)/python -m benchmarks.search --library .bench
+	$(BIN)/python -m benchmarks.indexing --photos "$$PHOTOS"
+
+bench-gpu: $(VENV)/.installed-train ## Measure the GPU; elsewhere: python -m benchmarks.gpu
+	$(BIN)/python -m benchmarks.gpu
+
 
 test: $(VENV)/.installed-test $(VENV)/.installed-train $(VENV)/.installed-demo ## Run the tests
 	$(BIN)/pytest
@@ -74,4 +86,4 @@ types: $(VENV)/.installed-test $(VENV)/.installed-train ## Check the types
 check: lint types test ## All three: what a change must pass
 
 clean: ## Remove what make made: environment, demo library, caches
-	rm -rf $(VENV) .demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .demo .bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,173 @@
+"""What one GPU does: encoding, joint passes, rerank, search by matrix product, training; and the share of its peak.
+
+    python -m benchmarks.gpu
+
+Needs torch, timm, transformers and tokenizers, no library and no weights: networks of the shipped shape with random
+weights take the same time. The peak is that of one large product, measured in the same run. `--device cpu
+--quick` runs the same code where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from model.configuration import PixelBertConfig
+from model.network import PixelBertForPreTraining
+from model.pixels import Tokens
+from model.processor import SPECIAL_TOKENS, PixelBertProcessor, wordpiece_tokenizer
+from model.recipe import load_recipe
+from model.runtime import EncodedText
+from model.torch_runtime import TorchRuntime
+from model.training.step import Batch, losses, total
+
+WORDS, PIXELS, SIDE = 15, 64, 256
+LIBRARY, SHORTLIST, RERANKED = 1_000_000, 128, 256
+ROUNDS = 5
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--quick", action="store_true", help="A hundredth of the work.")
+    arguments = parser.parse_args()
+
+    device, scale = torch.device(arguments.device), 100 if arguments.quick else 1
+    torch.manual_seed(0)
+    model = _network(PixelBertConfig(), device)
+    peak = _peak(device, max(512, 8192 // scale))
+    print(f"| | | of the peak, {peak / 1e12:.1f} TFLOP/s |\n|---|---|---|")
+    _encoding(model, device, max(4, 512 // scale), peak)
+    _joint(model, device, max(64, 8192 // scale), peak)
+    _rerank(model, device, max(8, RERANKED // scale))
+    _search(device, LIBRARY // scale)
+    _training(model, device, max(4, 256 // scale), peak)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
+    print(f"\nMedians of {ROUNDS}. {name}; torch {torch.__version__}, Python {platform.python_version()}")
+
+
+def _network(config: PixelBertConfig, device: torch.device) -> PixelBertForPreTraining:
+    model = PixelBertForPreTraining(config)
+    model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-arg]
+    return model
+
+
+def _encoding(model: PixelBertForPreTraining, device: torch.device, count: int, peak: float) -> None:
+    photos = torch.randn(count, 3, SIDE, SIDE, device=device).contiguous(memory_format=torch.channels_last)
+
+    def encode() -> Tensor:
+        return model.embed_image(model.pixelbert.pixels(photos))
+
+    model.eval()
+    for dtype in _dtypes(device):
+        seconds, flops = _measure(device, encode, dtype)
+        _row(f"photos/s encoded, {dtype}", f"{count / seconds:,.0f}", flops / seconds / peak)
+
+
+def _joint(model: PixelBertForPreTraining, device: torch.device, count: int, peak: float) -> None:
+    size = model.config.hidden_size
+    words = Tokens(torch.randn(count, WORDS, size, device=device), None)
+    pixels = Tokens(torch.randn(count, PIXELS, size, device=device), None)
+    whole = _network(PixelBertConfig(fusion_layer=0), device).eval()
+    for network in (model.eval(), whole):
+        layers = network.config.num_hidden_layers - network.config.fusion_layer
+        for dtype in _dtypes(device):
+            seconds, flops = _measure(device, lambda network=network: network.match(words, pixels), dtype)  # type: ignore[misc]
+            _row(f"pairs/s through {layers} joint layers, {dtype}", f"{count / seconds:,.0f}", flops / seconds / peak)
+
+
+def _rerank(model: PixelBertForPreTraining, device: torch.device, count: int) -> None:
+    tokenizer = wordpiece_tokenizer({token: row for row, token in enumerate(SPECIAL_TOKENS)})
+    runtime = TorchRuntime(model, PixelBertProcessor(tokenizer))
+    random = np.random.default_rng(0)
+    size = model.config.hidden_size
+    text = EncodedText(np.zeros((1, 1), np.float32), [random.standard_normal((WORDS, size), dtype=np.float32)])
+    features = list(random.standard_normal((count, PIXELS, size), dtype=np.float32))
+    seconds = _seconds(device, lambda: runtime.match(text, features))
+    _row(f"ms to rerank {count} photos whose pixel features lie in main memory", f"{1000 * seconds:.2f}")
+
+
+def _search(device: torch.device, count: int) -> None:
+    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    library = torch.randn(count, 256, device=device, dtype=dtype)
+    sentence = torch.randn(256, device=device, dtype=dtype)
+    seconds = _seconds(device, lambda: (library @ sentence).topk(min(SHORTLIST, count)).indices.cpu())
+    _row(f"ms to find the nearest {SHORTLIST} of {count:,} photos, {dtype}", f"{1000 * seconds:.2f}")
+
+
+def _training(model: PixelBertForPreTraining, device: torch.device, count: int, peak: float) -> None:
+    model.train()
+    objectives = replace(load_recipe("small").objectives, itm_start=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    photos = torch.randn(count, 3, SIDE, SIDE, device=device).contiguous(memory_format=torch.channels_last)
+    ids = torch.randint(1000, 30000, (count * objectives.itc_captions, WORDS), device=device)
+    mask = torch.ones_like(ids, dtype=torch.bool)
+
+    def step() -> Tensor:
+        batch = Batch(model.pixelbert.pixel_tokens.cnn(photos), None, ids, mask, mask)
+        loss = total(losses(model, batch, objectives, part=0.8, sampling=0.375, mask_id=103), objectives, 0.8)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    seconds, flops = _measure(device, step, torch.bfloat16, train=True)
+    _row(
+        f"photos/s trained, batch of {count}, every objective, bf16", f"{count / seconds:,.0f}", flops / seconds / peak
+    )
+
+
+def _measure(
+    device: torch.device, work: Callable[[], Tensor], dtype: torch.dtype, *, train: bool = False
+) -> tuple[float, float]:
+    """Seconds, and floating point operations, of `work` under autocast to `dtype`."""
+
+    def run() -> Tensor:
+        with torch.set_grad_enabled(train), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+            return work()
+
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return _seconds(device, run), float(counter.get_total_flops())
+
+
+def _dtypes(device: torch.device) -> list[torch.dtype]:
+    """What to compute in, the fastest last; a CPU is slow in bf16."""
+    return [torch.float32, torch.bfloat16] if device.type == "cuda" else [torch.float32]
+
+
+def _peak(device: torch.device, side: int) -> float:
+    """Floating point operations a second of one large product in the fastest type."""
+    one = torch.randn(side, side, device=device, dtype=_dtypes(device)[-1])
+    return 2 * side**3 / _seconds(device, lambda: one @ one)
+
+
+def _seconds(device: torch.device, work: Callable[[], object]) -> float:
+    """The median of several, after two to warm up."""
+    taken = []
+    for number in range(ROUNDS + 2):
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        if number >= 2:
+            taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def _row(name: str, value: str, share: float | None = None) -> None:
+    print(f"| {name.replace('torch.', '')} | {value} | {'' if share is None else f'{share:.0%}'} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,8 +9,21 @@ import pytest
 
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
+from web.access import password_hash
 
-COMMANDS = ("index", "search", "similar", "serve", "status", "verify", "demo", "train", "evaluate", "calibrate")
+COMMANDS = (
+    "index",
+    "search",
+    "similar",
+    "serve",
+    "password",
+    "status",
+    "verify",
+    "demo",
+    "train",
+    "evaluate",
+    "calibrate",
+)
 
 
 def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Path) -> None:
@@ -187,3 +200,15 @@ def test_help_and_status_start_light(indexed: Path, weights: Path) -> None:
 
 def test_evaluate_needs_neither_database_nor_server_nor_faiss() -> None:
     assert not {"sqlalchemy", "alembic", "flask", "faiss"} & imported("evaluate", "--help")
+
+
+def test_a_password_is_asked_for_twice_and_kept_as_a_hash(tmp_path: Path) -> None:
+    options = ("--library", tmp_path)
+    assert pixelseek("password", *options, typed="short\nshort\n").exit_code == 1
+    assert password_hash(tmp_path) is None
+    assert pixelseek("password", *options, typed="correct horse\ncorrect horse\n").exit_code == 0
+    kept = password_hash(tmp_path)
+    assert kept is not None
+    assert "correct horse" not in kept
+    assert pixelseek("password", "--remove", *options).exit_code == 0
+    assert password_hash(tmp_path) is None

@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[2]
 RUN = "from cli.main import main; main()"
 
 
-def pixelseek(*arguments: str | Path) -> Result:
-    """What `pixelseek` with these arguments prints, and its exit status; a bug is raised."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="pixelseek")
+def pixelseek(*arguments: str | Path, typed: str | None = None) -> Result:
+    """What `pixelseek` with these arguments prints when somebody types that, and its exit status; a bug is raised."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="pixelseek", input=typed)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
+from web.access import password_hash
 
 COMMANDS = (
     "index",
@@ -22,6 +23,7 @@ COMMANDS = (
     "export-onnx",
     "caption",
     "serve",
+    "password",
     "status",
     "verify",
     "demo",
@@ -309,3 +311,15 @@ def test_explain_draws_a_picture_or_prints_the_maps(photos: Path, weights: Path,
     assert found["words"] == SENTENCE.split()
     assert np.shape(found["maps"]) == (len(found["words"]), *np.shape(found["overall"]))
     assert pixelseek(*asked).exit_code == 2
+
+
+def test_a_password_is_asked_for_twice_and_kept_as_a_hash(tmp_path: Path) -> None:
+    options = ("--library", tmp_path)
+    assert pixelseek("password", *options, typed="short\nshort\n").exit_code == 1
+    assert password_hash(tmp_path) is None
+    assert pixelseek("password", *options, typed="correct horse\ncorrect horse\n").exit_code == 0
+    kept = password_hash(tmp_path)
+    assert kept is not None
+    assert "correct horse" not in kept
+    assert pixelseek("password", "--remove", *options).exit_code == 0
+    assert password_hash(tmp_path) is None

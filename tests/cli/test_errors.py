@@ -35,9 +35,14 @@ def test_what_is_no_sentence(indexed: Path, weights: Path, sentence: str) -> Non
 
 def test_a_missing_library(tmp_path: Path, weights: Path) -> None:
     options = ("--library", tmp_path / "nowhere", "--weights", weights)
-    for command in (("search", SENTENCE), ("status",), ("verify",), ("serve",), ("index",)):
+    for command in (("search", SENTENCE), ("status",), ("verify",), ("index",)):
         assert_fails(pixelseek(*command, *options), str(tmp_path / "nowhere"), "pixelseek index FOLDER")
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_other_machines_are_not_let_in_without_a_password(library: Path, weights: Path) -> None:
+    run = pixelseek("serve", "--host", "0.0.0.0", "--library", library, "--weights", weights)
+    assert_fails(run, "pixelseek password")
 
 
 def test_an_empty_library(tmp_path: Path, weights: Path) -> None:

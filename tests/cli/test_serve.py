@@ -10,6 +10,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.cli.commands import ROOT, RUN
 from tests.engine.libraries import PHOTO_COUNT
 
@@ -30,13 +32,14 @@ def get(address: str) -> bytes:
     raise AssertionError(f"nothing answers at {address}")
 
 
-def test_serve_answers_until_ctrl_c(indexed: Path, weights: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_serve_answers_until_it_is_told_to_stop(indexed: Path, weights: Path, ending: signal.Signals) -> None:
     port = str(free_port())
     command = ("serve", "--port", port, "--library", str(indexed), "--weights", str(weights))
     run = subprocess.Popen([sys.executable, "-c", RUN, *command], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
         assert json.loads(get(f"http://127.0.0.1:{port}/healthz")) == {"status": "ok", "photos": PHOTO_COUNT}
-        run.send_signal(signal.SIGINT)
+        run.send_signal(ending)
         _, stderr = run.communicate(timeout=60)
     finally:
         run.kill()

@@ -12,17 +12,8 @@ from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 from web.access import password_hash
 
 COMMANDS = (
-    "index",
-    "search",
-    "similar",
-    "serve",
-    "password",
-    "status",
-    "verify",
-    "demo",
-    "train",
-    "evaluate",
-    "calibrate",
+    *("index", "search", "similar", "serve", "password", "status", "verify"),
+    *("demo", "train", "evaluate", "calibrate"),
 )
 
 

@@ -42,10 +42,10 @@ def search(asked: SearchRequest) -> Response:
     """
     service = current_service()
     if asked.cursor is None:
-        page = service.searches.first(asked.q, asked.limit, rerank=asked.rerank, hung_up=hung_up)
+        page = service.searches.first(asked.q, asked.limit, rerank=asked.rerank, hung_up=hung_up())
         service.metrics.searched(page.order.result.timings_ms)
     else:
-        page = service.searches.page(asked.q, asked.cursor, asked.limit, hung_up=hung_up)
+        page = service.searches.page(asked.q, asked.cursor, asked.limit, hung_up=hung_up())
     return jsonify(page.order.result.to_json() | {"hits": _as_json(page.hits), "next": page.next})
 
 
@@ -74,7 +74,7 @@ def image(photo_id: int) -> Response:
 @operation(asks=SimilarRequest, answers=SimilarAnswer, problems=(HTTPStatus.NOT_FOUND,))
 def similar(asked: SimilarRequest, photo_id: int) -> Response:
     """Photos similar to one of the library"""
-    return jsonify({"hits": _as_json(current_service().searches.similar(photo_id, asked.limit, hung_up=hung_up))})
+    return jsonify({"hits": _as_json(current_service().searches.similar(photo_id, asked.limit, hung_up=hung_up()))})
 
 
 @blueprint.post("/similar")

@@ -51,7 +51,7 @@ def _first_page(query: str) -> Response:
     Both come in one answer, so that nothing is asked twice, and no script is needed.
     """
     service = current_service()
-    shortlist = service.searches.shortlist(query, PHOTOS_A_PAGE, hung_up=hung_up)
+    shortlist = service.searches.shortlist(query, PHOTOS_A_PAGE, hung_up=hung_up())
     page = render_template("results.html", query=query, shortlist=shortlist, awaited=bool(shortlist.hits))
     before, _, after = page.partition(_HERE_COMES_THE_RERANK)
 
@@ -59,7 +59,7 @@ def _first_page(query: str) -> Response:
         yield before
         if shortlist.hits:
             try:
-                found = service.searches.first(query, RERANKED, hung_up=hung_up)
+                found = service.searches.first(query, RERANKED, hung_up=hung_up())
             except (Busy, EngineError, LibraryError) as error:
                 yield render_template("not_reranked.html", reason=str(error))
             except HungUp:
@@ -75,7 +75,9 @@ def _first_page(query: str) -> Response:
 def _later_page(query: str, cursor: str) -> AnyResponse | str:
     is_first = cursor.endswith(".0")
     try:
-        page = current_service().searches.page(query, cursor, RERANKED if is_first else PHOTOS_A_PAGE, hung_up=hung_up)
+        page = current_service().searches.page(
+            query, cursor, RERANKED if is_first else PHOTOS_A_PAGE, hung_up=hung_up()
+        )
     except CursorUnknown:
         return redirect(url_for("pages.search", q=query))
     if is_first:
@@ -102,7 +104,7 @@ def photo(photo_id: int) -> str:
         taken=taken_at(shown),
         query=query,
         way=_way(query, cursor, photo_id),
-        similar=service.searches.similar(photo_id, _SIMILAR, hung_up=hung_up),
+        similar=service.searches.similar(photo_id, _SIMILAR, hung_up=hung_up()),
     )
 
 
@@ -112,7 +114,7 @@ def _way(query: str, cursor: str, photo_id: int) -> dict[str, str]:
         return {}
     anchor = f"photo-{photo_id}"
     try:
-        place = current_service().searches.place(query, cursor, hung_up=hung_up)
+        place = current_service().searches.place(query, cursor, hung_up=hung_up())
     except CursorUnknown:
         place = None
     if place is None or place.hit.photo_id != photo_id:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Lock
+from typing import TypeVar
 
 from engine.results import Hit, SearchResult
 from engine.search import SearchEngine
@@ -18,6 +19,8 @@ RERANKED = 64
 MOST_WAITING = 64
 _DEEPEST = 2000
 _ORDERS_KEPT = 128
+Answer = TypeVar("Answer")
+
 _CURSOR = re.compile(r"([\w-]{8,32})\.(\d{1,4})")
 
 
@@ -34,32 +37,41 @@ class CursorUnknown(Exception):  # noqa: N818
 
 
 class Turns:
-    """Lets one at a time at the model; at most `most_waiting` wait for it."""
+    """Runs what needs the model one after another; at most `most_waiting` wait.
+
+    All in one thread: PyTorch keeps threads and memory for each thread that calls it.
+    """
 
     def __init__(self, most_waiting: int) -> None:
         self._places = BoundedSemaphore(most_waiting + 1)
-        self._model = Lock()
+        self._model = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._counting = Lock()
         self.waiting = 0
 
-    @contextmanager
-    def turn(self, hung_up: Callable[[], bool]) -> Iterator[None]:
-        """Wait for the model. Raises Busy when too many wait already, HungUp when `hung_up` by the time it is free."""
+    def run(self, call: Callable[[], Answer], hung_up: Callable[[], bool]) -> Answer:
+        """What `call` returns when its turn has come. Raises Busy when too many wait, HungUp when `hung_up` by then."""
         if not self._places.acquire(blocking=False):
             raise Busy("too many searches are waiting already. Try again in a few seconds.")
+
+        def take_turn() -> Answer:
+            self._count(-1)
+            if hung_up():
+                raise HungUp("nobody waits for this answer any more.")
+            return call()
+
         try:
-            self.waiting += 1
-            try:
-                self._model.acquire()
-            finally:
-                self.waiting -= 1
-            try:
-                if hung_up():
-                    raise HungUp("nobody waits for this answer any more.")
-                yield
-            finally:
-                self._model.release()
+            self._count(+1)
+            return self._model.submit(take_turn).result()
         finally:
             self._places.release()
+
+    def _count(self, more: int) -> None:
+        with self._counting:
+            self.waiting += more
+
+    def close(self) -> None:
+        """Wait for the one at the model, and send the others away."""
+        self._model.shutdown(cancel_futures=True)
 
 
 @dataclass
@@ -113,11 +125,12 @@ class Searches:
         self.turns = Turns(MOST_WAITING)
 
     def first(self, query: str, limit: int, *, rerank: bool = True, hung_up: Callable[[], bool] = bool) -> Page:
-        """The first `limit` photos that fit `query`. Raises what `SearchEngine.search` and `Turns.turn` raise."""
+        """The first `limit` photos that fit `query`. Raises what `SearchEngine.search` and `Turns.run` raise."""
         depth = max(limit, RERANKED)
         engine = self._engine()
-        with self.turns.turn(hung_up):
-            result = engine.search(query, limit=depth + 1, shortlist=RERANKED, rerank=rerank)
+        result = self.turns.run(
+            lambda: engine.search(query, limit=depth + 1, shortlist=RERANKED, rerank=rerank), hung_up
+        )
         complete = len(result.hits) <= depth
         del result.hits[depth:]
         order = Order(secrets.token_urlsafe(9), result, rerank, complete)
@@ -130,14 +143,12 @@ class Searches:
     def shortlist(self, query: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> SearchResult:
         """The shortlist's own order, which is there at once."""
         engine = self._engine()
-        with self.turns.turn(hung_up):
-            return engine.search(query, limit=limit, rerank=False)
+        return self.turns.run(lambda: engine.search(query, limit=limit, rerank=False), hung_up)
 
     def similar(self, photo_id: int, limit: int, *, hung_up: Callable[[], bool] = bool) -> list[Hit]:
         """The `limit` photos most similar to one of the library. Raises PhotoMissing, and what `first` raises."""
         engine = self._engine()
-        with self.turns.turn(hung_up):
-            return engine.similar(photo_id, limit=limit)
+        return self.turns.run(lambda: engine.similar(photo_id, limit=limit), hung_up)
 
     def page(self, query: str, cursor: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> Page:
         """The `limit` photos at `cursor` in the order found for `query`, also when photos came or went since.
@@ -171,8 +182,7 @@ class Searches:
     def _extend(self, order: Order, depth: int, hung_up: Callable[[], bool]) -> None:
         """Find more, and append what is new: what was found before keeps its place."""
         engine = self._engine()
-        with self.turns.turn(hung_up):
-            result = engine.search(order.result.query, limit=depth, rerank=False)
+        result = self.turns.run(lambda: engine.search(order.result.query, limit=depth, rerank=False), hung_up)
         known = {hit.photo_id for hit in order.result.hits}
         order.result.hits.extend(hit for hit in result.hits if hit.photo_id not in known)
         order.complete = len(result.hits) < depth or depth >= _DEEPEST

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import cast
@@ -59,6 +59,7 @@ class Service:
     def close(self) -> None:
         """Stop what is running, and close the library."""
         self.indexing.close()
+        self.searches.turns.close()
         with self._lock:
             if self._engine is not None:
                 self._engine.close()
@@ -79,7 +80,7 @@ def current_service() -> Service:
     return service_of(current_app)
 
 
-def hung_up() -> bool:
-    """Whether the client of this request has gone; asked of the server, where it can tell."""
-    asked = request.environ.get("waitress.client_disconnected")
-    return bool(asked is not None and asked())
+def hung_up() -> Callable[[], bool]:
+    """What tells whether the client of this request has gone, where the server can say; from any thread."""
+    told: Callable[[], bool] = request.environ.get("waitress.client_disconnected", bool)
+    return told

@@ -11,26 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cli.main import app
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 from web.access import password_hash
 
-COMMANDS = (
-    "index",
-    "search",
-    "similar",
-    "explain",
-    "export-onnx",
-    "caption",
-    "serve",
-    "password",
-    "status",
-    "verify",
-    "demo",
-    "train",
-    "evaluate",
-    "calibrate",
-)
+COMMANDS = [
+    command.name or command.callback.__name__.replace("_", "-")
+    for command in app.registered_commands
+    if command.callback
+]
 
 
 def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Path) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from threading import Thread
 
 import pytest
 from flask import Flask
@@ -16,53 +18,74 @@ def never() -> bool:
     return False
 
 
-@pytest.fixture
-def full(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Turns]:
-    """The model at work for somebody else, and nobody more may wait."""
+class Model:
+    """Works for somebody until it is told to finish."""
+
+    def __init__(self) -> None:
+        self.started, self.finish = threading.Event(), threading.Event()
+
+    def work(self) -> str:
+        self.started.set()
+        self.finish.wait()
+        return "done"
+
+
+@contextmanager
+def at_work(turns: Turns) -> Iterator[Thread]:
+    """The model at work for somebody else."""
+    model = Model()
+    thread = Thread(target=lambda: turns.run(model.work, never))
+    thread.start()
+    model.started.wait()
+    try:
+        yield thread
+    finally:
+        model.finish.set()
+        thread.join()
+
+
+def test_beyond_the_bound_a_search_is_told_to_come_again(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     turns = Turns(0)
     monkeypatch.setattr(service_of(app).searches, "turns", turns)
-    with turns.turn(never):
-        yield turns
-
-
-@pytest.mark.usefixtures("full")
-def test_beyond_the_bound_a_search_is_told_to_come_again(client: FlaskClient) -> None:
-    answer = client.get("/api/v1/search", query_string={"q": SENTENCE})
-    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
-    assert answer.headers["Retry-After"] == "5"
-    page = client.get("/", query_string={"q": SENTENCE})
-    assert page.status_code == 503
-    assert "Too many searches" in page.text
+    with closing(turns), at_work(turns):
+        answer = client.get("/api/v1/search", query_string={"q": SENTENCE})
+        assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+        assert answer.headers["Retry-After"] == "5"
+        page = client.get("/", query_string={"q": SENTENCE})
+        assert page.status_code == 503
+        assert "Too many searches" in page.text
 
 
 def test_a_turn_comes_when_the_one_before_ends() -> None:
-    turns = Turns(1)
-    done = threading.Event()
-
-    def search() -> None:
-        with turns.turn(never):
-            done.set()
-
-    with turns.turn(never):
-        waiting = threading.Thread(target=search)
-        waiting.start()
-        while not turns.waiting:
-            pass
-        with pytest.raises(Busy), turns.turn(never):
-            pass
-        assert not done.is_set()
-    waiting.join()
-    assert done.is_set()
-    with turns.turn(never):
+    with closing(Turns(1)) as turns:
+        answers: list[str] = []
+        waiting = Thread(target=lambda: answers.append(turns.run(lambda: "found", never)))
+        with at_work(turns):
+            waiting.start()
+            while not turns.waiting:
+                pass
+            with pytest.raises(Busy):
+                turns.run(lambda: pytest.fail("out of turn"), never)
+            assert answers == []
+        waiting.join()
+        assert answers == ["found"]
         assert turns.waiting == 0
 
 
 def test_who_has_hung_up_costs_the_model_nothing() -> None:
-    turns = Turns(1)
-    with pytest.raises(HungUp), turns.turn(lambda: True):
-        pytest.fail("the model was asked")
-    with turns.turn(never):
-        pass
+    with closing(Turns(1)) as turns:
+        with pytest.raises(HungUp):
+            turns.run(lambda: pytest.fail("the model was asked"), lambda: True)
+        assert turns.run(lambda: "found", never) == "found"
+
+
+def test_a_failure_is_told_to_who_asked_and_frees_the_model() -> None:
+    with closing(Turns(0)) as turns:
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                turns.run(lambda: 1 // 0, never)
 
 
 def test_a_client_that_hung_up_is_not_searched_for(client: FlaskClient) -> None:

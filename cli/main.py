@@ -1,12 +1,13 @@
 """The `pixelseek` command: its subcommands, and how every one of them fails.
 
-Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 stopped with Ctrl-C. Results go to standard
-output, everything else to standard error. Command modules import what is heavy inside their functions.
+Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 stopped with Ctrl-C, 143 with SIGTERM. Results go to
+standard output, everything else to standard error. Command modules import what is heavy inside their functions.
 """
 
 from __future__ import annotations
 
 import errno
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -14,9 +15,37 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from cli import calibrate, data, demo, evaluate, index, password, search, serve, similar, status, train, verify
+from cli import (
+    calibrate,
+    caption,
+    data,
+    demo,
+    duplicates,
+    evaluate,
+    export,
+    index,
+    password,
+    remove,
+    search,
+    serve,
+    similar,
+    status,
+    train,
+    verify,
+    watch,
+)
 
 _OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
+
+
+_stopped_by = signal.SIGINT
+
+
+def _stop(number: int, _frame: object) -> None:
+    """End as on Ctrl-C: all that is being done knows how to."""
+    global _stopped_by
+    _stopped_by = signal.Signals(number)
+    raise KeyboardInterrupt
 
 
 class _Pixelseek(TyperGroup):
@@ -27,7 +56,7 @@ class _Pixelseek(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             typer.echo("\npixelseek: stopped; nothing is lost, the same command goes on where it was", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(128 + _stopped_by) from None
         except Exception as error:
             message = _for_the_user(error)
             if message is None:
@@ -81,12 +110,17 @@ def pixelseek(
 
 _COMMANDS: tuple[Callable[..., None], ...] = (
     index.index,
+    watch.watch,
     search.search,
     similar.similar,
+    caption.caption,
+    duplicates.duplicates,
     serve.serve,
     password.password,
     status.status,
     verify.verify,
+    export.export,
+    remove.remove,
     demo.demo,
     train.train,
     evaluate.evaluate,
@@ -101,4 +135,5 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    signal.signal(signal.SIGTERM, _stop)
     app(prog_name="pixelseek")

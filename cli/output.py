@@ -34,7 +34,8 @@ def print_hits(hits: Sequence[Hit], *, cutoff: float = 0.0) -> None:
             measure = f"{'-':>5}  {'':{_BAR_CELLS}}"
         else:
             measure = f"{hit.match:5.0%}  {bar(hit.match)}"
-        typer.echo(f"{rank:4}  {measure}  {printable(hit.path)}")
+        away = "" if hit.online else "  (not reachable now)"
+        typer.echo(f"{rank:4}  {measure}  {printable(hit.path)}{away}")
 
 
 def bar(fraction: float) -> str:

@@ -33,12 +33,12 @@ def status(
     with Library.open(chosen_library(library), generation=generation(find_weights(weights))) as opened:
         found = opened.status()
     if as_json:
-        print_json(_as_json(found))
+        print_json(_as_json(found, weights))
     else:
-        _print_summary(found)
+        _print_summary(found, weights)
 
 
-def _as_json(status: LibraryStatus) -> dict[str, Any]:
+def _as_json(status: LibraryStatus, weights: str) -> dict[str, Any]:
     return {
         "library": str(status.path),
         "photos": status.photos,
@@ -49,19 +49,28 @@ def _as_json(status: LibraryStatus) -> dict[str, Any]:
             {"path": folder.path, "online": folder.online, "files": folder.locations} for folder in status.folders
         ],
         "bytes": status.bytes_on_disk,
+        "weights": weights,
         "generation": status.generation,
+        "other_generations": status.other_generations,
         "index_fresh": status.index_fresh,
     }
 
 
-def _print_summary(status: LibraryStatus) -> None:
+def _print_summary(status: LibraryStatus, weights: str) -> None:
     rows = [("Library", printable(str(status.path))), ("Photos", f"{status.photos:,}")]
     if status.waiting:
         rows.append(("Waiting", f"{status.waiting:,} not encoded by these weights yet: pixelseek index"))
     for folder in status.folders:
         away = "" if folder.online else ", not reachable now"
         rows.append(("Folder", f"{printable(folder.path)} ({folder.locations:,} files{away})"))
+    rows.append(("Model", f"{printable(weights)} (generation {status.generation})"))
+    fresh = "covers every photo" if status.index_fresh else f"covers {status.index_covers:,} of {status.encodings:,}"
+    rows.append(
+        ("Index", fresh if status.index_fresh else f"{fresh}; the rest are compared beside it: pixelseek index")
+    )
     rows.append(("Size", f"{status.bytes_on_disk / 1e6:,.1f} MB"))
+    for generation, size in status.other_generations.items():
+        rows.append(("Other", f"{size / 1e6:,.1f} MB made by other weights: *-{generation}.* may be deleted"))
     rows.append(("Skipped", f"{status.failed:,}"))
     for name, value in rows:
         typer.echo(f"{name:9}{value}")

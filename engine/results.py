@@ -21,6 +21,8 @@ class Hit:
     width: int
     """Width in pixels of the upright photo."""
     height: int
+    online: bool
+    """False while the folder it lies in cannot be reached."""
 
     def to_json(self) -> dict[str, Any]:
         """The hit as command line and HTTP interface print it."""
@@ -30,6 +32,7 @@ class Hit:
             "similarity": round(self.similarity, 4),
             "match": None if self.match is None else round(self.match, 4),
             "score": None if self.score is None else round(self.score, 4),
+            "online": self.online,
         }
 
 

@@ -19,9 +19,11 @@ from engine.errors import EngineError, QueryError
 from engine.query import Query, parse
 from engine.results import Hit, SearchResult
 from engine.without import direction, penalties
+from engine.written import bonus
 from indexer.decoding import Failure, ReadPhoto
 from indexer.filters import NO_FILTERS, Filters
 from indexer.library import Library, Photo
+from indexer.words import words_of
 from indexer.workers import read_photo_alone
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
@@ -34,6 +36,8 @@ MAX_SHORTLIST = 1000
 """The rerank holds the whole shortlist's pixel features in memory: about 100 KB a photo."""
 MAX_WITHOUT = 8
 """More words to keep out are refused: each costs a rerank."""
+_PARTS = 4
+"""To every so many photos that the shortlist holds for what they show comes one for what is written about it."""
 _SCORE_DECIMALS = 4
 """What lies below is float noise that differs between the rows of a batch: photos that look the same shall tie."""
 
@@ -96,7 +100,8 @@ class SearchEngine:
         `without` add to those. Only photos for which the filters hold are looked at. A photo that shows what is to
         be kept out ranks lower.
 
-        The `shortlist` nearest photos are reranked by score and come first; photos beyond them follow in order of
+        The `shortlist` nearest photos, and with them those about which the words are written, are reranked by score
+        and come first; photos beyond them follow in order of
         nearness, without a match. `rerank=False` leaves everything in that order. It is the order of similarity,
         but for words to keep out. Equal photos go by id. The order does not depend on `limit`. A sentence longer
         than the model reads is cut at its last word.
@@ -114,8 +119,11 @@ class SearchEngine:
                 encoded = self._runtime.encode_text([asked.words, *asked.without])
             with clock.stage("shortlist"):
                 among = None if asked.filters == NO_FILTERS else self._library.matching(asked.filters)
-                nearest = self._nearest(encoded, shortlist if rerank else limit, among)
-            ranked = self._reranked(encoded, nearest, clock) if rerank else nearest
+                ranked = self._nearest(encoded, shortlist if rerank else limit, among)
+                if rerank:
+                    ranked += self._written(asked, encoded, max(1, shortlist // _PARTS), among, leave_out=ranked)
+            if rerank:
+                ranked = self._reranked(asked, encoded, ranked, clock)
             if limit > len(ranked):
                 # The tail comes from a search of its own, so that the reranked block cannot depend on `limit`.
                 block = {candidate.photo_id for candidate in ranked}
@@ -193,7 +201,35 @@ class SearchEngine:
             similarities = np.einsum("ke,e->k", embeddings, wanted)  # BLAS would sum a row as its neighbours have it
         return [_Candidate(*pair) for pair in zip(photo_ids.tolist(), similarities.tolist(), strict=True)]
 
-    def _reranked(self, text: EncodedText, nearest: list[_Candidate], clock: _Clock) -> list[_Candidate]:
+    def _written(
+        self,
+        asked: Query,
+        text: EncodedText,
+        count: int,
+        among: NDArray[np.int64] | None,
+        *,
+        leave_out: list[_Candidate],
+    ) -> list[_Candidate]:
+        """The up to `count` photos among those about which most of the words are written, of equal ones the nearest."""
+        counts = self._library.written(words_of(asked.words))
+        if among is not None:
+            counts = {photo_id: counts[photo_id] for photo_id in np.intersect1d(among, list(counts)).tolist()}
+        found: list[_Candidate] = []
+        for level in sorted(set(counts.values()), reverse=True):
+            ids = np.array([photo_id for photo_id, words in counts.items() if words == level], dtype=np.int64)
+            found += self._nearest(text, count - len(found), ids)
+            if len(found) == count:
+                break
+        known = {one.photo_id for one in leave_out}
+        return [one for one in found if one.photo_id not in known]
+
+    def _shares_written(self, phrase: str, photo_ids: list[int]) -> NDArray[np.float32]:
+        """(K,) Which share of the words of `phrase` is written about each photo."""
+        words = words_of(phrase)
+        counts = self._library.written(words)
+        return np.array([counts.get(photo_id, 0) / max(1, len(words)) for photo_id in photo_ids], dtype=np.float32)
+
+    def _reranked(self, asked: Query, text: EncodedText, nearest: list[_Candidate], clock: _Clock) -> list[_Candidate]:
         """Those photos in order of their score, words and pixels read together."""
         if not nearest:
             return []
@@ -204,12 +240,14 @@ class SearchEngine:
         with clock.stage("rerank"):
             similarities = np.array([one.similarity for one in nearest], dtype=np.float32)
             scores = self._calibration.score(self._runtime.match(text.select([0]), features), similarities)
+            scores = scores + bonus(self._shares_written(asked.words, photo_ids), self._calibration)
             if embeddings is not None:
                 unwanted = [
                     self._calibration.score(
                         self._runtime.match(text.select([row]), features), embeddings @ text.embeddings[row]
                     )
-                    for row in range(1, len(text))
+                    + bonus(self._shares_written(phrase, photo_ids), self._calibration)
+                    for row, phrase in enumerate(asked.without, start=1)
                 ]
                 scores = scores - penalties(np.stack(unwanted))
             scores = scores.round(_SCORE_DECIMALS)
@@ -222,7 +260,7 @@ class SearchEngine:
     def _hits(self, ranked: list[_Candidate]) -> list[Hit]:
         photos = self._library.photos([one.photo_id for one in ranked])
         return [
-            Hit(photo.path, photo.id, one.similarity, one.match, one.score, photo.width, photo.height)
+            Hit(photo.path, photo.id, one.similarity, one.match, one.score, photo.width, photo.height, photo.online)
             for one, photo in zip(ranked, photos, strict=True)
         ]
 

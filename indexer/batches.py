@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from indexer.annotations import inherit, store_words
 from indexer.catalog import Encoded, Location, Photo, in_queries
 from indexer.changes import FileToRead
 from indexer.decoding import Failure, Identity, Picture
@@ -72,6 +73,7 @@ class Batch:
         self._photos: list[dict[str, Any]] = []
         self._read_again: list[dict[str, Any]] = []
         self._locations: list[dict[str, Any]] = []
+        self._heirs: dict[int, int] = {}
         self._to_encode: dict[int, NDArray[np.uint8]] = {}
 
     @property
@@ -101,8 +103,11 @@ class Batch:
                 "size": file.state.size,
                 "photo_id": photo_id,
                 "failure": None if failure is None else str(failure),
+                "previous_photo_id": None if failure is None else file.previous_photo_id,
             }
         )
+        if photo_id is not None and file.previous_photo_id not in (None, photo_id):
+            self._heirs[photo_id] = file.previous_photo_id
 
     def commit(self) -> None:
         """Encode what needs it, store all, and start anew."""
@@ -114,6 +119,9 @@ class Batch:
                 connection.execute(insert(Photo), self._photos)
             if self._read_again:
                 connection.execute(update(Photo).where(Photo.id == bindparam("known_id")), self._read_again)
+            inherit(connection, self._heirs)
+            told = [row["id"] for row in self._photos] + [row["known_id"] for row in self._read_again]
+            store_words(connection, [*told, *self._heirs])
             if self._locations:
                 remove_locations(connection, [(row["folder_id"], row["path"]) for row in self._locations])
                 connection.execute(insert(Location), self._locations)
@@ -123,6 +131,7 @@ class Batch:
         self._photos.clear()
         self._read_again.clear()
         self._locations.clear()
+        self._heirs.clear()
         self._to_encode.clear()
 
 

@@ -108,6 +108,27 @@ class Location(Base):
     photo_id: Mapped[int | None] = mapped_column(ForeignKey(Photo.id), index=True)
     failure: Mapped[str | None] = mapped_column(String)
     """A `decoding.Failure`."""
+    previous_photo_id: Mapped[int | None] = mapped_column(BigInteger)
+    """Of a file that fails: the photo it held before, whose heir it is once it can be read again."""
+
+
+class Annotation(Base):
+    """What people wrote about a photo with Pixelseek. Nothing else may change it."""
+
+    __tablename__ = "annotation"
+
+    photo_id: Mapped[int] = mapped_column(ForeignKey(Photo.id), primary_key=True)
+    caption: Mapped[str | None] = mapped_column(String)
+    tags: Mapped[list[str]] = mapped_column(JSON)
+
+
+class Word(Base):
+    """A word written about a photo, in it or with Pixelseek. Made from those."""
+
+    __tablename__ = "word"
+
+    word: Mapped[str] = mapped_column(String, primary_key=True)
+    photo_id: Mapped[int] = mapped_column(ForeignKey(Photo.id), primary_key=True, index=True)
 
 
 class Encoded(Base):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, select
 
@@ -14,8 +15,7 @@ from indexer.folders import Part
 from indexer.scanning import FileState, Scan
 
 
-@dataclass(frozen=True)
-class KnownFile:
+class KnownFile(NamedTuple):
     """What the catalog says of a file."""
 
     state: FileState
@@ -23,6 +23,8 @@ class KnownFile:
     failure: str | None
     encoded: bool
     """Whether its photo is encoded in the generation at hand."""
+    previous_photo_id: int | None
+    """Where it failed, the photo it held before."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class FileToRead:
     state: FileState
     known_photo_id: int | None
     """The photo that the catalog expects there."""
+    previous_photo_id: int | None
+    """That photo or, where the file failed, the one before: whoever takes its place is its heir."""
     is_known: bool
 
     @property
@@ -66,13 +70,14 @@ def known_files(connection: Connection, part: Part, generation: str) -> dict[str
             Location.photo_id,
             Location.failure,
             Encoded.photo_id.is_not(None),
+            Location.previous_photo_id,
         )
         .outerjoin(Encoded, and_(Encoded.photo_id == Location.photo_id, Encoded.generation == generation))
         .where(Location.folder_id == part.folder_id)
     )
     return {
-        path: KnownFile(FileState(mtime_ns, size), photo_id, failure, encoded)
-        for path, mtime_ns, size, photo_id, failure, encoded in connection.execute(query)
+        path: KnownFile(FileState(mtime_ns, size), photo_id, failure, encoded, previous)
+        for path, mtime_ns, size, photo_id, failure, encoded, previous in connection.execute(query)
         if part.holds(path)
     }
 
@@ -86,13 +91,19 @@ def compare(part: Part, scan: Scan, known: Mapping[str, KnownFile], changes: Cha
             changes.unchanged += before.failure is None
             changes.failed += before.failure is not None
         else:
-            photo_id = None if before is None else before.photo_id
-            changes.to_read.append(FileToRead(part, path, state, photo_id, before is not None))
+            changes.to_read.append(_to_read(part, path, state, before))
     changes.gone += [
         (part, path, before.photo_id)
         for path, before in known.items()
         if path not in scan.files and not scan.is_unknown(path)
     ]
+
+
+def _to_read(part: Part, path: str, state: FileState, before: KnownFile | None) -> FileToRead:
+    if before is None:
+        return FileToRead(part, path, state, None, None, is_known=False)
+    previous = before.previous_photo_id if before.photo_id is None else before.photo_id
+    return FileToRead(part, path, state, before.photo_id, previous, is_known=True)
 
 
 def _worth_reading(part: Part, path: str, before: KnownFile) -> bool:

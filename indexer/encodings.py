@@ -92,6 +92,18 @@ class Encodings:
         """Whether there is a file with its tables; asked each time, for it may be deleted while this is open."""
         return self.path.exists() and inspect(self.engine).has_table(_Origin.__tablename__)
 
+    def is_malformed(self) -> bool:
+        """Whether tables are missing, or embeddings are of another size than the first: nothing can be read then."""
+        origin = self.origin()
+        if origin is None:
+            return False
+        if not inspect(self.engine).has_table(_PixelFeatures.__tablename__):
+            return True
+        size = origin.embedding_size * np.dtype(np.float32).itemsize
+        with self.engine.connect() as connection:
+            wrong = select(_Embedding.sequence).where(func.length(_Embedding.vector) != size)
+            return connection.execute(wrong.limit(1)).first() is not None
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -30,3 +30,7 @@ class FolderMissing(LibraryError):
 
 class PhotoMissing(LibraryError):
     """A photo has left the library since it was found."""
+
+
+class AnnotationRefused(LibraryError):
+    """A caption or a tag that is too long, or no text."""

@@ -28,7 +28,9 @@ class Circle:
 
 @dataclass(frozen=True)
 class Filters:
-    """What must hold of a photo to be found. Of several values of one filter any will do; all filters must hold.
+    """What must hold of a photo to be found.
+
+    All filters must hold. Of several values of one filter any will do, but for `after` and `before`.
 
     Times are seconds since 1970 on the clock of the place where the photo was taken: the date a person remembers.
     """
@@ -80,8 +82,8 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.type:
         place = place.where(or_(*(ends_with(path, ending) for endings in filters.type for ending in endings)))
     alternatives: list[list[ColumnElement[bool]]] = [
-        [clock >= start for start in filters.after],
-        [clock < end for end in filters.before],
+        *([clock >= start] for start in filters.after),
+        *([clock < end] for end in filters.before),
         [and_(clock >= start, clock < end) for start, end in filters.taken],
         [Photo.camera.icontains(name, autoescape=True) for name in filters.camera],
         [Photo.lens.icontains(name, autoescape=True) for name in filters.lens],

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -16,7 +16,8 @@ from platformdirs import user_data_path
 from sqlalchemy import Engine, delete, exists, func, select
 
 from indexer import migrations, sqlite
-from indexer.catalog import Encoded, Folder, Location, Setting, in_queries
+from indexer.annotations import annotate, checked_annotation, count_words
+from indexer.catalog import Annotation, Encoded, Folder, Location, Setting, in_queries
 from indexer.catalog import Photo as PhotoRow
 from indexer.decoding import Identity
 from indexer.encodings import Encodings
@@ -70,6 +71,8 @@ class Photo:
     """Absolute path of its file, one that can be reached where it lies in several places."""
     online: bool
     """False while the folder it lies in cannot be reached."""
+    size: int
+    """Bytes."""
     width: int
     """Pixels, upright, as height is."""
     height: int
@@ -87,9 +90,12 @@ class Photo:
     """What other programs have written into the file, as description and keywords."""
     description: str | None
     keywords: list[str]
+    caption: str | None
+    """What people have written about it with Pixelseek, as tags."""
+    tags: list[str]
 
 
-_PHOTO_COLUMNS = [field.name for field in fields(Photo) if field.name != "path"]
+_PHOTO_COLUMNS = [field.name for field in fields(Photo) if field.name not in ("path", "tags")]
 
 
 class Library:
@@ -155,7 +161,11 @@ class Library:
 
     def photo_count(self) -> int:
         """How many photos a search can find: those with a location, encoded in this generation."""
-        return len(visible_photos(self.catalog, self.generation))
+        return len(self.photo_ids())
+
+    def photo_ids(self) -> NDArray[np.int64]:
+        """(N,) Their ids, rising."""
+        return visible_photos(self.catalog, self.generation)
 
     def matching(self, filters: Filters) -> NDArray[np.int64]:
         """(N,) ids of the photos for which `filters` hold, rising."""
@@ -183,9 +193,17 @@ class Library:
     def photos(self, photo_ids: Sequence[int]) -> list[Photo]:
         """What is known of these photos, in that order. Raises PhotoMissing for one that is hidden or unknown."""
         query = (
-            select(PhotoRow.__table__, Folder.path.label("folder"), Folder.online, Location.path)
+            select(
+                PhotoRow.__table__,
+                Annotation.caption,
+                Annotation.tags,
+                Folder.path.label("folder"),
+                Folder.online,
+                Location.path,
+            )
             .join(Location, Location.photo_id == PhotoRow.id)
             .join(Folder)
+            .outerjoin(Annotation, Annotation.photo_id == PhotoRow.id)
             .order_by(Folder.online.desc(), Folder.path, Location.path)
         )
         found: dict[int, Photo] = {}
@@ -193,7 +211,8 @@ class Library:
             for part in in_queries([int(photo_id) for photo_id in photo_ids]):
                 for row in connection.execute(query.where(PhotoRow.id.in_(part))).mappings():
                     known = {name: row[name] for name in _PHOTO_COLUMNS}
-                    found.setdefault(row["id"], Photo(path=str(Path(row["folder"], row["path"])), **known))
+                    path = str(Path(row["folder"], row["path"]))
+                    found.setdefault(row["id"], Photo(path=path, tags=row["tags"] or [], **known))
         return _in_order(found, photo_ids)
 
     def find(self, identity: Identity) -> int | None:
@@ -211,6 +230,47 @@ class Library:
         with self.catalog.connect() as connection:
             return connection.execute(query).scalar_one_or_none()
 
+    def paths(self, photo_ids: Sequence[int]) -> dict[int, list[str]]:
+        """The absolute paths of every file of each of these photos that has any."""
+        query = select(PhotoRow.id, Folder.path, Location.path).select_from(PhotoRow).join(Location).join(Folder)
+        paths: dict[int, list[str]] = {}
+        with self.catalog.connect() as connection:
+            for part in in_queries(photo_ids):
+                rows = query.where(PhotoRow.id.in_(part)).order_by(Folder.path, Location.path)
+                for photo_id, folder, path in connection.execute(rows):
+                    paths.setdefault(photo_id, []).append(str(Path(folder, path)))
+        return paths
+
+    def at(self, path: Path) -> Photo:
+        """The photo whose file lies at `path`. Raises PhotoMissing where none is known."""
+        for place in (Path(os.path.normpath(path.expanduser().absolute())), path.expanduser().resolve()):
+            above = [str(parent) for parent in place.parents]
+            query = select(Location.photo_id, Folder.path, Location.path).join(Folder)
+            with self.catalog.connect() as connection:
+                for folder_id, folder in connection.execute(
+                    select(Folder.id, Folder.path).where(Folder.path.in_(above))
+                ).all():
+                    here = query.where(Folder.id == folder_id, Location.path == str(place.relative_to(folder)))
+                    photo_id = connection.execute(here).scalars().first()
+                    if photo_id is not None:
+                        return replace(self.photos([photo_id])[0], path=str(place))
+        raise PhotoMissing(f"{path} is not in the library. Index the folder it lies in: pixelseek index FOLDER")
+
+    def annotate(self, photo_id: int, *, caption: str | None, tags: Sequence[str]) -> None:
+        """Write caption and tags of a photo in the place of any it has. Need not wait for another process to index.
+
+        Raises PhotoMissing, and AnnotationRefused for what is too long or no text.
+        """
+        self.photos([photo_id])
+        caption, tags = checked_annotation(caption, tags)
+        with self.catalog.begin() as connection:
+            annotate(connection, photo_id, caption, tags)
+
+    def written(self, words: Collection[str]) -> dict[int, int]:
+        """How many of `words` (as `words.words_of` gives them) are written about each photo that has any."""
+        with self.catalog.connect() as connection:
+            return count_words(connection, words)
+
     def status(self) -> LibraryStatus:
         """Where the library stands now."""
         return read_status(self.path, self.generation, self.catalog, self.encodings, self.index_path)
@@ -223,7 +283,7 @@ class Library:
         """
         with writer_lock(self.path):
             if not self._is_in_step():
-                self._bring_in_step()
+                self.bring_in_step()
             yield
 
     def update_index(self) -> None:
@@ -266,13 +326,14 @@ class Library:
         with self.catalog.connect() as connection:
             return connection.execute(count).scalar_one() == self.encodings.count()
 
-    def _bring_in_step(self) -> None:
-        """Remove encodings without a mark, and marks without an encoding."""
+    def bring_in_step(self) -> None:
+        """Remove encodings without a mark, and marks without an encoding; for the writer only."""
         marks = select(Encoded.photo_id).where(Encoded.generation == self.generation)
-        with self.catalog.begin() as connection:
+        with self.catalog.connect() as connection:
             marked = np.fromiter(connection.execute(marks).scalars(), dtype=np.int64)
-            stored = self.encodings.photo_ids()
-            self.encodings.remove(np.setdiff1d(stored, marked).tolist())
+        stored = self.encodings.photo_ids()
+        self.encodings.remove(np.setdiff1d(stored, marked).tolist())
+        with self.catalog.begin() as connection:
             for part in in_queries(np.setdiff1d(marked, stored).tolist()):
                 connection.execute(
                     delete(Encoded).where(Encoded.generation == self.generation, Encoded.photo_id.in_(part))

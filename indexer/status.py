@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,10 @@ class LibraryStatus:
     """Encodings in the FAISS index; the rest are searched beside it."""
     index_fresh: bool
     """Whether that is all of them."""
+    encodings: int
+    """How many are stored in this generation, those of hidden photos included."""
+    other_generations: dict[str, int]
+    """Bytes of what other weights have made of the photos, by generation: nothing needs it but those weights."""
 
 
 def read_status(path: Path, generation: str, catalog: Engine, encodings: Encodings, index_path: Path) -> LibraryStatus:
@@ -89,7 +94,18 @@ def read_status(path: Path, generation: str, catalog: Engine, encodings: Encodin
         bytes_on_disk=_bytes_below(path),
         index_covers=covers,
         index_fresh=covers == encodings.count(),
+        encodings=encodings.count(),
+        other_generations=_other_generations(path, generation),
     )
+
+
+def _other_generations(folder: Path, generation: str) -> dict[str, int]:
+    found = Counter[str]()
+    for file in (*folder.glob("encodings-*.sqlite*"), *folder.glob("index-*.faiss")):
+        with suppress(FileNotFoundError):
+            found[file.name.partition("-")[2].partition(".")[0]] += file.stat().st_size
+    del found[generation]
+    return dict(found)
 
 
 def _bytes_below(folder: Path) -> int:

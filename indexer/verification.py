@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,15 @@ import numpy as np
 from sqlalchemy import select
 
 from indexer import sqlite
-from indexer.catalog import Encoded, Folder, Location, in_queries
+from indexer.annotations import written_words
+from indexer.catalog import Encoded, Folder, Location, Photo, Word, in_queries
 from indexer.errors import LibraryError
 from indexer.library import Library
 from indexer.vectors import covering_stamp, read_index, read_stamp
 
 _NORM_TOLERANCE = 1e-3
 _FP16_TOLERANCE = 2e-3
+_REMEDY = "`pixelseek verify --repair` makes that again"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,13 @@ def verify(library: Library) -> list[Problem]:
     problems = list(_damage(library))
     if problems:
         return problems  # nothing more can be read off a damaged database
-    return [*_marks(library), *_encodings(library), *_index(library), *_files(library)]
+    return [
+        *_marks(library),
+        *_encodings(library),
+        *index_problems(library),
+        *_words(library),
+        *_files(library),
+    ]
 
 
 def _damage(library: Library) -> Iterator[Problem]:
@@ -52,6 +60,9 @@ def _damage(library: Library) -> Iterator[Problem]:
             yield from (Problem(name, line) for line in sqlite.damage(engine))
         except LibraryError as error:
             yield Problem(name, str(error))
+            return
+    if library.encodings.is_malformed():
+        yield Problem(library.encodings.path.name, f"malformed; {_REMEDY}")
 
 
 def _marks(library: Library) -> Iterator[Problem]:
@@ -61,38 +72,37 @@ def _marks(library: Library) -> Iterator[Problem]:
         marked = np.fromiter(connection.execute(query).scalars(), dtype=np.int64)
     stored = library.encodings.photo_ids()
     if missing := len(np.setdiff1d(marked, stored)):
-        yield Problem(name, f"{missing} encodings are missing; index again")
+        yield Problem(name, f"{missing} encodings are missing; {_REMEDY}")
     if orphans := len(np.setdiff1d(stored, marked)):
-        yield Problem(name, f"{orphans} encodings belong to no photo; index again")
+        yield Problem(name, f"{orphans} encodings belong to no photo; {_REMEDY}")
 
 
 def _encodings(library: Library) -> Iterator[Problem]:
-    origin = library.encodings.origin()
-    if origin is None:
-        return
-    wrong = Counter[str]()
+    for what, photo_ids in unsound_encodings(library).items():
+        yield Problem(library.encodings.path.name, f"{len(photo_ids)} {what}; {_REMEDY}")
+
+
+def unsound_encodings(library: Library) -> dict[str, list[int]]:
+    """The photos whose encodings cannot be right, by what is wrong."""
+    wrong = defaultdict[str, list[int]](list)
     for part in library.encodings.after(0):
-        if part.vectors.shape[1] != origin.embedding_size:
-            wrong["embeddings are of the wrong size"] += len(part.photo_ids)
-            continue
         sound = np.abs(np.linalg.norm(part.vectors, axis=1) - 1.0) < _NORM_TOLERANCE
-        wrong["embeddings are not of length 1"] += int((~sound).sum())
-        for ids in in_queries(part.photo_ids.tolist()):
+        wrong["embeddings are not of length 1"] += part.photo_ids[~sound].tolist()
+        for photo_id in part.photo_ids.tolist():
             try:
-                features = library.encodings.pixel_features(ids)
+                features = library.encodings.pixel_features([photo_id]).get(photo_id)
             except ValueError:
-                wrong["groups of pixel features hold some of the wrong size"] += 1
+                wrong["photos have pixel features of the wrong size"].append(photo_id)
                 continue
-            wrong["photos have no pixel features"] += len(ids) - len(features)
-            wrong["photos have pixel features that are not finite"] += sum(
-                not np.isfinite(feature).all() for feature in features.values()
-            )
-    for what, count in wrong.items():
-        if count:
-            yield Problem(library.encodings.path.name, f"{count} {what}; delete the file and index again")
+            if features is None:
+                wrong["photos have no pixel features"].append(photo_id)
+            elif not np.isfinite(features).all():
+                wrong["photos have pixel features that are not finite"].append(photo_id)
+    return {what: photo_ids for what, photo_ids in wrong.items() if photo_ids}
 
 
-def _index(library: Library) -> Iterator[Problem]:
+def index_problems(library: Library) -> Iterator[Problem]:
+    """What is wrong with the FAISS index."""
     path, name = library.index_path, library.index_path.name
     total = library.encodings.count()
     if not path.exists():
@@ -102,13 +112,13 @@ def _index(library: Library) -> Iterator[Problem]:
     stamp = covering_stamp(path, library.encodings)
     if stamp is None:
         what = "incomplete" if read_stamp(path) is None else "made from other encodings"
-        yield Problem(name, f"{what}, and not used; index again")
+        yield Problem(name, f"{what}, and not used; {_REMEDY}")
         return
     if stamp.count != total:
         yield Problem(name, f"covers {stamp.count} of {total} encodings; index again to speed up searches")
     index = read_index(path, stamp)
     if index is None:
-        yield Problem(name, "cannot be read by FAISS, and is not used; delete it and index again")
+        yield Problem(name, f"cannot be read by FAISS, and is not used; {_REMEDY}")
         return
     wrong = 0
     for part in library.encodings.after(0):
@@ -118,11 +128,29 @@ def _index(library: Library) -> Iterator[Problem]:
         try:
             vectors = np.stack([index.reconstruct(photo_id) for photo_id in part.photo_ids[covered].tolist()])
         except RuntimeError:  # FAISS does not know the id
-            yield Problem(name, "lacks a photo that it should cover; delete it and index again")
+            yield Problem(name, f"lacks a photo that it should cover; {_REMEDY}")
             return
         wrong += int((np.abs(vectors - part.vectors[covered]).max(axis=1) > _FP16_TOLERANCE).sum())
     if wrong:
-        yield Problem(name, f"{wrong} vectors differ from the encodings; delete it and index again")
+        yield Problem(name, f"{wrong} vectors differ from the encodings; {_REMEDY}")
+
+
+def _words(library: Library) -> Iterator[Problem]:
+    if wrong := wrong_words(library):
+        yield Problem("catalog.sqlite", f"{len(wrong)} photos are not found by what is written about them; {_REMEDY}")
+
+
+def wrong_words(library: Library) -> list[int]:
+    """The photos whose words are not those written about them."""
+    with library.catalog.connect() as connection:
+        photo_ids = connection.execute(select(Photo.id)).scalars().all()
+        wrong = []
+        for part in in_queries(photo_ids):
+            stored = defaultdict[int, set[str]](set)
+            for photo_id, word in connection.execute(select(Word.photo_id, Word.word).where(Word.photo_id.in_(part))):
+                stored[photo_id].add(word)
+            wrong += [one for one, words in written_words(connection, part).items() if words != stored[one]]
+    return wrong
 
 
 def _files(library: Library) -> Iterator[Problem]:

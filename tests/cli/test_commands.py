@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 from importlib.metadata import version
@@ -12,8 +14,18 @@ from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 from web.access import password_hash
 
 COMMANDS = (
-    *("index", "search", "similar", "serve", "password", "status", "verify"),
-    *("demo", "train", "evaluate", "calibrate"),
+    "index",
+    "search",
+    "similar",
+    "caption",
+    "serve",
+    "password",
+    "status",
+    "verify",
+    "demo",
+    "train",
+    "evaluate",
+    "calibrate",
 )
 
 
@@ -35,6 +47,8 @@ def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Pa
 
     status = pixelseek("status", *options)
     assert "Photos   12" in status.stdout
+    assert f"Model    {weights} (generation " in status.stdout
+    assert "Index    covers every photo" in status.stdout
     assert "broken.jpg: " in status.stdout
 
 
@@ -50,7 +64,7 @@ def test_search_prints_json(indexed: Path, weights: Path) -> None:
     assert list(result) == ["query", "hits", "cutoff", "timings_ms"]
     assert result["query"] == SENTENCE
     assert len(result["hits"]) == PHOTO_COUNT
-    assert {tuple(hit) for hit in result["hits"]} == {("path", "photo_id", "similarity", "match", "score")}
+    assert {tuple(hit) for hit in result["hits"]} == {("path", "photo_id", "similarity", "match", "score", "online")}
     assert [hit["score"] for hit in result["hits"]] == sorted((hit["score"] for hit in result["hits"]), reverse=True)
     assert all(Path(hit["path"]).exists() for hit in result["hits"]), "any file name survives"
     assert {"text", "shortlist", "features", "rerank", "total"} == result["timings_ms"].keys()
@@ -97,6 +111,18 @@ def test_search_takes_filters_as_options_and_in_the_sentence(indexed: Path, phot
     assert "after:soon makes no sense: write it like after:2021-07." in run.stderr
 
 
+def test_photos_on_a_disk_that_is_away_are_found_and_said_to_be(tmp_path: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", tmp_path / "library", "--weights", weights)
+    shutil.copytree(photos, tmp_path / "disk")
+    pixelseek("index", tmp_path / "disk", *options)
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+    assert "cannot be reached; its photos are kept" in pixelseek("index", *options).stdout
+    lines = pixelseek("search", "--no-rerank", SENTENCE, *options).stdout.splitlines()
+    assert len(lines) == PHOTO_COUNT
+    assert all(line.endswith("  (not reachable now)") for line in lines)
+    assert ", not reachable now)" in pixelseek("status", *options).stdout
+
+
 def test_similar_prints_similarities_or_json(indexed: Path, photos: Path, weights: Path) -> None:
     options = ("--limit", "3", "--library", indexed, "--weights", weights)
     run = pixelseek("similar", photos / "scene 05.jpg", *options)
@@ -107,6 +133,21 @@ def test_similar_prints_similarities_or_json(indexed: Path, photos: Path, weight
     found = json.loads(pixelseek("similar", "--json", photos / "scene 05.jpg", *options).stdout)
     assert found["photo"] == str(photos / "scene 05.jpg")
     assert [round(hit["similarity"], 3) for hit in found["hits"]] == measures
+
+
+def test_caption_writes_what_a_search_then_finds(library: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", library, "--weights", weights)
+    photo = photos / "scene 05.jpg"
+    assert pixelseek("caption", photo, *options).stdout == "Caption  -\nTags     -\n"
+    run = pixelseek("caption", photo, "Aunt Mary", "--tag", "cake", "--tag", "x", *options)
+    assert run.stdout == "Caption  Aunt Mary\nTags     cake, x\n"
+    written = json.loads(pixelseek("caption", "--json", photo, "--tag", "garden", "--untag", "x", *options).stdout)
+    assert written == {"path": str(photo), "caption": "Aunt Mary", "tags": ["cake", "garden"]}
+    found = json.loads(pixelseek("search", "--json", "Mary in the garden", *options).stdout)
+    assert found["hits"][0]["path"] == str(photo)
+    assert pixelseek("caption", photo, "", *options).stdout == "Caption  -\nTags     cake, garden\n"
+    run = pixelseek("caption", "elsewhere.jpg", "x", *options)
+    assert (run.exit_code, run.stderr.count("is not in the library")) == (1, 1)
 
 
 def test_status_prints_json(indexed: Path, photos: Path, weights: Path) -> None:
@@ -128,6 +169,53 @@ def test_verify_fails_on_a_damaged_library(library: Path, weights: Path) -> None
     assert [problem["subject"] for problem in json.loads(run.stdout)["problems"]] == [
         path.name for path in library.glob("index-*.faiss")
     ]
+
+
+def test_verify_repairs_what_is_damaged(library: Path, weights: Path) -> None:
+    options = ("--library", library, "--weights", weights)
+    next(library.glob("index-*.faiss")).write_bytes(b"not an index")
+    for path in library.glob("encodings-*.sqlite"):
+        path.write_bytes(b"not a database, but long enough to look at" * 99)
+    assert pixelseek("verify", *options).exit_code == 1
+    run = pixelseek("verify", "--repair", *options)
+    assert (run.exit_code, run.stdout) == (0, "No problems.\n"), run.stderr
+    assert len(json.loads(pixelseek("search", "--json", SENTENCE, *options).stdout)["hits"]) == PHOTO_COUNT
+
+
+def test_export_writes_json_lines_or_a_table(library: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", library, "--weights", weights)
+    pixelseek("caption", photos / "scene 05.jpg", "=1+1, or\ntwo", "--tag", "a", "--tag", "b", *options)
+    lines = pixelseek("export", *options).stdout.splitlines()
+    exported = [json.loads(line) for line in lines]
+    assert len(exported) == PHOTO_COUNT
+    assert all(Path(photo["paths"][0]).exists() for photo in exported), "any file name survives"
+    (captioned,) = [photo for photo in exported if photo["caption"]]
+    assert (captioned["caption"], captioned["tags"]) == ("=1+1, or\ntwo", ["a", "b"])
+    table = list(csv.DictReader(io.StringIO(pixelseek("export", "--format", "csv", *options).stdout)))
+    assert len(table) == PHOTO_COUNT
+    (row,) = [row for row in table if row["caption"]]
+    assert (row["caption"], row["tags"], row["width"], row["lens"]) == ("'=1+1, or\ntwo", "a;b", "128", "")
+
+
+def test_remove_forgets_a_folder(library: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", library, "--weights", weights)
+    run = pixelseek("remove", photos, *options)
+    assert run.stdout == f"Removed {photos}: {PHOTO_COUNT + 1} files, {PHOTO_COUNT} photos\n"
+    assert "Photos   0" in pixelseek("status", *options).stdout
+    again = pixelseek("remove", photos, *options)
+    assert (again.exit_code, "Its folders: none" in again.stderr) == (1, True)
+
+
+def test_duplicates_prints_groups(tmp_path: Path, photos: Path, weights: Path) -> None:
+    options = ("--library", tmp_path / "library", "--weights", weights)
+    (tmp_path / "photos").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(photos / "scene 05.jpg", tmp_path / "photos" / name)
+    pixelseek("index", tmp_path / "photos", *options)
+    lines = pixelseek("duplicates", *options).stdout.splitlines()
+    assert [line.rpartition("/")[2] for line in lines] == ["a.jpg", "b.jpg", "", "1 groups"]
+    (group,) = json.loads(pixelseek("duplicates", "--json", *options).stdout)["groups"]
+    assert [Path(copy["path"]).name for copy in group] == ["a.jpg", "b.jpg"]
 
 
 def test_demo_with_a_folder_searches_it_three_times(tmp_path: Path, photos: Path, weights: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import EngineError, QueryError
 from engine.search import MAX_CHARACTERS, MAX_SHORTLIST, SearchEngine
+from indexer.indexing import index_folders
 from indexer.library import Library, LibraryMissing, PhotoMissing
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
@@ -147,6 +148,31 @@ def test_photos_indexed_while_the_engine_is_open_are_found(library: Path, weight
         (more / "new.jpg").write_bytes((photos / "scene 03.jpg").read_bytes() + b"other bytes")
         index(library, more, weights)
         assert str(more / "new.jpg") in [hit.path for hit in engine.search(SENTENCE).hits]
+
+
+def test_one_model_answers_while_another_encodes_and_neither_answers_for_the_other(
+    library: Path, weights: Path, other_weights: Path
+) -> None:
+    with (
+        SearchEngine.open(library, weights=weights) as engine,
+        Library.open(library, generation=generation(other_weights)) as other,
+    ):
+        expected = engine.search(SENTENCE).hits
+        meanwhile: list[object] = []
+        report = index_folders(
+            other,
+            [],
+            processor=PixelBertProcessor.from_pretrained(other_weights),
+            load_runtime=lambda: load_runtime(other_weights),
+            progress=lambda _: meanwhile.append(engine.search(SENTENCE).hits),
+            workers=1,
+        )
+        assert report.encoded == PHOTO_COUNT
+        assert meanwhile
+        assert all(hits == expected for hits in meanwhile)
+        assert engine.search(SENTENCE).hits == expected
+    with SearchEngine.open(library, weights=other_weights) as engine:
+        assert {hit.photo_id for hit in engine.search(SENTENCE).hits} == {hit.photo_id for hit in expected}
 
 
 def test_a_missing_library_is_named(tmp_path: Path, weights: Path) -> None:

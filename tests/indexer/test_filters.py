@@ -87,6 +87,11 @@ class TestTime:
         july = Filters(taken=((seconds(2021, 7, 1), seconds(2021, 8, 1)),))
         assert found(dated, july) == ["july.jpg", "unzoned.jpg"]
 
+    def test_between_several_dates_all_must_hold(self, dated: Desk) -> None:
+        first, second, third = seconds(2021, 7, 1), seconds(2021, 8, 1), seconds(2021, 9, 1)
+        assert found(dated, Filters(after=(first, second), before=(third,))) == ["august.jpg"]
+        assert found(dated, Filters(after=(second,), before=(first,))) == []
+
     def test_any_of_several_periods_will_do(self, dated: Desk) -> None:
         days = ((seconds(2021, 6, 30), seconds(2021, 7, 1)), (seconds(2021, 8, 1), seconds(2021, 8, 2)))
         assert found(dated, Filters(taken=days)) == ["august.jpg", "june.jpg"]

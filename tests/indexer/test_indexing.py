@@ -81,6 +81,7 @@ def test_a_moved_photo_keeps_its_id_and_is_not_encoded_again(desk: Desk) -> None
     path.rename(desk.photos / "holidays" / "b.png")
     assert counts(desk.index()) == {"found": 1, "moved": 1}
     assert ids_by_name(desk) == {"b.png": before}
+    assert desk.runtime.photos_encoded == 1
 
 
 def test_a_touched_photo_is_unchanged(desk: Desk) -> None:

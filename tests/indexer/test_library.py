@@ -200,7 +200,21 @@ class TestReading:
         assert status.failures == [(str(desk.photos / "b.jpg"), "empty file")]
         assert [(folder.path, folder.locations) for folder in status.folders] == [(str(desk.photos), 2)]
         assert status.bytes_on_disk > 10_000
-        assert (status.index_covers, status.index_fresh) == (1, True)
+        assert (status.index_covers, status.encodings, status.index_fresh) == (1, 1, True)
+        assert status.other_generations == {}
+
+    def test_status_tells_what_other_weights_have_left(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        desk.index(generation="other")
+        with desk.open() as library:
+            others = library.status().other_generations
+        files = [path for path in desk.library.iterdir() if "-other." in path.name]
+        assert others == {"other": sum(path.stat().st_size for path in files)}
+        for path in files:  # as its words say: nothing else is lost
+            path.unlink()
+        assert desk.search("red") == ["a.png"]
+        assert desk.index().unchanged == 1
 
     def test_damage_met_on_the_way_is_told_in_words(self, desk: Desk) -> None:
         scribble(desk.photos / "a.png", 1)

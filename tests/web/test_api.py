@@ -20,7 +20,7 @@ def test_a_search_answers_as_the_command_line_does(client: FlaskClient) -> None:
     assert result.keys() == {"query", "hits", "cutoff", "timings_ms", "next"}
     assert result["query"] == SENTENCE
     assert len(result["hits"]) == 3
-    assert result["hits"][0].keys() == {"path", "photo_id", "similarity", "match", "score"}
+    assert result["hits"][0].keys() == {"path", "photo_id", "similarity", "match", "score", "online"}
     assert result["timings_ms"].keys() == {"text", "shortlist", "features", "rerank", "total"}
 
 

@@ -1,0 +1,107 @@
+"""What words to keep out keep out, and what that costs: on photos whose captions say what they show.
+
+    python -m benchmarks.without --data photos.tar
+
+Each query is a thing and another to keep out ("a dog" -ball). A photo shows the first when two of its captions
+name it, and the second when any does. Only pairs are asked of which both can be told on 15 photos or more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.machine import machine
+from engine.without import direction, penalties
+from model.calibration import Calibration
+from model.evaluation.collection import encode_collection
+from model.processor import PixelBertProcessor
+from model.runtime import load_runtime
+from model.shards import CaptionedPhoto, read_shards
+from model.weights import DEFAULT, find_weights
+
+WANTED = ("dog", "man", "girl", "child", "woman", "boy", "person")
+UNWANTED = (
+    "grass", "water", "ball", "snow", "beach", "dog", "street", "bike", "man", "woman", "child", "tree", "people",
+    "crowd", "sand", "red", "black", "hat",
+)  # fmt: skip
+LEAST = 15
+SHORTLIST, FIRST = 64, 10
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, action="append")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--weights", default=DEFAULT)
+    arguments = parser.parse_args()
+
+    weights = find_weights(arguments.weights)
+    runtime, calibration = load_runtime(weights), Calibration.load(weights)
+    photos = [photo for photo in read_shards(arguments.data) if photo.split == arguments.split]
+    encoded = encode_collection(
+        runtime, [photo.with_captions(1) for photo in photos], PixelBertProcessor.from_pretrained(weights)
+    )
+    embeddings = encoded.image_embeddings
+    queries = [
+        (wanted, unwanted, shows, spoilt)
+        for wanted, unwanted in product(WANTED, UNWANTED)
+        for shows, spoilt in [(named(photos, wanted) >= 2, named(photos, unwanted) >= 1)]
+        if wanted != unwanted and min((shows & ~spoilt).sum(), (shows & spoilt).sum()) >= LEAST
+    ]
+    texts = {word: runtime.encode_text([f"a {word}"]) for word in WANTED} | {
+        f"-{word}": runtime.encode_text([word]) for word in UNWANTED
+    }
+
+    def nearest(wanted: str, unwanted: str | None) -> NDArray[np.int64]:
+        others = texts[f"-{unwanted}"].embeddings if unwanted else np.empty((0, embeddings.shape[1]), dtype=np.float32)
+        return np.argsort(-(embeddings @ direction(texts[wanted].embeddings[0], others)), kind="stable")[:SHORTLIST]
+
+    def scores(phrase: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        logits = runtime.match(texts[phrase], [encoded.pixel_features[row] for row in rows])
+        return calibration.score(logits, embeddings[rows] @ texts[phrase].embeddings[0])
+
+    def reranked(wanted: str, unwanted: str | None) -> NDArray[np.int64]:
+        rows = nearest(wanted, unwanted)
+        total = scores(wanted, rows)
+        if unwanted:
+            total = total - penalties(scores(f"-{unwanted}", rows)[None])
+        return rows[np.argsort(-total, kind="stable")]
+
+    def measure(rank: Callable[[str, str | None], NDArray[np.int64]], *, keep_out: bool) -> str:
+        good, bad = [], []
+        for wanted, unwanted, shows, spoilt in queries:
+            first = rank(wanted, unwanted if keep_out else None)[:FIRST]
+            good.append((shows & ~spoilt)[first].mean())
+            bad.append(spoilt[first].mean())
+        return f"{100 * np.mean(good):.1f} | {100 * np.mean(bad):.1f} |"
+
+    print(f"| {len(queries)} queries, {len(photos):,} photos; of the first {FIRST}, in percent | right | unwanted |")
+    print("|---|---|---|")
+    print(f"| shortlist alone, nothing kept out | {measure(nearest, keep_out=False)}")
+    print(f"| shortlist alone | {measure(nearest, keep_out=True)}")
+    print(f"| reranked, nothing kept out | {measure(reranked, keep_out=False)}")
+    print(f"| reranked | {measure(reranked, keep_out=True)}")
+    print(f"\n{machine()}")
+
+
+def named(photos: list[CaptionedPhoto], word: str) -> NDArray[np.int64]:
+    """How many captions of each photo name the thing."""
+    forms = {word, f"{word}s", f"{word}es"}
+    return np.array([sum(bool(forms & words(caption)) for caption in photo.captions) for photo in photos])
+
+
+def words(caption: str) -> set[str]:
+    """In lower case."""
+    return set(re.findall(r"\w+", caption.lower()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""`pixelseek duplicates`: photos that are nearly the same."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
+from cli.output import print_json, printable
+from model.weights import DEFAULT
+
+_AGREEMENT = 0.94
+
+
+def duplicates(
+    agreement: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How nearly the same: lower finds more, and more that are not.")
+    ] = _AGREEMENT,
+    library: LibraryOption = None,
+    weights: WeightsOption = DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """List photos that are nearly the same, in groups: copies, resized, compressed again, cropped a little.
+
+    The largest of a group comes first. Nothing is deleted.
+
+    Example: pixelseek duplicates --json
+    """
+    from tqdm import tqdm
+
+    from engine.duplicates import find_duplicates
+    from indexer.library import Library
+    from model.weights import find_weights, generation
+
+    with (
+        Library.open(chosen_library(library), generation=generation(find_weights(weights))) as opened,
+        tqdm(desc="Comparing", unit=" photos", delay=0.5, dynamic_ncols=True) as bar,
+    ):
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        groups = find_duplicates(opened, agreement=agreement, progress=show)
+    if as_json:
+        print_json({"groups": [[asdict(copy) for copy in group] for group in groups]})
+        return
+    for group in groups:
+        for copy in group:
+            size = f"{copy.width} x {copy.height}"
+            typer.echo(f"{size:>13}  {copy.size / 1e6:6.1f} MB  {printable(copy.path)}")
+        typer.echo()
+    typer.echo(f"{len(groups):,} groups")

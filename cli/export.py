@@ -1,0 +1,58 @@
+"""`pixelseek export`: what the library knows of its photos, for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from cli.options import LibraryOption, WeightsOption, chosen_library
+from model.weights import DEFAULT
+
+
+class Format(StrEnum):
+    """How photos are written down."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def export(
+    format: Annotated[Format, typer.Option(help="A JSON object a line, or a table.")] = Format.JSONL,
+    library: LibraryOption = None,
+    weights: WeightsOption = DEFAULT,
+) -> None:
+    """Print what the library knows of its photos: paths, metadata, captions, tags.
+
+    In a table, several values of one photo are separated by semicolons.
+
+    Example: pixelseek export > photos.jsonl
+    """
+    from indexer.exporting import FIELDS, exported_photos
+    from indexer.library import Library
+    from model.weights import find_weights, generation
+
+    with Library.open(chosen_library(library), generation=generation(find_weights(weights))) as opened:
+        if format is Format.CSV:
+            typer.echo(_row(FIELDS))
+        for photo in exported_photos(opened):
+            typer.echo(_row(map(_cell, photo.values())) if format is Format.CSV else json.dumps(photo))
+
+
+def _row(cells: Any) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)  # what it quotes depends on the terminator
+    return line.getvalue().removesuffix("\n")
+
+
+def _cell(value: Any) -> Any:
+    """One cell. A text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    text = ";".join(value) if isinstance(value, list) else value
+    if not isinstance(text, str):
+        return text
+    plain = text.encode("utf-8", "backslashreplace").decode()  # a path may be no text
+    return f"'{plain}" if plain.startswith(("=", "+", "-", "@", "\t", "\r")) else plain

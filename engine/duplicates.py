@@ -1,0 +1,102 @@
+"""Photos that are nearly the same: resized, compressed again, cropped a little.
+
+An embedding says what a photo shows, so two photos of one kind of scene have nearly the same. The pixel features
+also say where: they confirm what the embeddings propose. How well, `benchmarks/duplicates.py` measures.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.library import Library
+
+AGREEMENT = 0.94
+"""Cosine of the pixel features from which on two photos are taken for nearly the same."""
+LEAST_SIMILARITY = 0.9
+"""Cosine of the embeddings from which on the pixel features are compared at all."""
+_NEIGHBOURS = 8
+_ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One file of a group."""
+
+    path: str
+    photo_id: int
+    """Files of one photo are the same byte by byte."""
+    width: int
+    height: int
+    size: int
+    """Bytes."""
+
+
+def find_duplicates(
+    library: Library, *, agreement: float = AGREEMENT, progress: Callable[[int, int], None] | None = None
+) -> list[list[Copy]]:
+    """Groups of files that hold nearly the same photo, in each the largest first, the largest groups first.
+
+    Each photo is compared with the few nearest to it; who is nearly the same as one of a group belongs to it.
+    `progress` is told how many photos of how many are compared.
+    """
+    photo_ids = library.photo_ids()
+    parent = {photo_id: photo_id for photo_id in photo_ids.tolist()}
+
+    def root(photo_id: int) -> int:
+        while parent[photo_id] != photo_id:
+            parent[photo_id] = photo_id = parent[parent[photo_id]]
+        return photo_id
+
+    for done, pairs in _proposed(library, photo_ids):
+        for first, others in pairs.items():
+            for other in _confirmed(library, first, others, agreement):
+                parent[root(other)] = root(first)
+        if progress is not None:
+            progress(done, len(photo_ids))
+    groups: dict[int, list[int]] = defaultdict(list)
+    for photo_id in parent:
+        groups[root(photo_id)].append(photo_id)
+    paths = library.paths(photo_ids.tolist())
+    doubled = [group for group in groups.values() if sum(len(paths[photo_id]) for photo_id in group) > 1]
+    return sorted((_copies(library, group, paths) for group in doubled), key=lambda group: (-len(group), group[0].path))
+
+
+def _proposed(library: Library, photo_ids: NDArray[np.int64]) -> Iterator[tuple[int, dict[int, list[int]]]]:
+    """How many photos are through, and for some of these the later ones that are among their nearest."""
+    vectors = library.embeddings(photo_ids.tolist())
+    for start in range(0, len(photo_ids), _ROWS_AT_ONCE):
+        similarities = vectors[start : start + _ROWS_AT_ONCE] @ vectors.T
+        pairs = {}
+        for row, similarity in enumerate(similarities, start=start):
+            similarity[row] = -1.0
+            near = np.flatnonzero(similarity >= LEAST_SIMILARITY)
+            near = near[np.argsort(-similarity[near], kind="stable")[:_NEIGHBOURS]]
+            if len(near):
+                pairs[int(photo_ids[row])] = photo_ids[near].tolist()
+        yield min(start + _ROWS_AT_ONCE, len(photo_ids)), pairs
+
+
+def _confirmed(library: Library, first: int, others: list[int], agreement: float) -> list[int]:
+    mine, *theirs = library.pixel_features([first, *others])
+    return [
+        other
+        for other, features in zip(others, theirs, strict=True)
+        if features.shape == mine.shape
+        and float((mine * features).sum()) >= agreement * float(np.linalg.norm(mine) * np.linalg.norm(features))
+    ]
+
+
+def _copies(library: Library, photo_ids: list[int], paths: dict[int, list[str]]) -> list[Copy]:
+    return sorted(
+        (
+            Copy(path, photo.id, photo.width, photo.height, photo.size)
+            for photo in library.photos(photo_ids)
+            for path in paths[photo.id]
+        ),
+        key=lambda copy: (-copy.width * copy.height, -copy.size, copy.path),
+    )

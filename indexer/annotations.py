@@ -1,0 +1,96 @@
+"""What people write about photos, and the words by which they find them again.
+
+Captions and tags belong to the photo, so they stay when its file is moved, and they are never overwritten by
+the machine. The table of words is made from them and from the titles and keywords inside the files; a plain
+table in portable SQL, because a caption is a line and no text to be ranked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from sqlalchemy import Connection, delete, exists, func, insert, select
+
+from indexer.catalog import Annotation, Location, Photo, Word, in_queries
+from indexer.errors import AnnotationRefused
+from indexer.words import words_of
+
+_LONGEST_CAPTION, _LONGEST_TAG, _MOST_TAGS = 2000, 100, 100
+
+
+def checked_annotation(caption: str | None, tags: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Caption and tags without white space around them and without repeats. Raises AnnotationRefused."""
+    caption, tags = (caption or "").strip(), list(dict.fromkeys(filter(None, (tag.strip() for tag in tags))))
+    for kind, text, longest in (("caption", caption, _LONGEST_CAPTION), *(("tag", tag, _LONGEST_TAG) for tag in tags)):
+        if len(text) > longest:
+            raise AnnotationRefused(f"a {kind} of {len(text):,} characters is longer than {longest:,}.")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise AnnotationRefused(f"the {kind} is not valid Unicode text.") from error
+    if len(tags) > _MOST_TAGS:
+        raise AnnotationRefused(f"{len(tags):,} tags are more than {_MOST_TAGS}.")
+    return caption or None, tags
+
+
+def annotate(connection: Connection, photo_id: int, caption: str | None, tags: Sequence[str]) -> None:
+    """Write caption and tags of a photo in the place of any it has; None and no tags leave it without."""
+    connection.execute(delete(Annotation).where(Annotation.photo_id == photo_id))  # first: it takes SQLite's lock
+    if caption or tags:
+        connection.execute(insert(Annotation).values(photo_id=photo_id, caption=caption or None, tags=list(tags)))
+    store_words(connection, [photo_id])
+
+
+def inherit(connection: Connection, heirs: Mapping[int, int]) -> None:
+    """Give each photo what was written about the one it has taken the place of, unless it has something of its own.
+
+    `heirs` maps photo ids to those of the photos before them.
+    """
+    for part in in_queries(list(heirs)):
+        own = set(connection.execute(select(Annotation.photo_id).where(Annotation.photo_id.in_(part))).scalars())
+        before = {heirs[photo_id] for photo_id in part if photo_id not in own}
+        columns = select(Annotation.photo_id, Annotation.caption, Annotation.tags)
+        written = {row[0]: row for row in connection.execute(columns.where(Annotation.photo_id.in_(before)))}
+        inherited = [
+            {"photo_id": photo_id, "caption": written[heirs[photo_id]].caption, "tags": written[heirs[photo_id]].tags}
+            for photo_id in part
+            if photo_id not in own and heirs[photo_id] in written
+        ]
+        if inherited:
+            connection.execute(insert(Annotation), inherited)
+
+
+def store_words(connection: Connection, photo_ids: Sequence[int]) -> None:
+    """Make the words of these photos anew."""
+    for part in in_queries(photo_ids):
+        connection.execute(delete(Word).where(Word.photo_id.in_(part)))
+        rows = [
+            {"word": word, "photo_id": photo_id}
+            for photo_id, words in written_words(connection, part).items()
+            for word in sorted(words)
+        ]
+        if rows:
+            connection.execute(insert(Word), rows)
+
+
+def written_words(connection: Connection, photo_ids: Sequence[int]) -> dict[int, set[str]]:
+    """The words written about each of these photos, or into it."""
+    query = (
+        select(Photo.id, Photo.title, Photo.description, Photo.keywords, Annotation.caption, Annotation.tags)
+        .outerjoin(Annotation)
+        .where(Photo.id.in_(photo_ids))
+    )
+    return {
+        photo_id: words_of(" ".join(filter(None, (title, description, *keywords, caption, *(tags or ())))))
+        for photo_id, title, description, keywords, caption, tags in connection.execute(query)
+    }
+
+
+def count_words(connection: Connection, words: Collection[str]) -> dict[int, int]:
+    """How many of `words` are written about each photo with a location that has any of them."""
+    query = (
+        select(Word.photo_id, func.count())
+        .where(Word.word.in_(words), exists().where(Location.photo_id == Word.photo_id))
+        .group_by(Word.photo_id)
+    )
+    return dict(connection.execute(query).all())

@@ -1,0 +1,45 @@
+"""Forget a folder that the user no longer wants in the library."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import delete, func, select
+
+from indexer.catalog import Folder, Location
+from indexer.errors import FolderMissing
+from indexer.library import Library
+
+
+@dataclass(frozen=True)
+class RemovalReport:
+    """What was forgotten."""
+
+    folder: str
+    files: int
+    photos: int
+    """Photos that lie nowhere else, and are no longer found."""
+
+
+def remove_folder(library: Library, folder: Path) -> RemovalReport:
+    """Take `folder`, one that was indexed by that name, out of the library; its files are left alone.
+
+    Photos, their encodings and what people wrote about them stay, hidden: indexed again, they are back at once.
+    Raises FolderMissing when the library does not know the folder, or only one around it, and LibraryLocked.
+    """
+    path = Path(os.path.normpath(folder.expanduser().absolute()))
+    with library.writing(), library.catalog.begin() as connection:
+        known = {Path(name): number for number, name in connection.execute(select(Folder.id, Folder.path))}
+        if path not in known:
+            around = next((one for one in known if path.is_relative_to(one)), None)
+            if around is not None:
+                raise FolderMissing(f"{path} is a part of {around}, which the library follows. Remove that one.")
+            names = ", ".join(map(str, sorted(known))) or "none"
+            raise FolderMissing(f"{path} is not a folder of the library. Its folders: {names}")
+        visible = select(func.count(Location.photo_id.distinct()))
+        before = connection.execute(visible).scalar_one()
+        removed = connection.execute(delete(Location).where(Location.folder_id == known[path]))
+        connection.execute(delete(Folder).where(Folder.id == known[path]))
+        return RemovalReport(str(path), removed.rowcount, before - connection.execute(visible).scalar_one())

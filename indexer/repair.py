@@ -1,0 +1,56 @@
+"""Throw away derived data that is not sound, so that it is made again. Of the catalog only the words are derived."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import delete
+
+from indexer import sqlite
+from indexer.annotations import store_words
+from indexer.catalog import Encoded, in_queries
+from indexer.encodings import Encodings
+from indexer.errors import LibraryError
+from indexer.library import Library
+from indexer.locking import writer_lock
+from indexer.verification import index_problems, unsound_encodings, wrong_words
+
+
+def discard_damaged_encodings(library: Path, generation: str) -> None:
+    """Delete the encodings of a generation if they cannot be read at all, before the library is opened.
+
+    Raises LibraryLocked.
+    """
+    encodings = Encodings(library / f"encodings-{generation}.sqlite")
+    if not encodings.path.exists():
+        return
+    with writer_lock(library):
+        try:
+            damaged = bool(sqlite.damage(encodings.engine)) or encodings.is_malformed()
+        except LibraryError:
+            damaged = True
+        encodings.close()
+        if damaged:
+            for name in ("", "-wal", "-shm"):
+                encodings.path.with_name(encodings.path.name + name).unlink(missing_ok=True)
+
+
+def repair(library: Library) -> None:
+    """Make index and words again, and forget encodings that are not sound: indexing makes those.
+
+    Raises LibraryLocked.
+    """
+    with library.writing():
+        library.bring_in_step()
+        unsound = sorted(set().union(*unsound_encodings(library).values()))
+        library.encodings.remove(unsound)
+        with library.catalog.begin() as connection:
+            for part in in_queries(unsound):
+                marks = delete(Encoded).where(Encoded.generation == library.generation, Encoded.photo_id.in_(part))
+                connection.execute(marks)
+        wrong = wrong_words(library)
+        with library.catalog.begin() as connection:
+            store_words(connection, wrong)
+        if list(index_problems(library)):
+            library.index_path.unlink(missing_ok=True)
+        library.update_index()

@@ -1,0 +1,101 @@
+"""Keep a library in step with its folders for as long as the process runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from threading import Event
+
+from watchfiles import Change, watch
+from watchfiles._rust_notify import WatchfilesRustInternalError
+
+from indexer.errors import FolderMissing, LibraryLocked
+from indexer.indexing import IndexReport, index_folders
+from indexer.library import Library
+from indexer.scanning import PHOTO_SUFFIXES
+from model.processor import PixelBertProcessor
+from model.runtime import Runtime
+
+_QUIET_MS = 1000
+"""Nothing has changed for so long: a copy that was going on is done."""
+_LONGEST_WAIT_S = 30.0
+"""While changes never end, they are indexed this often."""
+_WHOLE_PASS_S = 900.0
+"""So often everything is compared, for what the system did not tell: network disks, disks that came back."""
+
+
+def watch_folders(
+    library: Library,
+    folders: Sequence[Path],
+    *,
+    processor: PixelBertProcessor,
+    load_runtime: Callable[[], Runtime],
+    indexed: Callable[[IndexReport], None],
+    delayed: Callable[[LibraryLocked], None],
+    stop: Event | None = None,
+) -> None:
+    """Index `folders` (every known one when empty), and from then on what changes in them, until `stop` is set.
+
+    `indexed` is told of every run. While another process is writing, `delayed` is told and the changes wait.
+    `load_runtime` may be called at every run. Raises KeyboardInterrupt on Ctrl-C, and FolderMissing when there is
+    nothing to watch.
+    """
+    watched = [folder.expanduser().absolute() for folder in folders]
+    watched = watched or [Path(folder.path) for folder in library.status().folders]
+    if not any(folder.is_dir() for folder in watched):
+        raise FolderMissing(f"there is no folder to watch: {', '.join(map(str, watched)) or 'name one'}")
+    pending, first_change, last_pass = set(watched), 0.0, time.monotonic()
+    for changed in _changed_folders(watched, library.path, stop):
+        now = time.monotonic()
+        if changed and not pending:
+            first_change = now
+        pending |= changed
+        if now - last_pass > _WHOLE_PASS_S:
+            pending |= set(watched)
+        if not pending or (changed and now - first_change < _LONGEST_WAIT_S):
+            continue
+        try:
+            indexed(index_folders(library, sorted(pending), processor=processor, load_runtime=load_runtime))
+        except LibraryLocked as error:
+            delayed(error)
+            continue
+        if pending.issuperset(watched):
+            last_pass = now
+        pending.clear()
+
+
+def _changed_folders(watched: Sequence[Path], library: Path, stop: Event | None) -> Iterator[set[Path]]:
+    """The folders in which something has changed, as it happens; an empty set for every quiet second."""
+    while True:
+        try:
+            for changes in watch(
+                *(folder for folder in watched if folder.is_dir()),
+                watch_filter=lambda change, path: _matters(change, Path(path), watched, library),
+                rust_timeout=_QUIET_MS,
+                yield_on_timeout=True,
+                ignore_permission_denied=True,
+                stop_event=stop,
+            ):
+                yield {_folder_of(Path(path), watched) for _, path in changes}
+        except WatchfilesRustInternalError:  # a name that is not UTF-8: what changed is not known
+            yield set(watched)
+        else:
+            return
+
+
+def _matters(change: Change, path: Path, watched: Sequence[Path], library: Path) -> bool:
+    inside = path.relative_to(_root_of(path, watched))
+    if path.is_relative_to(library) or any(part.startswith(".") for part in inside.parts):
+        return False
+    return change is Change.deleted or path.suffix.lower() in PHOTO_SUFFIXES or path.is_dir()
+
+
+def _folder_of(path: Path, watched: Sequence[Path]) -> Path:
+    """The nearest folder above `path` that is still there: what is to be indexed."""
+    root = _root_of(path, watched)
+    return next((parent for parent in path.parents if parent.is_relative_to(root) and parent.is_dir()), root)
+
+
+def _root_of(path: Path, watched: Sequence[Path]) -> Path:
+    return next(folder for folder in watched if path.is_relative_to(folder))

@@ -1,0 +1,70 @@
+"""A search finds photos by what people wrote about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.search import SearchEngine
+from engine.written import bonus
+from indexer.library import Library
+from model.calibration import Calibration
+from model.weights import generation
+from tests.engine.libraries import PHOTO_COUNT
+
+
+@pytest.fixture
+def annotated(library: Path, weights: Path, photos: Path) -> Iterator[SearchEngine]:
+    with Library.open(library, generation=generation(weights)) as opened:
+        for row, caption in ((3, "Mildred"), (5, "Mildred and Albert in Lisbon"), (7, "Lisbon")):
+            opened.annotate(opened.at(photos / f"scene {row:02}.jpg").id, caption=caption, tags=[])
+    with SearchEngine.open(library, weights=weights, device="cpu") as engine:
+        yield engine
+
+
+def names(engine: SearchEngine, query: str, shortlist: int = 64) -> list[str]:
+    return [Path(hit.path).name for hit in engine.search(query, shortlist=shortlist).hits]
+
+
+@pytest.mark.parametrize("shortlist", [1, 2, 64])
+def test_a_photo_with_all_the_words_comes_first_however_far_it_is(annotated: SearchEngine, shortlist: int) -> None:
+    assert names(annotated, "Albert and Mildred", shortlist=shortlist)[0] == "scene 05.jpg"
+    assert names(annotated, "Mildred in Lisbon", shortlist=shortlist)[0] == "scene 05.jpg"
+
+
+def test_every_photo_is_a_hit_once_and_the_order_does_not_depend_on_the_limit(annotated: SearchEngine) -> None:
+    for shortlist in (1, 4, 64):
+        everything = annotated.search("Mildred", limit=100, shortlist=shortlist).hits
+        assert len({hit.photo_id for hit in everything}) == len(everything) == PHOTO_COUNT
+        for limit in range(1, PHOTO_COUNT):
+            assert annotated.search("Mildred", limit=limit, shortlist=shortlist).hits == everything[:limit]
+
+
+def test_hits_go_by_score_and_match_alike(annotated: SearchEngine) -> None:
+    hits = annotated.search("a red circle and Mildred").hits
+    for values in ([hit.score or 0 for hit in hits], [hit.match or 0 for hit in hits]):
+        assert values == sorted(values, reverse=True)
+
+
+def test_filters_hold_for_them_too(annotated: SearchEngine) -> None:
+    (hit,) = annotated.search("Mildred folder:deeper").hits
+    assert Path(hit.path).parent.name == "deeper"
+
+
+def test_a_word_to_keep_out_that_is_written_takes_off_as_much(annotated: SearchEngine) -> None:
+    assert names(annotated, "Mildred")[:2] in (["scene 03.jpg", "scene 05.jpg"], ["scene 05.jpg", "scene 03.jpg"])
+    hits = names(annotated, "Mildred -Lisbon")
+    assert hits[0] == "scene 03.jpg"
+    assert hits[-1] == "scene 07.jpg"
+
+
+def test_all_words_lift_a_photo_above_what_the_model_sees_and_half_of_them_hint() -> None:
+    calibration = Calibration(match_scale=0.5)
+    none, half, whole = bonus(np.array([0.0, 0.5, 1.0], dtype=np.float32), calibration).tolist()
+    assert none == 0
+    assert half == pytest.approx(whole / 4)
+    assert whole * calibration.match_scale == pytest.approx(6.0)
+    assert np.isfinite(bonus(np.ones(1, dtype=np.float32), Calibration(match_scale=0.0))).all()

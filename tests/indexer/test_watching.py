@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from indexer import watching
+from indexer.indexing import IndexReport
+from indexer.library import FolderMissing, Library, LibraryLocked
+from indexer.locking import writer_lock
+from indexer.verification import verify
+from indexer.watching import watch_folders
+from tests.indexer.colour_runtime import GENERATION, colour_processor
+from tests.indexer.desk import Desk, paint, scribble
+
+PATIENCE_S = 60
+
+
+class Watcher:
+    """A library that is being watched over in a thread."""
+
+    def __init__(self, desk: Desk, *folders: Path) -> None:
+        self.reports: list[IndexReport] = []
+        self.delays: list[LibraryLocked] = []
+        self._desk, self._folders, self._stop = desk, folders, Event()
+        self._thread = Thread(target=self._watch)
+
+    def _watch(self) -> None:
+        with self._desk.open() as library:
+            watch_folders(
+                library,
+                self._folders,
+                processor=colour_processor(),
+                load_runtime=lambda: self._desk.runtime,
+                indexed=self.reports.append,
+                delayed=self.delays.append,
+                stop=self._stop,
+            )
+
+    def wait_for(self, happened: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not happened():
+            assert time.monotonic() < deadline, self.reports
+            assert self._thread.is_alive()
+            time.sleep(0.05)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            self.wait_for(lambda: len(self.reports) > 0)
+            yield
+        finally:
+            self._stop.set()
+            self._thread.join()
+
+
+def test_what_changes_is_indexed_and_what_is_new_is_found_by_a_library_that_is_open(desk: Desk) -> None:
+    paint(desk.photos / "red.png", "red")
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running(), desk.open() as reader:
+
+        def names() -> list[str]:
+            return sorted(Path(photo.path).name for photo in reader.photos(reader.photo_ids().tolist()))
+
+        assert names() == ["red.png"]
+        paint(desk.photos / "deep" / "er" / "blue.png", "blue")
+        watcher.wait_for(lambda: names() == ["blue.png", "red.png"])
+        (desk.photos / "deep" / "er").rename(desk.photos / "elsewhere")
+        watcher.wait_for(lambda: watcher.reports[-1].moved == 1)
+        shutil.rmtree(desk.photos / "elsewhere")
+        watcher.wait_for(lambda: names() == ["red.png"])
+        scribble(desk.photos / "red.png", 1)
+        watcher.wait_for(lambda: watcher.reports[-1].changed == 1)
+    with desk.open() as library:
+        assert verify(library) == []
+
+
+def test_changes_that_come_together_are_indexed_together(desk: Desk) -> None:
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        for seed in range(20):
+            scribble(desk.photos / f"{seed}.png", seed)
+            time.sleep(0.02)
+        watcher.wait_for(lambda: sum(report.added for report in watcher.reports) == 20)
+    assert len(watcher.reports) <= 3
+
+
+def test_without_folders_the_known_ones_are_watched(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "away").mkdir()
+    desk.index(desk.photos, tmp_path / "more", tmp_path / "away")
+    (tmp_path / "away").rmdir()
+    watcher = Watcher(desk)
+    with watcher.running():
+        assert watcher.reports[0].offline == [str(tmp_path / "away")]
+        paint(tmp_path / "more" / "red.png", "red")
+        watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+
+
+def test_hidden_files_other_files_and_the_library_itself_are_no_change(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "photos", tmp_path / "photos" / "library")
+    desk.photos.mkdir()
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        for name in ("notes.txt", ".hidden.png", ".trash/a.png", "library/thumbnail.png"):
+            (desk.photos / name).parent.mkdir(exist_ok=True)
+            (desk.photos / name).write_bytes(b"bytes")
+        time.sleep(3)
+        assert len(watcher.reports) == 1
+        paint(desk.photos / "red.png", "red")
+        watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+
+
+def test_while_another_process_writes_changes_wait(desk: Desk) -> None:
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        with writer_lock(desk.library):
+            paint(desk.photos / "red.png", "red")
+            watcher.wait_for(lambda: len(watcher.delays) > 0)
+            assert len(watcher.reports) == 1
+        watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_not_text_is_indexed_too(desk: Desk) -> None:
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        paint(desk.photos / os.fsdecode(b"caf\xe9.png"), "red")
+        watcher.wait_for(lambda: sum(report.added for report in watcher.reports) == 1)
+        paint(desk.photos / "blue.png", "blue")
+        watcher.wait_for(lambda: sum(report.added for report in watcher.reports) == 2)
+
+
+def test_now_and_then_everything_is_compared(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_WHOLE_PASS_S", 1.0)
+    scribble(desk.photos / "a.png", 1)
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        watcher.wait_for(lambda: len(watcher.reports) >= 3)
+    assert [report.found for report in watcher.reports] == [1] * len(watcher.reports)
+
+
+def test_changes_that_never_end_are_indexed_all_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_LONGEST_WAIT_S", 2.0)
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        for seed in range(1000):
+            scribble(desk.photos / f"{seed}.png", seed)
+            time.sleep(0.02)
+            if watcher.reports[-1].added:
+                break
+        assert watcher.reports[-1].added
+
+
+def test_there_must_be_a_folder_to_watch(desk: Desk) -> None:
+    with desk.open(generation=GENERATION) as library, pytest.raises(FolderMissing, match="no folder to watch"):
+        watch(library, desk, desk.photos / "nowhere")
+    with desk.open() as library, pytest.raises(FolderMissing, match="no folder to watch: name one"):
+        watch(library, desk)
+
+
+def watch(library: Library, desk: Desk, *folders: Path) -> None:
+    watch_folders(
+        library,
+        folders,
+        processor=colour_processor(),
+        load_runtime=lambda: desk.runtime,
+        indexed=lambda _: None,
+        delayed=lambda _: None,
+    )

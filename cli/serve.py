@@ -41,7 +41,6 @@ def serve(
     Example: pixelseek serve --port 8080 --root ~/Pictures
     """
     import logging
-    import signal
     import socket
 
     from waitress.server import create_server
@@ -74,7 +73,6 @@ def serve(
             max_request_body_size=MOST_BYTES + _MIB,  # a little more than the application, which says it better
             ident=None,
         )
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: answers under way are finished
         typer.echo(f"Pixelseek is at http://{address}  (Ctrl-C stops it)", err=True)
         try:
             server.run()

@@ -59,6 +59,7 @@ class HitAnswer(Answer):
     similarity: float = Field(description="Cosine of the embeddings, -1 to 1: what the shortlist goes by.")
     match: float | None = Field(description="Probability that the photo matches, 0 to 1; null without a rerank.")
     score: float | None = Field(description="What reranked hits are sorted by; null without a rerank.")
+    online: bool = Field(description="False while its folder cannot be reached.")
 
 
 class SearchAnswer(Answer):
@@ -90,9 +91,11 @@ class PhotoAnswer(Answer):
     lens: str | None
     latitude: float | None
     longitude: float | None
-    title: str | None
+    title: str | None = Field(description="Written into the file by other programs, as description and keywords.")
     description: str | None
     keywords: list[str]
+    caption: str | None = Field(description="Written by people with Pixelseek, as tags.")
+    tags: list[str]
 
     @classmethod
     def of(cls, photo: Photo) -> PhotoAnswer:
@@ -112,6 +115,8 @@ class PhotoAnswer(Answer):
             title=photo.title,
             description=photo.description,
             keywords=photo.keywords,
+            caption=photo.caption,
+            tags=photo.tags,
         )
 
 

@@ -151,13 +151,15 @@ class Library:
         """How many photos a search can find: those with a location, encoded in this generation."""
         return len(visible_photos(self.catalog, self.generation))
 
-    def shortlist(self, embedding: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ids (K,) and cosine similarities (K,) of the photos nearest to `embedding` (E,), L2-normalised, best first.
+    def shortlist(
+        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Ids (K,) and inner products (K,) of the photos nearest to `embedding` (E,), best first.
 
-        K is `count`, or all visible photos where there are fewer. Every photo is compared, those newer
-        than the FAISS index beside it.
+        They are cosine similarities where it is L2-normalised. K is `count`, or all visible photos, those of them
+        whose ids are in `among` (N,), where there are fewer. Photos newer than the FAISS index are compared beside it.
         """
-        return self._shortlist.snapshot().nearest(np.asarray(embedding, dtype=np.float32), count)
+        return self._shortlist.snapshot().nearest(np.asarray(embedding, dtype=np.float32), count, among)
 
     def embeddings(self, photo_ids: Sequence[int]) -> NDArray[np.float32]:
         """(N, E), in that order. Raises PhotoMissing."""

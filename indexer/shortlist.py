@@ -58,29 +58,42 @@ class Snapshot:
         indexed = _ids(index)
         return cls(index, indexed[~np.isin(indexed, visible)], ids[newer], vectors[newer])
 
-    def nearest(self, embedding: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ids (K,) and cosine similarities (K,) of the K <= `count` photos nearest to `embedding` (E,), best first."""
-        ids, similarities = self.newer_ids, np.empty(0, dtype=np.float32)
-        if len(ids):
-            similarities = self.newer_vectors @ embedding
-        if self.index is not None and self.index.ntotal > len(self.hidden):
-            indexed_ids, indexed_similarities = self._search_index(embedding, count)
+    def nearest(
+        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Ids (K,) and similarities (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
+
+        With `among`, of the photos with these ids only (any order; unknown and hidden ones do no harm). The
+        similarity is the inner product: the cosine, where `embedding` is L2-normalised.
+        """
+        newer = np.arange(len(self.newer_ids)) if among is None else np.flatnonzero(np.isin(self.newer_ids, among))
+        ids, similarities = self.newer_ids[newer], np.empty(0, dtype=np.float32)
+        if len(newer):
+            similarities = self.newer_vectors[newer] @ embedding
+        if self.index is not None:
+            indexed_ids, indexed_similarities = self._search_index(embedding, count, among)
             ids = np.concatenate([indexed_ids, ids])
             similarities = np.concatenate([indexed_similarities, similarities])
         best = np.argsort(-similarities, kind="stable")[:count]
         return ids[best], similarities[best]
 
     def _search_index(
-        self, embedding: NDArray[np.float32], count: int
+        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         import faiss
 
         assert self.index is not None
-        wanted = min(count, self.index.ntotal - len(self.hidden))
-        only_visible = faiss.SearchParameters(sel=faiss.IDSelectorNot(faiss.IDSelectorBatch(self.hidden)))  # type: ignore[call-arg]
-        similarities, ids = self.index.search(
-            embedding[None], wanted, params=only_visible if len(self.hidden) else None
-        )
+        allowed = None
+        if among is not None:
+            allowed = np.setdiff1d(np.intersect1d(among, _ids(self.index)), self.hidden)
+            selector = faiss.IDSelectorBatch(allowed)
+        else:
+            selector = faiss.IDSelectorNot(faiss.IDSelectorBatch(self.hidden)) if len(self.hidden) else None
+        wanted = min(count, self.index.ntotal - len(self.hidden) if allowed is None else len(allowed))
+        if not wanted:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        only = None if selector is None else faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+        similarities, ids = self.index.search(embedding[None], wanted, params=only)
         found = ids[0] >= 0
         return ids[0][found], similarities[0][found]
 

@@ -117,6 +117,35 @@ def test_hidden_photos_are_masked_and_do_not_take_the_place_of_others(desk: Desk
         assert library.shortlist(query(), 10)[0].tolist() == rest
 
 
+def test_a_search_among_some_photos_finds_the_nearest_of_them_and_no_other(desk: Desk) -> None:
+    indexed(desk, 12)
+    with desk.open() as library:
+        order = library.shortlist(query(), 12)[0]
+        among = np.sort(order[5:])
+        assert library.shortlist(query(), 3, among)[0].tolist() == order[5:8].tolist()
+        assert library.shortlist(query(), 100, among)[0].tolist() == order[5:].tolist()
+        assert library.shortlist(query(), 3, np.array([999_999]))[0].tolist() == []
+        assert library.shortlist(query(), 3, np.empty(0, dtype=np.int64))[0].tolist() == []
+
+
+def test_a_search_among_photos_leaves_out_hidden_and_takes_in_newer_ones(desk: Desk) -> None:
+    indexed(desk, 8)
+    with desk.open() as library:
+        old = library.index_path.read_bytes()
+        hidden = library.photos(library.shortlist(query(), 1)[0].tolist())[0]
+    Path(hidden.path).unlink()
+    scribble(desk.photos / "new.png", 99)
+    desk.index()
+    with desk.open() as library:
+        order = library.shortlist(query(), 100)[0]
+        new = np.setdiff1d(order, library.encodings.photo_ids()[:8])
+        library.index_path.write_bytes(old)
+        among = np.concatenate([order[2:5], new, [hidden.id]])
+        expected = [one for one in order.tolist() if one in among]
+        assert len(new) == 1
+        assert library.shortlist(query(), 100, among)[0].tolist() == expected
+
+
 def test_an_open_library_sees_what_others_add_and_remove(desk: Desk) -> None:
     indexed(desk, 2)
     with desk.open() as library:

@@ -16,7 +16,7 @@ from platformdirs import user_data_path
 from sqlalchemy import Engine, delete, func, select
 
 from indexer import migrations, sqlite
-from indexer.catalog import Encoded, Folder, Location, Setting, in_queries
+from indexer.catalog import Encoded, Folder, Location, Setting, in_queries, read_ids
 from indexer.catalog import Photo as PhotoRow
 from indexer.encodings import Encodings
 from indexer.errors import (
@@ -31,7 +31,7 @@ from indexer.errors import (
 from indexer.locking import writer_lock
 from indexer.shortlist import Shortlist, visible_photos
 from indexer.status import FolderStatus, LibraryStatus, read_status
-from indexer.vectors import EXACT, update_index
+from indexer.vectors import BY_SIZE, update_index
 
 __all__ = [
     "FolderMissing",
@@ -204,10 +204,10 @@ class Library:
     def update_index(self) -> None:
         """Make the FAISS index cover all encodings; for the writer only."""
         with self.catalog.connect() as connection:
-            factory = connection.execute(
+            setting = connection.execute(
                 select(Setting.value).where(Setting.name == "index_factory")
             ).scalar_one_or_none()
-        update_index(self.index_path, self.encodings, factory or EXACT)
+        update_index(self.index_path, self.encodings, setting or BY_SIZE)
 
     def _bring_up_to_date(self, create: bool) -> None:
         with self.catalog.connect() as connection:
@@ -245,7 +245,7 @@ class Library:
         """Remove encodings without a mark, and marks without an encoding."""
         marks = select(Encoded.photo_id).where(Encoded.generation == self.generation)
         with self.catalog.begin() as connection:
-            marked = np.fromiter(connection.execute(marks).scalars(), dtype=np.int64)
+            marked = read_ids(connection, marks)
             stored = self.encodings.photo_ids()
             self.encodings.remove(np.setdiff1d(stored, marked).tolist())
             for part in in_queries(np.setdiff1d(marked, stored).tolist()):

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import select
 
 from indexer import sqlite
-from indexer.catalog import Encoded, Folder, Location, in_queries
+from indexer.catalog import Encoded, Folder, Location, in_queries, read_ids
 from indexer.errors import LibraryError
 from indexer.library import Library
 from indexer.vectors import covering_stamp, read_index, read_stamp
@@ -58,7 +58,7 @@ def _marks(library: Library) -> Iterator[Problem]:
     name = library.encodings.path.name
     query = select(Encoded.photo_id).where(Encoded.generation == library.generation)
     with library.catalog.connect() as connection:
-        marked = np.fromiter(connection.execute(query).scalars(), dtype=np.int64)
+        marked = read_ids(connection, query)
     stored = library.encodings.photo_ids()
     if missing := len(np.setdiff1d(marked, stored)):
         yield Problem(name, f"{missing} encodings are missing; index again")
@@ -110,17 +110,16 @@ def _index(library: Library) -> Iterator[Problem]:
     if index is None:
         yield Problem(name, "cannot be read by FAISS, and is not used; delete it and index again")
         return
-    wrong = 0
+    order, wrong = np.argsort(index.ids), 0
     for part in library.encodings.after(0):
         covered = part.sequences <= stamp.sequence
         if not covered.any():
             break
-        try:
-            vectors = np.stack([index.reconstruct(photo_id) for photo_id in part.photo_ids[covered].tolist()])
-        except RuntimeError:  # FAISS does not know the id
+        rows = order[np.searchsorted(index.ids, part.photo_ids[covered], sorter=order).clip(max=len(order) - 1)]
+        if (index.ids[rows] != part.photo_ids[covered]).any():
             yield Problem(name, "lacks a photo that it should cover; delete it and index again")
             return
-        wrong += int((np.abs(vectors - part.vectors[covered]).max(axis=1) > _FP16_TOLERANCE).sum())
+        wrong += int((np.abs(index.vectors[rows] - part.vectors[covered]).max(axis=1) > _FP16_TOLERANCE).sum())
     if wrong:
         yield Problem(name, f"{wrong} vectors differ from the encodings; delete it and index again")
 

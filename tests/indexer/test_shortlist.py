@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from indexer.encodings import Encodings
 from indexer.library import Library
-from indexer.vectors import EXACT, covering_stamp, read_stamp, update_index
+from indexer.vectors import covering_stamp, read_stamp, update_index
 from model.runtime import EncodedImages
 from tests.indexer.desk import Desk, scribble
 
@@ -166,7 +166,7 @@ def test_an_index_over_other_encodings_is_not_believed(tmp_path: Path) -> None:
     one, other = Encodings(tmp_path / "one.sqlite"), Encodings(tmp_path / "other.sqlite")
     for encodings in (one, other):
         encodings.add([1, 2, 3], EncodedImages(vectors, features))
-    update_index(tmp_path / "index.faiss", one, EXACT)
+    update_index(tmp_path / "index.faiss", one)
     assert read_stamp(tmp_path / "index.faiss") is not None
     assert covering_stamp(tmp_path / "index.faiss", one) is not None
     assert covering_stamp(tmp_path / "index.faiss", other) is None

@@ -145,7 +145,7 @@ def in_queries(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
         yield values[start : start + _QUERY_SIZE]
 
 
-def read_ids(connection: Connection, query: Select[tuple[int]]) -> NDArray[np.int64]:
+def read_ids(connection: Connection, query: Select[int] | Select[int | None]) -> NDArray[np.int64]:
     """(N,) The ids that `query` selects, rising. They come as one string: row by row takes several times as long."""
     ids = query.subquery().c[0]
     text = connection.execute(select(func.aggregate_strings(cast(ids, String), ","))).scalar_one()

@@ -21,7 +21,7 @@ def visible_photos(catalog: Engine, generation: str) -> NDArray[np.int64]:
     """(N,) ids of the photos that have a location and are encoded, rising."""
     with catalog.connect() as connection:
         marked = read_ids(connection, select(Encoded.photo_id).where(Encoded.generation == generation))
-        located = read_ids(connection, select(Location.photo_id).where(Location.photo_id.is_not(None)))  # type: ignore[arg-type]
+        located = read_ids(connection, select(Location.photo_id).where(Location.photo_id.is_not(None)))
     return marked[np.isin(marked, located)]
 
 
@@ -78,7 +78,7 @@ class Snapshot:
                 allowed = np.isin(self.index.ids, among)
                 if self.visible is not None:
                     allowed &= self.visible
-                exactly = np.count_nonzero(allowed) <= COMPARED_EXACTLY
+                exactly = int(np.count_nonzero(allowed)) <= COMPARED_EXACTLY
             rows, indexed = self.index.nearest(embedding, count, allowed, exactly=exactly)
             ids, similarities = np.concatenate([self.index.ids[rows], ids]), np.concatenate([indexed, similarities])
         best = np.argsort(-similarities, kind="stable")[:count]

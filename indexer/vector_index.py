@@ -6,6 +6,8 @@ Similarities always come from the fp16 embeddings, by one sum: they do not chang
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +26,7 @@ PROPOSED = 512
 """How many candidates the coarse index proposes, to be compared exactly."""
 MOST_BY_PROPOSAL = 128
 """Whoever asks for more photos has all compared."""
-_PROBED_LISTS = 64
+_PROBED_LISTS = 32
 _SPARSE = 8
 """Gathering one photo of so many, and summing with numpy, is faster than FAISS passing over the others."""
 _ROWS_AT_ONCE = 2048  # 2 MiB as float32: they stay in the cache
@@ -41,7 +43,7 @@ def coarse_index_for(count: int) -> str:
     return f"IVF{2 ** round(math.log2(2 * math.sqrt(count)))},RaBitQfs"
 
 
-def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.Index, int]:
+def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.IndexIDMap, int]:
     """An empty index for `count` photos, and how many embeddings its coarse index, if any, is trained with.
 
     Exact where there are too few photos to train the coarse index `factory`. Raises LibraryError when FAISS
@@ -52,6 +54,7 @@ def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.Inde
     name = f"IDMap,{factory}" if factory == EXACT else f"IDMap,{factory},Refine({EXACT})"
     try:
         index = faiss.index_factory(embedding_size, name, faiss.METRIC_INNER_PRODUCT)
+        assert isinstance(index, faiss.IndexIDMap)
         coarse, _ = _parts(index)
         if not isinstance(coarse, (faiss.IndexIVF, faiss.IndexHNSW, faiss.IndexFlatCodes, type(None))):
             raise RuntimeError(f"a {type(coarse).__name__} cannot be told which photos it may find")
@@ -76,7 +79,7 @@ def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.Inde
 class SearchableIndex:
     """An index as `new_index` makes it, filled. It does not change while this is used."""
 
-    def __init__(self, index: faiss.Index) -> None:
+    def __init__(self, index: faiss.IndexIDMap) -> None:
         import faiss
 
         self._index = index  # the arrays below lie in it
@@ -128,13 +131,13 @@ class SearchableIndex:
 
         bits = None if allowed is None else np.packbits(allowed, bitorder="little")
         selector = None if bits is None else faiss.IDSelectorBitmap(len(self.ids), faiss.swig_ptr(bits))
+        parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         if isinstance(index, faiss.IndexIVF):
             # The fewer rows may be found, the more lists are looked through, so that as many of them are met.
             lists = min(index.nlist, math.ceil(index.nprobe * len(self.ids) / total))
-            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=lists)
-        else:
-            parameters = faiss.SearchParameters(sel=selector)
-        _, rows = index.search(embedding[None], min(count, len(self.ids)), params=parameters)
+            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=lists)  # type: ignore[call-arg]
+        with _one_thread():
+            _, rows = index.search(embedding[None], min(count, len(self.ids)), params=parameters)
         found: NDArray[np.int64] = rows[0][rows[0] >= 0]
         return found
 
@@ -150,11 +153,25 @@ def inner_products(
     return products
 
 
-def _parts(index: faiss.Index) -> tuple[faiss.Index | None, faiss.Index]:
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A search for one sentence is too short for several threads: where the CPU is busy they wait for each other."""
+    import faiss
+
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def _parts(index: faiss.IndexIDMap) -> tuple[faiss.Index | None, faiss.IndexScalarQuantizer]:
     """The coarse index, if any, and the one that holds the embeddings."""
     import faiss
 
-    inner = faiss.downcast_index(index.index)
-    if not isinstance(inner, faiss.IndexRefine):
-        return None, inner
-    return faiss.downcast_index(inner.base_index), faiss.downcast_index(inner.refine_index)
+    coarse, exact = None, faiss.downcast_index(index.index)
+    if isinstance(exact, faiss.IndexRefine):
+        coarse, exact = faiss.downcast_index(exact.base_index), faiss.downcast_index(exact.refine_index)
+    assert isinstance(exact, faiss.IndexScalarQuantizer)
+    return coarse, exact

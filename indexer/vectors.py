@@ -105,20 +105,20 @@ def update_index(path: Path, encodings: Encodings, setting: str = BY_SIZE) -> No
 
 
 def _factory(setting: str, count: int) -> str:
-    return coarse_index_for(count) if setting == BY_SIZE else setting
+    return coarse_index_for(count) if setting == BY_SIZE else setting.removeprefix("IDMap2,")
 
 
-def _read(path: Path, stamp: Stamp, flags: int = 0) -> faiss.Index | None:
+def _read(path: Path, stamp: Stamp, flags: int = 0) -> faiss.IndexIDMap | None:
     import faiss
 
     try:
         index = faiss.read_index(str(path), flags)
     except RuntimeError:
         return None
-    return index if index.ntotal == stamp.count else None
+    return index if isinstance(index, faiss.IndexIDMap) and index.ntotal == stamp.count else None
 
 
-def _write(path: Path, index: faiss.Index, stamp: Stamp) -> None:
+def _write(path: Path, index: faiss.IndexIDMap, stamp: Stamp) -> None:
     import faiss
 
     temporary = path.with_name(path.name + ".new")

@@ -10,7 +10,23 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, LargeBinary, MetaData, String, UniqueConstraint
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Connection,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    Select,
+    String,
+    UniqueConstraint,
+    cast,
+    func,
+    select,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -153,3 +169,10 @@ def in_queries(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
     """Cut `values` so that each part fits the `IN (...)` of one query."""
     for start in range(0, len(values), _QUERY_SIZE):
         yield values[start : start + _QUERY_SIZE]
+
+
+def read_ids(connection: Connection, query: Select[int] | Select[int | None]) -> NDArray[np.int64]:
+    """(N,) The ids that `query` selects, rising. They come as one string: row by row takes several times as long."""
+    ids = query.subquery().c[0]
+    text = connection.execute(select(func.aggregate_strings(cast(ids, String), ","))).scalar_one()
+    return np.sort(np.fromstring(text or "", dtype=np.int64, sep=","))

@@ -17,7 +17,7 @@ from sqlalchemy import LargeBinary, delete, func, insert, inspect, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from indexer import sqlite
-from indexer.catalog import in_queries
+from indexer.catalog import in_queries, read_ids
 from model.quantization import dequantize, quantize
 from model.runtime import EncodedImages
 
@@ -155,8 +155,7 @@ class Encodings:
         if not self.exists():
             return np.empty(0, dtype=np.int64)
         with self.engine.connect() as connection:
-            ids = connection.execute(select(_Embedding.photo_id).order_by(_Embedding.photo_id)).scalars()
-            return np.fromiter(ids, dtype=np.int64)
+            return read_ids(connection, select(_Embedding.photo_id))
 
     def count(self, *, up_to: int | None = None) -> int:
         """How many are stored, or how many of them up to a sequence number."""

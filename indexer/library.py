@@ -17,7 +17,7 @@ from sqlalchemy import Engine, delete, exists, func, select
 
 from indexer import migrations, sqlite
 from indexer.annotations import annotate, checked_annotation, count_words
-from indexer.catalog import Annotation, Encoded, Folder, Location, Setting, in_queries
+from indexer.catalog import Annotation, Encoded, Folder, Location, Setting, in_queries, read_ids
 from indexer.catalog import Photo as PhotoRow
 from indexer.decoding import Identity
 from indexer.encodings import Encodings
@@ -34,7 +34,7 @@ from indexer.filters import Filters, matching_photos
 from indexer.locking import writer_lock
 from indexer.shortlist import Shortlist, visible_photos
 from indexer.status import FolderStatus, LibraryStatus, read_status
-from indexer.vectors import EXACT, update_index
+from indexer.vectors import BY_SIZE, update_index
 
 __all__ = [
     "FolderMissing",
@@ -177,9 +177,9 @@ class Library:
         """Ids (K,) and inner products (K,) of the photos nearest to `embedding` (E,), best first.
 
         They are cosine similarities where it is L2-normalised. K is `count`, or all visible photos, those of them
-        in `among` (N,), where there are fewer. Every one is compared, those newer than the FAISS index beside it.
+        in `among` (N,), where there are fewer. Photos newer than the FAISS index are compared beside it.
         """
-        return self._shortlist.snapshot().nearest(np.asarray(embedding, dtype=np.float32), count, among=among)
+        return self._shortlist.snapshot().nearest(np.asarray(embedding, dtype=np.float32), count, among)
 
     def embeddings(self, photo_ids: Sequence[int]) -> NDArray[np.float32]:
         """(N, E), in that order. Raises PhotoMissing."""
@@ -289,10 +289,10 @@ class Library:
     def update_index(self) -> None:
         """Make the FAISS index cover all encodings; for the writer only."""
         with self.catalog.connect() as connection:
-            factory = connection.execute(
+            setting = connection.execute(
                 select(Setting.value).where(Setting.name == "index_factory")
             ).scalar_one_or_none()
-        update_index(self.index_path, self.encodings, factory or EXACT)
+        update_index(self.index_path, self.encodings, setting or BY_SIZE)
 
     def _bring_up_to_date(self, create: bool) -> None:
         with self.catalog.connect() as connection:
@@ -330,7 +330,7 @@ class Library:
         """Remove encodings without a mark, and marks without an encoding; for the writer only."""
         marks = select(Encoded.photo_id).where(Encoded.generation == self.generation)
         with self.catalog.connect() as connection:
-            marked = np.fromiter(connection.execute(marks).scalars(), dtype=np.int64)
+            marked = read_ids(connection, marks)
         stored = self.encodings.photo_ids()
         self.encodings.remove(np.setdiff1d(stored, marked).tolist())
         with self.catalog.begin() as connection:

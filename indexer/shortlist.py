@@ -1,94 +1,88 @@
-"""The photos nearest to a sentence, exactly, while another process may be indexing."""
+"""The photos nearest to a sentence, while another process may be indexing."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, exists, select
+from sqlalchemy import Connection, Engine, select
 
 from indexer import sqlite
-from indexer.catalog import Encoded, Location
+from indexer.catalog import Encoded, Location, read_ids
 from indexer.encodings import Encodings
-from indexer.vectors import covering_stamp, read_index
-
-if TYPE_CHECKING:
-    import faiss
+from indexer.vector_index import COMPARED_EXACTLY, SearchableIndex, inner_products
+from indexer.vectors import Stamp, covering_stamp, read_index
 
 
 def visible_photos(catalog: Engine, generation: str) -> NDArray[np.int64]:
     """(N,) ids of the photos that have a location and are encoded, rising."""
-    query = (
-        select(Encoded.photo_id)
-        .where(Encoded.generation == generation, exists().where(Location.photo_id == Encoded.photo_id))
-        .order_by(Encoded.photo_id)
-    )
     with catalog.connect() as connection:
-        return np.fromiter(connection.execute(query).scalars(), dtype=np.int64)
+        marked = read_ids(connection, select(Encoded.photo_id).where(Encoded.generation == generation))
+        located = read_ids(connection, select(Location.photo_id).where(Location.photo_id.is_not(None)))
+    return marked[np.isin(marked, located)]
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """What can be searched at one moment: the FAISS index, and beside it the embeddings it does not cover."""
 
-    index: faiss.Index | None
-    hidden: NDArray[np.int64]
-    """Photos in the index that must not be found."""
+    index: SearchableIndex | None
+    stamp: Stamp | None
+    """Of the index."""
+    visible: NDArray[np.bool_] | None
+    """(N,) Which rows of the index may be found; None: all."""
     newer_ids: NDArray[np.int64]
     """(M,) Visible photos that are not in the index."""
-    newer_vectors: NDArray[np.float32]
-    """(M, E)"""
+    newer_vectors: NDArray[np.float16]
+    """(M, E) As the index keeps them, so that a similarity stays the same when it takes them in."""
 
     @classmethod
-    def take(cls, catalog: Engine, encodings: Encodings, generation: str, index_path: Path) -> Snapshot:
-        """Read the library as it is now."""
+    def take(
+        cls, catalog: Engine, encodings: Encodings, generation: str, index_path: Path, before: Snapshot | None = None
+    ) -> Snapshot:
+        """Read the library as it is now; the index of the snapshot `before`, where it is still the same."""
         stamp = covering_stamp(index_path, encodings)
-        index = None if stamp is None else read_index(index_path, stamp)
+        if before is not None and stamp == before.stamp:
+            index = before.index
+        else:
+            index = None if stamp is None else read_index(index_path, stamp)
         covered = 0 if stamp is None or index is None else stamp.sequence
         parts = list(encodings.after(covered))
         # Encodings are read before the marks: one without its mark yet is not visible, and is left out.
-        visible = visible_photos(catalog, generation)
+        found = visible_photos(catalog, generation)
         ids = np.concatenate([np.empty(0, dtype=np.int64), *(part.photo_ids for part in parts)])
-        newer = np.isin(ids, visible)
-        vectors = np.concatenate([part.vectors for part in parts]) if parts else np.empty((0, 0), dtype=np.float32)
-        indexed = _ids(index)
-        return cls(index, indexed[~np.isin(indexed, visible)], ids[newer], vectors[newer])
+        newer = np.isin(ids, found)
+        vectors = np.concatenate([part.vectors.astype(np.float16) for part in parts] or [np.empty((0, 0), np.float16)])
+        visible = None if index is None else np.isin(index.ids, found)
+        if visible is not None and visible.all():
+            visible = None
+        return cls(index, stamp, visible, ids[newer], vectors[newer])
 
     def nearest(
-        self, embedding: NDArray[np.float32], count: int, *, among: NDArray[np.int64] | None = None
+        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ids (K,) and cosine similarities (K,) of the K <= `count` photos nearest to `embedding` (E,), best first."""
-        if among is not None:
-            every = self.nearest(embedding, 10**9 if self.index is None else self.index.ntotal + len(self.newer_ids))
-            chosen = np.isin(every[0], among)
-            return every[0][chosen][:count], every[1][chosen][:count]
-        ids, similarities = self.newer_ids, np.empty(0, dtype=np.float32)
-        if len(ids):
-            similarities = self.newer_vectors @ embedding
-        if self.index is not None and self.index.ntotal > len(self.hidden):
-            indexed_ids, indexed_similarities = self._search_index(embedding, count)
-            ids = np.concatenate([indexed_ids, ids])
-            similarities = np.concatenate([indexed_similarities, similarities])
+        """Ids (K,) and similarities (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
+
+        With `among`, of the photos with these ids only (any order; unknown and hidden ones do no harm), and up to
+        COMPARED_EXACTLY of them are all compared. The similarity is the inner product: the cosine, where
+        `embedding` is L2-normalised.
+        """
+        newer = np.arange(len(self.newer_ids)) if among is None else np.flatnonzero(np.isin(self.newer_ids, among))
+        ids, similarities = self.newer_ids[newer], inner_products(self.newer_vectors, newer, embedding)
+        if self.index is not None:
+            allowed, exactly = self.visible, False
+            if among is not None:
+                allowed = np.isin(self.index.ids, among)
+                if self.visible is not None:
+                    allowed &= self.visible
+                exactly = int(np.count_nonzero(allowed)) <= COMPARED_EXACTLY
+            rows, indexed = self.index.nearest(embedding, count, allowed, exactly=exactly)
+            ids, similarities = np.concatenate([self.index.ids[rows], ids]), np.concatenate([indexed, similarities])
         best = np.argsort(-similarities, kind="stable")[:count]
         return ids[best], similarities[best]
-
-    def _search_index(
-        self, embedding: NDArray[np.float32], count: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        import faiss
-
-        assert self.index is not None
-        wanted = min(count, self.index.ntotal - len(self.hidden))
-        only_visible = faiss.SearchParameters(sel=faiss.IDSelectorNot(faiss.IDSelectorBatch(self.hidden)))  # type: ignore[call-arg]
-        similarities, ids = self.index.search(
-            embedding[None], wanted, params=only_visible if len(self.hidden) else None
-        )
-        found = ids[0] >= 0
-        return ids[0][found], similarities[0][found]
 
 
 class Shortlist:
@@ -106,7 +100,7 @@ class Shortlist:
         with self._lock:
             version = self._version_now()
             if self._snapshot is None or version != self._version:
-                self._snapshot = Snapshot.take(*self._library)
+                self._snapshot = Snapshot.take(*self._library, before=self._snapshot)
                 self._version = version
             return self._snapshot
 
@@ -124,11 +118,3 @@ class Shortlist:
             self._watches = [catalog.connect(), encodings.engine.connect()]
         index = index_path.stat() if index_path.exists() else None
         return (*map(sqlite.change_counter, self._watches), index and (index.st_mtime_ns, index.st_ino))
-
-
-def _ids(index: faiss.Index | None) -> NDArray[np.int64]:
-    if index is None:
-        return np.empty(0, dtype=np.int64)
-    import faiss
-
-    return np.asarray(faiss.vector_to_array(index.id_map), dtype=np.int64)  # type: ignore[attr-defined]

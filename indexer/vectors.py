@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import os
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from indexer.encodings import Encodings
+from indexer.vector_index import SearchableIndex, coarse_index_for, new_index
 
 if TYPE_CHECKING:
     import faiss
 
-EXACT = "IDMap2,SQfp16"
-"""Every vector compared, as fp16: half the memory of float32 for an error below 1e-3."""
+BY_SIZE = "IDMap2,SQfp16"
+"""What a new library's setting says: the index goes by the number of photos. Anything else is the user's choice."""
 _MAGIC = b"pixelseek-index1"
 _TAIL = struct.Struct(f"<I{len(_MAGIC)}s")
 
@@ -32,6 +35,8 @@ class Stamp:
     sequence: int
     count: int
     factory: str
+    built_with: int
+    """How many encodings there were when it was built and, if need be, trained."""
     faiss_bytes: int
     """Length of the index itself, the stamp not counted."""
 
@@ -58,46 +63,69 @@ def covering_stamp(path: Path, encodings: Encodings) -> Stamp | None:
     return stamp if encodings.count(up_to=stamp.sequence) == stamp.count else None
 
 
-def read_index(path: Path, stamp: Stamp) -> faiss.Index | None:
-    """The index at `path`; None where FAISS cannot read it or it is not the one the stamp tells of."""
+def read_index(path: Path, stamp: Stamp) -> SearchableIndex | None:
+    """The index at `path`; None where FAISS cannot read it or it is not the one the stamp tells of.
+
+    The file is mapped, not read: what a search does not touch takes no memory. A writer puts another file in its
+    place and leaves this one whole.
+    """
     import faiss
 
-    try:
-        index = faiss.read_index(str(path))
-    except RuntimeError:
-        return None
-    return index if index.ntotal == stamp.count else None
+    # Windows does not let a mapped file be replaced.
+    index = _read(path, stamp, 0 if os.name == "nt" else faiss.IO_FLAG_MMAP_IFC)
+    return None if index is None else SearchableIndex(index)
 
 
-def update_index(path: Path, encodings: Encodings, factory: str) -> None:
-    """Make the index at `path` cover all encodings: extend it where it is sound, else build it anew."""
+def update_index(path: Path, encodings: Encodings, setting: str = BY_SIZE) -> None:
+    """Make the index at `path` cover all encodings: extend it where it is sound, else build it anew.
+
+    It is built anew, too, when it covers more than twice what it was built with, or `setting` has changed.
+    Raises LibraryError when FAISS cannot make an index of `setting`.
+    """
     origin = encodings.origin()
     if origin is None:
         return
-    stamp = covering_stamp(path, encodings)
-    if stamp is not None and stamp.factory == factory and stamp.count == encodings.count():
-        return
-    import faiss
-
-    index = read_index(path, stamp) if stamp is not None and stamp.factory == factory else None
+    count, stamp, index = encodings.count(), covering_stamp(path, encodings), None
+    if stamp is not None and count <= 2 * stamp.built_with and stamp.factory == _factory(setting, stamp.built_with):
+        if stamp.count == count:
+            return
+        index = _read(path, stamp)
     if stamp is None or index is None:
-        index = faiss.index_factory(origin.embedding_size, factory, faiss.METRIC_INNER_PRODUCT)
-        stamp = Stamp(origin.token, 0, 0, factory, 0)
+        factory = _factory(setting, count)
+        index, training = new_index(origin.embedding_size, factory, count)
+        if training:
+            sample = np.random.default_rng(0).choice(encodings.photo_ids(), training, replace=False)
+            index.train(np.stack(list(encodings.vectors(sample.tolist()).values())))
+        stamp = Stamp(origin.token, 0, 0, factory, count, 0)
     sequence = stamp.sequence
     for part in encodings.after(sequence):
         index.add_with_ids(part.vectors, part.photo_ids)
         sequence = int(part.sequences[-1])
-    _write(path, index, origin.token, sequence, factory)
+    _write(path, index, replace(stamp, sequence=sequence, count=index.ntotal))
 
 
-def _write(path: Path, index: faiss.Index, token: str, sequence: int, factory: str) -> None:
+def _factory(setting: str, count: int) -> str:
+    return coarse_index_for(count) if setting == BY_SIZE else setting.removeprefix("IDMap2,")
+
+
+def _read(path: Path, stamp: Stamp, flags: int = 0) -> faiss.IndexIDMap | None:
+    import faiss
+
+    try:
+        index = faiss.read_index(str(path), flags)
+    except RuntimeError:
+        return None
+    return index if isinstance(index, faiss.IndexIDMap) and index.ntotal == stamp.count else None
+
+
+def _write(path: Path, index: faiss.IndexIDMap, stamp: Stamp) -> None:
     import faiss
 
     temporary = path.with_name(path.name + ".new")
     faiss.write_index(index, str(temporary))
-    stamp = json.dumps(asdict(Stamp(token, sequence, index.ntotal, factory, temporary.stat().st_size))).encode()
+    text = json.dumps(asdict(replace(stamp, faiss_bytes=temporary.stat().st_size))).encode()
     with temporary.open("ab") as file:
-        file.write(stamp + _TAIL.pack(len(stamp), _MAGIC))
+        file.write(text + _TAIL.pack(len(text), _MAGIC))
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from indexer import sqlite
 from indexer.annotations import written_words
-from indexer.catalog import Encoded, Folder, Location, Photo, Word, in_queries
+from indexer.catalog import Encoded, Folder, Location, Photo, Word, in_queries, read_ids
 from indexer.errors import LibraryError
 from indexer.library import Library
 from indexer.vectors import covering_stamp, read_index, read_stamp
@@ -69,7 +69,7 @@ def _marks(library: Library) -> Iterator[Problem]:
     name = library.encodings.path.name
     query = select(Encoded.photo_id).where(Encoded.generation == library.generation)
     with library.catalog.connect() as connection:
-        marked = np.fromiter(connection.execute(query).scalars(), dtype=np.int64)
+        marked = read_ids(connection, query)
     stored = library.encodings.photo_ids()
     if missing := len(np.setdiff1d(marked, stored)):
         yield Problem(name, f"{missing} encodings are missing; {_REMEDY}")
@@ -120,17 +120,16 @@ def index_problems(library: Library) -> Iterator[Problem]:
     if index is None:
         yield Problem(name, f"cannot be read by FAISS, and is not used; {_REMEDY}")
         return
-    wrong = 0
+    order, wrong = np.argsort(index.ids), 0
     for part in library.encodings.after(0):
         covered = part.sequences <= stamp.sequence
         if not covered.any():
             break
-        try:
-            vectors = np.stack([index.reconstruct(photo_id) for photo_id in part.photo_ids[covered].tolist()])
-        except RuntimeError:  # FAISS does not know the id
+        rows = order[np.searchsorted(index.ids, part.photo_ids[covered], sorter=order).clip(max=len(order) - 1)]
+        if (index.ids[rows] != part.photo_ids[covered]).any():
             yield Problem(name, f"lacks a photo that it should cover; {_REMEDY}")
             return
-        wrong += int((np.abs(vectors - part.vectors[covered]).max(axis=1) > _FP16_TOLERANCE).sum())
+        wrong += int((np.abs(index.vectors[rows] - part.vectors[covered]).max(axis=1) > _FP16_TOLERANCE).sum())
     if wrong:
         yield Problem(name, f"{wrong} vectors differ from the encodings; {_REMEDY}")
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from indexer.encodings import Encodings
 from indexer.library import Library
-from indexer.vectors import EXACT, covering_stamp, read_stamp, update_index
+from indexer.vectors import covering_stamp, read_stamp, update_index
 from model.runtime import EncodedImages
 from tests.indexer.desk import Desk, scribble
 
@@ -117,6 +117,35 @@ def test_hidden_photos_are_masked_and_do_not_take_the_place_of_others(desk: Desk
         assert library.shortlist(query(), 10)[0].tolist() == rest
 
 
+def test_a_search_among_some_photos_finds_the_nearest_of_them_and_no_other(desk: Desk) -> None:
+    indexed(desk, 12)
+    with desk.open() as library:
+        order = library.shortlist(query(), 12)[0]
+        among = np.sort(order[5:])
+        assert library.shortlist(query(), 3, among)[0].tolist() == order[5:8].tolist()
+        assert library.shortlist(query(), 100, among)[0].tolist() == order[5:].tolist()
+        assert library.shortlist(query(), 3, np.array([999_999]))[0].tolist() == []
+        assert library.shortlist(query(), 3, np.empty(0, dtype=np.int64))[0].tolist() == []
+
+
+def test_a_search_among_photos_leaves_out_hidden_and_takes_in_newer_ones(desk: Desk) -> None:
+    indexed(desk, 8)
+    with desk.open() as library:
+        old = library.index_path.read_bytes()
+        hidden = library.photos(library.shortlist(query(), 1)[0].tolist())[0]
+    Path(hidden.path).unlink()
+    scribble(desk.photos / "new.png", 99)
+    desk.index()
+    with desk.open() as library:
+        order = library.shortlist(query(), 100)[0]
+        new = np.setdiff1d(order, library.encodings.photo_ids()[:8])
+        library.index_path.write_bytes(old)
+        among = np.concatenate([order[2:5], new, [hidden.id]])
+        expected = [one for one in order.tolist() if one in among]
+        assert len(new) == 1
+        assert library.shortlist(query(), 100, among)[0].tolist() == expected
+
+
 def test_an_open_library_sees_what_others_add_and_remove(desk: Desk) -> None:
     indexed(desk, 2)
     with desk.open() as library:
@@ -137,7 +166,7 @@ def test_an_index_over_other_encodings_is_not_believed(tmp_path: Path) -> None:
     one, other = Encodings(tmp_path / "one.sqlite"), Encodings(tmp_path / "other.sqlite")
     for encodings in (one, other):
         encodings.add([1, 2, 3], EncodedImages(vectors, features))
-    update_index(tmp_path / "index.faiss", one, EXACT)
+    update_index(tmp_path / "index.faiss", one)
     assert read_stamp(tmp_path / "index.faiss") is not None
     assert covering_stamp(tmp_path / "index.faiss", one) is not None
     assert covering_stamp(tmp_path / "index.faiss", other) is None

@@ -52,7 +52,8 @@ def true_order(query: NDArray[np.float32], among: NDArray[np.int64] | None = Non
     """By plain numpy, on the embeddings as the index keeps them."""
     similarities = VECTORS.astype(np.float16).astype(np.float32) @ query
     rows = np.argsort(-similarities, kind="stable")
-    return IDS[rows if among is None else rows[np.isin(IDS[rows], among)]].tolist()
+    order: list[int] = IDS[rows if among is None else rows[np.isin(IDS[rows], among)]].tolist()
+    return order
 
 
 def test_the_index_goes_by_the_number_of_photos() -> None:

@@ -29,7 +29,7 @@ from indexer.errors import (
     PhotoMissing,
 )
 from indexer.locking import writer_lock
-from indexer.shortlist import Shortlist, visible_photos
+from indexer.shortlist import Shortlist
 from indexer.status import FolderStatus, LibraryStatus, read_status
 from indexer.vectors import BY_SIZE, update_index
 
@@ -149,7 +149,7 @@ class Library:
 
     def photo_count(self) -> int:
         """How many photos a search can find: those with a location, encoded in this generation."""
-        return len(visible_photos(self.catalog, self.generation))
+        return len(self._shortlist.snapshot())
 
     def shortlist(
         self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None

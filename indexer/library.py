@@ -161,10 +161,10 @@ class Library:
 
     def photo_count(self) -> int:
         """How many photos a search can find: those with a location, encoded in this generation."""
-        return len(self.photo_ids())
+        return len(self._shortlist.snapshot())
 
     def photo_ids(self) -> NDArray[np.int64]:
-        """(N,) Their ids, rising."""
+        """(N,) The ids of the photos a search can find, rising."""
         return visible_photos(self.catalog, self.generation)
 
     def matching(self, filters: Filters) -> NDArray[np.int64]:

@@ -61,6 +61,13 @@ class Snapshot:
             visible = None
         return cls(index, stamp, visible, ids[newer], vectors[newer])
 
+    def __len__(self) -> int:
+        """How many photos can be found."""
+        if self.index is None:
+            return len(self.newer_ids)
+        indexed = len(self.index.ids) if self.visible is None else int(np.count_nonzero(self.visible))
+        return indexed + len(self.newer_ids)
+
     def nearest(
         self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

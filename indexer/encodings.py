@@ -161,11 +161,13 @@ class Encodings:
         """How many are stored, or how many of them up to a sequence number."""
         if not self.exists():
             return 0
-        query = select(func.count()).select_from(_Embedding)
+        every = select(func.count()).select_from(_Embedding)
+        # Those after it are counted and taken away: they are few, while counting up to it reads all vectors.
+        query = every
+        if up_to is not None:
+            query = select(every.scalar_subquery() - every.where(_Embedding.sequence > up_to).scalar_subquery())
         with self.engine.connect() as connection:
-            return connection.execute(
-                query if up_to is None else query.where(_Embedding.sequence <= up_to)
-            ).scalar_one()
+            return connection.execute(query).scalar_one()
 
     def after(self, sequence: int) -> Iterator[Embeddings]:
         """All embeddings stored after that sequence number (0 for all), a few thousand at a time."""

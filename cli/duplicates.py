@@ -11,13 +11,12 @@ from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
 from cli.output import print_json, printable
 from model.weights import DEFAULT
 
-_AGREEMENT = 0.94
-
 
 def duplicates(
     agreement: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="How nearly the same: lower finds more, and more that are not.")
-    ] = _AGREEMENT,
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="How nearly the same: lower finds more, and more that are not."),
+    ] = None,
     library: LibraryOption = None,
     weights: WeightsOption = DEFAULT,
     as_json: JsonOption = False,
@@ -30,7 +29,7 @@ def duplicates(
     """
     from tqdm import tqdm
 
-    from engine.duplicates import find_duplicates
+    from engine.duplicates import AGREEMENT, find_duplicates
     from indexer.library import Library
     from model.weights import find_weights, generation
 
@@ -43,7 +42,7 @@ def duplicates(
             bar.total = total
             bar.update(done - bar.n)
 
-        groups = find_duplicates(opened, agreement=agreement, progress=show)
+        groups = find_duplicates(opened, agreement=AGREEMENT if agreement is None else agreement, progress=show)
     if as_json:
         print_json({"groups": [[asdict(copy) for copy in group] for group in groups]})
         return

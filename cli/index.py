@@ -64,16 +64,8 @@ def index_photos(library: Path, folders: Sequence[Path], weights: str) -> tuple[
 
 def print_report(report: IndexReport, failures: Sequence[tuple[str, str]]) -> None:
     """Say what an indexing run did, in a line, and what it could not read."""
-    counts = {
-        "new": report.added,
-        "changed": report.changed,
-        "moved": report.moved,
-        "removed": report.removed,
-        "unchanged": report.unchanged,
-        "skipped": report.failed,
-    }
     always = ("new", "unchanged")
-    said = [f"{count:,} {name}" for name, count in counts.items() if count or name in always]
+    said = [f"{count:,} {name}" for name, count in report.counts().items() if count or name in always]
     typer.echo(f"Photos: {', '.join(said)} ({report.seconds:.1f} s)")
     for path, reason in [*report.unreadable, *failures[:_FAILURES_SHOWN]]:
         typer.echo(f"  {printable(path)}: {reason}")

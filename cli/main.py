@@ -73,7 +73,7 @@ def _for_the_user(error: Exception) -> str | None:
     Exception classes of our own are written for the user, every one of them. Known by where they are defined,
     so that reporting one imports nothing.
     """
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] not in _OUR_PACKAGES:
         return f"this needs {error.name}, which is not installed: pip install 'pixelseek[train]'"
     if isinstance(error, OSError) and error.errno != errno.EPIPE:
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)

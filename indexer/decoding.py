@@ -19,7 +19,7 @@ from model.processor import PixelBertProcessor
 
 LARGEST_FILE_BYTES = 512 * 1024**2
 LARGEST_PIXELS = 180_000_000
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "HEIF")  # no others: less code to attack
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "HEIF")  # no others: less code to attack
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -108,7 +108,7 @@ def read_photo(path: str, known: frozenset[bytes], processor: PixelBertProcessor
 
 
 def _decode(content: bytes, processor: PixelBertProcessor) -> Picture | Failure:
-    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         if image.width * image.height > LARGEST_PIXELS:
             return Failure.TOO_MANY_PIXELS
         metadata = read_metadata(image)

@@ -55,6 +55,17 @@ class IndexReport:
     """Folders and links inside them that could not be read, with the reason; what is known of them is kept."""
     seconds: float = 0.0
 
+    def counts(self) -> dict[str, int]:
+        """The counts of files, under the names that people read."""
+        return {
+            "new": self.added,
+            "changed": self.changed,
+            "moved": self.moved,
+            "removed": self.removed,
+            "unchanged": self.unchanged,
+            "skipped": self.failed,
+        }
+
 
 def index_folders(
     library: Library,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from model.pairs import Padded, batches, cut
+from model.batching import Padded, batches, cut, rows_by_size
 from model.processor import PixelBertProcessor
 from model.runtime import EncodedImages, EncodedText
 from model.weights import WeightsError, has_graphs, layout
@@ -40,13 +39,10 @@ class OnnxRuntime:
         return cls(weights)
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
-        """See `Runtime`. Photos of one size go through the CNN together, so that no padding ever touches one."""
-        sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for row, image in enumerate(images):
-            sizes[image.shape].append(row)
+        """See `Runtime`."""
         embeddings: dict[int, NDArray[np.float32]] = {}
         features: dict[int, NDArray[np.float32]] = {}
-        for rows in sizes.values():
+        for rows in rows_by_size(images):
             states, vectors = self._pixels.run(None, {"images": np.stack([images[row] for row in rows])})
             embeddings.update(zip(rows, vectors, strict=True))
             features.update(zip(rows, states, strict=True))

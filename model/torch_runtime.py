@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers.utils import logging
 
+from model.batching import Padded, batches, cut, rows_by_size
 from model.folding import fold_batch_norm
 from model.memory import keep_freed_memory
 from model.network import PixelBertForImageTextRetrieval
-from model.pairs import Padded, batches, cut
 from model.pixels import Tokens
 from model.processor import PixelBertProcessor
 from model.runtime import EncodedImages, EncodedText
@@ -48,13 +47,10 @@ class TorchRuntime:
 
     @torch.inference_mode()
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
-        """See `Runtime`. Photos of one size go through the CNN together, so that no padding ever touches one."""
-        sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for row, image in enumerate(images):
-            sizes[image.shape].append(row)
+        """See `Runtime`."""
         embeddings = np.empty((len(images), self._model.config.embedding_size), dtype=np.float32)
         features: dict[int, NDArray[np.float32]] = {}
-        for rows in sizes.values():
+        for rows in rows_by_size(images):
             values = torch.from_numpy(self._processor.images([images[row] for row in rows])["pixel_values"])
             values = values.to(self._device).contiguous(memory_format=torch.channels_last)
             pixels = self._model.pixelbert.pixels(values)

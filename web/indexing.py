@@ -126,14 +126,6 @@ class IndexJob:
 
 
 def _summary(report: IndexReport) -> str:
-    counts = {
-        "new": report.added,
-        "changed": report.changed,
-        "moved": report.moved,
-        "removed": report.removed,
-        "unchanged": report.unchanged,
-        "skipped": report.failed,
-    }
-    said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    said = ", ".join(f"{count:,} {name}" for name, count in report.counts().items() if count)
     away = f" Not reachable: {', '.join(report.offline)}." if report.offline else ""
     return f"Photos: {said or 'none'}.{away}"

@@ -11,7 +11,7 @@ from threading import BoundedSemaphore
 
 from PIL import Image, ImageOps
 
-from indexer.decoding import LARGEST_PIXELS, as_rgb
+from indexer.decoding import FORMATS, LARGEST_PIXELS, as_rgb
 from indexer.library import Photo
 from web.atomic import write_atomically
 
@@ -79,7 +79,7 @@ class Thumbnails:
 def _shrunk(path: str, side: int) -> bytes:
     name = Path(path).name
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > LARGEST_PIXELS:
                 raise PhotoUnreadable(f"the file {name} has too many pixels to show")
             image.draft("RGB", (side, side))

@@ -1,7 +1,8 @@
-"""Sentence-photo pairs in batches for the cross-modal pass: pairs of like length together, padded to the longest."""
+"""What goes through the network together: photos of one size, and pairs of like length padded to the longest."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,14 @@ class Padded:
     """(B, T, D), 0 where there is no token."""
     mask: NDArray[np.bool_]
     """(B, T), True on tokens."""
+
+
+def rows_by_size(images: Sequence[NDArray[np.uint8]]) -> list[list[int]]:
+    """The rows of the photos (H, W, 3) of each size: together, no padding ever touches one."""
+    sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for row, image in enumerate(images):
+        sizes[image.shape].append(row)
+    return list(sizes.values())
 
 
 def batches(

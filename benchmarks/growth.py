@@ -25,7 +25,7 @@ from sqlalchemy import insert
 from benchmarks.growing import grown, real_embeddings, sentences
 from benchmarks.machine import machine
 from engine.search import SearchEngine
-from indexer.catalog import Encoded, Folder, Location, Photo
+from indexer.catalog import encoded_table, folder_table, location_table, photo_table
 from indexer.encodings import Encodings
 from indexer.library import Library
 from model.runtime import EncodedImages, load_runtime
@@ -85,7 +85,7 @@ def make(folder: Path, size: int, asked: Sequence[str], library: Path, weights: 
     stored = Encodings(library / f"encodings-{known}.sqlite")
     with Library.open(folder, generation=known, create=True) as made:
         with made.catalog.begin() as catalog:
-            catalog.execute(insert(Folder).values(id=1, path="/photos", mount_point="/", online=True))
+            catalog.execute(insert(folder_table).values(id=1, path="/photos", mount_point="/", online=True))
         for start in range(0, size, _ROWS_AT_ONCE):
             rows = range(start, min(start + _ROWS_AT_ONCE, size))
             ids = [row + 1 for row in rows]
@@ -99,9 +99,9 @@ def make(folder: Path, size: int, asked: Sequence[str], library: Path, weights: 
                 {"folder_id": 1, "path": f"{n // 1000}/{n}.jpg", "mtime_ns": n, "size": n, "photo_id": n} for n in ids
             ]
             with made.catalog.begin() as catalog:
-                catalog.execute(insert(Photo), photos)
-                catalog.execute(insert(Location), files)
-                catalog.execute(insert(Encoded), [{"generation": known, "photo_id": n} for n in ids])
+                catalog.execute(insert(photo_table), photos)
+                catalog.execute(insert(location_table), files)
+                catalog.execute(insert(encoded_table), [{"generation": known, "photo_id": n} for n in ids])
         start_s = time.perf_counter()
         made.update_index()
         seconds = time.perf_counter() - start_s

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, exists, func, insert, select
 
-from indexer.catalog import Annotation, Location, Photo, Word, in_queries
+from indexer.catalog import annotation_table, in_queries, location_table, photo_table, word_table
 from indexer.errors import AnnotationRefused
 from indexer.words import words_of
 
@@ -35,9 +35,10 @@ def checked_annotation(caption: str | None, tags: Sequence[str]) -> tuple[str | 
 
 def annotate(connection: Connection, photo_id: int, caption: str | None, tags: Sequence[str]) -> None:
     """Write caption and tags of a photo in the place of any it has; None and no tags leave it without."""
-    connection.execute(delete(Annotation).where(Annotation.photo_id == photo_id))  # first: it takes SQLite's lock
+    # First, because it takes SQLite's lock.
+    connection.execute(delete(annotation_table).where(annotation_table.c.photo_id == photo_id))
     if caption or tags:
-        connection.execute(insert(Annotation).values(photo_id=photo_id, caption=caption or None, tags=list(tags)))
+        connection.execute(insert(annotation_table).values(photo_id=photo_id, caption=caption or None, tags=list(tags)))
     store_words(connection, [photo_id])
 
 
@@ -47,38 +48,46 @@ def inherit(connection: Connection, heirs: Mapping[int, int]) -> None:
     `heirs` maps photo ids to those of the photos before them.
     """
     for part in in_queries(list(heirs)):
-        own = set(connection.execute(select(Annotation.photo_id).where(Annotation.photo_id.in_(part))).scalars())
+        annotated = select(annotation_table.c.photo_id).where(annotation_table.c.photo_id.in_(part))
+        own = set(connection.execute(annotated).scalars())
         before = {heirs[photo_id] for photo_id in part if photo_id not in own}
-        columns = select(Annotation.photo_id, Annotation.caption, Annotation.tags)
-        written = {row[0]: row for row in connection.execute(columns.where(Annotation.photo_id.in_(before)))}
+        columns = select(annotation_table.c.photo_id, annotation_table.c.caption, annotation_table.c.tags)
+        written = {row[0]: row for row in connection.execute(columns.where(annotation_table.c.photo_id.in_(before)))}
         inherited = [
             {"photo_id": photo_id, "caption": written[heirs[photo_id]].caption, "tags": written[heirs[photo_id]].tags}
             for photo_id in part
             if photo_id not in own and heirs[photo_id] in written
         ]
         if inherited:
-            connection.execute(insert(Annotation), inherited)
+            connection.execute(insert(annotation_table), inherited)
 
 
 def store_words(connection: Connection, photo_ids: Sequence[int]) -> None:
     """Make the words of these photos anew."""
     for part in in_queries(photo_ids):
-        connection.execute(delete(Word).where(Word.photo_id.in_(part)))
+        connection.execute(delete(word_table).where(word_table.c.photo_id.in_(part)))
         rows = [
             {"word": word, "photo_id": photo_id}
             for photo_id, words in written_words(connection, part).items()
             for word in sorted(words)
         ]
         if rows:
-            connection.execute(insert(Word), rows)
+            connection.execute(insert(word_table), rows)
 
 
 def written_words(connection: Connection, photo_ids: Sequence[int]) -> dict[int, set[str]]:
     """The words written about each of these photos, or into it."""
     query = (
-        select(Photo.id, Photo.title, Photo.description, Photo.keywords, Annotation.caption, Annotation.tags)
-        .outerjoin(Annotation)
-        .where(Photo.id.in_(photo_ids))
+        select(
+            photo_table.c.id,
+            photo_table.c.title,
+            photo_table.c.description,
+            photo_table.c.keywords,
+            annotation_table.c.caption,
+            annotation_table.c.tags,
+        )
+        .outerjoin(annotation_table)
+        .where(photo_table.c.id.in_(photo_ids))
     )
     return {
         photo_id: words_of(" ".join(filter(None, (title, description, *keywords, caption, *(tags or ())))))
@@ -89,8 +98,8 @@ def written_words(connection: Connection, photo_ids: Sequence[int]) -> dict[int,
 def count_words(connection: Connection, words: Collection[str]) -> dict[int, int]:
     """How many of `words` are written about each photo with a location that has any of them."""
     query = (
-        select(Word.photo_id, func.count())
-        .where(Word.word.in_(words), exists().where(Location.photo_id == Word.photo_id))
-        .group_by(Word.photo_id)
+        select(word_table.c.photo_id, func.count())
+        .where(word_table.c.word.in_(words), exists().where(location_table.c.photo_id == word_table.c.photo_id))
+        .group_by(word_table.c.photo_id)
     )
     return dict(connection.execute(query).all())

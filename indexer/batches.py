@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from indexer.annotations import inherit, store_words
-from indexer.catalog import Encoded, Location, Photo, in_queries
+from indexer.catalog import encoded_table, in_queries, location_table, photo_table
 from indexer.changes import FileToRead
 from indexer.decoding import Failure, Identity, Picture
 from indexer.library import Library
@@ -33,12 +33,14 @@ class KnownPhotos:
         self._ids: dict[bytes, int] = {}
         self._encoded: set[int] = set()
         self._digests_by_size: dict[int, set[bytes]] = {}
-        self._next_id = (connection.execute(select(func.max(Photo.id))).scalar() or 0) + 1
-        photos = select(Photo.id, Photo.digest, Photo.size, Encoded.photo_id.is_not(None)).outerjoin(
-            Encoded, (Encoded.photo_id == Photo.id) & (Encoded.generation == generation)
+        self._next_id = (connection.execute(select(func.max(photo_table.c.id))).scalar() or 0) + 1
+        photos = select(
+            photo_table.c.id, photo_table.c.digest, photo_table.c.size, encoded_table.c.photo_id.is_not(None)
+        ).outerjoin(
+            encoded_table, (encoded_table.c.photo_id == photo_table.c.id) & (encoded_table.c.generation == generation)
         )
         for part in in_queries(sorted(set(sizes))):
-            for photo_id, digest, size, encoded in connection.execute(photos.where(Photo.size.in_(part))):
+            for photo_id, digest, size, encoded in connection.execute(photos.where(photo_table.c.size.in_(part))):
                 self._ids[digest] = photo_id
                 if encoded:
                     self._encoded.add(photo_id)
@@ -116,18 +118,20 @@ class Batch:
             self._library.encodings.add(photo_ids, self._runtime().encode_image(list(self._to_encode.values())))
         with self._library.catalog.begin() as connection:
             if self._photos:
-                connection.execute(insert(Photo), self._photos)
+                connection.execute(insert(photo_table), self._photos)
             if self._read_again:
-                connection.execute(update(Photo).where(Photo.id == bindparam("known_id")), self._read_again)
+                connection.execute(
+                    update(photo_table).where(photo_table.c.id == bindparam("known_id")), self._read_again
+                )
             inherit(connection, self._heirs)
             told = [row["id"] for row in self._photos] + [row["known_id"] for row in self._read_again]
             store_words(connection, [*told, *self._heirs])
             if self._locations:
                 remove_locations(connection, [(row["folder_id"], row["path"]) for row in self._locations])
-                connection.execute(insert(Location), self._locations)
+                connection.execute(insert(location_table), self._locations)
             if photo_ids:
                 marks = [{"generation": self._library.generation, "photo_id": photo_id} for photo_id in photo_ids]
-                connection.execute(insert(Encoded), marks)
+                connection.execute(insert(encoded_table), marks)
         self._photos.clear()
         self._read_again.clear()
         self._locations.clear()
@@ -137,6 +141,8 @@ class Batch:
 
 def remove_locations(connection: Connection, files: Sequence[tuple[int, str]]) -> None:
     """Take files (folder id, path) out of the catalog; their photos stay, hidden when none is left."""
-    query = delete(Location).where(Location.folder_id == bindparam("in_folder"), Location.path == bindparam("at_path"))
+    query = delete(location_table).where(
+        location_table.c.folder_id == bindparam("in_folder"), location_table.c.path == bindparam("at_path")
+    )
     if files:
         connection.execute(query, [{"in_folder": folder_id, "at_path": path} for folder_id, path in files])

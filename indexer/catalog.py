@@ -16,19 +16,23 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    Column,
     Connection,
     ForeignKey,
+    Integer,
     LargeBinary,
     MetaData,
+    Named,
     Select,
     String,
+    Table,
+    TypedColumns,
     UniqueConstraint,
     cast,
     func,
     select,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 _QUERY_SIZE = 1000
@@ -51,118 +55,123 @@ class FilePath(TypeDecorator[str]):
         return None if value is None else os.fsdecode(value)
 
 
-class Base(DeclarativeBase):
-    """All tables of the catalog; constraints are named so that later migrations can name them too."""
-
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_name)s",
-        }
-    )
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+"""All tables of the catalog; constraints are named so that later migrations can name them too."""
 
 
-class Folder(Base):
+class _Folder(TypedColumns):
     """A folder the user asked to index. Folders never lie inside one another."""
 
-    __tablename__ = "folder"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    path: Mapped[str] = mapped_column(FilePath, unique=True)
+    id = Column(Integer, primary_key=True)
+    path: Named[str] = Column(FilePath, unique=True)
     """Absolute."""
-    mount_point: Mapped[str] = mapped_column(FilePath)
+    mount_point: Named[str] = Column(FilePath)
     """Where its disk was mounted when last read: gone means unplugged, not emptied."""
-    online: Mapped[bool]
+    online: Named[bool]
     """False when it could not be reached at the last run; its photos are kept meanwhile."""
 
 
-class Photo(Base):
+folder_table = Table("folder", METADATA, _Folder)
+
+
+class _Photo(TypedColumns):
     """A picture, known by the bytes of its file. Never deleted: one without locations is hidden."""
 
-    __tablename__ = "photo"
-    __table_args__ = (UniqueConstraint("digest", "size"),)
-
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id = Column(BigInteger, primary_key=True, autoincrement=False)
     """Also its id in the FAISS index."""
-    digest: Mapped[bytes] = mapped_column(LargeBinary(16))
+    digest: Named[bytes] = Column(LargeBinary(16))
     """BLAKE2b-128 of the file's bytes."""
-    size: Mapped[int] = mapped_column(BigInteger)
+    size: Named[int] = Column(BigInteger)
     """Bytes."""
-    width: Mapped[int]
+    width: Named[int]
     """Pixels, upright, as height is."""
-    height: Mapped[int]
-    taken_at: Mapped[int | None] = mapped_column(BigInteger)
+    height: Named[int]
+    taken_at: Named[int | None] = Column(BigInteger)
     """UTC seconds; the camera's own clock read as UTC when `taken_offset` is unknown."""
-    taken_offset: Mapped[int | None]
+    taken_offset: Named[int | None]
     """Seconds east of UTC."""
-    camera: Mapped[str | None] = mapped_column(String)
-    lens: Mapped[str | None] = mapped_column(String)
-    latitude: Mapped[float | None]
-    longitude: Mapped[float | None]
-    orientation: Mapped[int | None]
+    camera: Named[str | None]
+    lens: Named[str | None]
+    latitude: Named[float | None]
+    longitude: Named[float | None]
+    orientation: Named[int | None]
     """EXIF orientation, 1 to 8, of the stored pixels."""
-    title: Mapped[str | None] = mapped_column(String)
+    title: Named[str | None]
     """What other programs have written into the file, as description and keywords."""
-    description: Mapped[str | None] = mapped_column(String)
-    keywords: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
+    description: Named[str | None]
+    keywords: Named[list[str]] = Column(JSON, server_default="[]")
 
 
-class Location(Base):
+photo_table = Table("photo", METADATA, _Photo, UniqueConstraint("digest", "size"))
+
+
+class _Location(TypedColumns):
     """A file in a folder: either it holds a photo, or `failure` says why it could not be read as one."""
 
-    __tablename__ = "location"
-    __table_args__ = (CheckConstraint("(photo_id IS NULL) <> (failure IS NULL)", name="photo_or_failure"),)
-
-    folder_id: Mapped[int] = mapped_column(ForeignKey(Folder.id), primary_key=True)
-    path: Mapped[str] = mapped_column(FilePath, primary_key=True)
+    folder_id: Named[int] = Column(ForeignKey(folder_table.c.id), primary_key=True)
+    path: Named[str] = Column(FilePath, primary_key=True)
     """Relative to the folder."""
-    mtime_ns: Mapped[int] = mapped_column(BigInteger)
-    size: Mapped[int] = mapped_column(BigInteger)
-    photo_id: Mapped[int | None] = mapped_column(ForeignKey(Photo.id), index=True)
-    failure: Mapped[str | None] = mapped_column(String)
+    mtime_ns: Named[int] = Column(BigInteger)
+    size: Named[int] = Column(BigInteger)
+    photo_id: Named[int | None] = Column(BigInteger, ForeignKey(photo_table.c.id), index=True)
+    failure: Named[str | None]
     """A `decoding.Failure`."""
-    previous_photo_id: Mapped[int | None] = mapped_column(BigInteger)
+    previous_photo_id: Named[int | None] = Column(BigInteger)
     """Of a file that fails: the photo it held before, whose heir it is once it can be read again."""
 
 
-class Annotation(Base):
+location_table = Table(
+    "location", METADATA, _Location, CheckConstraint("(photo_id IS NULL) <> (failure IS NULL)", name="photo_or_failure")
+)
+
+
+class _Annotation(TypedColumns):
     """What people wrote about a photo with Pixelseek. Nothing else may change it."""
 
-    __tablename__ = "annotation"
-
-    photo_id: Mapped[int] = mapped_column(ForeignKey(Photo.id), primary_key=True)
-    caption: Mapped[str | None] = mapped_column(String)
-    tags: Mapped[list[str]] = mapped_column(JSON)
+    photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id), primary_key=True)
+    caption: Named[str | None]
+    tags: Named[list[str]] = Column(JSON)
 
 
-class Word(Base):
+annotation_table = Table("annotation", METADATA, _Annotation)
+
+
+class _Word(TypedColumns):
     """A word written about a photo, in it or with Pixelseek. Made from those."""
 
-    __tablename__ = "word"
-
-    word: Mapped[str] = mapped_column(String, primary_key=True)
-    photo_id: Mapped[int] = mapped_column(ForeignKey(Photo.id), primary_key=True, index=True)
+    word: Named[str] = Column(String, primary_key=True)
+    photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id), primary_key=True, index=True)
 
 
-class Encoded(Base):
+word_table = Table("word", METADATA, _Word)
+
+
+class _Encoded(TypedColumns):
     """The mark that a photo's encoding is stored for a generation. Committed after the encoding itself."""
 
-    __tablename__ = "encoded"
-
-    generation: Mapped[str] = mapped_column(String, primary_key=True)
-    photo_id: Mapped[int] = mapped_column(ForeignKey(Photo.id), primary_key=True)
+    generation: Named[str] = Column(String, primary_key=True)
+    photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id), primary_key=True)
 
 
-class Setting(Base):
+encoded_table = Table("encoded", METADATA, _Encoded)
+
+
+class _Setting(TypedColumns):
     """A named value of the library as a whole."""
 
-    __tablename__ = "setting"
+    name: Named[str] = Column(String, primary_key=True)
+    value: Named[str]
 
-    name: Mapped[str] = mapped_column(String, primary_key=True)
-    value: Mapped[str] = mapped_column(String)
+
+setting_table = Table("setting", METADATA, _Setting)
 
 
 def in_queries(values: Sequence[Value]) -> Iterator[Sequence[Value]]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, select
 
-from indexer.catalog import Encoded, Location
+from indexer.catalog import encoded_table, location_table
 from indexer.decoding import Failure
 from indexer.folders import Part
 from indexer.scanning import FileState, Scan
@@ -64,16 +64,19 @@ def known_files(connection: Connection, part: Part, generation: str) -> dict[str
     """The catalog's files in a part, by path."""
     query = (
         select(
-            Location.path,
-            Location.mtime_ns,
-            Location.size,
-            Location.photo_id,
-            Location.failure,
-            Encoded.photo_id.is_not(None),
-            Location.previous_photo_id,
+            location_table.c.path,
+            location_table.c.mtime_ns,
+            location_table.c.size,
+            location_table.c.photo_id,
+            location_table.c.failure,
+            encoded_table.c.photo_id.is_not(None),
+            location_table.c.previous_photo_id,
         )
-        .outerjoin(Encoded, and_(Encoded.photo_id == Location.photo_id, Encoded.generation == generation))
-        .where(Location.folder_id == part.folder_id)
+        .outerjoin(
+            encoded_table,
+            and_(encoded_table.c.photo_id == location_table.c.photo_id, encoded_table.c.generation == generation),
+        )
+        .where(location_table.c.folder_id == part.folder_id)
     )
     return {
         path: KnownFile(FileState(mtime_ns, size), photo_id, failure, encoded, previous)

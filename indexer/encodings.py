@@ -13,8 +13,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import LargeBinary, delete, func, insert, inspect, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    Named,
+    String,
+    Table,
+    TypedColumns,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+)
 
 from indexer import sqlite
 from indexer.catalog import in_queries, read_ids
@@ -24,36 +36,33 @@ from model.runtime import EncodedImages
 _ROWS_AT_ONCE = 10_000
 
 
-class _Base(DeclarativeBase):
-    pass
+_METADATA = MetaData()
 
 
-class _Origin(_Base):
+class _Origin(TypedColumns):
     """One row, written with the first encodings."""
 
-    __tablename__ = "origin"
-
-    token: Mapped[str] = mapped_column(primary_key=True)
-    embedding_size: Mapped[int]
-    hidden_size: Mapped[int]
+    token = Column(String, primary_key=True)
+    embedding_size: Named[int]
+    hidden_size: Named[int]
 
 
-class _Embedding(_Base):
-    __tablename__ = "embedding"
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  (a sequence number is never used twice)
-
-    sequence: Mapped[int] = mapped_column(primary_key=True)
-    photo_id: Mapped[int] = mapped_column(unique=True)
-    vector: Mapped[bytes] = mapped_column(LargeBinary)
+class _Embedding(TypedColumns):
+    sequence = Column(Integer, primary_key=True)
+    photo_id = Column(Integer, unique=True, nullable=False)
+    vector: Named[bytes]
     """(E,) float32: fp16 would round two nearly equal vectors up to 5e-4 apart."""
 
 
-class _PixelFeatures(_Base):
-    __tablename__ = "pixel_features"
-
-    photo_id: Mapped[int] = mapped_column(primary_key=True)
-    packed: Mapped[bytes] = mapped_column(LargeBinary)
+class _PixelFeatures(TypedColumns):
+    photo_id = Column(Integer, primary_key=True)
+    packed: Named[bytes]
     """(P, D) as `model.quantization.quantize` packs it."""
+
+
+_origin = Table("origin", _METADATA, _Origin)
+_embedding = Table("embedding", _METADATA, _Embedding, sqlite_autoincrement=True)  # a number is never used twice
+_pixel_features = Table("pixel_features", _METADATA, _PixelFeatures)
 
 
 @dataclass(frozen=True)
@@ -90,18 +99,18 @@ class Encodings:
 
     def exists(self) -> bool:
         """Whether there is a file with its tables; asked each time, for it may be deleted while this is open."""
-        return self.path.exists() and inspect(self.engine).has_table(_Origin.__tablename__)
+        return self.path.exists() and inspect(self.engine).has_table(_origin.name)
 
     def is_malformed(self) -> bool:
         """Whether tables are missing, or embeddings are of another size than the first: nothing can be read then."""
         origin = self.origin()
         if origin is None:
             return False
-        if not inspect(self.engine).has_table(_PixelFeatures.__tablename__):
+        if not inspect(self.engine).has_table(_pixel_features.name):
             return True
         size = origin.embedding_size * np.dtype(np.float32).itemsize
         with self.engine.connect() as connection:
-            wrong = select(_Embedding.sequence).where(func.length(_Embedding.vector) != size)
+            wrong = select(_embedding.c.sequence).where(func.length(_embedding.c.vector) != size)
             return connection.execute(wrong.limit(1)).first() is not None
 
     def close(self) -> None:
@@ -113,28 +122,30 @@ class Encodings:
         if not self.exists():
             return None
         with self.engine.connect() as connection:
-            row = connection.execute(select(_Origin.token, _Origin.embedding_size, _Origin.hidden_size)).one_or_none()
+            row = connection.execute(
+                select(_origin.c.token, _origin.c.embedding_size, _origin.c.hidden_size)
+            ).one_or_none()
         return None if row is None else Origin(*row)
 
     def add(self, photo_ids: Sequence[int], encoded: EncodedImages) -> None:
         """Store the encodings of B photos in one transaction, in the place of any they have."""
         vectors = np.ascontiguousarray(encoded.embeddings, dtype=np.float32)
         with self.engine.begin() as connection:
-            _Base.metadata.create_all(connection)
-            if connection.execute(select(_Origin.token)).first() is None:
+            _METADATA.create_all(connection)
+            if connection.execute(select(_origin.c.token)).first() is None:
                 origin = Origin(secrets.token_hex(8), vectors.shape[1], encoded.pixel_features[0].shape[1])
-                connection.execute(insert(_Origin).values(**vars(origin)))
-            for table in (_Embedding, _PixelFeatures):
-                connection.execute(delete(table).where(table.photo_id.in_(photo_ids)))
+                connection.execute(insert(_origin).values(**vars(origin)))
+            for table in (_embedding, _pixel_features):
+                connection.execute(delete(table).where(table.c.photo_id.in_(photo_ids)))
             connection.execute(
-                insert(_Embedding),
+                insert(_embedding),
                 [
                     {"photo_id": photo_id, "vector": vector.tobytes()}
                     for photo_id, vector in zip(photo_ids, vectors, strict=True)
                 ],
             )
             connection.execute(
-                insert(_PixelFeatures),
+                insert(_pixel_features),
                 [
                     {"photo_id": photo_id, "packed": quantize(features)}
                     for photo_id, features in zip(photo_ids, encoded.pixel_features, strict=True)
@@ -147,25 +158,25 @@ class Encodings:
             return
         with self.engine.begin() as connection:
             for part in in_queries(photo_ids):
-                for table in (_Embedding, _PixelFeatures):
-                    connection.execute(delete(table).where(table.photo_id.in_(part)))
+                for table in (_embedding, _pixel_features):
+                    connection.execute(delete(table).where(table.c.photo_id.in_(part)))
 
     def photo_ids(self) -> NDArray[np.int64]:
         """(N,) Whose encodings are stored, rising."""
         if not self.exists():
             return np.empty(0, dtype=np.int64)
         with self.engine.connect() as connection:
-            return read_ids(connection, select(_Embedding.photo_id))
+            return read_ids(connection, select(_embedding.c.photo_id))
 
     def count(self, *, up_to: int | None = None) -> int:
         """How many are stored, or how many of them up to a sequence number."""
         if not self.exists():
             return 0
-        every = select(func.count()).select_from(_Embedding)
+        every = select(func.count()).select_from(_embedding)
         # Those after it are counted and taken away: they are few, while counting up to it reads all vectors.
         query = every
         if up_to is not None:
-            query = select(every.scalar_subquery() - every.where(_Embedding.sequence > up_to).scalar_subquery())
+            query = select(every.scalar_subquery() - every.where(_embedding.c.sequence > up_to).scalar_subquery())
         with self.engine.connect() as connection:
             return connection.execute(query).scalar_one()
 
@@ -173,10 +184,12 @@ class Encodings:
         """All embeddings stored after that sequence number (0 for all), a few thousand at a time."""
         if not self.exists():
             return
-        query = select(_Embedding.sequence, _Embedding.photo_id, _Embedding.vector).order_by(_Embedding.sequence)
+        query = select(_embedding.c.sequence, _embedding.c.photo_id, _embedding.c.vector).order_by(
+            _embedding.c.sequence
+        )
         while True:
             with self.engine.connect() as connection:
-                rows = connection.execute(query.where(_Embedding.sequence > sequence).limit(_ROWS_AT_ONCE)).all()
+                rows = connection.execute(query.where(_embedding.c.sequence > sequence).limit(_ROWS_AT_ONCE)).all()
             if not rows:
                 return
             sequence = rows[-1].sequence
@@ -187,7 +200,7 @@ class Encodings:
 
     def vectors(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The embedding (E,) of each of these photos that has one."""
-        packed = self._read(_Embedding.photo_id, _Embedding.vector, photo_ids)
+        packed = self._read(_embedding.c.photo_id, _embedding.c.vector, photo_ids)
         return {photo_id: np.frombuffer(vector, dtype=np.float32) for photo_id, vector in packed.items()}
 
     def pixel_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
@@ -195,10 +208,10 @@ class Encodings:
         origin = self.origin()
         if origin is None:
             return {}
-        packed = self._read(_PixelFeatures.photo_id, _PixelFeatures.packed, photo_ids)
+        packed = self._read(_pixel_features.c.photo_id, _pixel_features.c.packed, photo_ids)
         return {photo_id: dequantize(features, origin.hidden_size) for photo_id, features in packed.items()}
 
-    def _read(self, key: Mapped[int], value: Mapped[bytes], photo_ids: Sequence[int]) -> dict[int, bytes]:
+    def _read(self, key: Column[int], value: Column[bytes], photo_ids: Sequence[int]) -> dict[int, bytes]:
         if not self.exists():
             return {}
         found: dict[int, bytes] = {}

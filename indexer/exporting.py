@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from indexer.catalog import Annotation, Photo
+from indexer.catalog import annotation_table, photo_table
 from indexer.library import Library
 
 _PHOTOS_AT_ONCE = 1000
@@ -25,15 +25,15 @@ def exported_photos(library: Library) -> Iterator[dict[str, Any]]:
     `taken` is ISO 8601, on the clock of the place where known; `digest` BLAKE2b-128 of the file in hexadecimal.
     """
     photos = (
-        select(Photo.__table__, Annotation.caption, Annotation.tags)
-        .outerjoin(Annotation, Annotation.photo_id == Photo.id)
-        .order_by(Photo.id)
+        select(photo_table, annotation_table.c.caption, annotation_table.c.tags)
+        .outerjoin(annotation_table, annotation_table.c.photo_id == photo_table.c.id)
+        .order_by(photo_table.c.id)
         .limit(_PHOTOS_AT_ONCE)
     )
     last = 0
     while True:
         with library.catalog.connect() as connection:
-            rows = connection.execute(photos.where(Photo.id > last)).mappings().all()
+            rows = connection.execute(photos.where(photo_table.c.id > last)).mappings().all()
         if not rows:
             return
         last = rows[-1]["id"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
 
-from indexer.catalog import Folder, Location, Photo
+from indexer.catalog import folder_table, location_table, photo_table
 from indexer.sqlite import ends_with, path_in, position
 
 _EARTH_RADIUS_KM = 6371.0
@@ -62,7 +62,11 @@ NO_FILTERS = Filters()
 
 def matching_photos(catalog: Engine, filters: Filters) -> NDArray[np.int64]:
     """(N,) ids of the photos with a location for which `filters` hold, rising."""
-    query = select(Photo.id, Photo.latitude, Photo.longitude).where(*_conditions(filters)).order_by(Photo.id)
+    query = (
+        select(photo_table.c.id, photo_table.c.latitude, photo_table.c.longitude)
+        .where(*_conditions(filters))
+        .order_by(photo_table.c.id)
+    )
     with catalog.connect() as connection:
         rows = connection.execute(query).all()
     ids = np.array([row.id for row in rows], dtype=np.int64)
@@ -74,9 +78,9 @@ def matching_photos(catalog: Engine, filters: Filters) -> NDArray[np.int64]:
 
 
 def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    clock = Photo.taken_at + func.coalesce(Photo.taken_offset, 0)
-    path = path_in(Folder.path, Location.path)
-    place = select(Location.photo_id).join(Folder).where(Location.photo_id.is_not(None))
+    clock = photo_table.c.taken_at + func.coalesce(photo_table.c.taken_offset, 0)
+    path = path_in(folder_table.c.path, location_table.c.path)
+    place = select(location_table.c.photo_id).join(folder_table).where(location_table.c.photo_id.is_not(None))
     if filters.folder:
         place = place.where(or_(*(_is_in(path, name) for name in filters.folder)))
     if filters.type:
@@ -85,11 +89,11 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         *([clock >= start] for start in filters.after),
         *([clock < end] for end in filters.before),
         [and_(clock >= start, clock < end) for start, end in filters.taken],
-        [Photo.camera.icontains(name, autoescape=True) for name in filters.camera],
-        [Photo.lens.icontains(name, autoescape=True) for name in filters.lens],
-        [Photo.latitude.is_not(None)] if filters.near else [],
+        [photo_table.c.camera.icontains(name, autoescape=True) for name in filters.camera],
+        [photo_table.c.lens.icontains(name, autoescape=True) for name in filters.lens],
+        [photo_table.c.latitude.is_not(None)] if filters.near else [],
     ]
-    return [Photo.id.in_(place), *(or_(*some) for some in alternatives if some)]
+    return [photo_table.c.id.in_(place), *(or_(*some) for some in alternatives if some)]
 
 
 def _is_in(path: ColumnElement[bytes], folder: str) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from indexer.catalog import Folder, Location
+from indexer.catalog import folder_table, location_table
 from indexer.errors import FolderMissing
 from indexer.scanning import mount_point
 
@@ -64,12 +64,14 @@ def parts_to_index(connection: Connection, requested: Sequence[Path]) -> list[Pa
 
 def set_online(connection: Connection, part: Part, online: bool) -> None:
     """Note whether the folder could be reached."""
-    row = update(Folder).where(Folder.id == part.folder_id).values(online=online)
+    row = update(folder_table).where(folder_table.c.id == part.folder_id).values(online=online)
     connection.execute(row.values(mount_point=str(mount_point(part.folder))) if online else row)
 
 
 def _known(connection: Connection) -> dict[Path, Part]:
-    rows = connection.execute(select(Folder.id, Folder.path, Folder.mount_point).order_by(Folder.id))
+    rows = connection.execute(
+        select(folder_table.c.id, folder_table.c.path, folder_table.c.mount_point).order_by(folder_table.c.id)
+    )
     return {Path(path): Part(folder_id, Path(path), "", Path(mount)) for folder_id, path, mount in rows}
 
 
@@ -80,15 +82,15 @@ def _contains(outer: Part, inner: Part) -> bool:
 def _add(connection: Connection, folder: Path) -> None:
     """Add a folder, which takes over what the known folders inside it hold."""
     inside = [part for path, part in _known(connection).items() if path.is_relative_to(folder)]
-    connection.execute(insert(Folder).values(path=str(folder), mount_point=str(mount_point(folder)), online=True))
+    connection.execute(insert(folder_table).values(path=str(folder), mount_point=str(mount_point(folder)), online=True))
     folder_id = _known(connection)[folder].folder_id
     for part in inside:
-        locations = select(Location.__table__).where(Location.folder_id == part.folder_id)
+        locations = select(location_table).where(location_table.c.folder_id == part.folder_id)
         moved = [
             {**row, "folder_id": folder_id, "path": str(part.folder.relative_to(folder) / row["path"])}
             for row in connection.execute(locations).mappings()
         ]
         if moved:
-            connection.execute(insert(Location), moved)
-        connection.execute(delete(Location).where(Location.folder_id == part.folder_id))
-        connection.execute(delete(Folder).where(Folder.id == part.folder_id))
+            connection.execute(insert(location_table), moved)
+        connection.execute(delete(location_table).where(location_table.c.folder_id == part.folder_id))
+        connection.execute(delete(folder_table).where(folder_table.c.id == part.folder_id))

@@ -17,8 +17,16 @@ from sqlalchemy import Engine, delete, exists, func, select
 
 from indexer import migrations, sqlite
 from indexer.annotations import annotate, checked_annotation, count_words
-from indexer.catalog import Annotation, Encoded, Folder, Location, Setting, in_queries, read_ids
-from indexer.catalog import Photo as PhotoRow
+from indexer.catalog import (
+    annotation_table,
+    encoded_table,
+    folder_table,
+    in_queries,
+    location_table,
+    photo_table,
+    read_ids,
+    setting_table,
+)
 from indexer.decoding import Identity
 from indexer.encodings import Encodings
 from indexer.errors import (
@@ -194,22 +202,22 @@ class Library:
         """What is known of these photos, in that order. Raises PhotoMissing for one that is hidden or unknown."""
         query = (
             select(
-                PhotoRow.__table__,
-                Annotation.caption,
-                Annotation.tags,
-                Folder.path.label("folder"),
-                Folder.online,
-                Location.path,
+                photo_table,
+                annotation_table.c.caption,
+                annotation_table.c.tags,
+                folder_table.c.path.label("folder"),
+                folder_table.c.online,
+                location_table.c.path,
             )
-            .join(Location, Location.photo_id == PhotoRow.id)
-            .join(Folder)
-            .outerjoin(Annotation, Annotation.photo_id == PhotoRow.id)
-            .order_by(Folder.online.desc(), Folder.path, Location.path)
+            .join(location_table, location_table.c.photo_id == photo_table.c.id)
+            .join(folder_table)
+            .outerjoin(annotation_table, annotation_table.c.photo_id == photo_table.c.id)
+            .order_by(folder_table.c.online.desc(), folder_table.c.path, location_table.c.path)
         )
         found: dict[int, Photo] = {}
         with self.catalog.connect() as connection:
             for part in in_queries([int(photo_id) for photo_id in photo_ids]):
-                for row in connection.execute(query.where(PhotoRow.id.in_(part))).mappings():
+                for row in connection.execute(query.where(photo_table.c.id.in_(part))).mappings():
                     known = {name: row[name] for name in _PHOTO_COLUMNS}
                     path = str(Path(row["folder"], row["path"]))
                     found.setdefault(row["id"], Photo(path=path, tags=row["tags"] or [], **known))
@@ -218,13 +226,13 @@ class Library:
     def find(self, identity: Identity) -> int | None:
         """The id of the visible photo with these bytes, encoded in this generation; None where there is none."""
         query = (
-            select(PhotoRow.id)
-            .join(Encoded)
+            select(photo_table.c.id)
+            .join(encoded_table)
             .where(
-                PhotoRow.digest == identity.digest,
-                PhotoRow.size == identity.size,
-                Encoded.generation == self.generation,
-                exists().where(Location.photo_id == PhotoRow.id),
+                photo_table.c.digest == identity.digest,
+                photo_table.c.size == identity.size,
+                encoded_table.c.generation == self.generation,
+                exists().where(location_table.c.photo_id == photo_table.c.id),
             )
         )
         with self.catalog.connect() as connection:
@@ -232,11 +240,16 @@ class Library:
 
     def paths(self, photo_ids: Sequence[int]) -> dict[int, list[str]]:
         """The absolute paths of every file of each of these photos that has any."""
-        query = select(PhotoRow.id, Folder.path, Location.path).select_from(PhotoRow).join(Location).join(Folder)
+        query = (
+            select(photo_table.c.id, folder_table.c.path, location_table.c.path)
+            .select_from(photo_table)
+            .join(location_table)
+            .join(folder_table)
+        )
         paths: dict[int, list[str]] = {}
         with self.catalog.connect() as connection:
             for part in in_queries(photo_ids):
-                rows = query.where(PhotoRow.id.in_(part)).order_by(Folder.path, Location.path)
+                rows = query.where(photo_table.c.id.in_(part)).order_by(folder_table.c.path, location_table.c.path)
                 for photo_id, folder, path in connection.execute(rows):
                     paths.setdefault(photo_id, []).append(str(Path(folder, path)))
         return paths
@@ -245,12 +258,14 @@ class Library:
         """The photo whose file lies at `path`. Raises PhotoMissing where none is known."""
         for place in (Path(os.path.normpath(path.expanduser().absolute())), path.expanduser().resolve()):
             above = [str(parent) for parent in place.parents]
-            query = select(Location.photo_id, Folder.path, Location.path).join(Folder)
+            query = select(location_table.c.photo_id, folder_table.c.path, location_table.c.path).join(folder_table)
             with self.catalog.connect() as connection:
                 for folder_id, folder in connection.execute(
-                    select(Folder.id, Folder.path).where(Folder.path.in_(above))
+                    select(folder_table.c.id, folder_table.c.path).where(folder_table.c.path.in_(above))
                 ).all():
-                    here = query.where(Folder.id == folder_id, Location.path == str(place.relative_to(folder)))
+                    here = query.where(
+                        folder_table.c.id == folder_id, location_table.c.path == str(place.relative_to(folder))
+                    )
                     photo_id = connection.execute(here).scalars().first()
                     if photo_id is not None:
                         return replace(self.photos([photo_id])[0], path=str(place))
@@ -290,7 +305,7 @@ class Library:
         """Make the FAISS index cover all encodings; for the writer only."""
         with self.catalog.connect() as connection:
             setting = connection.execute(
-                select(Setting.value).where(Setting.name == "index_factory")
+                select(setting_table.c.value).where(setting_table.c.name == "index_factory")
             ).scalar_one_or_none()
         update_index(self.index_path, self.encodings, setting or BY_SIZE)
 
@@ -322,13 +337,13 @@ class Library:
 
     def _is_in_step(self) -> bool:
         """Whether there are as many encodings as marks: a kill between the two commits leaves more."""
-        count = select(func.count()).select_from(Encoded).where(Encoded.generation == self.generation)
+        count = select(func.count()).select_from(encoded_table).where(encoded_table.c.generation == self.generation)
         with self.catalog.connect() as connection:
             return connection.execute(count).scalar_one() == self.encodings.count()
 
     def bring_in_step(self) -> None:
         """Remove encodings without a mark, and marks without an encoding; for the writer only."""
-        marks = select(Encoded.photo_id).where(Encoded.generation == self.generation)
+        marks = select(encoded_table.c.photo_id).where(encoded_table.c.generation == self.generation)
         with self.catalog.connect() as connection:
             marked = read_ids(connection, marks)
         stored = self.encodings.photo_ids()
@@ -336,7 +351,9 @@ class Library:
         with self.catalog.begin() as connection:
             for part in in_queries(np.setdiff1d(marked, stored).tolist()):
                 connection.execute(
-                    delete(Encoded).where(Encoded.generation == self.generation, Encoded.photo_id.in_(part))
+                    delete(encoded_table).where(
+                        encoded_table.c.generation == self.generation, encoded_table.c.photo_id.in_(part)
+                    )
                 )
 
 

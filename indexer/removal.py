@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import delete, func, select
 
-from indexer.catalog import Folder, Location
+from indexer.catalog import folder_table, location_table
 from indexer.errors import FolderMissing
 from indexer.library import Library
 
@@ -31,15 +31,17 @@ def remove_folder(library: Library, folder: Path) -> RemovalReport:
     """
     path = Path(os.path.normpath(folder.expanduser().absolute()))
     with library.writing(), library.catalog.begin() as connection:
-        known = {Path(name): number for number, name in connection.execute(select(Folder.id, Folder.path))}
+        known = {
+            Path(name): number for number, name in connection.execute(select(folder_table.c.id, folder_table.c.path))
+        }
         if path not in known:
             around = next((one for one in known if path.is_relative_to(one)), None)
             if around is not None:
                 raise FolderMissing(f"{path} is a part of {around}, which the library follows. Remove that one.")
             names = ", ".join(map(str, sorted(known))) or "none"
             raise FolderMissing(f"{path} is not a folder of the library. Its folders: {names}")
-        visible = select(func.count(Location.photo_id.distinct()))
+        visible = select(func.count(location_table.c.photo_id.distinct()))
         before = connection.execute(visible).scalar_one()
-        removed = connection.execute(delete(Location).where(Location.folder_id == known[path]))
-        connection.execute(delete(Folder).where(Folder.id == known[path]))
+        removed = connection.execute(delete(location_table).where(location_table.c.folder_id == known[path]))
+        connection.execute(delete(folder_table).where(folder_table.c.id == known[path]))
         return RemovalReport(str(path), removed.rowcount, before - connection.execute(visible).scalar_one())

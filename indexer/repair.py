@@ -8,7 +8,7 @@ from sqlalchemy import delete
 
 from indexer import sqlite
 from indexer.annotations import store_words
-from indexer.catalog import Encoded, in_queries
+from indexer.catalog import encoded_table, in_queries
 from indexer.encodings import Encodings
 from indexer.errors import LibraryError
 from indexer.library import Library
@@ -46,7 +46,9 @@ def repair(library: Library) -> None:
         library.encodings.remove(unsound)
         with library.catalog.begin() as connection:
             for part in in_queries(unsound):
-                marks = delete(Encoded).where(Encoded.generation == library.generation, Encoded.photo_id.in_(part))
+                marks = delete(encoded_table).where(
+                    encoded_table.c.generation == library.generation, encoded_table.c.photo_id.in_(part)
+                )
                 connection.execute(marks)
         wrong = wrong_words(library)
         with library.catalog.begin() as connection:

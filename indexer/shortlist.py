@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, select
 
 from indexer import sqlite
-from indexer.catalog import Encoded, Location, read_ids
+from indexer.catalog import encoded_table, location_table, read_ids
 from indexer.encodings import Encodings
 from indexer.vector_index import COMPARED_EXACTLY, SearchableIndex, inner_products
 from indexer.vectors import Stamp, covering_stamp, read_index
@@ -20,8 +20,8 @@ from indexer.vectors import Stamp, covering_stamp, read_index
 def visible_photos(catalog: Engine, generation: str) -> NDArray[np.int64]:
     """(N,) ids of the photos that have a location and are encoded, rising."""
     with catalog.connect() as connection:
-        marked = read_ids(connection, select(Encoded.photo_id).where(Encoded.generation == generation))
-        located = read_ids(connection, select(Location.photo_id).where(Location.photo_id.is_not(None)))
+        marked = read_ids(connection, select(encoded_table.c.photo_id).where(encoded_table.c.generation == generation))
+        located = read_ids(connection, select(location_table.c.photo_id).where(location_table.c.photo_id.is_not(None)))
     return marked[np.isin(marked, located)]
 
 

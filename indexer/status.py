@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
-from indexer.catalog import Encoded, Folder, Location, Photo
+from indexer.catalog import encoded_table, folder_table, location_table, photo_table
 from indexer.encodings import Encodings
 from indexer.vectors import covering_stamp
 
@@ -58,24 +58,24 @@ class LibraryStatus:
 
 def read_status(path: Path, generation: str, catalog: Engine, encodings: Encodings, index_path: Path) -> LibraryStatus:
     """The status of the library in folder `path`."""
-    placed = select(func.count(Location.photo_id.distinct()))
-    encoded = select(Encoded.photo_id).where(Encoded.generation == generation)
+    placed = select(func.count(location_table.c.photo_id.distinct()))
+    encoded = select(encoded_table.c.photo_id).where(encoded_table.c.generation == generation)
     with catalog.connect() as connection:
-        known = connection.execute(select(func.count()).select_from(Photo)).scalar_one()
+        known = connection.execute(select(func.count()).select_from(photo_table)).scalar_one()
         visible = connection.execute(placed).scalar_one()
-        photos = connection.execute(placed.where(Location.photo_id.in_(encoded))).scalar_one()
-        locations = connection.execute(select(func.count(Location.photo_id))).scalar_one()
+        photos = connection.execute(placed.where(location_table.c.photo_id.in_(encoded))).scalar_one()
+        locations = connection.execute(select(func.count(location_table.c.photo_id))).scalar_one()
         failures = connection.execute(
-            select(Folder.path, Location.path, Location.failure)
-            .join(Folder)
-            .where(Location.failure.is_not(None))
-            .order_by(Folder.path, Location.path)
+            select(folder_table.c.path, location_table.c.path, location_table.c.failure)
+            .join(folder_table)
+            .where(location_table.c.failure.is_not(None))
+            .order_by(folder_table.c.path, location_table.c.path)
         )
         folders = connection.execute(
-            select(Folder.path, Folder.online, func.count(Location.path))
-            .outerjoin(Location)
-            .group_by(Folder.id)
-            .order_by(Folder.path)
+            select(folder_table.c.path, folder_table.c.online, func.count(location_table.c.path))
+            .outerjoin(location_table)
+            .group_by(folder_table.c.id)
+            .order_by(folder_table.c.path)
         )
         failure_list = [(str(Path(folder, name)), failure or "") for folder, name, failure in failures]
         folder_list = [FolderStatus(*folder) for folder in folders]

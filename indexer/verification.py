@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from indexer import sqlite
 from indexer.annotations import written_words
-from indexer.catalog import Encoded, Folder, Location, Photo, Word, in_queries, read_ids
+from indexer.catalog import encoded_table, folder_table, in_queries, location_table, photo_table, read_ids, word_table
 from indexer.errors import LibraryError
 from indexer.library import Library
 from indexer.vectors import covering_stamp, read_index, read_stamp
@@ -67,7 +67,7 @@ def _damage(library: Library) -> Iterator[Problem]:
 
 def _marks(library: Library) -> Iterator[Problem]:
     name = library.encodings.path.name
-    query = select(Encoded.photo_id).where(Encoded.generation == library.generation)
+    query = select(encoded_table.c.photo_id).where(encoded_table.c.generation == library.generation)
     with library.catalog.connect() as connection:
         marked = read_ids(connection, query)
     stored = library.encodings.photo_ids()
@@ -142,20 +142,28 @@ def _words(library: Library) -> Iterator[Problem]:
 def wrong_words(library: Library) -> list[int]:
     """The photos whose words are not those written about them."""
     with library.catalog.connect() as connection:
-        photo_ids = connection.execute(select(Photo.id)).scalars().all()
+        photo_ids = connection.execute(select(photo_table.c.id)).scalars().all()
         wrong = []
         for part in in_queries(photo_ids):
             stored = defaultdict[int, set[str]](set)
-            for photo_id, word in connection.execute(select(Word.photo_id, Word.word).where(Word.photo_id.in_(part))):
+            for photo_id, word in connection.execute(
+                select(word_table.c.photo_id, word_table.c.word).where(word_table.c.photo_id.in_(part))
+            ):
                 stored[photo_id].add(word)
             wrong += [one for one, words in written_words(connection, part).items() if words != stored[one]]
     return wrong
 
 
 def _files(library: Library) -> Iterator[Problem]:
-    query = select(Folder.path, Location.path, Location.mtime_ns, Location.size).join(Folder).where(Folder.online)
+    query = (
+        select(folder_table.c.path, location_table.c.path, location_table.c.mtime_ns, location_table.c.size)
+        .join(folder_table)
+        .where(folder_table.c.online)
+    )
     with library.catalog.connect() as connection:
-        for folder, path, mtime_ns, size in connection.execute(query.order_by(Folder.path, Location.path)):
+        for folder, path, mtime_ns, size in connection.execute(
+            query.order_by(folder_table.c.path, location_table.c.path)
+        ):
             file = Path(folder, path)
             try:
                 state = file.stat()

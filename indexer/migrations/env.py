@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from indexer.catalog import Base
+from indexer.catalog import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=METADATA,
     transactional_ddl=True,
     render_as_batch=True,  # SQLite cannot alter most of a table in place
 )

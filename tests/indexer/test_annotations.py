@@ -9,7 +9,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from sqlalchemy import select
 
-from indexer.catalog import Annotation
+from indexer.catalog import annotation_table
 from indexer.errors import AnnotationRefused
 from indexer.library import Library, Photo, PhotoMissing
 from indexer.verification import verify
@@ -51,7 +51,7 @@ def test_what_is_written_is_kept_and_may_be_rewritten_and_removed(filled: Desk) 
     write(filled, "a.png", None)
     assert (photo_at(filled, "a.png").caption, photo_at(filled, "a.png").tags) == (None, [])
     with filled.open() as library, library.catalog.connect() as connection:
-        assert connection.execute(select(Annotation)).all() == []
+        assert connection.execute(select(annotation_table)).all() == []
 
 
 def test_photos_are_found_by_whole_words_in_any_case_and_without_accents(filled: Desk) -> None:
@@ -163,7 +163,7 @@ def test_people_may_write_while_another_process_indexes(filled: Desk) -> None:
     with filled.open() as indexing, indexing.writing():
         write(filled, "a.png", "Meanwhile")
         with indexing.catalog.begin() as connection:  # a batch being committed: who writes waits for it
-            connection.execute(select(Annotation)).all()
+            connection.execute(select(annotation_table)).all()
             late = threading.Thread(target=write, args=(filled, "b.png", "Later"))
             late.start()
         late.join()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from indexer.catalog import Location, Photo
+from indexer.catalog import location_table, photo_table
 from indexer.library import Library
 from indexer.verification import verify
 from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime
@@ -60,7 +60,9 @@ if __name__ == "__main__":
 
 def contents(library: Library) -> dict[str, dict[str, Any]]:
     """Everything known of each file, ids aside."""
-    query = select(Location.path, Location.size, Location.failure, Photo.__table__).outerjoin(Photo)
+    query = select(location_table.c.path, location_table.c.size, location_table.c.failure, photo_table).outerjoin(
+        photo_table
+    )
     with library.catalog.connect() as connection:
         rows = {row[0]: dict(row._mapping) for row in connection.execute(query)}
     for row in rows.values():

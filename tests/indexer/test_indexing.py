@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import update
 
-from indexer.catalog import Photo
+from indexer.catalog import photo_table
 from indexer.decoding import Failure
 from indexer.indexing import IndexProgress, IndexReport, index_folders
 from indexer.library import FolderMissing, LibraryLocked
@@ -199,7 +199,7 @@ def test_metadata_is_read_anew_when_a_photo_is_decoded_again(desk: Desk) -> None
     scribble(desk.photos / "b.png", 2, size=(50, 20))
     desk.index()
     with desk.open() as library, library.catalog.begin() as connection:
-        connection.execute(update(Photo).values(width=1, title="of an older version"))
+        connection.execute(update(photo_table).values(width=1, title="of an older version"))
     desk.index(generation="other")
     with desk.open() as library:
         photos = library.photos([1, 2])

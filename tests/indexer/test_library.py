@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import insert
 
 from indexer import migrations, sqlite
-from indexer.catalog import Base, Encoded
+from indexer.catalog import METADATA, encoded_table
 from indexer.encodings import Encodings
 from indexer.indexing import index_folders
 from indexer.library import (
@@ -101,7 +101,7 @@ class TestMigrations:
             context = MigrationContext.configure(
                 connection, opts={"compare_type": True, "compare_server_default": True}
             )
-            assert compare_metadata(context, Base.metadata) == []
+            assert compare_metadata(context, METADATA) == []
 
     def test_the_head_written_down_is_the_newest_migration(self) -> None:
         scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
@@ -317,7 +317,7 @@ class TestSweeping:
 
 def test_the_mark_of_an_encoding_needs_its_photo(desk: Desk) -> None:
     with desk.open() as library, pytest.raises(Exception, match="FOREIGN KEY"), library.catalog.begin() as connection:
-        connection.execute(insert(Encoded).values(generation=GENERATION, photo_id=5))
+        connection.execute(insert(encoded_table).values(generation=GENERATION, photo_id=5))
 
 
 def test_two_libraries_can_be_open_at_once(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from sqlalchemy import update
 
-from indexer.catalog import Setting
+from indexer.catalog import setting_table
 from indexer.encodings import Encodings
 from indexer.errors import LibraryError
 from indexer.vector_index import EXACT, SearchableIndex
@@ -102,7 +102,9 @@ def test_the_setting_in_the_catalog_is_the_users_choice(desk: Desk) -> None:
     desk.index()
     with desk.open() as library:
         with library.catalog.begin() as connection:
-            connection.execute(update(Setting).where(Setting.name == "index_factory").values(value="HNSW8"))
+            connection.execute(
+                update(setting_table).where(setting_table.c.name == "index_factory").values(value="HNSW8")
+            )
         library.update_index()
         stamp = read_stamp(library.index_path)
         assert stamp is not None

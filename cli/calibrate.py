@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
-from cli.options import DataOption, JsonOption, WeightsOption
+from cli.options import data_option, device_option, json_option, weights_option
 from cli.output import print_json
-from model.weights import DEFAULT
 
 
-def calibrate(
-    data: DataOption,
-    weights: WeightsOption = DEFAULT,
-    captions: Annotated[
-        int, typer.Option(min=1, metavar="N", help="The first N captions of each photo are the queries.")
-    ] = 1,
-    shortlist: Annotated[int, typer.Option(min=1, metavar="K", help="How many candidates to rerank.")] = 16,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@data_option
+@weights_option
+@click.option(
+    "--captions",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    help="The first N captions of each photo are the queries.",
+)
+@click.option("--shortlist", type=click.IntRange(min=1), metavar="K", default=16, help="How many candidates to rerank.")
+@device_option
+@json_option
+def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: int, device: str, as_json: bool) -> None:
     """Fit score, match and cut-off to the dev photos of shards, and keep them with the weights.
 
     Training does it in passing, on the photos it looks at between epochs. This takes all of them.
@@ -36,8 +39,8 @@ def calibrate(
     if as_json:
         print_json(asdict(found))
         return
-    typer.echo(f"score = ITM logit + {found.similarity_scale:.2f} * similarity")
-    typer.echo(
+    click.echo(f"score = ITM logit + {found.similarity_scale:.2f} * similarity")
+    click.echo(
         f"match = sigmoid({found.match_scale:.3f} * score {found.match_bias:+.3f}), weak below {found.cutoff:.0%}"
     )
-    typer.echo(f"Written to {folder / 'calibration.json'}")
+    click.echo(f"Written to {folder / 'calibration.json'}")

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
+from cli.options import FILE, chosen_library, json_option, library_option, weights_option
 from cli.output import print_json, printable
-from model.weights import DEFAULT
 
 
+@click.command()
+@click.argument("photo", type=FILE, metavar="FILE", help="A photo of the library.")
+@click.argument("text", required=False, help='The caption; "" removes it. Default: left as it is.')
+@click.option("--tag", multiple=True, help="Add a tag; name the option again for more.")
+@click.option("--untag", multiple=True, help="Remove a tag.")
+@library_option
+@weights_option
+@json_option
 def caption(
-    photo: Annotated[Path, typer.Argument(metavar="FILE", help="A photo of the library.")],
-    text: Annotated[str | None, typer.Argument(help='The caption; "" removes it. Default: left as it is.')] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Add a tag; name the option again for more.")] = None,
-    untag: Annotated[list[str] | None, typer.Option(help="Remove a tag.")] = None,
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-    as_json: JsonOption = False,
+    photo: Path,
+    text: str | None,
+    tag: tuple[str, ...],
+    untag: tuple[str, ...],
+    library: Path | None,
+    weights: str,
+    as_json: bool,
 ) -> None:
     """Write a caption or tags of a photo, or print them.
 
@@ -39,5 +45,5 @@ def caption(
     if as_json:
         print_json({"path": known.path, "caption": known.caption, "tags": known.tags})
     else:
-        typer.echo(f"Caption  {printable(known.caption or '-')}")
-        typer.echo(f"Tags     {printable(', '.join(known.tags) or '-')}")
+        click.echo(f"Caption  {printable(known.caption or '-')}")
+        click.echo(f"Tags     {printable(', '.join(known.tags) or '-')}")

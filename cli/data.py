@@ -4,59 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from cli.options import JsonOption
+from cli.options import FILE, json_option
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
     from model.datasets.source import SourcePhoto
 
 
-class Split(StrEnum):
-    """What photos are for."""
+_SPLITS = ("train", "dev", "test")
+PUBLISHED = ("coco-val2017", "coco-karpathy")
 
-    TRAIN = "train"
-    DEV = "dev"
-    TEST = "test"
-
-
-ImagesOption = Annotated[Path, typer.Option("--images", metavar="DIR", help="The folder of the photos.")]
-OutputOption = Annotated[Path, typer.Option("--output", metavar="DIR", help="Where the files go.")]
-ShortSideOption = Annotated[
-    int,
-    typer.Option("--short-side", min=32, metavar="PIXELS", help="Photos with a longer short side are made smaller."),
-]
-SplitOption = Annotated[Split, typer.Option("--split", help="What photos without a split of their own are for.")]
-KarpathyOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--karpathy", metavar="FILE", help="Karpathy's dataset_*.json: splits, and what to keep out of train."
-    ),
-]
-TokensOption = Annotated[
-    Path | None, typer.Option("--tokens", metavar="FILE", help="The token file: NAME.jpg#0<tab>caption.")
-]
-_SHORT_SIDE = 384
-
-data_app = typer.Typer(no_args_is_help=True, help="Fetch captioned photos, and make shards of them.")
-import_app = typer.Typer(no_args_is_help=True, help="Turn a published data set, or a folder of your own, into shards.")
-data_app.add_typer(import_app, name="import")
+_images_option = click.option("--images", type=FILE, metavar="DIR", required=True, help="The folder of the photos.")
+_output_option = click.option("--output", type=FILE, metavar="DIR", required=True, help="Where the files go.")
+_short_side_option = click.option(
+    "--short-side",
+    type=click.IntRange(min=32),
+    metavar="PIXELS",
+    default=384,
+    help="Photos with a longer short side are made smaller.",
+)
+_split_option = click.option(
+    "--split", type=click.Choice(_SPLITS), default="train", help="What photos without a split of their own are for."
+)
+_karpathy_option = click.option(
+    "--karpathy",
+    type=FILE,
+    metavar="FILE",
+    help="Karpathy's dataset_*.json: splits, and what to keep out of train.",
+)
+_tokens_option = click.option("--tokens", type=FILE, metavar="FILE", help="The token file: NAME.jpg#0<tab>caption.")
 
 
-class Published(StrEnum):
-    """What can be fetched."""
+@click.group()
+def data() -> None:
+    """Fetch captioned photos, and make shards of them.
 
-    COCO_VAL2017 = "coco-val2017"
-    COCO_KARPATHY = "coco-karpathy"
+    Example: pixelseek data import folder --images ~/Pictures --captions captions.jsonl --output shards
+    """
 
 
-@data_app.command()
-def download(dataset: Annotated[Published, typer.Argument(metavar="NAME")], output: OutputOption) -> None:
+@data.group(name="import")
+def import_() -> None:
+    """Turn a published data set, or a folder of your own, into shards."""
+
+
+@data.command()
+@click.argument("dataset", type=click.Choice(PUBLISHED), metavar="NAME")
+@_output_option
+def download(dataset: str, output: Path) -> None:
     """Fetch a published data set.
 
     NAME is coco-val2017 (1 GB) or coco-karpathy (20 GB: Karpathy's splits, all photos of COCO 2014). Fetched from its
@@ -66,21 +66,26 @@ def download(dataset: Annotated[Published, typer.Argument(metavar="NAME")], outp
     """
     from model.datasets.downloading import DATASETS, download_files
 
-    download_files(DATASETS[dataset.value], output)
-    typer.echo(f"{dataset.value} is in {printable(str(output))}")
+    download_files(DATASETS[dataset], output)
+    click.echo(f"{dataset} is in {printable(str(output))}")
 
 
-@import_app.command()
+@import_.command()
+@_images_option
+@_output_option
+@click.option("--annotations", type=FILE, metavar="FILE", help="A caption file of COCO's: captions_train2014.json, ...")
+@_karpathy_option
+@_split_option
+@_short_side_option
+@json_option
 def coco(
-    images: ImagesOption,
-    output: OutputOption,
-    annotations: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A caption file of COCO's: captions_train2014.json, ...")
-    ] = None,
-    karpathy: KarpathyOption = None,
-    split: SplitOption = Split.TRAIN,
-    short_side: ShortSideOption = _SHORT_SIDE,
-    as_json: JsonOption = False,
+    images: Path,
+    output: Path,
+    annotations: Path | None,
+    karpathy: Path | None,
+    split: str,
+    short_side: int,
+    as_json: bool,
 ) -> None:
     """COCO's captions.
 
@@ -95,22 +100,23 @@ def coco(
     left_out = 0
     if annotations is not None:
         held_out = None if karpathy is None else held_out_coco_ids(karpathy)
-        photos, left_out = read_coco(annotations, images, split.value, held_out)
+        photos, left_out = read_coco(annotations, images, split, held_out)
     elif karpathy is not None:
         photos = read_karpathy(karpathy, images, "coco")
     else:
-        raise typer.BadParameter("name --annotations, --karpathy or both")
+        raise click.UsageError("name --annotations, --karpathy or both")
     _write(photos, output, "coco", short_side, as_json, left_out)
 
 
-@import_app.command()
+@import_.command()
+@_images_option
+@_output_option
+@_tokens_option
+@_karpathy_option
+@_short_side_option
+@json_option
 def flickr8k(
-    images: ImagesOption,
-    output: OutputOption,
-    tokens: TokensOption = None,
-    karpathy: KarpathyOption = None,
-    short_side: ShortSideOption = _SHORT_SIDE,
-    as_json: JsonOption = False,
+    images: Path, output: Path, tokens: Path | None, karpathy: Path | None, short_side: int, as_json: bool
 ) -> None:
     """Flickr8k's captions.
 
@@ -127,19 +133,20 @@ def flickr8k(
     elif tokens is not None:
         photos, left_out = read_flickr8k(tokens, images)
     else:
-        raise typer.BadParameter("name --tokens or --karpathy")
+        raise click.UsageError("name --tokens or --karpathy")
     _write(photos, output, "flickr8k", short_side, as_json, left_out)
 
 
-@import_app.command()
+@import_.command()
+@_images_option
+@_output_option
+@_tokens_option
+@_karpathy_option
+@_split_option
+@_short_side_option
+@json_option
 def flickr30k(
-    images: ImagesOption,
-    output: OutputOption,
-    tokens: TokensOption = None,
-    karpathy: KarpathyOption = None,
-    split: SplitOption = Split.TRAIN,
-    short_side: ShortSideOption = _SHORT_SIDE,
-    as_json: JsonOption = False,
+    images: Path, output: Path, tokens: Path | None, karpathy: Path | None, split: str, short_side: int, as_json: bool
 ) -> None:
     """Flickr30k's captions.
 
@@ -153,23 +160,28 @@ def flickr30k(
     if karpathy is not None:
         photos = read_karpathy(karpathy, images, "flickr30k")
     elif tokens is not None:
-        photos = read_flickr30k(tokens, images, split.value)
+        photos = read_flickr30k(tokens, images, split)
     else:
-        raise typer.BadParameter("name --tokens or --karpathy")
+        raise click.UsageError("name --tokens or --karpathy")
     _write(photos, output, "flickr30k", short_side, as_json)
 
 
-@import_app.command(name="visual-genome")
+@import_.command(name="visual-genome")
+@_images_option
+@_output_option
+@click.option("--regions", type=FILE, metavar="FILE", required=True, help="region_descriptions.json")
+@click.option("--image-data", type=FILE, metavar="FILE", required=True, help="image_data.json")
+@click.option(
+    "--karpathy",
+    type=FILE,
+    metavar="FILE",
+    required=True,
+    help="Karpathy's dataset_coco.json: its val and test photos are left out.",
+)
+@_short_side_option
+@json_option
 def visual_genome(
-    images: ImagesOption,
-    output: OutputOption,
-    regions: Annotated[Path, typer.Option(metavar="FILE", help="region_descriptions.json")],
-    image_data: Annotated[Path, typer.Option("--image-data", metavar="FILE", help="image_data.json")],
-    karpathy: Annotated[
-        Path, typer.Option(metavar="FILE", help="Karpathy's dataset_coco.json: its val and test photos are left out.")
-    ],
-    short_side: ShortSideOption = _SHORT_SIDE,
-    as_json: JsonOption = False,
+    images: Path, output: Path, regions: Path, image_data: Path, karpathy: Path, short_side: int, as_json: bool
 ) -> None:
     """Visual Genome's phrases, for training.
 
@@ -185,18 +197,21 @@ def visual_genome(
     _write(photos, output, "visual-genome", short_side, as_json, left_out)
 
 
-@import_app.command()
-def folder(
-    images: ImagesOption,
-    output: OutputOption,
-    captions: Annotated[
-        Path, typer.Option(metavar="FILE", help="JSON Lines or CSV with file_name, caption and perhaps split.")
-    ],
-    name: Annotated[str, typer.Option(help="What to call the data set.")] = "photos",
-    split: SplitOption = Split.TRAIN,
-    short_side: ShortSideOption = _SHORT_SIDE,
-    as_json: JsonOption = False,
-) -> None:
+@import_.command()
+@_images_option
+@_output_option
+@click.option(
+    "--captions",
+    type=FILE,
+    metavar="FILE",
+    required=True,
+    help="JSON Lines or CSV with file_name, caption and perhaps split.",
+)
+@click.option("--name", default="photos", help="What to call the data set.")
+@_split_option
+@_short_side_option
+@json_option
+def folder(images: Path, output: Path, captions: Path, name: str, split: str, short_side: int, as_json: bool) -> None:
     """A folder of your own.
 
     Its captions are in one file, by file name.
@@ -205,7 +220,7 @@ def folder(
     """
     from model.datasets.folder import read_folder
 
-    _write(read_folder(captions, images, name, split.value), output, name, short_side, as_json)
+    _write(read_folder(captions, images, name, split), output, name, short_side, as_json)
 
 
 def _write(
@@ -218,8 +233,8 @@ def _write(
         print_json({**asdict(report), "left_out": left_out})
         return
     splits = ", ".join(f"{count:,} {split}" for split, count in report.splits.items())
-    typer.echo(f"{report.photos:,} photos ({splits}) with {report.captions:,} captions: {len(report.shards)} shards")
+    click.echo(f"{report.photos:,} photos ({splits}) with {report.captions:,} captions: {len(report.shards)} shards")
     for shard in report.shards:
-        typer.echo(f"  {printable(shard)}")
+        click.echo(f"  {printable(shard)}")
     if left_out:
-        typer.echo(f"{left_out:,} photos left out: held out for testing, or in no split")
+        click.echo(f"{left_out:,} photos left out: held out for testing, or in no split")

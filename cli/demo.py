@@ -6,11 +6,10 @@ import os
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from cli.options import LibraryOption, WeightsOption
+from cli.options import FILE, library_option, weights_option
 from model.weights import DEFAULT
 
 # The photographs among the pictures that come inside scikit-image and scikit-learn.
@@ -31,14 +30,11 @@ class DemoError(Exception):
     """The demo lacks something; the message says how to get it."""
 
 
-def demo(
-    photos: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="A folder of photos. Default: sample photos.", show_default=False),
-    ] = None,
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-) -> None:
+@click.command()
+@click.option("--photos", type=FILE, metavar="DIR", help="A folder of photos. Default: sample photos.")
+@library_option
+@weights_option
+def demo(photos: Path | None, library: Path | None, weights: str) -> None:
     """Index a folder, or sample photos, and search it.
 
     The library is one of its own, apart from yours.
@@ -51,16 +47,16 @@ def demo(
 
     home = _home(photos) if library is None else library.expanduser()
     folder = _copy_samples(home.with_name(f"{home.name}-photos")) if photos is None else photos.expanduser()
-    typer.echo(f"Indexing {folder}", err=True)
+    click.echo(f"Indexing {folder}", err=True)
     print_report(*index_photos(home, [folder], weights))
     with SearchEngine.open(home, weights=weights) as engine:
         for sentence in _SAMPLE_SENTENCES if photos is None else _SENTENCES:
             result = engine.search(sentence, limit=_HITS)
-            typer.echo(f"\n{sentence}  ({result.timings_ms['total']:.0f} ms)")
+            click.echo(f"\n{sentence}  ({result.timings_ms['total']:.0f} ms)")
             print_hits(result.hits, cutoff=result.cutoff)
     again = shlex.join(["--library", str(home)] + ([] if weights == DEFAULT else ["--weights", weights]))
-    typer.echo(f'\nNow say it in your own words:\n  pixelseek search "..." {again}\nOr in a browser:')
-    typer.echo(f"  pixelseek serve {again}\nYour own photos:\n  pixelseek index ~/Pictures")
+    click.echo(f'\nNow say it in your own words:\n  pixelseek search "..." {again}\nOr in a browser:')
+    click.echo(f"  pixelseek serve {again}\nYour own photos:\n  pixelseek index ~/Pictures")
 
 
 def _home(photos: Path | None) -> Path:

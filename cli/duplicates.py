@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
-from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
+from cli.options import chosen_library, json_option, library_option, weights_option
 from cli.output import print_json, printable
-from model.weights import DEFAULT
 
 
-def duplicates(
-    agreement: Annotated[
-        float | None,
-        typer.Option(min=0.0, max=1.0, help="How nearly the same: lower finds more, and more that are not."),
-    ] = None,
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@click.option(
+    "--agreement",
+    type=click.FloatRange(min=0.0, max=1.0),
+    help="How nearly the same: lower finds more, and more that are not.",
+)
+@library_option
+@weights_option
+@json_option
+def duplicates(agreement: float | None, library: Path | None, weights: str, as_json: bool) -> None:
     """List photos that are nearly the same, in groups: copies, resized, compressed again, cropped a little.
 
     The largest of a group comes first. Nothing is deleted.
@@ -49,6 +49,6 @@ def duplicates(
     for group in groups:
         for copy in group:
             size = f"{copy.width} x {copy.height}"
-            typer.echo(f"{size:>13}  {copy.size / 1e6:6.1f} MB  {printable(copy.path)}")
-        typer.echo()
-    typer.echo(f"{len(groups):,} groups")
+            click.echo(f"{size:>13}  {copy.size / 1e6:6.1f} MB  {printable(copy.path)}")
+        click.echo()
+    click.echo(f"{len(groups):,} groups")

@@ -2,63 +2,61 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from cli.options import DataOption, JsonOption, WeightsOption
+from cli.options import FILE, data_option, device_option, json_option, weights_option
 from cli.output import print_json
-from model.weights import DEFAULT
 
 
-class Split(StrEnum):
-    """Which photos of the shards to evaluate on."""
-
-    TEST = "test"
-    DEV = "dev"
-    ALL = "all"
-
-
+@click.command()
+@data_option
+@click.option("--split", type=click.Choice(("test", "dev", "all")), default="test", help="Which photos of the shards.")
+@click.option(
+    "--shortlist",
+    type=click.IntRange(min=1),
+    metavar="K",
+    multiple=True,
+    help="How many candidates to rerank; again for other depths. Default: 64.",
+)
+@click.option(
+    "--captions", type=click.IntRange(min=1), metavar="N", help="Only the first N captions of each photo. Default: all."
+)
+@click.option(
+    "--fold", type=click.IntRange(min=1), metavar="N", help="Also the mean over folds of N photos: 1000 for COCO 1K."
+)
+@click.option(
+    "--exhaustive",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Also ITM on every sentence-photo pair of the first N photos.",
+)
+@click.option("--eccv", is_flag=True, help="Also ECCV Caption and CxC, on all of Karpathy's COCO test split.")
+@click.option("--ranks", type=FILE, metavar="FILE", help="Keep the rank of every query there (.npz), for --against.")
+@click.option(
+    "--against", type=FILE, metavar="FILE", help="What another run kept with --ranks: also print the differences to it."
+)
+@click.option("--reliability", type=FILE, metavar="FILE", help="Draw there how far the match is to be believed (.png).")
+@weights_option
+@device_option
+@json_option
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a paper or a model card.")
 def evaluate(
-    data: DataOption,
-    split: Annotated[Split, typer.Option(help="Which photos of the shards.")] = Split.TEST,
-    shortlist: Annotated[
-        list[int] | None,
-        typer.Option(min=1, metavar="K", help="How many candidates to rerank; again for other depths. Default: 64."),
-    ] = None,
-    captions: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Only the first N captions of each photo. Default: all.")
-    ] = None,
-    fold: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Also the mean over folds of N photos: 1000 for COCO 1K.")
-    ] = None,
-    exhaustive: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Also ITM on every sentence-photo pair of the first N photos."),
-    ] = None,
-    eccv: Annotated[
-        bool, typer.Option("--eccv", help="Also ECCV Caption and CxC, on all of Karpathy's COCO test split.")
-    ] = False,
-    ranks: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", dir_okay=False, help="Keep the rank of every query there (.npz), for --against."),
-    ] = None,
-    against: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="What another run kept with --ranks: also print the differences to it."),
-    ] = None,
-    reliability: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", dir_okay=False, help="Draw there how far the match is to be believed (.png)."),
-    ] = None,
-    weights: WeightsOption = DEFAULT,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-    as_json: JsonOption = False,
-    as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print Markdown, for a paper or a model card.")
-    ] = False,
+    data: tuple[Path, ...],
+    split: str,
+    shortlist: tuple[int, ...],
+    captions: int | None,
+    fold: int | None,
+    exhaustive: int | None,
+    eccv: bool,
+    ranks: Path | None,
+    against: Path | None,
+    reliability: Path | None,
+    weights: str,
+    device: str,
+    as_json: bool,
+    as_markdown: bool,
 ) -> None:
     """Measure how well a model finds photos.
 
@@ -71,15 +69,15 @@ def evaluate(
     from model.pictures import reliability_diagram, require_matplotlib
 
     if as_json and as_markdown:
-        raise typer.BadParameter("name --json or --markdown, not both")
+        raise click.UsageError("name --json or --markdown, not both")
     if reliability is not None:
         require_matplotlib()
         reliability.parent.mkdir(parents=True, exist_ok=True)
     report = evaluate_shards(
         weights,
         data,
-        split=split.value,
-        shortlists=shortlist or [64],
+        split=split,
+        shortlists=shortlist or (64,),
         captions=captions,
         fold=fold,
         exhaustive=exhaustive,
@@ -93,4 +91,4 @@ def evaluate(
     if as_json:
         print_json(report)
     else:
-        typer.echo(markdown(report) if as_markdown else text(report))
+        click.echo(markdown(report) if as_markdown else text(report))

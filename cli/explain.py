@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from cli.options import JsonOption, WeightsOption
+from cli.options import FILE, json_option, weights_option
 from cli.output import print_json
-from model.weights import DEFAULT
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
 _LINE, _GAP = 18, 6  # pixels
 
 
-def explain(
-    photo: Annotated[Path, typer.Argument(metavar="FILE", help="A photo, in a library or not.")],
-    sentence: Annotated[str, typer.Argument(help="What it is held against.")],
-    output: Annotated[Path | None, typer.Option(metavar="PNG", help="Where to draw it.")] = None,
-    weights: WeightsOption = DEFAULT,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@click.argument("photo", type=FILE, metavar="FILE", help="A photo, in a library or not.")
+@click.argument("sentence", help="What it is held against.")
+@click.option("--output", type=FILE, metavar="PNG", help="Where to draw it.")
+@weights_option
+@json_option
+def explain(photo: Path, sentence: str, output: Path | None, weights: str, as_json: bool) -> None:
     """Show why a photo matches a sentence: where in it each word looks.
 
     The picture has the photo first, then one for each word.
@@ -35,7 +34,7 @@ def explain(
     from engine.explain import explain_file
 
     if output is None and not as_json:
-        raise typer.BadParameter("say where to draw it, --output why.png, or ask for numbers with --json")
+        raise click.UsageError("say where to draw it, --output why.png, or ask for numbers with --json")
     explained = explain_file(photo.expanduser(), sentence, weights=weights)
     if output is not None:
         _sheet(explained).save(output, format="PNG")
@@ -44,7 +43,7 @@ def explain(
         maps = {"words": found.words, "maps": found.maps.round(3).tolist(), "overall": found.overall.round(3).tolist()}
         print_json({"photo": str(photo), "sentence": sentence, "match": round(explained.match, 4), **maps})
     else:
-        typer.echo(f"{explained.match:.0%} match; {output} shows where the words look")
+        click.echo(f"{explained.match:.0%} match; {output} shows where the words look")
 
 
 def _sheet(explained: ExplainedFile) -> Image.Image:

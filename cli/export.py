@@ -5,27 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import json
-from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
-import typer
+import click
 
-from cli.options import LibraryOption, WeightsOption, chosen_library
-from model.weights import DEFAULT
-
-
-class Format(StrEnum):
-    """How photos are written down."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
+from cli.options import chosen_library, library_option, weights_option
 
 
-def export(
-    format: Annotated[Format, typer.Option(help="A JSON object a line, or a table.")] = Format.JSONL,
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-) -> None:
+@click.command()
+@click.option(
+    "--format", type=click.Choice(("jsonl", "csv")), default="jsonl", help="A JSON object a line, or a table."
+)
+@library_option
+@weights_option
+def export(format: str, library: Path | None, weights: str) -> None:
     """Print what the library knows of its photos: paths, metadata, captions, tags.
 
     In a table, several values of one photo are separated by semicolons.
@@ -37,10 +31,10 @@ def export(
     from model.weights import find_weights, generation
 
     with Library.open(chosen_library(library), generation=generation(find_weights(weights))) as opened:
-        if format is Format.CSV:
-            typer.echo(_row(FIELDS))
+        if format == "csv":
+            click.echo(_row(FIELDS))
         for photo in exported_photos(opened):
-            typer.echo(_row(map(_cell, photo.values())) if format is Format.CSV else json.dumps(photo))
+            click.echo(_row(map(_cell, photo.values())) if format == "csv" else json.dumps(photo))
 
 
 def _row(cells: Any) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import click
 
-import typer
-
-from cli.options import JsonOption
+from cli.options import json_option
 from cli.output import print_json
 
 
-def export_onnx(
-    weights: Annotated[str, typer.Option(help="Name or folder of the weights.")],
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@click.option("--weights", required=True, help="Name or folder of the weights.")
+@json_option
+def export_onnx(weights: str, as_json: bool) -> None:
     """Write the graphs of a network beside its weights, so that it runs without PyTorch.
 
     A few hundred kilobytes: the weights themselves stay in model.safetensors.
@@ -28,4 +26,4 @@ def export_onnx(
         print_json([str(path) for path in paths])
         return
     for path in paths:
-        typer.echo(f"{path}: {path.stat().st_size / 1000:,.0f} kB")
+        click.echo(f"{path}: {path.stat().st_size / 1000:,.0f} kB")

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
+from cli.options import FILE, chosen_library, json_option, library_option, weights_option
 from cli.output import print_json, printable
-from model.weights import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,14 +22,12 @@ if TYPE_CHECKING:
 _FAILURES_SHOWN = 3
 
 
-def index(
-    folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="FOLDER", help="Default: every folder the library knows.")
-    ] = None,
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@click.argument("folders", type=FILE, metavar="FOLDER", nargs=-1, help="Default: every folder the library knows.")
+@library_option
+@weights_option
+@json_option
+def index(folders: tuple[Path, ...], library: Path | None, weights: str, as_json: bool) -> None:
     """Index folders of photos, or bring them up to date.
 
     Folders inside them are indexed too. Photos are read, never written. A second run does only what changed.
@@ -66,13 +63,13 @@ def print_report(report: IndexReport, failures: Sequence[tuple[str, str]]) -> No
     """Say what an indexing run did, in a line, and what it could not read."""
     always = ("new", "unchanged")
     said = [f"{count:,} {name}" for name, count in report.counts().items() if count or name in always]
-    typer.echo(f"Photos: {', '.join(said)} ({report.seconds:.1f} s)")
+    click.echo(f"Photos: {', '.join(said)} ({report.seconds:.1f} s)")
     for path, reason in [*report.unreadable, *failures[:_FAILURES_SHOWN]]:
-        typer.echo(f"  {printable(path)}: {reason}")
+        click.echo(f"  {printable(path)}: {reason}")
     if len(failures) > _FAILURES_SHOWN:
-        typer.echo("  ... `pixelseek status` shows more")
+        click.echo("  ... `pixelseek status` shows more")
     for path in report.offline:
-        typer.echo(f"  {printable(path)}: cannot be reached; its photos are kept")
+        click.echo(f"  {printable(path)}: cannot be reached; its photos are kept")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import typer
+import click
 
 from engine.results import Hit
 
@@ -15,7 +15,7 @@ _BAR_CELLS = 10
 
 def print_json(value: Any) -> None:
     """Print `value` as JSON. Pure ASCII: any file name survives any pipe and any terminal."""
-    typer.echo(json.dumps(value, indent=2))
+    click.echo(json.dumps(value, indent=2))
 
 
 def print_hits(hits: Sequence[Hit], *, cutoff: float = 0.0) -> None:
@@ -27,7 +27,7 @@ def print_hits(hits: Sequence[Hit], *, cutoff: float = 0.0) -> None:
     strong = sum(hit.match is not None and hit.match >= cutoff for hit in hits)
     for rank, hit in enumerate(hits, start=1):
         if reranked and rank == strong + 1:
-            typer.echo(f"      {'weaker matches' if strong else 'only weak matches'}")
+            click.echo(f"      {'weaker matches' if strong else 'only weak matches'}")
         if not reranked:
             measure = f"{hit.similarity:6.3f}"
         elif hit.match is None:
@@ -35,7 +35,7 @@ def print_hits(hits: Sequence[Hit], *, cutoff: float = 0.0) -> None:
         else:
             measure = f"{hit.match:5.0%}  {bar(hit.match)}"
         away = "" if hit.online else "  (not reachable now)"
-        typer.echo(f"{rank:4}  {measure}  {printable(hit.path)}{away}")
+        click.echo(f"{rank:4}  {measure}  {printable(hit.path)}{away}")
 
 
 def bar(fraction: float) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
-from cli.options import LibraryOption, chosen_library
+from cli.options import chosen_library, library_option
 
 
-def password(
-    remove: Annotated[bool, typer.Option("--remove", help="Ask for no password any more.")] = False,
-    library: LibraryOption = None,
-) -> None:
+@click.command()
+@click.option("--remove", is_flag=True, help="Ask for no password any more.")
+@library_option
+def password(remove: bool, library: Path | None) -> None:
     """Set the password of the web page and the API.
 
     Needed before `pixelseek serve` lets other machines in. Only a hash of it is kept, in the library's folder. A
@@ -25,8 +25,8 @@ def password(
     folder = chosen_library(library)
     if remove:
         remove_password(folder)
-        typer.echo("No password is asked for from the next start of `pixelseek serve` on.", err=True)
+        click.echo("No password is asked for from the next start of `pixelseek serve` on.", err=True)
         return
-    chosen = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    chosen = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     set_password(folder, chosen)
-    typer.echo("It is asked for from the next start of `pixelseek serve` on.", err=True)
+    click.echo("It is asked for from the next start of `pixelseek serve` on.", err=True)

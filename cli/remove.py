@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
+from cli.options import FILE, chosen_library, json_option, library_option, weights_option
 from cli.output import print_json, printable
-from model.weights import DEFAULT
 
 
-def remove(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of the library.")],
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@click.argument("folder", type=FILE, metavar="FOLDER", help="A folder of the library.")
+@library_option
+@weights_option
+@json_option
+def remove(folder: Path, library: Path | None, weights: str, as_json: bool) -> None:
     """Take a folder out of the library. Your files are left alone.
 
     Its photos are no longer found. What was written about them is kept: indexed again, they are back at once.
@@ -34,4 +32,4 @@ def remove(
     if as_json:
         print_json(asdict(report))
     else:
-        typer.echo(f"Removed {printable(report.folder)}: {report.files:,} files, {report.photos:,} photos")
+        click.echo(f"Removed {printable(report.folder)}: {report.files:,} files, {report.photos:,} photos")

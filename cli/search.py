@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
+from cli.options import chosen_library, json_option, library_option, weights_option
 from cli.output import print_hits, print_json
-from model.weights import DEFAULT
+
+if TYPE_CHECKING:
+    from model.trained import TrainedModel
 
 
+@click.command()
+@click.argument("sentence", help="What the photos show, in English; filters and -words too.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, help="How many photos to print.")
+@click.option(
+    "--shortlist",
+    type=click.IntRange(min=1),
+    default=64,
+    help="How many photos to rerank: more is slower and finds more.",
+)
+@click.option("--rerank/--no-rerank", default=True, help="Rerank the shortlist, or stop at its order.")
+@click.option("--without", metavar="WORDS", multiple=True, help="What they shall not show; also -WORD in the sentence.")
+@click.option("--after", metavar="DATE", multiple=True, help="Taken then or later: 2021, 2021-07 or 2021-07-14.")
+@click.option("--before", metavar="DATE", multiple=True, help="Taken earlier than that.")
+@click.option("--taken", metavar="DATE", multiple=True, help="Taken in that year, in that month, on that day.")
+@click.option("--camera", metavar="NAME", multiple=True, help="A part of the camera's name.")
+@click.option("--lens", metavar="NAME", multiple=True, help="A part of the lens' name.")
+@click.option("--folder", metavar="NAME", multiple=True, help="A folder's path, or its name.")
+@click.option("--near", metavar="LAT,LON,KM", multiple=True, help="Taken within so many kilometres of a place.")
+@click.option("--type", metavar="SUFFIX", multiple=True, help="jpg, png, heic, ...")
+@library_option
+@weights_option
+@json_option
 def search(
-    sentence: Annotated[str, typer.Argument(help="What the photos show, in English; filters and -words too.")],
-    limit: Annotated[int, typer.Option(min=1, help="How many photos to print.")] = 20,
-    shortlist: Annotated[
-        int, typer.Option(min=1, help="How many photos to rerank: more is slower and finds more.")
-    ] = 64,
-    rerank: Annotated[
-        bool, typer.Option("--rerank/--no-rerank", help="Rerank the shortlist, or stop at its order.")
-    ] = True,
-    without: Annotated[
-        list[str] | None, typer.Option(metavar="WORDS", help="What they shall not show; also -WORD in the sentence.")
-    ] = None,
-    after: Annotated[
-        list[str] | None, typer.Option(metavar="DATE", help="Taken then or later: 2021, 2021-07 or 2021-07-14.")
-    ] = None,
-    before: Annotated[list[str] | None, typer.Option(metavar="DATE", help="Taken earlier than that.")] = None,
-    taken: Annotated[
-        list[str] | None, typer.Option(metavar="DATE", help="Taken in that year, in that month, on that day.")
-    ] = None,
-    camera: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A part of the camera's name.")] = None,
-    lens: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A part of the lens' name.")] = None,
-    folder: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A folder's path, or its name.")] = None,
-    near: Annotated[
-        list[str] | None, typer.Option(metavar="LAT,LON,KM", help="Taken within so many kilometres of a place.")
-    ] = None,
-    kind: Annotated[list[str] | None, typer.Option("--type", metavar="SUFFIX", help="jpg, png, heic, ...")] = None,
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-    as_json: JsonOption = False,
+    sentence: str,
+    limit: int,
+    shortlist: int,
+    rerank: bool,
+    without: tuple[str, ...],
+    library: Path | None,
+    weights: str,
+    as_json: bool,
+    **filter_options: tuple[str, ...],
 ) -> None:
     """Find photos by a sentence, best first.
 
@@ -51,30 +58,30 @@ def search(
 
     Example: pixelseek search "two children playing in the snow" --limit 5 --after 2021
     """
-    from engine.query import parse_filter
-    from engine.search import SearchEngine
-    from indexer.filters import NO_FILTERS
+    with ThreadPoolExecutor(max_workers=1) as side:
+        model = side.submit(_load, weights)  # beside the imports, which take as long
+        from engine.query import parse_filter
+        from engine.search import SearchEngine
+        from indexer.filters import NO_FILTERS
 
-    values = {
-        "after": after,
-        "before": before,
-        "taken": taken,
-        "camera": camera,
-        "lens": lens,
-        "folder": folder,
-        "near": near,
-        "type": kind,
-    }
     filters = NO_FILTERS
-    for name, value in ((name, value) for name, named in values.items() for value in named or ()):
+    for name, value in ((name, value) for name, named in filter_options.items() for value in named):
         filters = filters.combined(parse_filter(name, value))
-    with SearchEngine.open(chosen_library(library), weights=weights) as engine:
+    with SearchEngine.over(chosen_library(library), model.result()) as engine:
         result = engine.search(
-            sentence, limit=limit, shortlist=shortlist, rerank=rerank, filters=filters, without=without or ()
+            sentence, limit=limit, shortlist=shortlist, rerank=rerank, filters=filters, without=without
         )
     if as_json:
         print_json(result.to_json())
     elif not result.hits:
-        typer.echo("No photo fits the filters.", err=True)
+        click.echo("No photo fits the filters.", err=True)
     else:
         print_hits(result.hits, cutoff=result.cutoff)
+
+
+def _load(weights: str) -> TrainedModel:
+    from model.trained import TrainedModel
+
+    model = TrainedModel(weights)
+    model.runtime.prepare()
+    return model

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from cli.options import LibraryOption, WeightsOption, chosen_library
-from model.weights import DEFAULT
+from cli.options import FILE, chosen_library, library_option, weights_option
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _THREADS = 80
@@ -21,18 +19,21 @@ class PasswordMissing(Exception):  # noqa: N818
     """Other machines would be let in without a password."""
 
 
-def serve(
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets the network in, behind a password.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
-    root: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Folders inside it may be added on the page; name the option again for more."),
-    ] = None,
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-) -> None:
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 lets the network in, behind a password."
+)
+@click.option("--port", type=click.IntRange(min=1, max=65535), default=8080, help="Port to listen on.")
+@click.option(
+    "--root",
+    type=FILE,
+    metavar="DIR",
+    multiple=True,
+    help="Folders inside it may be added on the page; name the option again for more.",
+)
+@library_option
+@weights_option
+def serve(host: str, port: int, root: tuple[Path, ...], library: Path | None, weights: str) -> None:
     """Search in a browser.
 
     Only this machine can reach the page, unless --host says otherwise; then a
@@ -73,7 +74,7 @@ def serve(
             max_request_body_size=MOST_BYTES + _MIB,  # a little more than the application, which says it better
             ident=None,
         )
-        typer.echo(f"Pixelseek is at http://{address}  (Ctrl-C stops it)", err=True)
+        click.echo(f"Pixelseek is at http://{address}  (Ctrl-C stops it)", err=True)
         try:
             server.run()
         finally:

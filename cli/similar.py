@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
+from cli.options import FILE, chosen_library, json_option, library_option, weights_option
 from cli.output import print_hits, print_json
-from model.weights import DEFAULT
 
 
-def similar(
-    photo: Annotated[Path, typer.Argument(metavar="FILE", help="A photo, in the library or not.")],
-    limit: Annotated[int, typer.Option(min=1, help="How many photos to print.")] = 20,
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@click.argument("photo", type=FILE, metavar="FILE", help="A photo, in the library or not.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, help="How many photos to print.")
+@library_option
+@weights_option
+@json_option
+def similar(photo: Path, limit: int, library: Path | None, weights: str, as_json: bool) -> None:
     """Find the photos most similar to one, best first.
 
     The number is the similarity, at most 1. The photo itself is left out. One that is not in the library is

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
+from cli.options import chosen_library, json_option, library_option, weights_option
 from cli.output import print_json, printable
-from model.weights import DEFAULT
 
 if TYPE_CHECKING:
     from indexer.library import LibraryStatus
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 _FAILURES_SHOWN = 10
 
 
-def status(
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@library_option
+@weights_option
+@json_option
+def status(library: Path | None, weights: str, as_json: bool) -> None:
     """Say what is in the library.
 
     Lists the files that could not be read as photos, with the reason.
@@ -73,8 +73,8 @@ def _print_summary(status: LibraryStatus, weights: str) -> None:
         rows.append(("Other", f"{size / 1e6:,.1f} MB made by other weights: *-{generation}.* may be deleted"))
     rows.append(("Skipped", f"{status.failed:,}"))
     for name, value in rows:
-        typer.echo(f"{name:9}{value}")
+        click.echo(f"{name:9}{value}")
     for path, reason in status.failures[:_FAILURES_SHOWN]:
-        typer.echo(f"  {printable(path)}: {reason}")
+        click.echo(f"  {printable(path)}: {reason}")
     if status.failed > _FAILURES_SHOWN:
-        typer.echo(f"  and {status.failed - _FAILURES_SHOWN:,} more: pixelseek status --json lists them all")
+        click.echo(f"  and {status.failed - _FAILURES_SHOWN:,} more: pixelseek status --json lists them all")

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from cli.options import DataOption
+from cli.options import FILE, data_option, device_option
 
 
-def train(
-    recipe: Annotated[
-        str,
-        typer.Option(metavar="NAME_OR_PATH", help="All that decides the training: a shipped recipe or a TOML file."),
-    ],
-    data: DataOption,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where checkpoints, log and weights go.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --output.")] = False,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.0, metavar="N", help="Stop after N minutes, to be resumed. Default: never.")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
-) -> None:
+@click.command()
+@click.option(
+    "--recipe",
+    metavar="NAME_OR_PATH",
+    required=True,
+    help="All that decides the training: a shipped recipe or a TOML file.",
+)
+@data_option
+@click.option("--output", type=FILE, metavar="DIR", required=True, help="Where checkpoints, log and weights go.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --output.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0.0),
+    metavar="N",
+    help="Stop after N minutes, to be resumed. Default: never.",
+)
+@device_option
+def train(recipe: str, data: tuple[Path, ...], output: Path, resume: bool, minutes: float | None, device: str) -> None:
     """Train a Pixel-BERT on photos with captions.
 
     Example: pixelseek train --recipe tiny --data train-000.tar --data train-001.tar --output runs/mine
@@ -31,6 +35,6 @@ def train(
 
     folder = run(recipe, data, output, resume=resume, minutes=minutes, device=device)
     if folder is None:
-        typer.echo(f"Stopped after {minutes:g} minutes; the same command with --resume goes on.")
+        click.echo(f"Stopped after {minutes:g} minutes; the same command with --resume goes on.")
     else:
-        typer.echo(f"The weights are in {folder}: pixelseek index FOLDER --weights {folder}")
+        click.echo(f"The weights are in {folder}: pixelseek index FOLDER --weights {folder}")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from cli.options import JsonOption, LibraryOption, WeightsOption, chosen_library
+from cli.options import chosen_library, json_option, library_option, weights_option
 from cli.output import print_json, printable
-from model.weights import DEFAULT
 
 
-def verify(
-    repair: Annotated[bool, typer.Option("--repair", help="Make again what is not sound.")] = False,
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-    as_json: JsonOption = False,
-) -> None:
+@click.command()
+@click.option("--repair", is_flag=True, help="Make again what is not sound.")
+@library_option
+@weights_option
+@json_option
+def verify(repair: bool, library: Path | None, weights: str, as_json: bool) -> None:
     """Check that the library is sound.
 
     Compares catalog, encodings, search index and disk. Exit status 1 where they disagree. With --repair, everything
@@ -39,10 +38,11 @@ def verify(
         print_json({"problems": [asdict(problem) for problem in problems]})
     else:
         for problem in problems:
-            typer.echo(printable(str(problem)))
+            click.echo(printable(str(problem)))
         if not problems:
-            typer.echo("No problems.")
-    raise typer.Exit(1 if problems else 0)
+            click.echo("No problems.")
+    if problems:
+        sys.exit(1)
 
 
 def _repair(library: Path, weights: str) -> None:

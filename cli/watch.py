@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from cli.options import LibraryOption, WeightsOption, chosen_library
-from model.weights import DEFAULT
+from cli.options import FILE, chosen_library, library_option, weights_option
 
 if TYPE_CHECKING:
     from indexer.indexing import IndexReport
     from indexer.library import LibraryLocked
 
 
-def watch(
-    folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="FOLDER", help="Default: every folder the library knows.")
-    ] = None,
-    library: LibraryOption = None,
-    weights: WeightsOption = DEFAULT,
-) -> None:
+@click.command()
+@click.argument("folders", type=FILE, metavar="FOLDER", nargs=-1, help="Default: every folder the library knows.")
+@library_option
+@weights_option
+def watch(folders: tuple[Path, ...], library: Path | None, weights: str) -> None:
     """Index folders, and then whatever changes in them, until Ctrl-C.
 
     Searches and `pixelseek serve` go on beside it, and find a new photo within seconds. A line is printed for every
@@ -57,4 +54,4 @@ def _say(report: IndexReport) -> None:
 
 
 def _say_why(error: LibraryLocked) -> None:
-    typer.echo(f"pixelseek: {error}", err=True)
+    click.echo(f"pixelseek: {error}", err=True)

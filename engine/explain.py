@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import QueryError
-from engine.files import read_file
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
 from model.runtime import Runtime, load_runtime
@@ -79,6 +78,8 @@ def explain_file(path: Path, sentence: str, *, weights: str | Path = DEFAULT, de
     Raises QueryError when the file cannot be read as a photo or there is no word in the sentence, and WeightsError
     when there are no such weights.
     """
+    from engine.files import read_file  # slow to import, and needless for a photo of the library
+
     folder = find_weights(weights)
     processor = PixelBertProcessor.from_pretrained(folder)
     _, picture = read_file(path, processor)

@@ -10,26 +10,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import EngineError, QueryError
 from engine.explain import Explanation, explain
-from engine.files import read_file
 from engine.query import Query, parse
 from engine.results import Hit, SearchResult
 from engine.without import direction, penalties
 from engine.written import bonus
-from indexer.decoding import Identity, Picture
 from indexer.filters import NO_FILTERS, Filters
 from indexer.library import Library, Photo
 from indexer.words import words_of
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
-from model.runtime import EncodedText, Runtime, load_runtime
-from model.weights import DEFAULT, find_weights, generation
+from model.runtime import EncodedText, Runtime
+from model.trained import TrainedModel
+from model.weights import DEFAULT
+
+if TYPE_CHECKING:
+    from indexer.decoding import Identity, Picture
 
 MAX_CHARACTERS = 1000
 """A longer query is refused. Below it the model reads what it can (`max_tokens`) and drops the rest."""
@@ -75,12 +77,15 @@ class SearchEngine:
         Raises LibraryError when there is no such library, WeightsError when there are no such weights, and
         EngineError when the library holds no photo that these weights encoded: all before the network is loaded.
         """
-        folder = find_weights(weights)
-        calibration, processor = Calibration.load(folder), PixelBertProcessor.from_pretrained(folder)
-        opened = Library.open(library, generation=generation(folder))
+        return cls.over(library, TrainedModel(weights, device=device))
+
+    @classmethod
+    def over(cls, library: Path, model: TrainedModel) -> Self:
+        """Open the library in folder `library` with a model that is at hand. Raises what `open` raises."""
+        opened = Library.open(library, generation=model.generation)
         try:
-            _require_photos(opened, weights)
-            return cls(opened, load_runtime(folder, device=device), processor, calibration)
+            _require_photos(opened, model.name)
+            return cls(opened, model.runtime, model.processor, model.calibration)
         except BaseException:
             opened.close()
             raise
@@ -143,6 +148,8 @@ class SearchEngine:
         cannot be read as a photo or the limit is out of range.
         """
         _check_limit(limit)
+        from engine.files import read_file  # needless for a sentence, and slow to import
+
         # Before the lock, because decoding takes its time.
         known = read_file(photo, self._processor) if isinstance(photo, Path) else photo
         with self._lock:
@@ -318,14 +325,14 @@ def _check_limit(limit: int) -> None:
         raise QueryError(f"the limit must be 1 or more, not {limit}.")
 
 
-def _require_photos(library: Library, weights: str | Path) -> None:
+def _require_photos(library: Library, weights: str) -> None:
     """Raise EngineError, naming the command that helps, when there is nothing these weights can search."""
     if library.photo_count():
         return
     waiting = library.status().waiting
     if not waiting:
         raise EngineError(f"the library {library.path} holds no photos: index a folder first: pixelseek index FOLDER")
-    command = ["pixelseek", "index", "--weights", str(weights), "--library", str(library.path)]
+    command = ["pixelseek", "index", "--weights", weights, "--library", str(library.path)]
     raise EngineError(
         f"the {waiting:,} photos in {library.path} were encoded by other weights than {weights}. "
         f"Encode them with these: {shlex.join(command)}"

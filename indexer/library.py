@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ from indexer.catalog import (
     read_ids,
     setting_table,
 )
-from indexer.decoding import Identity
 from indexer.encodings import Encodings
 from indexer.errors import (
     FolderMissing,
@@ -43,6 +42,9 @@ from indexer.locking import writer_lock
 from indexer.shortlist import Shortlist, visible_photos
 from indexer.status import FolderStatus, LibraryStatus, read_status
 from indexer.vectors import BY_SIZE, update_index
+
+if TYPE_CHECKING:
+    from indexer.decoding import Identity
 
 __all__ = [
     "FolderMissing",

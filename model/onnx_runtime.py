@@ -38,6 +38,10 @@ class OnnxRuntime:
             raise WeightsError(f"{weights} has no graphs: make them with `pixelseek export-onnx`.")
         return cls(weights)
 
+    def prepare(self) -> None:
+        """See `Runtime`."""
+        _ = self._words, self._match
+
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """See `Runtime`."""
         embeddings: dict[int, NDArray[np.float32]] = {}

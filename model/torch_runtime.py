@@ -45,6 +45,9 @@ class TorchRuntime:
         """Where it computes."""
         return str(self._device)
 
+    def prepare(self) -> None:
+        """See `Runtime`: everything is loaded."""
+
     @torch.inference_mode()
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """See `Runtime`."""

@@ -7,6 +7,7 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,11 +17,7 @@ from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 from web.access import password_hash
 
-COMMANDS = [
-    command.name or command.callback.__name__.replace("_", "-")
-    for command in app.registered_commands
-    if command.callback
-]
+COMMANDS = app.list_commands(click.Context(app))
 
 
 def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cli.data import Published
+from cli.data import PUBLISHED
 from model.datasets.downloading import DATASETS
 from model.shards import read_shards
 from tests.cli.commands import pixelseek
@@ -61,4 +61,4 @@ def test_help_has_an_example(command: str) -> None:
 
 
 def test_every_data_set_that_can_be_named_can_be_fetched() -> None:
-    assert {published.value for published in Published} == DATASETS.keys()
+    assert set(PUBLISHED) == DATASETS.keys()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import Result
+from click.testing import Result
 
 from cli.output import bar, printable
 from tests.cli.commands import ROOT, RUN, pixelseek

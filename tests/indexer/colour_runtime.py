@@ -46,6 +46,9 @@ class ColourRuntime:
         embeddings = np.stack([_normalised(_histogram(image) @ _PROJECTION) for image in images])
         return EncodedImages(embeddings, features)
 
+    def prepare(self) -> None:
+        """Everything is there."""
+
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         words = [
             np.stack([_histogram(np.array([[COLOURS[word]]], np.uint8)) @ _PROJECTION for word in sentence.split()])

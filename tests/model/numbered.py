@@ -88,6 +88,9 @@ class Known:
         rows = [number_on(image) for image in images]
         return EncodedImages(self.photos[rows], list(self.pixels[rows, None]))
 
+    def prepare(self) -> None:
+        """Everything is there."""
+
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         rows = [self._row[sentence] for sentence in sentences]
         return EncodedText(self.captions[rows], list(self.words[rows, None]))

@@ -36,6 +36,9 @@ class Dot:
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         raise AssertionError(f"nothing is encoded here: {len(images)} photos")
 
+    def prepare(self) -> None:
+        """Everything is there."""
+
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         raise AssertionError(f"nothing is encoded here: {len(sentences)} sentences")
 

@@ -1,0 +1,31 @@
+"""A trained Pixel-BERT as one thing: its network, what it reads, and how its scores are read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from model.calibration import Calibration
+from model.processor import PixelBertProcessor
+from model.runtime import Runtime, load_runtime
+from model.weights import DEFAULT, find_weights, generation
+
+
+class TrainedModel:
+    """The weights called `weights` (a name or a folder); the network is loaded when it is first asked for.
+
+    Raises WeightsError when there are no such weights.
+    """
+
+    def __init__(self, weights: str | Path = DEFAULT, *, device: str = "auto") -> None:
+        self.name = str(weights)
+        self.folder = find_weights(weights)
+        self.generation = generation(self.folder)
+        self.processor = PixelBertProcessor.from_pretrained(self.folder)
+        self.calibration = Calibration.load(self.folder)
+        self._device = device
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """The network."""
+        return load_runtime(self.folder, device=self._device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ DEFAULT = "pixelbert-small"
 FILES = ("config.json", "model.safetensors", "processor_config.json", "tokenizer.json")
 GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
 """What `pixelseek export-onnx` adds, one for each pass: the weights without PyTorch."""
-_CHUNK_BYTES = 1 << 22
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows
 
 
@@ -25,14 +25,14 @@ class WeightsError(Exception):
 def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
     """The folder of weights called `name_or_path`: a folder, a shipped name, or a Hugging Face repository id.
 
-    Raises WeightsError when there is no such thing, or a file of it is missing.
+    Raises WeightsError when there is no such thing, or a file of it is missing or empty.
     """
     for folder in (Path(name_or_path).expanduser(), SHIPPED / str(name_or_path)):
         if folder.is_dir():
-            missing = [name for name in FILES if not (folder / name).is_file()]
+            missing = [name for name in FILES if not (folder / name).is_file() or not (folder / name).stat().st_size]
             if missing:
                 raise WeightsError(
-                    f"{folder} is not a complete Pixel-BERT: {', '.join(missing)} missing. "
+                    f"{folder} is not a complete Pixel-BERT: {', '.join(missing)} missing or empty. "
                     "Train one with `pixelseek train`, or name another folder with --weights."
                 )
             return folder
@@ -51,9 +51,9 @@ def generation(weights: Path) -> str:
     digest = hashlib.blake2b(quantization.VERSION.encode(), digest_size=8)
     for name in FILES:
         digest.update(f"{name}\0{(weights / name).stat().st_size}\0".encode())
-        with (weights / name).open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
+        # In one piece: after each piece a thread would have to wait for the interpreter again.
+        with (weights / name).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+            digest.update(content)
     return digest.hexdigest()
 
 

@@ -34,6 +34,12 @@ def test_incomplete_weights_are_named(weights: Path) -> None:
         find_weights(weights)
 
 
+def test_an_empty_file_of_weights_is_named(weights: Path) -> None:
+    (weights / "config.json").write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"config\.json missing or empty"):
+        find_weights(weights)
+
+
 def test_unknown_weights_are_named() -> None:
     with pytest.raises(WeightsError, match="no weights called nonsense"):
         find_weights("nonsense")

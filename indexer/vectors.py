@@ -17,6 +17,7 @@ import numpy as np
 
 from indexer.encodings import Encodings
 from indexer.vector_index import SearchableIndex, coarse_index_for, new_index
+from model.atomic import remove_leftovers, replacing
 
 if TYPE_CHECKING:
     import faiss
@@ -121,11 +122,9 @@ def _read(path: Path, stamp: Stamp, flags: int = 0) -> faiss.IndexIDMap | None:
 def _write(path: Path, index: faiss.IndexIDMap, stamp: Stamp) -> None:
     import faiss
 
-    temporary = path.with_name(path.name + ".new")
-    faiss.write_index(index, str(temporary))
-    text = json.dumps(asdict(replace(stamp, faiss_bytes=temporary.stat().st_size))).encode()
-    with temporary.open("ab") as file:
-        file.write(text + _TAIL.pack(len(text), _MAGIC))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    remove_leftovers(path)
+    with replacing(path) as new:
+        faiss.write_index(index, str(new))
+        text = json.dumps(asdict(replace(stamp, faiss_bytes=new.stat().st_size))).encode()
+        with new.open("ab") as file:
+            file.write(text + _TAIL.pack(len(text), _MAGIC))

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from model.atomic import replacing
 from model.match_quality import first_hits
 from model.weights import WeightsError, read_json
 
@@ -99,7 +100,8 @@ class Calibration:
 
     def save(self, weights: Path) -> None:
         """Write it into folder `weights`."""
-        (weights / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        with replacing(weights / FILE) as new:
+            new.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
 
 def _reciprocal_rank(lists: Scored, scale: float) -> float:

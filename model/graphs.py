@@ -7,7 +7,6 @@ that there is one copy of them, and a graph is true of any weights of the same l
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
+from model.atomic import replacing
 from model.network import PixelBertForImageTextRetrieval
 from model.onnx_runtime import LAYOUT_KEY
 from model.pixels import Tokens
@@ -47,13 +47,9 @@ def write_graphs(weights: Path) -> list[Path]:
         _strip(graph)
         helper.set_model_props(graph, {LAYOUT_KEY: stamp})
         paths.append(weights / f"{name}.onnx")
-        temporary = paths[-1].with_name(paths[-1].name + ".new")
-        with temporary.open("wb") as file:
-            file.write(graph.SerializeToString(deterministic=True))
-            file.flush()
-            os.fsync(file.fileno())
-        onnx.checker.check_model(temporary)
-        temporary.replace(paths[-1])
+        with replacing(paths[-1]) as new:
+            new.write_bytes(graph.SerializeToString(deterministic=True))
+            onnx.checker.check_model(new)
     return paths
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model.atomic import replacing
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -82,7 +84,6 @@ def _save(figure: Figure, path: Path) -> None:
     """Write `figure` to `path`, whole or not at all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    partial = path.with_name(f"{path.name}.partial")
     FigureCanvasAgg(figure)
-    figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH)
-    partial.replace(path)
+    with replacing(path) as new:
+        figure.savefig(new, format="png", dpi=_DOTS_PER_INCH)

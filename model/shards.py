@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from model.atomic import replacing
 from model.processor import PixelBertProcessor
 
 
@@ -120,16 +120,11 @@ def _read(shard: Path) -> list[CaptionedPhoto]:
 
 def write_shard(path: Path, photos: Sequence[CaptionedPhoto]) -> None:
     """Write a shard that `read_shards` reads back, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        with tarfile.open(fileobj=file, mode="w") as archive:
-            for photo in photos:
-                record = asdict(photo)
-                jpeg = record.pop("jpeg")
-                for suffix, content in (("jpg", jpeg), ("json", json.dumps(record).encode())):
-                    member = tarfile.TarInfo(f"{photo.key}.{suffix}")
-                    member.size = len(content)
-                    archive.addfile(member, io.BytesIO(content))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    with replacing(path) as new, tarfile.open(new, mode="w") as archive:
+        for photo in photos:
+            record = asdict(photo)
+            jpeg = record.pop("jpeg")
+            for suffix, content in (("jpg", jpeg), ("json", json.dumps(record).encode())):
+                member = tarfile.TarInfo(f"{photo.key}.{suffix}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))

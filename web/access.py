@@ -17,7 +17,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from web.atomic import write_atomically
+from model.atomic import replacing
 
 SHORTEST_PASSWORD = 8
 _FREE_FOR_ALL = ("static", "monitoring.health", "pages.shapes")
@@ -37,7 +37,9 @@ def set_password(library: Path, password: str) -> None:
     """
     if len(password) < SHORTEST_PASSWORD:
         raise PasswordTooShort(f"the password must have {SHORTEST_PASSWORD} characters or more.")
-    write_atomically(_file(library), generate_password_hash(password).encode())
+    library.mkdir(parents=True, exist_ok=True)
+    with replacing(_file(library), private=True) as new:
+        new.write_text(generate_password_hash(password), encoding="ascii")
 
 
 def remove_password(library: Path) -> None:

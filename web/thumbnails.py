@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from indexer.decoding import FORMATS, LARGEST_PIXELS, as_rgb
 from indexer.library import Photo
-from web.atomic import write_atomically
+from model.atomic import replacing
 
 SMALL = 640
 """Longest side in pixels of a photo in a grid, sharp on dense screens too."""
@@ -69,7 +69,10 @@ class Thumbnails:
             pass
         with self._decoders:
             if not path.exists():
-                write_atomically(path, _shrunk(photo.path, side))
+                content = _shrunk(photo.path, side)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with replacing(path, private=True) as new:
+                    new.write_bytes(content)
                 for other in path.parent.glob(f"{photo.id}-*.webp"):
                     if other != path:  # of an earlier state of the file
                         other.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model.atomic import replacing
 from model.evaluation.collection import DIRECTIONS, Direction
 from model.evaluation.rankings import Rankings
 from model.metrics import RECALL_AT, recall_gain
@@ -49,9 +49,8 @@ class KeptRanks:
 
     def save(self, path: Path) -> None:
         """Write them to `path` (.npz), whole or not at all."""
-        partial = path.with_name(f"{path.name}.partial")
         tables = {f"{way}/{name}": found for way, one in self.ranks.items() for name, found in one.items()}
-        with partial.open("wb") as file:
+        with replacing(path) as new, new.open("wb") as file:
             np.savez_compressed(
                 file,
                 allow_pickle=False,
@@ -60,9 +59,6 @@ class KeptRanks:
                 shortlist=np.array(self.shortlist),
                 **tables,
             )
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path, photos: Sequence[CaptionedPhoto]) -> KeptRanks:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from model.atomic import remove_leftovers, replacing
+
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state` so that a crash leaves either the old checkpoint or the new one."""
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    remove_leftovers(path)
+    with replacing(path) as new:
+        torch.save(state, new)
 
 
 def load(path: Path) -> dict[str, Any]:

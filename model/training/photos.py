@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from model.atomic import replacing
 from model.backbones import run, stages
 from model.network import PixelBertForPreTraining
 from model.processor import LONGEST_OVER_SHORTEST, PixelBertProcessor
@@ -119,10 +120,9 @@ def stage_features(
     for view, path in enumerate(paths):
         if not path.exists():
             torch.manual_seed(seed + view)
-            partial = path.with_suffix(".partial")
-            with partial.open("wb") as file:
-                np.save(file, _view(model, photos, view, frozen_stages))
-            partial.replace(path)
+            features = _view(model, photos, view, frozen_stages)
+            with replacing(path) as new, new.open("wb") as file:
+                np.save(file, features)
     return [np.load(path, mmap_mode="r") for path in paths]
 
 

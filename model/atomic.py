@@ -1,0 +1,44 @@
+"""Files that are there whole or not at all, whenever the process is killed or the disk is full."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
+    """A new, empty file beside `path` to write to; it takes the place of `path` when the block ends without an error.
+
+    The bytes are on the disk before that. `private`: for the owner's eyes only.
+    """
+    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666))
+    try:
+        yield new
+        _flush(new)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    if os.name != "nt":  # where a folder cannot be flushed
+        _flush(path.parent)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed writers of `path` have left beside it: for whoever is its only writer."""
+    for left in path.parent.iterdir():
+        if re.fullmatch(rf"{re.escape(path.name)}\.[0-9a-f]{{8}}\.new", left.name):
+            left.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

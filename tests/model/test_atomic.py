@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model.atomic import remove_leftovers, replacing
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_what_was_written_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with replacing(path) as new:
+        new.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError), replacing(path) as new:
+        new.write_text("half \ud800", encoding="utf-8")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="files are limited on POSIX only")
+def test_a_disk_that_takes_no_more_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[0][1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught, replacing(path) as new:
+            new.write_bytes(bytes(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before[0])
+        signal.signal(signal.SIGXFSZ, before[1])
+    assert caught.value.errno == errno.EFBIG
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize(("private", "mode"), [(True, 0o600), (False, 0o644)])
+def test_others_may_read_it_unless_it_is_private(tmp_path: Path, private: bool, mode: int) -> None:
+    before = os.umask(0o022)
+    try:
+        with replacing(tmp_path / "file", private=private) as new:
+            new.write_text("new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    path, others = tmp_path / "file", [tmp_path / "file.new", tmp_path / "file2.12345678.new", tmp_path / "file.txt"]
+    for one in (path, *others):
+        one.write_text("kept")
+    script = (
+        "import os, signal, sys; from pathlib import Path; from model.atomic import replacing\n"
+        "with replacing(Path(sys.argv[1])) as new:\n    new.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], cwd=ROOT, check=False)
+    assert len(list(tmp_path.iterdir())) == 5
+    remove_leftovers(path)
+    assert set(tmp_path.iterdir()) == {path, *others}
+    assert path.read_text() == "kept"

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import ExceptionContext
 
 from indexer.errors import LibraryDamaged, LibraryError
+from model.atomic import remove_leftovers, replacing
 
 _BUSY_TIMEOUT_MS = 10_000
 
@@ -89,8 +90,9 @@ def ends_with(path: ColumnElement[bytes], ending: str) -> ColumnElement[bool]:
 
 
 def back_up(source: Path, target: Path) -> None:
-    """Copy a database that may be in use."""
-    with closing(sqlite3.connect(source)) as reader, closing(sqlite3.connect(target)) as writer:
+    """Copy a database that may be in use, whole or not at all."""
+    remove_leftovers(target)
+    with replacing(target) as new, closing(sqlite3.connect(source)) as reader, closing(sqlite3.connect(new)) as writer:
         reader.backup(writer)
 
 

@@ -6,10 +6,12 @@ standard output, everything else to standard error. Command modules import what 
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import signal
 import sys
+import threading
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -37,6 +39,7 @@ _COMMANDS = (
     "data",
 )
 _OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
+_LITTLE_LATER_S = 0.05
 _stopped_by = signal.SIGINT
 
 
@@ -45,6 +48,14 @@ def _stop(number: int, _frame: object) -> None:
     global _stopped_by
     _stopped_by = signal.Signals(number)
     raise KeyboardInterrupt
+
+
+def _stop_again(dropped: sys.UnraisableHookArgs) -> None:
+    """Stop a little later when the first try came where Python drops exceptions: in a weak reference's callback."""
+    if issubclass(dropped.exc_type, KeyboardInterrupt):
+        threading.Timer(_LITTLE_LATER_S, _thread.interrupt_main, [_stopped_by]).start()
+    else:
+        sys.__unraisablehook__(dropped)
 
 
 class _Pixelseek(click.Group):
@@ -128,6 +139,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     signal.signal(signal.SIGTERM, _stop)
+    sys.unraisablehook = _stop_again
     try:
         app(prog_name="pixelseek")
     except SystemExit as end:

@@ -16,6 +16,10 @@ class LibraryLocked(LibraryError):
     """Another process is writing to the library."""
 
 
+class LibraryReadOnly(LibraryError):
+    """The library's folder cannot be written."""
+
+
 class LibraryTooNew(LibraryError):
     """The library was written by a newer Pixelseek."""
 

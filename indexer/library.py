@@ -34,6 +34,7 @@ from indexer.errors import (
     LibraryError,
     LibraryLocked,
     LibraryMissing,
+    LibraryReadOnly,
     LibraryTooNew,
     PhotoMissing,
 )
@@ -133,8 +134,8 @@ class Library:
         A catalog of an older schema is backed up and migrated. What an interrupted run left behind is
         swept away.
 
-        Raises LibraryMissing, LibraryTooNew, LibraryDamaged, or LibraryLocked when it must be migrated
-        while another process writes to it.
+        Raises LibraryMissing, LibraryTooNew, LibraryDamaged, or LibraryLocked or LibraryReadOnly when it must be
+        migrated while another process writes to it or nobody can.
         """
         path = Path(os.path.normpath(path.expanduser().absolute()))
         if create:
@@ -296,7 +297,7 @@ class Library:
     def writing(self) -> Iterator[None]:
         """Be the one writer, of a library whose catalog and encodings agree.
 
-        Raises LibraryLocked, naming the other writer.
+        Raises LibraryLocked, naming the other writer, and LibraryReadOnly.
         """
         with writer_lock(self.path):
             if not self._is_in_step():
@@ -332,9 +333,9 @@ class Library:
             migrations.upgrade(connection)
 
     def _sweep(self) -> None:
-        """Undo what a killed run or a deleted encodings file left half done; leave a running writer alone."""
+        """Undo what a killed run or a deleted encodings file left half done, unless another writes or nobody can."""
         if not self._is_in_step():
-            with suppress(LibraryLocked), self.writing():
+            with suppress(LibraryLocked, LibraryReadOnly), self.writing():
                 pass
 
     def _is_in_step(self) -> bool:

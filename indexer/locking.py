@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from indexer.errors import LibraryLocked
+from indexer.errors import LibraryLocked, LibraryReadOnly
 
 
 @contextmanager
 def writer_lock(library: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """Hold the library for writing. The system gives the lock back when a process dies, however it dies.
 
-    Raises LibraryLocked, naming the holder, when it is not free within `wait_s` seconds.
+    Raises LibraryLocked, naming the holder, when it is not free within `wait_s` seconds, and LibraryReadOnly.
     """
     holder = library / "writer.txt"
     lock = FileLock(library / "writer.lock", timeout=wait_s)
@@ -27,9 +27,14 @@ def writer_lock(library: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     except Timeout as error:
         who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
         raise LibraryLocked(f"{library} is being written by {who}. Wait until it is done, or stop it.") from error
+    except OSError as error:
+        raise LibraryReadOnly(
+            f"{library} cannot be written: {error.strerror}. It can be searched; to change it, copy it elsewhere."
+        ) from error
     try:
         since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-        holder.write_text(f"process {os.getpid()} on {platform.node()} since {since}", encoding="utf-8")
+        with suppress(OSError):  # a full disk: whoever has something to write will say so
+            holder.write_text(f"process {os.getpid()} on {platform.node()} since {since}", encoding="utf-8")
         yield
     finally:
         lock.release()

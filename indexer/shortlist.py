@@ -112,10 +112,11 @@ class Shortlist:
             return self._snapshot
 
     def close(self) -> None:
-        """Close the connections that watch for changes."""
+        """Close the connections that watch for changes, and let go of the mapped index."""
         for watch in self._watches:
             watch.close()
         self._watches.clear()
+        self._snapshot = self._version = None
 
     def _version_now(self) -> tuple[object, ...]:
         catalog, encodings, _, index_path = self._library

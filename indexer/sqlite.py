@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import (
     URL,
@@ -33,17 +34,24 @@ _BUSY_TIMEOUT_MS = 10_000
 def connect(path: Path, *, remedy: str) -> Engine:
     """An engine for the database at `path`: write-ahead log, foreign keys, whole transactions.
 
-    What SQLite cannot do with the file is raised as LibraryError, or LibraryDamaged with the `remedy`.
+    What SQLite cannot do with the file is raised as LibraryError, or LibraryDamaged with the `remedy`. In a folder
+    that nobody here can write it is read as it lies there: SQLite would make files beside it to share it with writers.
     Readers never wait for the writer. pysqlite would begin a transaction only at the first INSERT and
     leave CREATE TABLE outside it; here BEGIN comes first, so that a migration is all or nothing.
     """
-    engine = create_engine(URL.create("sqlite", database=str(path)))
+    as_it_lies = path.exists() and not os.access(path.parent, os.W_OK) and not _has_log(path)
+    engine = create_engine(
+        URL.create("sqlite", database=f"file:{quote(str(path))}", query={"uri": "true", "immutable": "1"})
+        if as_it_lies
+        else URL.create("sqlite", database=str(path))
+    )
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        if not as_it_lies:
+            connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
 
@@ -58,10 +66,16 @@ def connect(path: Path, *, remedy: str) -> Engine:
             raise LibraryDamaged(f"{path} is damaged: {error}. {remedy}") from error
         if isinstance(error, sqlite3.OperationalError):
             raise LibraryError(
-                f"{path} cannot be used: {error}. Is the disk full, or the file not yours to write?"
+                f"{path} cannot be used: {error}. Is the disk full or failing, or the file not yours to write?"
             ) from error
 
     return engine
+
+
+def _has_log(path: Path) -> bool:
+    """Whether commits wait beside the database: without them it may not be whole."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def change_counter(connection: Connection) -> int:

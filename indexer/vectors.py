@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexer.encodings import Encodings
+from indexer.errors import LibraryError
 from indexer.vector_index import SearchableIndex, coarse_index_for, new_index
 from model.atomic import remove_leftovers, replacing
 
@@ -124,7 +125,11 @@ def _write(path: Path, index: faiss.IndexIDMap, stamp: Stamp) -> None:
 
     remove_leftovers(path)
     with replacing(path) as new:
-        faiss.write_index(index, str(new))
+        try:
+            faiss.write_index(index, str(new))
+        except RuntimeError as error:
+            reason = str(error).rpartition("(")[2].rstrip(")")  # FAISS tells its own source code first
+            raise LibraryError(f"{path} cannot be written: {reason}. Make room and index again.") from error
         text = json.dumps(asdict(replace(stamp, faiss_bytes=new.stat().st_size))).encode()
         with new.open("ab") as file:
             file.write(text + _TAIL.pack(len(text), _MAGIC))

@@ -22,8 +22,10 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
         yield new
         _flush(new)
         new.replace(path)
-    except BaseException:
+    except BaseException as error:
         new.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(new)):
+            raise OSError(error.errno, error.strerror, str(path)) from error  # a name that the user knows
         raise
     if os.name != "nt":  # where a folder cannot be flushed
         _flush(path.parent)

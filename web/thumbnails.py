@@ -70,9 +70,12 @@ class Thumbnails:
         with self._decoders:
             if not path.exists():
                 content = _shrunk(photo.path, side)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with replacing(path, private=True) as new:
-                    new.write_bytes(content)
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with replacing(path, private=True) as new:
+                        new.write_bytes(content)
+                except OSError:  # a full disk, or a library that cannot be written: shown all the same
+                    return content
                 for other in path.parent.glob(f"{photo.id}-*.webp"):
                     if other != path:  # of an earlier state of the file
                         other.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 
 from cli.output import bar, printable
-from tests.cli.commands import ROOT, RUN, pixelseek
+from tests.cli.commands import ROOT, RUN, pixelseek, pixelseek_alone
 from tests.engine.libraries import SENTENCE
 from tests.model.scenes import draw, scenes
 
@@ -98,8 +98,11 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     assert_fails(pixelseek(*arguments), "Usage: pixelseek", status=2)
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 0.5, 1.0])  # before the workers start, and while they wake up
-def test_ctrl_c_stops_an_indexing_run_and_the_next_one_goes_on(tmp_path: Path, weights: Path, delay_s: float) -> None:
+@pytest.mark.parametrize(("told", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("delay_s", [0.0, 0.5, 1.0, 1.5])  # before the workers start, while they wake up, at work
+def test_ctrl_c_and_sigterm_stop_an_indexing_run_and_the_next_one_goes_on(
+    tmp_path: Path, weights: Path, told: signal.Signals, status: int, delay_s: float
+) -> None:
     folder, random = tmp_path / "photos", np.random.default_rng(1)
     folder.mkdir()
     for row in range(120):
@@ -117,14 +120,39 @@ def test_ctrl_c_stops_an_indexing_run_and_the_next_one_goes_on(tmp_path: Path, w
         assert run.poll() is None
         time.sleep(0.01)
     time.sleep(delay_s)
-    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: to the command and its workers
+    os.killpg(run.pid, told)  # as a terminal and systemd do: to the command and its workers
     stdout, stderr = run.communicate(timeout=60)
-    assert (run.returncode, stdout) == (130, ""), stderr
+    assert (run.returncode, stdout) == (status, ""), stderr
     assert stderr.splitlines()[-1].startswith("pixelseek: stopped; nothing is lost")
     assert "Traceback" not in stderr
+    assert "leaked" not in stderr
     again = pixelseek("index", *options, folder)
     assert again.exit_code == 0, again.stderr
     assert "Photos   120" in pixelseek("status", *options).stdout
+
+
+@pytest.mark.parametrize(("told", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_ctrl_c_is_heard_where_python_drops_exceptions(told: str, status: int) -> None:
+    script = f"""
+import signal, time, weakref
+import cli.main
+
+class Photo:
+    pass
+
+def forget():
+    photo = Photo()
+    reference = weakref.ref(photo, lambda _: signal.raise_signal(signal.{told}))
+    del photo
+    for _ in range(100):
+        time.sleep(0.1)
+
+cli.main.app.command()(forget)
+cli.main.main()
+"""
+    run = pixelseek_alone("forget", script=script)
+    assert (run.returncode, run.stdout) == (status, "")
+    assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
 
 
 @pytest.mark.parametrize(

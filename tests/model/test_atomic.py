@@ -46,7 +46,7 @@ def test_a_disk_that_takes_no_more_leaves_what_was_there(tmp_path: Path) -> None
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before[0])
         signal.signal(signal.SIGXFSZ, before[1])
-    assert caught.value.errno == errno.EFBIG
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

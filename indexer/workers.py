@@ -22,6 +22,7 @@ from model.processor import PixelBertProcessor
 TIME_LIMIT_S = 30.0
 MEMORY_LIMIT_BYTES = 3 * 1024**3
 """A photo of the largest size, its copy in RGB, and room to spare."""
+_TRY_AGAIN = (Failure.TIMED_OUT, Failure.CRASHED)
 _LOOK_AHEAD = 64
 _MOST_WORKERS = 8
 
@@ -42,7 +43,8 @@ def read_photos(
     """What `decoding.read_photo` makes of each file, in the order of the requests, a few dozen read ahead.
 
     A file that takes more time or memory than allowed (`memory_limit_bytes` beyond the worker itself;
-    Linux only) becomes a Failure, as does one that crashes the decoder. `workers` defaults to the number of cores.
+    Linux only) becomes a Failure, as does one that crashes the decoder, at the second try: a machine that slept or ran
+    out of memory shall not cost a photo. `workers` defaults to the number of cores.
     """
     pool = ProcessPool(
         max_workers=workers or min(os.cpu_count() or 1, _MOST_WORKERS),
@@ -50,16 +52,26 @@ def read_photos(
         initializer=_prepare_worker,
         initargs=(processor, memory_limit_bytes),
     )
-    waiting: deque[Future[ReadPhoto | Failure]] = deque()
+    waiting: deque[tuple[ReadRequest, Future[ReadPhoto | Failure]]] = deque()
+
+    def schedule(request: ReadRequest) -> Future[ReadPhoto | Failure]:
+        future: Future[ReadPhoto | Failure] = pool.schedule(_read, args=request, timeout=time_limit_s)
+        return future
+
+    def next_outcome() -> ReadPhoto | Failure:
+        request, future = waiting.popleft()
+        outcome = _outcome(future)
+        return _outcome(schedule(request)) if outcome in _TRY_AGAIN else outcome
+
     try:
         with ThreadPoolExecutor(max_workers=1) as starter:
             starter.submit(_start, pool).result()
         for request in requests:
-            waiting.append(pool.schedule(_read, args=request, timeout=time_limit_s))
+            waiting.append((request, schedule(request)))
             if len(waiting) >= _LOOK_AHEAD:
-                yield _outcome(waiting.popleft())
+                yield next_outcome()
         while waiting:
-            yield _outcome(waiting.popleft())
+            yield next_outcome()
     finally:
         pool.stop()  # type: ignore[no-untyped-call]
         pool.join()
@@ -97,7 +109,9 @@ def _outcome(future: Future[ReadPhoto | Failure]) -> ReadPhoto | Failure:
 def _prepare_worker(processor: PixelBertProcessor, memory_limit_bytes: int) -> None:
     global _processor
     _processor = processor
-    warnings.simplefilter("ignore")  # Pillow's remarks on odd files are no news to the user
+    # Remarks on odd files, Pillow's and those that libtiff writes straight to standard error, are no news to the user.
+    warnings.simplefilter("ignore")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if sys.platform == "linux":
         import resource
 

@@ -17,6 +17,7 @@ from indexer.decoding import Failure, ReadPhoto
 from indexer.workers import read_photos
 from tests.indexer.colour_runtime import colour_processor
 from tests.indexer.desk import paint
+from tests.indexer.hostile import sound
 
 PROCESSOR = colour_processor()
 ROOT = Path(__file__).parents[2]
@@ -113,14 +114,28 @@ def being_read(pipe: Path) -> Iterator[None]:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes through /proc")
 class TestProcesses:
-    def test_a_decoder_that_crashes_costs_one_photo(self, tmp_path: Path) -> None:
+    def test_a_decoder_that_crashes_twice_costs_one_photo(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "deadly.jpg")
         with start(tmp_path, tmp_path / "deadly.jpg", paint(tmp_path / "a.png", "red")) as process:
-            worker = worker_of(process)
+            first = worker_of(process)
             with being_read(tmp_path / "deadly.jpg"):
-                os.kill(worker, signal.SIGSEGV)
+                os.kill(first, signal.SIGSEGV)
+            second = worker_of(process, after=first)
+            with being_read(tmp_path / "deadly.jpg"):
+                os.kill(second, signal.SIGSEGV)
             output, _ = process.communicate(timeout=60)
         assert output.split() == ["CRASHED", "ReadPhoto"]
+
+    def test_a_worker_that_was_killed_costs_nothing(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "slow.jpg")
+        with start(tmp_path, tmp_path / "slow.jpg") as process:
+            first = worker_of(process)
+            with being_read(tmp_path / "slow.jpg"):
+                os.kill(first, signal.SIGKILL)
+            worker_of(process, after=first)
+            (tmp_path / "slow.jpg").write_bytes(paint(tmp_path / "a.png", "red").read_bytes())
+            output, _ = process.communicate(timeout=60)
+        assert output.split() == ["ReadPhoto"]
 
     def test_workers_are_deaf_to_ctrl_c_from_the_moment_they_start(self, tmp_path: Path) -> None:
         def call(worker: int) -> None:
@@ -135,10 +150,21 @@ class TestProcesses:
             call(first)
             with being_read(tmp_path / "deadly.jpg"):
                 os.kill(first, signal.SIGSEGV)
-            call(worker_of(process, after=first))  # which the pool starts by itself
+            second = worker_of(process, after=first)  # which the pool starts by itself
+            call(second)
+            with being_read(tmp_path / "deadly.jpg"):
+                os.kill(second, signal.SIGSEGV)
             output, errors = process.communicate(timeout=60)
         assert output.split() == ["CRASHED", "ReadPhoto"]
         assert errors == ""
+
+    def test_what_decoders_print_is_kept_from_the_user(self, tmp_path: Path) -> None:
+        content = bytearray(sound()["deflate.tif"])
+        content[200:220] = b"\xff" * 20
+        (tmp_path / "a.tif").write_bytes(content)
+        with start(tmp_path, tmp_path / "a.tif") as process:
+            output, errors = process.communicate(timeout=60)
+        assert (output.split(), errors) == (["DAMAGED"], "")
 
     def test_workers_do_not_import_pytorch(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "endless.jpg")

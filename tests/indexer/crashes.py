@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, event, select
 
-from indexer.catalog import Annotation, Folder, Location, Photo, Word
+from indexer.catalog import annotation_table, folder_table, location_table, photo_table, word_table
 from indexer.errors import PhotoMissing
 from indexer.indexing import index_folders
 from indexer.library import Library
@@ -238,7 +238,7 @@ def _age(library: Path) -> None:
 
 def _digests(library: Library) -> set[bytes]:
     with library.catalog.connect() as connection:
-        return set(connection.execute(select(Photo.digest)).scalars())
+        return set(connection.execute(select(photo_table.c.digest)).scalars())
 
 
 def contents(library: Library) -> dict[str, dict[str, Any]]:
@@ -246,13 +246,15 @@ def contents(library: Library) -> dict[str, dict[str, Any]]:
     photos: dict[int, dict[str, Any]] = {}
     files: dict[str, dict[str, Any]] = {}
     with library.catalog.connect() as connection:
-        for row in connection.execute(select(Photo.__table__)).mappings():
+        for row in connection.execute(select(photo_table)).mappings():
             photos[row["id"]] = {**row, "words": set()}
-        for row in connection.execute(select(Annotation.__table__)).mappings():
+        for row in connection.execute(select(annotation_table)).mappings():
             photos[row["photo_id"]] |= {"caption": row["caption"], "tags": row["tags"]}
-        for word, photo_id in connection.execute(select(Word.word, Word.photo_id)):
+        for word, photo_id in connection.execute(select(word_table.c.word, word_table.c.photo_id)):
             photos[photo_id]["words"].add(word)
-        for row in connection.execute(select(Folder.path.label("folder"), Location.__table__).join(Folder)).mappings():
+        for row in connection.execute(
+            select(folder_table.c.path.label("folder"), location_table).join_from(location_table, folder_table)
+        ).mappings():
             files[str(Path(row["folder"], row["path"]))] = dict(row)
     vectors, features = library.encodings.vectors(list(photos)), library.encodings.pixel_features(list(photos))
     for photo_id, photo in photos.items():

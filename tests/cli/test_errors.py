@@ -135,22 +135,22 @@ def test_ctrl_c_and_sigterm_stop_an_indexing_run_and_the_next_one_goes_on(
 def test_ctrl_c_is_heard_where_python_drops_exceptions(told: str, status: int) -> None:
     script = f"""
 import signal, time, weakref
-import cli.main
+import cli.main, cli.status
 
 class Photo:
     pass
 
-def forget():
+def forget(**_):
     photo = Photo()
     reference = weakref.ref(photo, lambda _: signal.raise_signal(signal.{told}))
     del photo
     for _ in range(100):
         time.sleep(0.1)
 
-cli.main.app.command()(forget)
+cli.status.status.callback = forget
 cli.main.main()
 """
-    run = pixelseek_alone("forget", script=script)
+    run = pixelseek_alone("status", script=script)
     assert (run.returncode, run.stdout) == (status, "")
     assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
 

@@ -7,7 +7,7 @@ lie in tables of their own, so that reading all embeddings does not wade through
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from indexer import sqlite
 from indexer.catalog import in_queries, read_ids
+from indexer.errors import LibraryDamaged
 from model.quantization import dequantize, quantize
 from model.runtime import EncodedImages
 
@@ -195,21 +196,35 @@ class Encodings:
             sequence = rows[-1].sequence
             sequences = np.asarray([row.sequence for row in rows], dtype=np.int64)
             ids = np.asarray([row.photo_id for row in rows], dtype=np.int64)
-            vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype=np.float32).reshape(len(rows), -1)
-            yield Embeddings(sequences, ids, vectors)
+            vectors = self._unpack({row.sequence: row.vector for row in rows})
+            yield Embeddings(sequences, ids, np.stack(list(vectors.values())))
 
     def vectors(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The embedding (E,) of each of these photos that has one."""
         packed = self._read(_embedding.c.photo_id, _embedding.c.vector, photo_ids)
-        return {photo_id: np.frombuffer(vector, dtype=np.float32) for photo_id, vector in packed.items()}
+        return self._unpack(packed)
 
     def pixel_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The pixel features (P, D), dequantised, of each of these photos that has them."""
+        """The pixel features (P, D), dequantised, of each of these photos that has them. Raises LibraryDamaged."""
         origin = self.origin()
         if origin is None:
             return {}
         packed = self._read(_pixel_features.c.photo_id, _pixel_features.c.packed, photo_ids)
-        return {photo_id: dequantize(features, origin.hidden_size) for photo_id, features in packed.items()}
+        try:
+            return {photo_id: dequantize(features, origin.hidden_size) for photo_id, features in packed.items()}
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
+
+    def _unpack(self, packed: Mapping[int, bytes]) -> dict[int, NDArray[np.float32]]:
+        origin = self.origin()
+        size = 0 if origin is None else origin.embedding_size * np.dtype(np.float32).itemsize
+        for vector in packed.values():
+            if len(vector) != size:
+                raise self._damaged(f"an embedding has {len(vector)} bytes, not {size}")
+        return {key: np.frombuffer(vector, dtype=np.float32) for key, vector in packed.items()}
+
+    def _damaged(self, what: str) -> LibraryDamaged:
+        return LibraryDamaged(f"{self.path} is damaged: {what}. Make it again: pixelseek verify --repair")
 
     def _read(self, key: Column[int], value: Column[bytes], photo_ids: Sequence[int]) -> dict[int, bytes]:
         if not self.exists():

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 BY_SIZE = "IDMap2,SQfp16"
 """What a new library's setting says: the index goes by the number of photos. Anything else is the user's choice."""
 _MAGIC = b"pixelseek-index1"
+_NUMBERS = ("sequence", "count", "built_with", "faiss_bytes")
+_LONGEST_STAMP_BYTES = 10_000
 _TAIL = struct.Struct(f"<I{len(_MAGIC)}s")
 
 
@@ -51,8 +53,11 @@ def read_stamp(path: Path) -> Stamp | None:
             file.seek(end - _TAIL.size)
             length, magic = _TAIL.unpack(file.read(_TAIL.size))
             file.seek(end - _TAIL.size - length)
-            stamp = Stamp(**json.loads(file.read(length)))
-    except (OSError, ValueError, TypeError, struct.error):
+            told = json.loads(file.read(min(length, _LONGEST_STAMP_BYTES)))
+        stamp = Stamp(**told)
+        if any(not isinstance(told[name], int) or told[name] < 0 for name in _NUMBERS):
+            return None
+    except (OSError, RecursionError, ValueError, TypeError, struct.error):
         return None
     return stamp if magic == _MAGIC and stamp.faiss_bytes + length + _TAIL.size == end else None
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from indexer import sqlite
 from indexer.annotations import written_words
 from indexer.catalog import encoded_table, folder_table, in_queries, location_table, photo_table, read_ids, word_table
-from indexer.errors import LibraryError
+from indexer.errors import LibraryDamaged, LibraryError
 from indexer.library import Library
 from indexer.vectors import covering_stamp, read_index, read_stamp
 
@@ -91,7 +91,7 @@ def unsound_encodings(library: Library) -> dict[str, list[int]]:
         for photo_id in part.photo_ids.tolist():
             try:
                 features = library.encodings.pixel_features([photo_id]).get(photo_id)
-            except ValueError:
+            except LibraryDamaged:
                 wrong["photos have pixel features of the wrong size"].append(photo_id)
                 continue
             if features is None:

@@ -26,6 +26,7 @@ from model.weights import WeightsError, read_json
 Aspect = Literal["squash", "keep"]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _STRIDE = 32
+_LARGEST_IMAGE_SIZE, _MOST_TOKENS = 4096, 4096  # more than any: weights from elsewhere shall not take all memory
 _STRIDES = (4, 8, 16, 32, 64, 128)  # of CNNs, the 2x2 pool included
 LONGEST_OVER_SHORTEST = 1333 / 800  # paper, section 4.1: shorter side 800, longer side at most 1333
 
@@ -64,6 +65,10 @@ class PixelBertProcessor:
     ) -> None:
         if aspect not in ("squash", "keep"):
             raise ValueError(f"aspect is 'squash' or 'keep', not {aspect!r}")
+        if not 1 <= image_size <= _LARGEST_IMAGE_SIZE:
+            raise ValueError(f"image_size is 1 to {_LARGEST_IMAGE_SIZE} pixels, not {image_size}")
+        if not 2 < max_tokens <= _MOST_TOKENS:
+            raise ValueError(f"max_tokens is 3 to {_MOST_TOKENS}, not {max_tokens}")
         self.tokenizer = tokenizer
         self.image_size = image_size
         self.aspect: Aspect = aspect

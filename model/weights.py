@@ -15,6 +15,7 @@ DEFAULT = "pixelbert-small"
 FILES = ("config.json", "model.safetensors", "processor_config.json", "tokenizer.json")
 GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
 """What `pixelseek export-onnx` adds, one for each pass: the weights without PyTorch."""
+_LARGEST_JSON_BYTES = 1 << 20
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows
 
 
@@ -78,8 +79,10 @@ def layout(weights: Path) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`. Raises WeightsError when it holds anything else."""
     try:
+        if path.stat().st_size > _LARGEST_JSON_BYTES:
+            raise WeightsError(f"{path} is larger than any configuration.")
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise WeightsError(f"{path} does not hold a JSON object.")

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from indexer.catalog import setting_table
 from indexer.encodings import Encodings
-from indexer.errors import LibraryError
+from indexer.errors import LibraryDamaged, LibraryError
 from indexer.vector_index import EXACT, SearchableIndex
 from indexer.vectors import BY_SIZE, read_index, read_stamp, update_index
 from model.runtime import EncodedImages
@@ -132,3 +134,48 @@ def test_a_similarity_stays_the_same_when_the_index_takes_a_newer_photo_in(desk:
         library.index_path.unlink()
         newer = library.shortlist(query, 10)
     assert [part.tolist() for part in indexed] == [part.tolist() for part in newer]
+
+
+def test_an_index_from_elsewhere_is_read_or_left_aside_whatever_its_numbers_say(desk: Desk) -> None:
+    for seed in range(6):
+        scribble(desk.photos / f"{seed}.png", seed)
+    desk.index()
+    path, random = desk.open().index_path, Random(0)
+    content, stamp = path.read_bytes(), read_stamp(path)
+    assert stamp is not None
+    outcomes = set[bool]()
+    for _ in range(300):
+        spoilt, at = bytearray(content), random.randrange(stamp.faiss_bytes - 8)
+        spoilt[at : at + 4] = random.choice((b"\xff" * 4, b"\x7f\xff\xff\xff", bytes(4), random.randbytes(4)))
+        path.write_bytes(spoilt)
+        index = read_index(path, stamp)
+        outcomes.add(index is None)
+        if index is not None:
+            index.nearest(np.ones(32, dtype=np.float32), 3)
+    assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("told", [b"[" * 9000, b'{"count": 1}', b'{"token": 1, "sequence": -1}', b"\xff", b"null"])
+def test_a_stamp_from_elsewhere_that_makes_no_sense_is_no_stamp(path: Path, told: bytes) -> None:
+    path.write_bytes(told + struct.pack("<I16s", len(told), b"pixelseek-index1"))
+    assert read_stamp(path) is None
+    path.write_bytes(told + struct.pack("<I16s", 2**32 - 1, b"pixelseek-index1"))
+    assert read_stamp(path) is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ("UPDATE embedding SET vector = x'0102' WHERE photo_id = 2", "an embedding has 2 bytes, not 128"),
+        ("UPDATE pixel_features SET packed = x'0102'", "2 bytes are not a whole number of tokens"),
+    ],
+)
+def test_encodings_of_another_size_are_damage_and_not_read(desk: Desk, spoil: str, message: str) -> None:
+    for seed in range(3):
+        scribble(desk.photos / f"{seed}.png", seed)
+    desk.index()
+    with desk.open() as library:
+        with library.encodings.engine.begin() as connection:
+            connection.execute(text(spoil))
+        with pytest.raises(LibraryDamaged, match=f"{message}.*pixelseek verify --repair"):
+            library.embeddings([2]) if "embedding" in spoil else library.pixel_features([2])

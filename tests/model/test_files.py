@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,31 @@ def test_an_empty_file_of_weights_is_named(weights: Path) -> None:
     (weights / "config.json").write_bytes(b"")
     with pytest.raises(WeightsError, match=r"config\.json missing or empty"):
         find_weights(weights)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("image_size", 10**9), ("image_size", 0), ("max_tokens", 10**9), ("max_tokens", 1)]
+)
+def test_a_processor_from_elsewhere_cannot_ask_for_all_memory(weights: Path, name: str, value: int) -> None:
+    settings = weights / "processor_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), name: value}))
+    with pytest.raises(WeightsError, match=rf"processor_config\.json does not fit: {name} is"):
+        PixelBertProcessor.from_pretrained(weights)
+
+
+@pytest.mark.parametrize("content", [" " * (2 << 20), "[" * 100_000, "{", "7"])
+def test_a_configuration_from_elsewhere_is_refused_in_words(weights: Path, content: str) -> None:
+    (weights / "processor_config.json").write_text(content)
+    with pytest.raises(WeightsError, match=r"processor_config\.json"):
+        PixelBertProcessor.from_pretrained(weights)
+
+
+@pytest.mark.parametrize("length", [2**63, 2**40, 0])
+def test_weights_whose_header_lies_are_refused(weights: Path, length: int) -> None:
+    path = weights / "model.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + path.read_bytes()[8:])
+    with pytest.raises(WeightsError, match="does not hold a Pixel-BERT"):
+        load_runtime(weights, device="cpu")
 
 
 def test_unknown_weights_are_named() -> None:

@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from sqlalchemy import select
@@ -63,6 +65,24 @@ def test_photos_are_found_by_whole_words_in_any_case_and_without_accents(filled:
         assert found(library, "an old town") == {"a.png": 2, "b.png": 1}
         assert found(library, "Zürich\u2019s O'Hara's towns") == {"a.png": 1}
         assert found(library, "in the a") == found(library, "caf") == {}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(max_size=200)
+    | st.lists(st.sampled_from(["'s", "\u2019", "\u0301", "ǅ", "ß", " ", "é", "\0", "_", "a"])).map("".join)
+)
+def test_any_text_is_found_by_each_of_its_words_or_refused(filled: Desk, text: str) -> None:
+    with filled.open() as library:
+        photo = library.at(filled.photos / "a.png")
+        try:
+            library.annotate(photo.id, caption=text, tags=[])
+        except AnnotationRefused:
+            return
+        for word in words_of(text):
+            assert library.written([word]) == {photo.id: 1}
+            assert words_of(word) <= {word}
+        assert verify(library) == []
 
 
 def test_titles_and_keywords_inside_the_file_are_found_too_until_it_says_something_else(desk: Desk) -> None:

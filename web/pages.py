@@ -9,9 +9,11 @@ from typing import Any
 from flask import Blueprint, Response, current_app, redirect, render_template, request, stream_with_context, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from engine.errors import EngineError
+from engine.errors import EngineError, QueryError
+from engine.query import parse
 from engine.search import MAX_CHARACTERS
 from indexer.library import LibraryError, LibraryMissing
+from web.explanations import strongest_at
 from web.openapi import LARGEST_ID, document
 from web.schema import taken_at
 from web.searches import RERANKED, Busy, CursorUnknown, HungUp, Page
@@ -103,9 +105,34 @@ def photo(photo_id: int) -> str:
         photo=shown,
         taken=taken_at(shown),
         query=query,
+        cursor=cursor,
+        explainable=_has_words(query),
+        why=_why(photo_id, query),
         way=_way(query, cursor, photo_id),
         similar=service.searches.similar(photo_id, _SIMILAR, hung_up=hung_up()),
     )
+
+
+def _has_words(query: str) -> bool:
+    """Whether anything but filters is in it."""
+    try:
+        return bool(parse(query).words)
+    except QueryError:
+        return False
+
+
+def _why(photo_id: int, query: str) -> dict[str, Any] | None:
+    """Where the words of `query` look, and at which the person is looking (`word`; None: all), if they asked."""
+    asked = request.args.get("word")
+    if asked is None:
+        return None
+    explanation = current_service().explanations.find(photo_id, query, hung_up=hung_up())
+    word = int(asked) if asked.isdecimal() and int(asked) < len(explanation.words) else None
+    words = [
+        {"text": text, "where": strongest_at(attention)}
+        for text, attention in zip(explanation.words, explanation.maps, strict=True)
+    ]
+    return {"word": word, "words": words, "where": strongest_at(explanation.overall)}
 
 
 def _way(query: str, cursor: str, photo_id: int) -> dict[str, str]:

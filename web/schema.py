@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.explain import Explanation
 from engine.search import MAX_CHARACTERS
 from indexer.library import LibraryStatus, Photo
 
@@ -34,6 +35,18 @@ class SimilarRequest(Request):
     """How many similar photos are wanted."""
 
     limit: int = Field(20, ge=1, le=LARGEST_LIMIT, description="How many photos to return.")
+
+
+class ExplainRequest(Request):
+    """What a photo is held against."""
+
+    q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The sentence, in English.")
+
+
+class HeatRequest(ExplainRequest):
+    """Which word of it is meant."""
+
+    word: int | None = Field(None, ge=0, description="Place of the word in `words`, from 0. None: all words together.")
 
 
 class IndexRequest(Request):
@@ -75,6 +88,27 @@ class SimilarAnswer(Answer):
     """Photos similar to one, most similar first."""
 
     hits: list[HitAnswer]
+
+
+class WordAnswer(Answer):
+    """A word, and where it looks."""
+
+    word: str
+    map: list[list[float]] = Field(description="Rows of cells that cover the photo, 0 to 1: where it looks most.")
+
+
+class ExplainAnswer(Answer):
+    """Why a photo matches a sentence: where in it each word looks."""
+
+    words: list[WordAnswer] = Field(description="As they stand in the sentence; only those the model has read.")
+    overall: list[list[float]] = Field(description="Rows of cells, 0 to 1: where words usually look.")
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> ExplainAnswer:
+        """The answer that `explanation` is."""
+        maps = explanation.maps.round(3).tolist()
+        words = [WordAnswer(word=word, map=rows) for word, rows in zip(explanation.words, maps, strict=True)]
+        return cls(words=words, overall=explanation.overall.round(3).tolist())
 
 
 class PhotoAnswer(Answer):

@@ -16,6 +16,8 @@ from web.openapi import LARGEST_ID, document, operation
 from web.schema import (
     ExplainAnswer,
     ExplainRequest,
+    FacetsAnswer,
+    FacetsRequest,
     HeatRequest,
     IndexRequest,
     JobAnswer,
@@ -46,7 +48,7 @@ def search(asked: SearchRequest) -> Response:
     """
     service = current_service()
     if asked.cursor is None:
-        page = service.searches.first(asked.q, asked.limit, rerank=asked.rerank, hung_up=hung_up())
+        page = service.searches.first(asked.q, asked.limit, rerank=asked.rerank, sort=asked.sort, hung_up=hung_up())
         service.metrics.searched(page.order.result.timings_ms)
     else:
         page = service.searches.page(asked.q, asked.cursor, asked.limit, hung_up=hung_up())
@@ -112,6 +114,13 @@ def heat(asked: HeatRequest, photo_id: int) -> Response:
     response = Response(heat_webp(map_of(explanation, asked.word)), mimetype=_WEBP)
     response.add_etag()
     return _to_be_asked_again(response)
+
+
+@blueprint.get("/facets")
+@operation(asks=FacetsRequest, answers=FacetsAnswer)
+def facets(asked: FacetsRequest) -> Response:
+    """How many photos there are of each month, camera, folder and place"""
+    return _answer(FacetsAnswer.of(current_service().engine().facets(asked.q)))
 
 
 @blueprint.get("/status")

@@ -53,10 +53,9 @@ def _sheet(explained: ExplainedFile) -> Image.Image:
     from engine.explain import heat
 
     photo, found = explained.photo, explained.explanation
-    dimmed = Image.blend(photo, Image.new("RGB", photo.size), 0.4)
     tiles = [(f"{explained.match:.0%} match", photo)]
     for word, attention in zip(found.words, found.maps, strict=True):
-        tile = dimmed.copy()
+        tile = photo.copy()
         tile.paste(hot := heat(attention, photo.size), mask=hot)
         tiles.append((word, tile))
     wide, high = photo.width + _GAP, photo.height + _GAP + _LINE

@@ -15,8 +15,13 @@ from model.processor import PixelBertProcessor
 from model.runtime import Runtime, load_runtime
 from model.weights import DEFAULT, find_weights
 
-_HEAT = (255, 70, 0)
-_STRONGEST = 190  # of 255: what is underneath stays visible
+# Dark blue and yellow differ for every kind of colour vision, and in lightness too.
+_AWAY, _THERE = (0, 16, 60), (255, 221, 51)
+_DARKEST, _BRIGHTEST = 190, 128  # of 255: what is underneath stays visible
+_IS_LIT = [255 * (level > 127) for level in range(256)]
+_OPACITY = [
+    round(_BRIGHTEST * (level / 127.5 - 1) if level > 127 else _DARKEST * (1 - level / 127.5)) for level in range(256)
+]
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,13 @@ def explain_file(path: Path, sentence: str, *, weights: str | Path = DEFAULT, de
 
 
 def heat(attention: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
-    """A map (h, w), 0 to 1, as a picture of that width and height to lay over the photo: 0 is transparent."""
-    strength = Image.fromarray((_STRONGEST * attention).astype(np.uint8)).resize(size, Image.Resampling.BILINEAR)
-    picture = Image.new("RGB", size, _HEAT)
-    picture.putalpha(strength)
+    """A map (h, w), 0 to 1, as a picture of that width and height to lay over the photo.
+
+    It darkens what is not looked at, leaves clear what is looked at a little (0.5), and lights up what is most.
+    """
+    strength = Image.fromarray((255 * attention).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    picture = Image.composite(Image.new("RGB", size, _THERE), Image.new("RGB", size, _AWAY), strength.point(_IS_LIT))
+    picture.putalpha(strength.point(_OPACITY))
     return picture
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from engine.errors import QueryError
 from indexer.filters import NO_FILTERS, Circle, Filters
@@ -36,27 +37,58 @@ class Query:
     filters: Filters = NO_FILTERS
 
 
-def parse(text: str) -> Query:
-    """Take a query apart. Raises QueryError for a filter whose value makes no sense."""
-    words: list[str] = []
-    without: list[str] = []
-    filters = NO_FILTERS
+@dataclass(frozen=True)
+class Part:
+    """One part of a query."""
+
+    source: str
+    """As it stands in the query."""
+    kind: Literal["word", "without", "filter"]
+    name: str
+    """Of a filter; empty for others."""
+    value: str
+    """Without name, minus and quotes."""
+
+
+def parts(text: str) -> list[Part]:
+    """The parts of a query, in order. Raises QueryError for a filter to be kept out, or without a value."""
+    found = []
     for part in _PART.finditer(text):
         name, value = (part["name"] or "").lower(), part["plain"] if part["quoted"] is None else part["quoted"]
         plain = part[0] if part["quoted"] is None else part[0].replace('"', "")
         if name in FILTERS and part["minus"]:
             raise QueryError(f"{part[0]}: only words can be kept out, not what a filter finds.")
         if name in FILTERS:
-            filters = filters.combined(parse_filter(name, value))
+            found.append(Part(part[0], "filter", name, value))
         elif plain.removesuffix(":").lower() in FILTERS and plain.endswith(":"):
             raise QueryError(
                 f"{plain} needs a value right after the colon, like {FILTERS[plain[:-1].lower()].example}."
             )
         elif part["minus"] and any(character.isalnum() for character in plain):
-            without.append(plain.lstrip("-"))
+            found.append(Part(part[0], "without", "", plain.lstrip("-")))
         else:
-            words.append(plain)
+            found.append(Part(part[0], "word", "", plain))
+    return found
+
+
+def parse(text: str) -> Query:
+    """Take a query apart. Raises QueryError for a filter whose value makes no sense."""
+    words: list[str] = []
+    without: list[str] = []
+    filters = NO_FILTERS
+    for part in parts(text):
+        if part.kind == "filter":
+            filters = filters.combined(parse_filter(part.name, part.value))
+        else:
+            (words if part.kind == "word" else without).append(part.value)
     return Query(" ".join(" ".join(words).split()), tuple(without), filters)
+
+
+def write_filter(name: str, value: str) -> str | None:
+    """A filter as it is written in a query; None where the grammar cannot say the value."""
+    if '"' in value or not value.strip() or not value.isprintable():
+        return None
+    return f"{name}:{value}" if " " not in value else f'{name}:"{value}"'
 
 
 def parse_filter(name: str, value: str) -> Filters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from engine.query import Query, parse
 from engine.results import Hit, SearchResult
 from engine.without import direction, penalties
 from engine.written import bonus
+from indexer.facets import Facets
 from indexer.filters import NO_FILTERS, Filters
 from indexer.library import Library, Photo
 from indexer.words import words_of
@@ -39,6 +41,7 @@ MAX_SHORTLIST = 1000
 """The rerank holds the whole shortlist's pixel features in memory: about 100 KB a photo."""
 MAX_WITHOUT = 8
 """More words to keep out are refused: each costs a rerank."""
+Sort: TypeAlias = Literal["match", "date"]
 _PARTS = 4
 """To every so many photos that the shortlist holds for what they show comes one for what is written about it."""
 _SCORE_DECIMALS = 4
@@ -99,6 +102,7 @@ class SearchEngine:
         rerank: bool = True,
         filters: Filters = NO_FILTERS,
         without: Sequence[str] = (),
+        sort: Sort = "match",
     ) -> SearchResult:
         """The `limit` photos that fit `query` best.
 
@@ -111,11 +115,16 @@ class SearchEngine:
         everything in that order. It is the order of similarity, but for words to keep out. Equal photos go by id.
         The order does not depend on `limit`. A sentence longer than the model reads is cut at its last word.
 
-        Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, a filter makes no sense, or
-        a number is out of range.
+        With `sort="date"` the photos whose match is not weak come newest first, those without a date last of them;
+        the others follow as ever.
+
+        Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, a filter makes no sense, a
+        number is out of range, or photos without a match shall be sorted by date.
         """
         text = _checked_text(query)
         asked = parse(text)
+        if sort == "date" and not rerank:
+            raise QueryError("only reranked photos can be sorted by date: the others have no match.")
         asked = replace(asked, without=(*asked.without, *without), filters=asked.filters.combined(filters))
         _check(asked, limit, shortlist)
         with self._lock:
@@ -129,6 +138,8 @@ class SearchEngine:
                     ranked += self._written(asked, encoded, max(1, shortlist // _PARTS), among, leave_out=ranked)
             if rerank:
                 ranked = self._reranked(asked, encoded, ranked, clock)
+            if sort == "date":
+                ranked = self._newest_first(ranked)
             if limit > len(ranked):
                 # The tail comes from a search of its own, so that the reranked block cannot depend on `limit`.
                 block = {candidate.photo_id for candidate in ranked}
@@ -171,6 +182,14 @@ class SearchEngine:
             photo = self._library.photos([photo_id])[0]
             (features,) = self._library.pixel_features([photo_id])
             return explain(self._runtime, self._processor, asked.words, features, (photo.width, photo.height))
+
+    def facets(self, query: str = "") -> Facets:
+        """How many photos there are of each month, camera, folder and place among those that the filters in `query` let
+        pass. Its words make no difference.
+
+        Raises QueryError when `query` is over MAX_CHARACTERS or not text, or a filter makes no sense.
+        """
+        return self._library.facets(parse(_checked_text(query)).filters)
 
     def photo(self, photo_id: int) -> Photo:
         """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""
@@ -267,6 +286,15 @@ class SearchEngine:
                 replace(nearest[row], score=float(scores[row]), match=float(matches[row]))
                 for row in np.lexsort((np.array(photo_ids), -scores)).tolist()
             ]
+
+    def _newest_first(self, ranked: list[_Candidate]) -> list[_Candidate]:
+        strong = [one for one in ranked if one.match is not None and one.match >= self._calibration.cutoff]
+        photos = self._library.photos([one.photo_id for one in strong])
+        clocks = [
+            -math.inf if photo.taken_at is None else photo.taken_at + (photo.taken_offset or 0) for photo in photos
+        ]
+        order = sorted(range(len(strong)), key=lambda row: -clocks[row])
+        return [strong[row] for row in order] + ranked[len(strong) :]
 
     def _hits(self, ranked: list[_Candidate]) -> list[Hit]:
         photos = self._library.photos([one.photo_id for one in ranked])

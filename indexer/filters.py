@@ -59,12 +59,15 @@ class Filters:
 
 NO_FILTERS = Filters()
 
+clock = photo_table.c.taken_at + func.coalesce(photo_table.c.taken_offset, 0)
+"""When a photo was taken, in seconds since 1970 on the clock of the place."""
+
 
 def matching_photos(catalog: Engine, filters: Filters) -> NDArray[np.int64]:
     """(N,) ids of the photos with a location for which `filters` hold, rising."""
     query = (
         select(photo_table.c.id, photo_table.c.latitude, photo_table.c.longitude)
-        .where(*_conditions(filters))
+        .where(*conditions(filters))
         .order_by(photo_table.c.id)
     )
     with catalog.connect() as connection:
@@ -73,14 +76,14 @@ def matching_photos(catalog: Engine, filters: Filters) -> NDArray[np.int64]:
     if not filters.near:
         return ids
     places = np.array([(row.latitude, row.longitude) for row in rows], dtype=np.float64).reshape(-1, 2)
-    close = [_kilometres(places, circle) <= circle.kilometres for circle in filters.near]
+    close = [kilometres(places, circle) <= circle.kilometres for circle in filters.near]
     return ids[np.any(close, axis=0)]
 
 
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    clock = photo_table.c.taken_at + func.coalesce(photo_table.c.taken_offset, 0)
+def conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    """What must hold of a row of photos; of `near`, only that it has a place."""
     path = path_in(folder_table.c.path, location_table.c.path)
-    place = select(location_table.c.photo_id).join(folder_table).where(location_table.c.photo_id.is_not(None))
+    place = select(location_table).join(folder_table).where(location_table.c.photo_id == photo_table.c.id)
     if filters.folder:
         place = place.where(or_(*(_is_in(path, name) for name in filters.folder)))
     if filters.type:
@@ -93,7 +96,7 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         [photo_table.c.lens.icontains(name, autoescape=True) for name in filters.lens],
         [photo_table.c.latitude.is_not(None)] if filters.near else [],
     ]
-    return [photo_table.c.id.in_(place), *(or_(*some) for some in alternatives if some)]
+    return [place.correlate(photo_table).exists(), *(or_(*some) for some in alternatives if some)]
 
 
 def _is_in(path: ColumnElement[bytes], folder: str) -> ColumnElement[bool]:
@@ -101,7 +104,7 @@ def _is_in(path: ColumnElement[bytes], folder: str) -> ColumnElement[bool]:
     return position(path, f"/{name}/") == 1 if folder.startswith("/") else position(path, f"/{name}/") > 0
 
 
-def _kilometres(places: NDArray[np.float64], circle: Circle) -> NDArray[np.float64]:
+def kilometres(places: NDArray[np.float64], circle: Circle) -> NDArray[np.float64]:
     """Great-circle distances (N,) of places (N, 2) from the centre, on a round earth: half a percent off at most."""
     latitudes, longitudes = np.radians(places.T)
     latitude, longitude = np.radians([circle.latitude, circle.longitude])

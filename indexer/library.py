@@ -38,6 +38,7 @@ from indexer.errors import (
     LibraryTooNew,
     PhotoMissing,
 )
+from indexer.facets import Facets, read_facets
 from indexer.filters import Filters, matching_photos
 from indexer.locking import writer_lock
 from indexer.shortlist import Shortlist, visible_photos
@@ -181,6 +182,10 @@ class Library:
     def matching(self, filters: Filters) -> NDArray[np.int64]:
         """(N,) ids of the photos for which `filters` hold, rising."""
         return matching_photos(self.catalog, filters)
+
+    def facets(self, filters: Filters) -> Facets:
+        """How many of the photos for which `filters` hold there are of each kind."""
+        return read_facets(self.catalog, self.generation, filters)
 
     def shortlist(
         self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None

@@ -103,6 +103,12 @@ def ends_with(path: ColumnElement[bytes], ending: str) -> ColumnElement[bool]:
     return func.substr(path, -len(wanted)) == wanted
 
 
+def directory_of(path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
+    """The bytes of `path` up to its last slash; none where there is no slash."""
+    name_last = cast(path, String)
+    return cast(func.rtrim(name_last, func.replace(name_last, "/", "")), LargeBinary)
+
+
 def back_up(source: Path, target: Path) -> None:
     """Copy a database that may be in use, whole or not at all."""
     remove_leftovers(target)

@@ -10,9 +10,15 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from pydantic import BaseModel
 
 from engine.results import Hit
+from web.explanations import heat_webp, map_of
 from web.indexing import Progress
 from web.openapi import LARGEST_ID, document, operation
 from web.schema import (
+    ExplainAnswer,
+    ExplainRequest,
+    FacetsAnswer,
+    FacetsRequest,
+    HeatRequest,
     IndexRequest,
     JobAnswer,
     PhotoAnswer,
@@ -42,7 +48,7 @@ def search(asked: SearchRequest) -> Response:
     """
     service = current_service()
     if asked.cursor is None:
-        page = service.searches.first(asked.q, asked.limit, rerank=asked.rerank, hung_up=hung_up())
+        page = service.searches.first(asked.q, asked.limit, rerank=asked.rerank, sort=asked.sort, hung_up=hung_up())
         service.metrics.searched(page.order.result.timings_ms)
     else:
         page = service.searches.page(asked.q, asked.cursor, asked.limit, hung_up=hung_up())
@@ -85,6 +91,36 @@ def similar_to(asked: SimilarRequest) -> Response:
     It is compared and not kept. At most 32 MiB.
     """
     return jsonify({"hits": _as_json(similar_to_upload(asked.limit))})
+
+
+@blueprint.get(f"{_PHOTO}/explain")
+@operation(asks=ExplainRequest, answers=ExplainAnswer, problems=(HTTPStatus.NOT_FOUND,))
+def explain(asked: ExplainRequest, photo_id: int) -> Response:
+    """Why a photo matches a sentence: where in it each word looks
+
+    Filters and words to keep out do not look anywhere.
+    """
+    return _answer(ExplainAnswer.of(current_service().explanations.find(photo_id, asked.q, hung_up=hung_up())))
+
+
+@blueprint.get(f"{_PHOTO}/heat")
+@operation(asks=HeatRequest, answers=_WEBP, problems=(HTTPStatus.NOT_FOUND,))
+def heat(asked: HeatRequest, photo_id: int) -> Response:
+    """Where a word looks, as WebP to stretch over the photo
+
+    It darkens what the word does not look at, and lights up what it looks at most.
+    """
+    explanation = current_service().explanations.find(photo_id, asked.q, hung_up=hung_up())
+    response = Response(heat_webp(map_of(explanation, asked.word)), mimetype=_WEBP)
+    response.add_etag()
+    return _to_be_asked_again(response)
+
+
+@blueprint.get("/facets")
+@operation(asks=FacetsRequest, answers=FacetsAnswer)
+def facets(asked: FacetsRequest) -> Response:
+    """How many photos there are of each month, camera, folder and place"""
+    return _answer(FacetsAnswer.of(current_service().engine().facets(asked.q)))
 
 
 @blueprint.get("/status")
@@ -167,13 +203,18 @@ def _job(progress: Progress) -> JobAnswer:
 
 
 def _webp(photo_id: int, side: int) -> Response:
-    """Browsers keep it and ask whether the file has changed."""
     service = current_service()
     photo = service.engine().photo(photo_id)
     response = Response(mimetype=_WEBP)
     response.set_etag(service.thumbnails.find(photo, side).etag)
+    if _to_be_asked_again(response).status_code != HTTPStatus.NOT_MODIFIED:
+        response.data = service.thumbnails.read(photo, side)
+    return response
+
+
+def _to_be_asked_again(response: Response) -> Response:
+    """The response, which a browser keeps, but asks whether it has changed; without content where it has not."""
     response.cache_control.private = True
     response.cache_control.no_cache = True
-    if response.make_conditional(request).status_code != HTTPStatus.NOT_MODIFIED:
-        response.data = service.thumbnails.read(photo, side)
+    response.make_conditional(request)
     return response

@@ -9,9 +9,12 @@ from typing import Any
 from flask import Blueprint, Response, current_app, redirect, render_template, request, stream_with_context, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from engine.errors import EngineError
-from engine.search import MAX_CHARACTERS
+from engine.errors import EngineError, QueryError
+from engine.query import parse
+from engine.search import MAX_CHARACTERS, Sort
 from indexer.library import LibraryError, LibraryMissing
+from web.explanations import strongest_at
+from web.filtering import active, choices
 from web.openapi import LARGEST_ID, document
 from web.schema import taken_at
 from web.searches import RERANKED, Busy, CursorUnknown, HungUp, Page
@@ -40,26 +43,36 @@ def search() -> AnyResponse | str:
         return render_template("welcome.html", reason=str(error), library=service.library, job=service.indexing)
     if not query:
         return render_template("home.html", photos=photos, examples=_EXAMPLES)
+    if unwanted := request.args.get("without", "").replace('"', "").strip():
+        return redirect(url_for("pages.search", q=f'{query} -"{unwanted}"', sort=request.args.get("sort")))
+    sort: Sort = "date" if request.args.get("sort") == "date" else "match"
     if cursor := request.args.get("cursor"):
-        return _later_page(query, cursor)
-    return _first_page(query)
+        return _later_page(query, sort, cursor)
+    return _first_page(query, sort)
 
 
-def _first_page(query: str) -> Response:
+def _first_page(query: str, sort: Sort) -> Response:
     """The shortlist at once; the reranked photos, which take its place, as soon as there are any.
 
     Both come in one answer, so that nothing is asked twice, and no script is needed.
     """
     service = current_service()
     shortlist = service.searches.shortlist(query, PHOTOS_A_PAGE, hung_up=hung_up())
-    page = render_template("results.html", query=query, shortlist=shortlist, awaited=bool(shortlist.hits))
+    page = render_template(
+        "results.html",
+        query=query,
+        sort=sort,
+        filters=active(query),
+        shortlist=shortlist,
+        awaited=bool(shortlist.hits),
+    )
     before, _, after = page.partition(_HERE_COMES_THE_RERANK)
 
     def stream() -> Iterator[str]:
         yield before
         if shortlist.hits:
             try:
-                found = service.searches.first(query, RERANKED, hung_up=hung_up())
+                found = service.searches.first(query, RERANKED, sort=sort, hung_up=hung_up())
             except (Busy, EngineError, LibraryError) as error:
                 yield render_template("not_reranked.html", reason=str(error))
             except HungUp:
@@ -72,16 +85,16 @@ def _first_page(query: str) -> Response:
     return Response(stream_with_context(stream()), mimetype="text/html")
 
 
-def _later_page(query: str, cursor: str) -> AnyResponse | str:
+def _later_page(query: str, sort: Sort, cursor: str) -> AnyResponse | str:
     is_first = cursor.endswith(".0")
     try:
         page = current_service().searches.page(
             query, cursor, RERANKED if is_first else PHOTOS_A_PAGE, hung_up=hung_up()
         )
     except CursorUnknown:
-        return redirect(url_for("pages.search", q=query))
+        return redirect(_address(query, sort))
     if is_first:
-        return render_template("results.html", awaited=False, **_reranked(query, page))
+        return render_template("results.html", awaited=False, filters=active(query), **_reranked(query, page))
     return render_template("more.html", query=query, page=page, first=page.order.cursor(0))
 
 
@@ -89,7 +102,22 @@ def _reranked(query: str, page: Page) -> dict[str, Any]:
     """What the template says of the first page: strong hits, and behind a fold the weak ones."""
     cutoff = page.order.result.cutoff
     strong = sum(hit.match is not None and hit.match >= cutoff for hit in page.hits)
-    return {"query": query, "page": page, "strong": strong, "result": page.order.result}
+    return {"query": query, "page": page, "strong": strong, "result": page.order.result, "sort": page.order.sort}
+
+
+@blueprint.get("/filters")
+def filters() -> str:
+    """What a search can be filtered by."""
+    query = request.args.get("q", "").strip()
+    found = choices(query, current_service().engine().facets(query))
+    sort = request.args.get("sort")
+    return render_template("filters.html", query=query, sort=sort, filters=active(query), choices=found)
+
+
+@blueprint.app_template_global("search_address")
+def _address(query: str, sort: str | None = None, cursor: str | None = None, anchor: str | None = None) -> str:
+    """The address of a search, at a place in its order if a cursor says which."""
+    return url_for("pages.search", q=query, sort="date" if sort == "date" else None, cursor=cursor, _anchor=anchor)
 
 
 @blueprint.get(f"/photos/<int(max={LARGEST_ID}):photo_id>")
@@ -103,9 +131,34 @@ def photo(photo_id: int) -> str:
         photo=shown,
         taken=taken_at(shown),
         query=query,
+        cursor=cursor,
+        explainable=_has_words(query),
+        why=_why(photo_id, query),
         way=_way(query, cursor, photo_id),
         similar=service.searches.similar(photo_id, _SIMILAR, hung_up=hung_up()),
     )
+
+
+def _has_words(query: str) -> bool:
+    """Whether anything but filters is in it."""
+    try:
+        return bool(parse(query).words)
+    except QueryError:
+        return False
+
+
+def _why(photo_id: int, query: str) -> dict[str, Any] | None:
+    """Where the words of `query` look, and at which the person is looking (`word`; None: all), if they asked."""
+    asked = request.args.get("word")
+    if asked is None:
+        return None
+    explanation = current_service().explanations.find(photo_id, query, hung_up=hung_up())
+    word = int(asked) if asked.isdecimal() and int(asked) < len(explanation.words) else None
+    words = [
+        {"text": text, "where": strongest_at(attention)}
+        for text, attention in zip(explanation.words, explanation.maps, strict=True)
+    ]
+    return {"word": word, "words": words, "where": strongest_at(explanation.overall)}
 
 
 def _way(query: str, cursor: str, photo_id: int) -> dict[str, str]:
@@ -118,10 +171,10 @@ def _way(query: str, cursor: str, photo_id: int) -> dict[str, str]:
     except CursorUnknown:
         place = None
     if place is None or place.hit.photo_id != photo_id:
-        return {"back": url_for("pages.search", q=query, _anchor=anchor)}
+        return {"back": _address(query, anchor=anchor)}
     order, position = place.order, place.position
     page_start = 0 if position < RERANKED else position - (position - RERANKED) % PHOTOS_A_PAGE
-    way = {"back": url_for("pages.search", q=query, cursor=order.cursor(page_start), _anchor=anchor)}
+    way = {"back": _address(query, order.sort, order.cursor(page_start), anchor)}
     for name, hit, at in (("prev", place.before, position - 1), ("next", place.after, position + 1)):
         if hit is not None:
             way[name] = url_for("pages.photo", photo_id=hit.photo_id, q=query, cursor=order.cursor(at))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.search import MAX_CHARACTERS
+from engine.explain import Explanation
+from engine.query import write_filter
+from engine.search import MAX_CHARACTERS, Sort
+from indexer.facets import PLACE_KM, Facets, Place
 from indexer.library import LibraryStatus, Photo
 
 LARGEST_LIMIT = 200
+_MOST_FACETS = 100
 
 
 class Request(BaseModel):
@@ -25,6 +31,7 @@ class SearchRequest(Request):
     q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="What the photos show, in English.")
     limit: int = Field(20, ge=1, le=LARGEST_LIMIT, description="How many photos to return.")
     rerank: bool = Field(True, description="Read words and photos together; false stops at the order of similarity.")
+    sort: Sort = Field("match", description="`date`: the photos whose match is not weak come newest first.")
     cursor: str | None = Field(
         None, max_length=64, description="`next` of the page before: goes on in the same order, whatever was indexed."
     )
@@ -34,6 +41,24 @@ class SimilarRequest(Request):
     """How many similar photos are wanted."""
 
     limit: int = Field(20, ge=1, le=LARGEST_LIMIT, description="How many photos to return.")
+
+
+class FacetsRequest(Request):
+    """Among which photos."""
+
+    q: str = Field("", max_length=MAX_CHARACTERS, description="A query; its filters count, its words do not.")
+
+
+class ExplainRequest(Request):
+    """What a photo is held against."""
+
+    q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The sentence, in English.")
+
+
+class HeatRequest(ExplainRequest):
+    """Which word of it is meant."""
+
+    word: int | None = Field(None, ge=0, description="Place of the word in `words`, from 0. None: all words together.")
 
 
 class IndexRequest(Request):
@@ -75,6 +100,76 @@ class SimilarAnswer(Answer):
     """Photos similar to one, most similar first."""
 
     hits: list[HitAnswer]
+
+
+class WordAnswer(Answer):
+    """A word, and where it looks."""
+
+    word: str
+    map: list[list[float]] = Field(description="Rows of cells that cover the photo, 0 to 1: where it looks most.")
+
+
+class ExplainAnswer(Answer):
+    """Why a photo matches a sentence: where in it each word looks."""
+
+    words: list[WordAnswer] = Field(description="As they stand in the sentence; only those the model has read.")
+    overall: list[list[float]] = Field(description="Rows of cells, 0 to 1: where words usually look.")
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> ExplainAnswer:
+        """The answer that `explanation` is."""
+        maps = explanation.maps.round(3).tolist()
+        words = [WordAnswer(word=word, map=rows) for word, rows in zip(explanation.words, maps, strict=True)]
+        return cls(words=words, overall=explanation.overall.round(3).tolist())
+
+
+class FacetAnswer(Answer):
+    """Photos of one kind."""
+
+    name: str = Field(description="A month as `2021-07`, a camera, or the absolute path of a folder.")
+    filter: str | None = Field(description="What finds them, to be added to a query; null where no query can say it.")
+    photos: int = Field(description="How many there are; of a folder, files.")
+
+
+class PlaceAnswer(Answer):
+    """Photos taken near one another."""
+
+    latitude: float
+    longitude: float
+    filter: str = Field(description="What finds them, to be added to a query.")
+    photos: int
+
+    @classmethod
+    def of(cls, place: Place) -> PlaceAnswer:
+        """The answer about `place`."""
+        near = f"near:{place.latitude},{place.longitude},{PLACE_KM:g}"
+        return cls(latitude=place.latitude, longitude=place.longitude, filter=near, photos=place.photos)
+
+
+class FacetsAnswer(Answer):
+    """How many photos there are of each kind, each counted as if the query did not filter by it."""
+
+    months: list[FacetAnswer] = Field(description="By when they were taken, the earliest first.")
+    cameras: list[FacetAnswer] = Field(description="Most photos first, a hundred at most, as folders and places.")
+    folders: list[FacetAnswer]
+    places: list[PlaceAnswer]
+
+    @classmethod
+    def of(cls, facets: Facets) -> FacetsAnswer:
+        """The answer about `facets`; made without checks, since file names need not be text."""
+
+        def counts(name: str, photos: Mapping[str, int], most: int | None = None) -> list[FacetAnswer]:
+            return [
+                FacetAnswer.model_construct(name=value, filter=write_filter(name, value), photos=count)
+                for value, count in islice(photos.items(), most)
+            ]
+
+        return cls.model_construct(
+            months=counts("taken", facets.months),
+            cameras=counts("camera", facets.cameras, _MOST_FACETS),
+            folders=counts("folder", facets.folders, _MOST_FACETS),
+            places=[PlaceAnswer.of(place) for place in facets.places],
+        )
 
 
 class PhotoAnswer(Answer):

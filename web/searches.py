@@ -12,7 +12,7 @@ from threading import BoundedSemaphore, Lock
 from typing import TypeVar
 
 from engine.results import Hit, SearchResult
-from engine.search import SearchEngine
+from engine.search import SearchEngine, Sort
 
 RERANKED = 64
 """How many photos a search reads together with the sentence."""
@@ -80,7 +80,7 @@ class Order:
 
     key: str
     result: SearchResult
-    rerank: bool
+    sort: Sort
     complete: bool
     """Whether there is nothing after these hits."""
     lock: Lock = field(default_factory=Lock)
@@ -124,16 +124,24 @@ class Searches:
         self._lock = Lock()
         self.turns = Turns(MOST_WAITING)
 
-    def first(self, query: str, limit: int, *, rerank: bool = True, hung_up: Callable[[], bool] = bool) -> Page:
+    def first(
+        self,
+        query: str,
+        limit: int,
+        *,
+        rerank: bool = True,
+        sort: Sort = "match",
+        hung_up: Callable[[], bool] = bool,
+    ) -> Page:
         """The first `limit` photos that fit `query`. Raises what `SearchEngine.search` and `Turns.run` raise."""
         depth = max(limit, RERANKED)
         engine = self._engine()
         result = self.turns.run(
-            lambda: engine.search(query, limit=depth + 1, shortlist=RERANKED, rerank=rerank), hung_up
+            lambda: engine.search(query, limit=depth + 1, shortlist=RERANKED, rerank=rerank, sort=sort), hung_up
         )
         complete = len(result.hits) <= depth
         del result.hits[depth:]
-        order = Order(secrets.token_urlsafe(9), result, rerank, complete)
+        order = Order(secrets.token_urlsafe(9), result, sort, complete)
         with self._lock:
             self._orders[order.key] = order
             while len(self._orders) > _ORDERS_KEPT:

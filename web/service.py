@@ -13,6 +13,7 @@ from engine.errors import EngineError
 from engine.search import SearchEngine
 from indexer.library import Library, LibraryMissing, LibraryStatus
 from model.weights import find_weights, generation
+from web.explanations import Explanations
 from web.indexing import IndexJob
 from web.metrics import Metrics
 from web.searches import Searches
@@ -34,6 +35,7 @@ class Service:
         self._lock = Lock()
         self.thumbnails = Thumbnails(library)
         self.searches = Searches(self.engine)
+        self.explanations = Explanations(self.engine, self.searches)
         self.indexing = IndexJob(library, find_weights(weights), roots)
         self.metrics = Metrics(photos=self.photo_count, waiting=lambda: self.searches.turns.waiting)
 

@@ -65,8 +65,7 @@ def engine(indexed: Path, weights: Path) -> Iterator[SearchEngine]:
 def test_any_text_finds_photos_or_is_refused_in_a_line(engine: SearchEngine, text: str) -> None:
     try:
         result = engine.search(text, limit=3, shortlist=3)
-    except QueryError as error:
-        assert str(error)
+    except QueryError:
         return
     assert len(result.hits) <= 3
     assert all(0 <= hit.match <= 1 for hit in result.hits if hit.match is not None)

@@ -78,9 +78,14 @@ def test_what_cannot_be_explained_is_said(photos: Path, weights: Path, name: str
         explain_file(photos / name, sentence, weights=weights, device="cpu")
 
 
-def test_heat_hides_nothing_where_nobody_looks_and_never_the_whole_photo() -> None:
-    picture = heat(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]], dtype=np.float32), (60, 40))
-    alpha = np.asarray(picture.getchannel("A"))
-    assert alpha.shape == (40, 60)
-    assert alpha[0, 0] == 0
-    assert 100 < alpha[-1, -1] < 200
+def test_heat_darkens_what_nobody_looks_at_and_lights_up_what_is_looked_at_most() -> None:
+    photo = Image.new("RGB", (60, 40), (120, 120, 120))
+    heated = photo.copy()
+    heated.paste(hot := heat(np.array([[0.0, 0.5, 1.0]], dtype=np.float32), photo.size), mask=hot)
+    pixels = np.asarray(heated, dtype=np.int64)
+    away, somewhat, there = (int(pixels[20, column].mean()) for column in (0, 30, 59))
+    assert 0 < away < 60, "dark, and still to be seen"
+    assert abs(somewhat - 120) < 10
+    assert 130 < there < 220
+    red, _, blue = pixels[20, 59].tolist()
+    assert red > blue + 50, "yellow against blue: told apart by everyone"

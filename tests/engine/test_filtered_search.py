@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +124,29 @@ def test_only_what_fits_the_unwanted_more_than_usual_is_penalised() -> None:
     scores = np.array([[1.0, 2.0, 5.0], [0.0, -4.0, 0.5]], dtype=np.float32)
     np.testing.assert_allclose(penalties(scores), [0.0, 0.0, 3.0])
     np.testing.assert_allclose(penalties(scores[:, :1]), [0.0])
+
+
+def test_photos_that_match_come_newest_first_and_weak_ones_as_ever(
+    dated: SearchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = dated.search(SENTENCE).hits
+    cutoff = best[4].match
+    assert cutoff is not None
+    monkeypatch.setattr(dated, "_calibration", replace(dated._calibration, cutoff=cutoff))
+    by_match = [Path(hit.path).stem for hit in best]
+    strong = sum(hit.match is not None and hit.match >= cutoff for hit in best)
+    expected = sorted(by_match[:strong], reverse=True) + by_match[strong:]
+    assert expected != by_match
+    assert years(dated, SENTENCE, sort="date") == expected
+    assert years(dated, SENTENCE, sort="date", limit=3) == expected[:3]
+    with pytest.raises(QueryError, match="sorted by date"):
+        dated.search(SENTENCE, sort="date", rerank=False)
+
+
+def test_facets_are_of_the_photos_that_a_query_lets_pass(dated: SearchEngine) -> None:
+    facets = dated.facets("anything taken:2012 -dog")
+    assert facets.cameras == {"Canon EOS 80D": 1}
+    assert len(facets.months) == PHOTO_COUNT
+    assert dated.facets().cameras == {"Canon EOS 80D": PHOTO_COUNT // 2, "Pixel 7": PHOTO_COUNT // 2}
+    with pytest.raises(QueryError, match="taken"):
+        dated.facets("taken:never")

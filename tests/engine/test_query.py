@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import QueryError
-from engine.query import FILTERS, Query, parse, parse_filter
+from engine.query import FILTERS, Query, parse, parse_filter, parts, write_filter
 from indexer.filters import NO_FILTERS, Circle, Filters
 
 
@@ -114,3 +114,14 @@ def test_every_part_is_found_wherever_it_stands(
     assert sorted(query.words.split()) == sorted(words)
     assert sorted(query.without) == sorted(without)
     assert sorted(query.filters.camera) == sorted(cameras)
+
+
+@given(st.sampled_from(sorted(FILTERS)), st.text())
+def test_a_filter_that_can_be_written_is_read_back(name: str, value: str) -> None:
+    written = write_filter(name, value)
+    if written is None:
+        assert '"' in value or not value.strip() or not value.isprintable()
+    else:
+        assert [(part.name, part.value, part.source) for part in parts(f"a dog {written}")[2:]] == [
+            (name, value, written)
+        ]

@@ -131,6 +131,52 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     expect(page.locator(".reranked .photos li")).to_have_count(PHOTO_COUNT)
 
 
+def test_filters_unfold_and_are_taken_out_again(page: Page) -> None:
+    search(page)
+    unfold = page.get_by_role("button", name="Filter")
+    facets = page.get_by_role("region", name="What to filter by")
+    unfold.click()
+    expect(facets).to_be_visible()
+    expect(unfold).to_have_attribute("aria-expanded", "true")
+    unfold.press("Space")
+    expect(facets).to_be_hidden()
+    unfold.press("Enter")
+    page.get_by_label("Leave out", exact=True).fill("a dog")
+    page.get_by_label("Leave out", exact=True).press("Enter")
+    chip = page.get_by_role("link", name="without a dog")
+    expect(chip).to_be_visible()
+    expect(page.get_by_role("searchbox")).to_have_value(f'{SENTENCE} -"a dog"')
+    chip.click()
+    expect(page.get_by_role("searchbox")).to_have_value(SENTENCE)
+    page.get_by_role("link", name="Newest first").click()
+    expect(page.get_by_role("link", name="Newest first")).to_have_attribute("aria-current", "true")
+    assert "sort=date" in page.url
+
+
+def test_each_word_lights_up_what_it_looks_at(page: Page) -> None:
+    search(page)
+    page.locator(".photos a").nth(1).click()
+    page.get_by_role("link", name="Why it matched").click()
+    heat = page.locator("figure .heat")
+    expect(heat).to_have_attribute("src", re.compile("heat[?]q=[^&]+$"))
+    assert page.evaluate("document.querySelector('.heat').decode().then(() => true)"), "all words together"
+    page.get_by_role("link", name="circle").hover()
+    expect(heat).to_have_attribute("src", re.compile("word=2$"))
+    page.get_by_role("searchbox").hover()
+    expect(heat).to_have_attribute("src", re.compile("heat[?]q=[^&]+$"))
+    page.get_by_role("link", name="circle").focus()
+    page.keyboard.press("Tab")
+    expect(heat).to_have_attribute("src", re.compile("word=3$"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name=re.compile("^and"))).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="circle").hover()
+    page.get_by_role("searchbox").focus()
+    page.reload()
+    expect(heat).to_have_attribute("src", re.compile("word=3$"))
+    page.keyboard.press("Escape")
+    expect(page.locator(".reranked .photos li")).to_have_count(PHOTO_COUNT)
+
+
 def test_typing_in_the_search_box_turns_no_page(page: Page) -> None:
     page.goto("/")
     search(page)
@@ -196,7 +242,15 @@ def test_weaker_matches_unfold(page: Page, app: Flask, monkeypatch: pytest.Monke
 def test_no_page_is_wider_than_the_screen(chromium: Browser, address: str, app: Flask, width: int) -> None:
     photo_id = hits(app.test_client())[0]["photo_id"]
     with tab(chromium, address, viewport={"width": width, "height": 800}) as page:
-        for there in ("/", f"/?q={SENTENCE}", f"/photos/{photo_id}", "/library", "/similar", "/api"):
+        for there in (
+            "/",
+            f"/?q={SENTENCE}",
+            f"/photos/{photo_id}?q=dog&word=all",
+            "/filters?q=a+dog",
+            "/library",
+            "/similar",
+            "/api",
+        ):
             page.goto(there)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, there
 
@@ -206,7 +260,15 @@ def test_every_page_is_accessible(chromium: Browser, address: str, app: Flask, s
     photo_id = hits(app.test_client())[0]["photo_id"]
     rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
     with tab(chromium, address, color_scheme=scheme, viewport=PHONE, reduced_motion="reduce") as page:
-        for there in ("/", f"/?q={SENTENCE}", f"/photos/{photo_id}?q=dog", "/library", "/similar", "/api"):
+        for there in (
+            "/",
+            f"/?q={SENTENCE}",
+            f"/photos/{photo_id}?q=dog",
+            f"/photos/{photo_id}?q=a+dog&word=1",
+            "/library",
+            "/similar",
+            "/api",
+        ):
             page.goto(there)
             result = Axe().run(page, options=rules)
             assert result.violations_count == 0, f"{there}: {result.generate_report()}"

@@ -1,0 +1,157 @@
+"""Filters that are clicked: chips, counts, and the order of dates."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import piexif
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+
+from indexer.facets import Facets
+from tests.engine.libraries import SENTENCE, index
+from tests.web.applications import hits, opened
+from web.filtering import active, choices
+from web.service import service_of
+
+ALBUM = "Grandmother's 90th birthday"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, photos: Path, weights: Path) -> Iterator[Flask]:
+    """An application over photos of two years, two cameras and three folders."""
+    folder = tmp_path_factory.mktemp("album")
+    for row in range(1, 7):
+        exif = {
+            "0th": {piexif.ImageIFD.Model: b"Canon EOS 80D" if row < 5 else b"Pixel 7"},
+            "Exif": {piexif.ExifIFD.DateTimeOriginal: f"{2019 + row % 2}:0{row}:15 12:00:00".encode()},
+        }
+        path = folder / (ALBUM if row < 3 else "2020/06") / f"{row}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(photos / f"scene {row:02}.jpg") as image:
+            image.save(path, exif=piexif.dump(exif))
+    library = tmp_path_factory.mktemp("album-library")
+    index(library, folder, weights)
+    with opened(library, weights) as app:
+        yield app
+
+
+def links(page: str, label: str) -> list[str]:
+    """The addresses of the links with that text in them."""
+    found = re.findall(r'<a [^>]*?href="([^"]+)"[^>]*>((?:(?!</a>).)*)</a>', page, flags=re.DOTALL)
+    return [html.unescape(address) for address, text in found if label in html.unescape(text)]
+
+
+def query_of(page: str) -> str:
+    found = re.search(r'name="q" value="([^"]*)"', page)
+    assert found
+    return html.unescape(found[1])
+
+
+def test_programs_are_told_what_to_add_to_a_query(client: FlaskClient) -> None:
+    answer = client.get("/api/v1/facets").json
+    assert answer
+    assert [(one["name"], one["photos"]) for one in answer["cameras"]] == [("Canon EOS 80D", 4), ("Pixel 7", 2)]
+    assert sum(one["photos"] for one in answer["months"]) == 6
+    for kind in ("months", "cameras", "folders"):
+        for one in answer[kind]:
+            assert len(hits(client, q=f"{SENTENCE} {one['filter']}")) == one["photos"]
+    narrowed = client.get("/api/v1/facets", query_string={"q": "taken:2019 camera:pixel"}).json
+    assert narrowed
+    assert [(one["name"], one["photos"]) for one in narrowed["cameras"]] == [("Canon EOS 80D", 2), ("Pixel 7", 1)]
+
+
+def test_filters_are_put_in_and_taken_out_by_links(client: FlaskClient) -> None:
+    page = client.get("/", query_string={"q": SENTENCE}).text
+    page = client.get(links(page, "Filter")[0]).text
+    page = client.get(links(page, "2019")[0]).text
+    assert query_of(page) == f"{SENTENCE} taken:2019"
+    page = client.get(links(page, "Filter")[0]).text
+    assert links(page, "all years")
+    page = client.get(links(page, "Apr")[0]).text
+    assert query_of(page) == f"{SENTENCE} taken:2019-04", "in the place of the year"
+    page = client.get(links(page, "Filter")[0]).text
+    page = client.get(links(page, "Canon")[0]).text
+    assert query_of(page) == f'{SENTENCE} taken:2019-04 camera:"Canon EOS 80D"'
+    assert page[page.index("reranked") :].count("/thumbnail") == 1
+    page = client.get(links(page, "April 2019")[0]).text
+    assert query_of(page) == f'{SENTENCE} camera:"Canon EOS 80D"'
+    page = client.get(links(page, "Filter")[0]).text
+    page = client.get(links(page, "Canon")[-1]).text
+    assert query_of(page) == SENTENCE, "what is chosen is taken out again"
+    page = client.get(links(client.get("/filters", query_string={"q": SENTENCE}).text, ALBUM)[0]).text
+    assert page[page.index("reranked") :].count("/thumbnail") == 2
+
+
+def test_words_are_left_out_by_a_form(client: FlaskClient) -> None:
+    answer = client.get("/", query_string={"q": SENTENCE, "without": ' a "dog" ', "sort": "date"})
+    page = client.get(answer.location).text
+    assert query_of(page) == f'{SENTENCE} -"a dog"'
+    assert "sort=date" in answer.location
+    page = client.get(links(page, "without a dog")[0]).text
+    assert query_of(page) == SENTENCE
+
+
+def test_the_newest_come_first_when_asked_for_and_paging_stays_so(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = service_of(app).engine()
+    monkeypatch.setattr(engine, "_calibration", replace(engine._calibration, cutoff=0.0))
+    found = hits(client, sort="date")
+    taken = [client.get(f"/api/v1/photos/{hit['photo_id']}").get_json()["taken_at"] for hit in found]
+    assert taken == sorted(taken, reverse=True)
+    page = client.get("/", query_string={"q": SENTENCE, "sort": "date"}).text
+    page = page[page.index("reranked") :]
+    assert [int(photo) for photo in re.findall(r"/photos/(\d+)/thumbnail", page)] == [hit["photo_id"] for hit in found]
+    opened_photo = client.get(html.unescape(re.findall(r'<a href="(/photos/[^"]+)"', page)[0])).text
+    back = re.search(r'class="back" href="([^"]+)"', opened_photo)
+    assert back
+    assert "sort=date" in back[1]
+    first = client.get("/api/v1/search", query_string={"q": SENTENCE, "sort": "date", "limit": 2}).get_json()
+    rest = hits(client, sort="date", cursor=first["next"])
+    assert first["hits"] + rest == found
+
+
+def test_what_no_query_can_say_is_not_offered() -> None:
+    facets = Facets({}, {'The "Brownie"': 2, "Box": 1}, {"/photos": 3, "/photos/a\udce9": 2, "/photos/b": 1}, [])
+    found = choices("a dog", facets)
+    assert [choice.label for choice in found.cameras] == ["Box"]
+    assert [choice.label for choice in found.folders] == ["photos/b"]
+
+
+def test_a_folder_that_says_nothing_is_not_offered() -> None:
+    facets = Facets({}, {}, {"/p": 5, "/p/2021": 3, "/p/2021/06": 3, "/p/b": 2, "/p/b/c": 1}, [])
+    assert [choice.label for choice in choices("", facets).folders] == ["2021/06", "p/b", "b/c"]
+
+
+@pytest.mark.parametrize(
+    ("query", "label"),
+    [
+        ("taken:2021", "2021"),
+        ("taken:2021-07", "July 2021"),
+        ("taken:2021-07-14", "14 July 2021"),
+        ("after:2021", "since 2021"),
+        ("before:2021-07", "before July 2021"),
+        ('camera:"EOS 80D"', "EOS 80D"),
+        ("folder:/home/me/2021/06", "2021/06"),
+        ("folder:holidays", "holidays"),
+        ("near:-33.9,18.4,20", "20 km around 33.9° S, 18.4° E"),
+        ("type:jpg", "jpg"),
+        ("-crowd", "without crowd"),
+    ],
+)
+def test_a_chip_says_what_a_filter_means(query: str, label: str) -> None:
+    (chip,) = active(f"a dog {query} outdoors")
+    assert (chip.label, chip.query) == (label, "a dog outdoors")
+
+
+@pytest.mark.parametrize("query", ["taken:never", "near:1,2", "taken:2021-99", "near:a,b,c"])
+def test_a_filter_without_sense_is_told(client: FlaskClient, query: str) -> None:
+    for address in ("/", "/filters", "/api/v1/facets"):
+        assert client.get(address, query_string={"q": f"dog {query}"}).status_code == 400

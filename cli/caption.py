@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, chosen_library, json_option, library_option, weights_option
+from cli.options import FILE, chosen_library, json_option, library_option, library_weights_option
 from cli.output import print_json, printable
 
 
@@ -16,7 +16,7 @@ from cli.output import print_json, printable
 @click.option("--tag", multiple=True, help="Add a tag; name the option again for more.")
 @click.option("--untag", multiple=True, help="Remove a tag.")
 @library_option
-@weights_option
+@library_weights_option
 @json_option
 def caption(
     photo: Path,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import chosen_library, json_option, library_option, weights_option
+from cli.options import chosen_library, json_option, library_option, library_weights_option
 from cli.output import print_json, printable
 
 
@@ -18,7 +18,7 @@ from cli.output import print_json, printable
     help="How nearly the same: lower finds more, and more that are not.",
 )
 @library_option
-@weights_option
+@library_weights_option
 @json_option
 def duplicates(agreement: float | None, library: Path | None, weights: str, as_json: bool) -> None:
     """List photos that are nearly the same, in groups: copies, resized, compressed again, cropped a little.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import FILE, chosen_library, json_option, library_option, weights_option
+from cli.options import FILE, chosen_library, json_option, library_option, library_weights_option
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _FAILURES_SHOWN = 3
 @click.command()
 @click.argument("folders", type=FILE, metavar="FOLDER", nargs=-1, help="Default: every folder the library knows.")
 @library_option
-@weights_option
+@library_weights_option
 @json_option
 def index(folders: tuple[Path, ...], library: Path | None, weights: str, as_json: bool) -> None:
     """Index folders of photos, or bring them up to date.
@@ -48,13 +48,18 @@ def index_photos(library: Path, folders: Sequence[Path], weights: str) -> tuple[
     from indexer.library import Library
     from model.processor import PixelBertProcessor
     from model.runtime import load_runtime
-    from model.weights import find_weights, generation
+    from model.weights import find_weights, generation, lasting_name
 
     folder = find_weights(weights)
     processor = PixelBertProcessor.from_pretrained(folder)
     with Library.open(library, generation=generation(folder), create=bool(folders)) as opened, _photo_bar() as progress:
         report = index_folders(
-            opened, folders, processor=processor, load_runtime=lambda: load_runtime(folder), progress=progress
+            opened,
+            folders,
+            processor=processor,
+            load_runtime=lambda: load_runtime(folder),
+            weights=lasting_name(weights),
+            progress=progress,
         )
         return report, opened.status().failures
 
@@ -68,6 +73,10 @@ def print_report(report: IndexReport, failures: Sequence[tuple[str, str]]) -> No
         click.echo(f"  {printable(path)}: {reason}")
     if len(failures) > _FAILURES_SHOWN:
         click.echo("  ... `pixelseek status` shows more")
+    if report.waiting:
+        click.echo(
+            f"  {report.waiting:,} photos could not be encoded by these weights: the ones before go on searching"
+        )
     for path in report.offline:
         click.echo(f"  {printable(path)}: cannot be reached; its photos are kept")
 

@@ -15,7 +15,23 @@ library_option = click.option(
     "--library",
     type=FILE,
     metavar="PATH",
+    is_eager=True,  # known before the weights
     help="Folder of the library. Default: $PIXELSEEK_LIBRARY, else a folder of your user data.",
+)
+
+
+def _weights_of_library(ctx: click.Context, _option: click.Parameter, weights: str | None) -> str:
+    """Those named, else those the library is searched with, else the shipped ones."""
+    from indexer.chosen import recorded_weights
+
+    return weights or recorded_weights(chosen_library(ctx.params.get("library"))) or DEFAULT
+
+
+library_weights_option = click.option(
+    "--weights",
+    metavar="NAME_OR_PATH",
+    callback=_weights_of_library,
+    help=f"The model: a shipped name, or a folder of weights. Default: the library's, at first {DEFAULT}.",
 )
 weights_option = click.option(
     "--weights", metavar="NAME_OR_PATH", default=DEFAULT, help="The model: a shipped name, or a folder of weights."
@@ -34,6 +50,6 @@ device_option = click.option("--device", default="auto", help="auto, cpu, cuda, 
 
 def chosen_library(library: Path | None) -> Path:
     """The folder the user named, or else the default one."""
-    from indexer.library import default_library
+    from indexer.chosen import default_library
 
     return default_library() if library is None else library.expanduser()

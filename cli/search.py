@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import chosen_library, json_option, library_option, weights_option
+from cli.options import chosen_library, json_option, library_option, library_weights_option
 from cli.output import print_hits, print_json
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option("--near", metavar="LAT,LON,KM", multiple=True, help="Taken within so many kilometres of a place.")
 @click.option("--type", metavar="SUFFIX", multiple=True, help="jpg, png, heic, ...")
 @library_option
-@weights_option
+@library_weights_option
 @json_option
 def search(
     sentence: str,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, chosen_library, library_option, weights_option
+from cli.options import FILE, chosen_library, library_option, library_weights_option
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _THREADS = 80
@@ -32,7 +32,7 @@ class PasswordMissing(Exception):  # noqa: N818
     help="Folders inside it may be added on the page; name the option again for more.",
 )
 @library_option
-@weights_option
+@library_weights_option
 def serve(host: str, port: int, root: tuple[Path, ...], library: Path | None, weights: str) -> None:
     """Search in a browser.
 

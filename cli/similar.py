@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, chosen_library, json_option, library_option, weights_option
+from cli.options import FILE, chosen_library, json_option, library_option, library_weights_option
 from cli.output import print_hits, print_json
 
 
@@ -14,7 +14,7 @@ from cli.output import print_hits, print_json
 @click.argument("photo", type=FILE, metavar="FILE", help="A photo, in the library or not.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="How many photos to print.")
 @library_option
-@weights_option
+@library_weights_option
 @json_option
 def similar(photo: Path, limit: int, library: Path | None, weights: str, as_json: bool) -> None:
     """Find the photos most similar to one, best first.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import chosen_library, json_option, library_option, weights_option
+from cli.options import chosen_library, json_option, library_option, library_weights_option
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _FAILURES_SHOWN = 10
 
 @click.command()
 @library_option
-@weights_option
+@library_weights_option
 @json_option
 def status(library: Path | None, weights: str, as_json: bool) -> None:
     """Say what is in the library.

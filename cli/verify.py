@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from cli.options import chosen_library, json_option, library_option, weights_option
+from cli.options import chosen_library, json_option, library_option, library_weights_option
 from cli.output import print_json, printable
 
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Make again what is not sound.")
 @library_option
-@weights_option
+@library_weights_option
 @json_option
 def verify(repair: bool, library: Path | None, weights: str, as_json: bool) -> None:
     """Check that the library is sound.

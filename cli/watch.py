@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import FILE, chosen_library, library_option, weights_option
+from cli.options import FILE, chosen_library, library_option, library_weights_option
 
 if TYPE_CHECKING:
     from indexer.indexing import IndexReport
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folders", type=FILE, metavar="FOLDER", nargs=-1, help="Default: every folder the library knows.")
 @library_option
-@weights_option
+@library_weights_option
 def watch(folders: tuple[Path, ...], library: Path | None, weights: str) -> None:
     """Index folders, and then whatever changes in them, until Ctrl-C.
 
@@ -32,7 +32,7 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str) -> None
     from indexer.watching import watch_folders
     from model.processor import PixelBertProcessor
     from model.runtime import load_runtime
-    from model.weights import find_weights, generation
+    from model.weights import find_weights, generation, lasting_name
 
     folder = find_weights(weights)
     with Library.open(chosen_library(library), generation=generation(folder), create=bool(folders)) as opened:
@@ -41,6 +41,7 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str) -> None
             folders or [],
             processor=PixelBertProcessor.from_pretrained(folder),
             load_runtime=functools.cache(lambda: load_runtime(folder)),
+            weights=lasting_name(weights),
             indexed=_say,
             delayed=_say_why,
         )

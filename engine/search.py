@@ -22,6 +22,7 @@ from engine.query import Query, parse
 from engine.results import Hit, SearchResult
 from engine.without import direction, penalties
 from engine.written import bonus
+from indexer.chosen import recorded_weights
 from indexer.facets import Facets
 from indexer.filters import NO_FILTERS, Filters
 from indexer.library import Library, Photo
@@ -74,13 +75,13 @@ class SearchEngine:
         self._lock = Lock()
 
     @classmethod
-    def open(cls, library: Path, *, weights: str | Path = DEFAULT, device: str = "auto") -> Self:
-        """Open the library in folder `library` with `weights` (a name or a folder).
+    def open(cls, library: Path, *, weights: str | Path | None = None, device: str = "auto") -> Self:
+        """Open the library in folder `library` with `weights` (a name or a folder), or else those that encoded it.
 
         Raises LibraryError when there is no such library, WeightsError when there are no such weights, and
-        EngineError when the library holds no photo that these weights encoded: all before the network is loaded.
+        EngineError when the library holds no photo, or other weights search it: all before the network is loaded.
         """
-        return cls.over(library, TrainedModel(weights, device=device))
+        return cls.over(library, TrainedModel(weights or recorded_weights(library) or DEFAULT, device=device))
 
     @classmethod
     def over(cls, library: Path, model: TrainedModel) -> Self:
@@ -127,7 +128,7 @@ class SearchEngine:
             raise QueryError("only reranked photos can be sorted by date: the others have no match.")
         asked = replace(asked, without=(*asked.without, *without), filters=asked.filters.combined(filters))
         _check(asked, limit, shortlist)
-        with self._lock:
+        with self._answering():
             clock = _Clock()
             with clock.stage("text"):
                 encoded = self._runtime.encode_text([asked.words, *asked.without])
@@ -163,7 +164,7 @@ class SearchEngine:
 
         # Before the lock, because decoding takes its time.
         known = read_file(photo, self._processor) if isinstance(photo, Path) else photo
-        with self._lock:
+        with self._answering():
             itself, embedding = self._embedding(known)
             photo_ids, similarities = self._library.shortlist(embedding, limit + 1)
             best = np.lexsort((photo_ids, -similarities))
@@ -178,7 +179,7 @@ class SearchEngine:
         Raises PhotoMissing when the library has no such photo, or has it no more, and QueryError as `search` does.
         """
         asked = parse(_checked_text(query))
-        with self._lock:
+        with self._answering():
             photo = self._library.photos([photo_id])[0]
             (features,) = self._library.pixel_features([photo_id])
             return explain(self._runtime, self._processor, asked.words, features, (photo.width, photo.height))
@@ -195,6 +196,10 @@ class SearchEngine:
         """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""
         return self._library.photos([photo_id])[0]
 
+    def is_current(self) -> bool:
+        """Whether the library is still searched with these weights: others may have encoded it anew."""
+        return self._library.is_current()
+
     def photo_count(self) -> int:
         """How many photos a search looks through."""
         return self._library.photo_count()
@@ -208,6 +213,16 @@ class SearchEngine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """One search at a time, and none of a library that other weights have encoded meanwhile."""
+        with self._lock:
+            if not self._library.is_current():
+                raise EngineError(
+                    f"the photos in {self._library.path} were encoded by other weights meanwhile: open it anew."
+                )
+            yield
 
     def _embedding(self, photo: int | tuple[Identity, Picture]) -> tuple[int | None, NDArray[np.float32]]:
         """The id of `photo` (None outside the library) and its embedding (E,)."""
@@ -354,14 +369,20 @@ def _check_limit(limit: int) -> None:
 
 
 def _require_photos(library: Library, weights: str) -> None:
-    """Raise EngineError, naming the command that helps, when there is nothing these weights can search."""
-    if library.photo_count():
+    """Raise EngineError, naming the command that helps, when there is nothing these weights can search.
+
+    Photos that they have encoded while others answer for the library are not searched: they are not all of them.
+    """
+    if library.is_current() and library.photo_count():
         return
-    waiting = library.status().waiting
-    if not waiting:
+    status = library.status()
+    if not status.photos and not status.waiting:
         raise EngineError(f"the library {library.path} holds no photos: index a folder first: pixelseek index FOLDER")
-    command = ["pixelseek", "index", "--weights", weights, "--library", str(library.path)]
+    command = shlex.join(["pixelseek", "index", "--weights", weights, "--library", str(library.path)])
+    if library.is_current():
+        raise EngineError(f"the {status.waiting:,} photos in {library.path} are not encoded yet: {command}")
+    others, photos = recorded_weights(library.path) or "the others", status.photos + status.waiting
     raise EngineError(
-        f"the {waiting:,} photos in {library.path} were encoded by other weights than {weights}. "
-        f"Encode them with these: {shlex.join(command)}"
+        f"the {photos:,} photos in {library.path} were encoded by other weights than {weights}, "
+        f"which have encoded {status.photos:,} so far. Search with {others}, or encode the rest with these: {command}"
     )

@@ -20,6 +20,10 @@ class LibraryReadOnly(LibraryError):
     """The library's folder cannot be written."""
 
 
+class LibraryReencoded(LibraryError):
+    """Other weights have encoded the photos since the library was opened."""
+
+
 class LibraryTooNew(LibraryError):
     """The library was written by a newer Pixelseek."""
 

@@ -49,6 +49,8 @@ class IndexReport:
     """Files that are gone and have not been moved."""
     encoded: int = 0
     """Photos that the model has looked at."""
+    waiting: int = 0
+    """Photos that could not be encoded anew: until they are, the weights of before answer searches."""
     offline: list[str] = field(default_factory=list)
     """Folders that could not be reached; their photos are kept."""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
@@ -73,6 +75,7 @@ def index_folders(
     *,
     processor: PixelBertProcessor,
     load_runtime: Callable[[], Runtime],
+    weights: str | None = None,
     progress: Callable[[IndexProgress], None] | None = None,
     workers: int | None = None,
 ) -> IndexReport:
@@ -81,12 +84,19 @@ def index_folders(
     A file that cannot be read as a photo is noted with the reason, and left alone until it changes.
     `load_runtime` is called only when there is a photo to encode, while the first ones are being
     decoded. The run may be interrupted or killed at any moment: the next one goes on from there.
-    Raises FolderMissing and LibraryLocked.
+
+    Where other weights have encoded the library, every known folder is read, and theirs go on answering searches until
+    all photos are encoded anew: also those in folders that cannot be reached now. `weights` is the name by which the
+    library remembers these.
+
+    Raises FolderMissing, LibraryLocked, LibraryReadOnly, and LibraryReencoded when other weights have taken over since
+    the library was opened.
     """
     started = time.monotonic()
     report = IndexReport()
     with library.writing():
-        changes = _survey(library, folders, report)
+        taking_over = library.begin_generation(weights)
+        changes = _survey(library, folders, report, whole=taking_over)
         report.found, report.unchanged, report.failed = changes.found, changes.unchanged, changes.failed
         if changes.to_read:
             report.encoded = _read_and_encode(
@@ -101,6 +111,9 @@ def index_folders(
             remove_locations(connection, [(part.folder_id, path) for part, path, _ in changes.gone])
         report.removed = len(changes.gone) - report.moved
         library.update_index()
+        if taking_over:
+            report.waiting = library.complete_generation(weights)
+        library.remove_unused_files()
     report.seconds = time.monotonic() - started
     return report
 
@@ -132,10 +145,12 @@ class _Tally:
             self._progress(IndexProgress(self._done, self._total, self._failed))
 
 
-def _survey(library: Library, folders: Sequence[Path], report: IndexReport) -> Changes:
+def _survey(library: Library, folders: Sequence[Path], report: IndexReport, *, whole: bool) -> Changes:
     changes = Changes()
     with library.catalog.begin() as connection:
         parts = parts_to_index(connection, folders)
+        if whole:
+            parts = parts_to_index(connection, [])
     for part in parts:
         found = None
         if part.is_reachable():

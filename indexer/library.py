@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_data_path
 from sqlalchemy import Engine, delete, exists, func, select
 
 from indexer import migrations, sqlite
@@ -27,6 +26,7 @@ from indexer.catalog import (
     read_ids,
     setting_table,
 )
+from indexer.chosen import default_library
 from indexer.encodings import Encodings
 from indexer.errors import (
     FolderMissing,
@@ -35,11 +35,13 @@ from indexer.errors import (
     LibraryLocked,
     LibraryMissing,
     LibraryReadOnly,
+    LibraryReencoded,
     LibraryTooNew,
     PhotoMissing,
 )
 from indexer.facets import Facets, read_facets
 from indexer.filters import Filters, matching_photos
+from indexer.generations import current_generation, forget_others, make_current, photos_waiting, remove_unused_files
 from indexer.locking import writer_lock
 from indexer.shortlist import Shortlist, visible_photos
 from indexer.status import FolderStatus, LibraryStatus, read_status
@@ -56,6 +58,7 @@ __all__ = [
     "LibraryError",
     "LibraryLocked",
     "LibraryMissing",
+    "LibraryReencoded",
     "LibraryStatus",
     "LibraryTooNew",
     "Photo",
@@ -66,12 +69,6 @@ __all__ = [
 _OPENING_WAIT_S = 30.0
 
 Value = TypeVar("Value")
-
-
-def default_library() -> Path:
-    """The user's own library: `$PIXELSEEK_LIBRARY`, else a folder among the user's application data."""
-    chosen = os.environ.get("PIXELSEEK_LIBRARY")
-    return Path(chosen).expanduser() if chosen else user_data_path("pixelseek", appauthor=False)
 
 
 @dataclass(frozen=True)
@@ -126,6 +123,7 @@ class Library:
         )
         self.encodings = Encodings(path / f"encodings-{generation}.sqlite")
         self.index_path = path / f"index-{generation}.faiss"
+        self._opened_current = False
         self._shortlist = Shortlist(self.catalog, self.encodings, generation, self.index_path)
 
     @classmethod
@@ -152,6 +150,7 @@ class Library:
         try:
             library._bring_up_to_date(create)
             library._sweep()
+            library._opened_current = library.is_current()
         except BaseException:
             library.close()
             raise
@@ -294,6 +293,11 @@ class Library:
         with self.catalog.connect() as connection:
             return count_words(connection, words)
 
+    def is_current(self) -> bool:
+        """Whether this generation answers searches, or none does yet."""
+        with self.catalog.connect() as connection:
+            return current_generation(connection) in (None, self.generation)
+
     def status(self) -> LibraryStatus:
         """Where the library stands now."""
         return read_status(self.path, self.generation, self.catalog, self.encodings, self.index_path)
@@ -308,6 +312,39 @@ class Library:
             if not self._is_in_step():
                 self.bring_in_step()
             yield
+
+    def begin_generation(self, weights: str | None) -> bool:
+        """Whether another generation answers searches until this one, made by `weights`, is complete.
+
+        For the writer only. Raises LibraryReencoded when another has taken this one's place since the library was
+        opened: whoever did that wants this one no more.
+        """
+        with self.catalog.connect() as connection:
+            current = current_generation(connection)
+            if current not in (None, self.generation) and (photos := visible_photos(self.catalog, current).size):
+                if self._opened_current:
+                    raise LibraryReencoded(
+                        f"the {photos:,} photos in {self.path} were encoded by other weights meanwhile. Start again."
+                    )
+                return True
+        with self.catalog.begin() as connection:
+            make_current(connection, self.generation, weights)
+        return False
+
+    def complete_generation(self, weights: str | None) -> int:
+        """Have this generation answer searches if no photo waits to be encoded; how many do. For the writer only."""
+        with self.catalog.connect() as connection:
+            waiting = photos_waiting(connection, self.generation)
+        if not waiting:
+            with self.catalog.begin() as connection:
+                make_current(connection, self.generation, weights)
+                forget_others(connection, self.generation)
+        return waiting
+
+    def remove_unused_files(self) -> None:
+        """Delete what was made for generations that answer no more; for the writer only."""
+        with self.catalog.connect() as connection:
+            remove_unused_files(self.path, connection, self.generation)
 
     def update_index(self) -> None:
         """Make the FAISS index cover all encodings; for the writer only."""

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, func, select
 
 from indexer.catalog import encoded_table, folder_table, location_table, photo_table
 from indexer.encodings import Encodings
+from indexer.generations import generation_files
 from indexer.vectors import covering_stamp
 
 
@@ -101,9 +102,9 @@ def read_status(path: Path, generation: str, catalog: Engine, encodings: Encodin
 
 def _other_generations(folder: Path, generation: str) -> dict[str, int]:
     found = Counter[str]()
-    for file in (*folder.glob("encodings-*.sqlite*"), *folder.glob("index-*.faiss")):
+    for file, owner in generation_files(folder):
         with suppress(FileNotFoundError):
-            found[file.name.partition("-")[2].partition(".")[0]] += file.stat().st_size
+            found[owner] += file.stat().st_size
     del found[generation]
     return dict(found)
 

@@ -31,6 +31,7 @@ def watch_folders(
     *,
     processor: PixelBertProcessor,
     load_runtime: Callable[[], Runtime],
+    weights: str | None = None,
     indexed: Callable[[IndexReport], None],
     delayed: Callable[[LibraryLocked], None],
     stop: Event | None = None,
@@ -56,7 +57,9 @@ def watch_folders(
         if not pending or (changed and now - first_change < _LONGEST_WAIT_S):
             continue
         try:
-            indexed(index_folders(library, sorted(pending), processor=processor, load_runtime=load_runtime))
+            indexed(
+                index_folders(library, sorted(pending), processor=processor, load_runtime=load_runtime, weights=weights)
+            )
         except LibraryLocked as error:
             delayed(error)
             continue

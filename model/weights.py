@@ -43,6 +43,12 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
     raise WeightsError(f"no weights called {name_or_path}: neither a folder nor shipped (shipped: {shipped}).")
 
 
+def lasting_name(name_or_path: str | Path) -> str:
+    """A name by which `find_weights` finds the same weights from anywhere."""
+    folder = Path(name_or_path).expanduser()
+    return str(folder.absolute()) if folder.is_dir() else str(name_or_path)
+
+
 def generation(weights: Path) -> str:
     """A digest (16 hex digits) of all that decides an encoding: weights, configuration, processor, quantiser.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Condition, Thread
@@ -12,7 +12,7 @@ from indexer.indexing import IndexProgress, IndexReport, index_folders
 from indexer.library import Library
 from model.processor import PixelBertProcessor
 from model.runtime import load_runtime
-from model.weights import generation
+from model.weights import find_weights, generation, lasting_name
 
 State = Literal["idle", "running", "done", "cancelled", "failed"]
 
@@ -44,7 +44,7 @@ class Progress:
 class IndexJob:
     """The one run of indexing that a server may have. Threads may share one."""
 
-    def __init__(self, library: Path, weights: Path, roots: Sequence[Path]) -> None:
+    def __init__(self, library: Path, weights: Callable[[], str | Path], roots: Sequence[Path]) -> None:
         self._library = library
         self._weights = weights
         self.roots = [root.expanduser().resolve() for root in roots]
@@ -97,12 +97,15 @@ class IndexJob:
 
     def _run(self, folders: Sequence[Path]) -> None:
         try:
-            with Library.open(self._library, generation=generation(self._weights), create=bool(folders)) as library:
+            named = self._weights()
+            weights = find_weights(named)
+            with Library.open(self._library, generation=generation(weights), create=bool(folders)) as library:
                 report = index_folders(
                     library,
                     folders,
-                    processor=PixelBertProcessor.from_pretrained(self._weights),
-                    load_runtime=lambda: load_runtime(self._weights),
+                    processor=PixelBertProcessor.from_pretrained(weights),
+                    load_runtime=lambda: load_runtime(weights),
+                    weights=lasting_name(named),
                     progress=self._note,
                 )
             end = replace(self._progress, state="done", message=_summary(report))

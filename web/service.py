@@ -11,6 +11,7 @@ from flask import Flask, current_app, request
 
 from engine.errors import EngineError
 from engine.search import SearchEngine
+from indexer.chosen import recorded_weights
 from indexer.library import Library, LibraryMissing, LibraryStatus
 from model.weights import find_weights, generation
 from web.explanations import Explanations
@@ -31,20 +32,35 @@ class Service:
     def __init__(self, library: Path, weights: str | Path, roots: Sequence[Path]) -> None:
         self.library = library
         self._weights = weights
+        find_weights(weights)
         self._engine: SearchEngine | None = None
         self._lock = Lock()
         self.thumbnails = Thumbnails(library)
         self.searches = Searches(self.engine)
         self.explanations = Explanations(self.engine, self.searches)
-        self.indexing = IndexJob(library, find_weights(weights), roots)
+        self.indexing = IndexJob(library, self.weights, roots)
         self.metrics = Metrics(photos=self.photo_count, waiting=lambda: self.searches.turns.waiting)
 
     def engine(self) -> SearchEngine:
         """The engine. Raises what `SearchEngine.open` raises while there is no library, or nothing in it."""
         with self._lock:
+            self._follow()
             if self._engine is None:
                 self._engine = SearchEngine.open(self.library, weights=self._weights)
             return self._engine
+
+    def weights(self) -> str | Path:
+        """The weights that the library is searched with."""
+        with self._lock:
+            self._follow()
+            return self._weights
+
+    def _follow(self) -> None:
+        """Go over to other weights once they have encoded the library anew."""
+        if self._engine is not None and not self._engine.is_current():
+            self._engine.close()
+            self._engine = None
+            self._weights = recorded_weights(self.library) or self._weights
 
     def photo_count(self) -> int:
         """How many photos a search looks through; none before there is a library."""
@@ -55,7 +71,7 @@ class Service:
 
     def status(self) -> LibraryStatus:
         """Where the library stands. Raises LibraryMissing, and what `Library.open` raises."""
-        with Library.open(self.library, generation=generation(find_weights(self._weights))) as library:
+        with Library.open(self.library, generation=generation(find_weights(self.weights()))) as library:
             return library.status()
 
     def close(self) -> None:

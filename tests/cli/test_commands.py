@@ -43,6 +43,22 @@ def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Pa
     assert "broken.jpg: " in status.stdout
 
 
+def test_other_weights_answer_when_they_have_encoded_everything_and_need_not_be_named_then(
+    library: Path, weights: Path, other_weights: Path
+) -> None:
+    options = ("--library", library)
+    before = pixelseek("search", SENTENCE, "--no-rerank", *options)
+    assert before.stdout == pixelseek("search", SENTENCE, "--no-rerank", *options, "--weights", weights).stdout
+    run = pixelseek("index", *options, "--weights", other_weights)
+    assert (run.exit_code, run.stdout.splitlines()[0][:31]) == (0, "Photos: 0 new, 12 unchanged, 1 ")
+    after = pixelseek("search", SENTENCE, "--no-rerank", *options)
+    assert (after.exit_code, after.stdout == before.stdout) == (0, False)
+    assert str(other_weights) in pixelseek("status", *options).stdout
+    assert pixelseek("verify", *options).exit_code == 0
+    refused = pixelseek("search", SENTENCE, *options, "--weights", weights)
+    assert f"Search with {other_weights}, or encode the rest with these: " in refused.stderr
+
+
 def test_index_reports_as_json(tmp_path: Path, photos: Path, weights: Path) -> None:
     run = pixelseek("index", photos, "--json", "--library", tmp_path, "--weights", weights)
     report = json.loads(run.stdout)

@@ -50,7 +50,14 @@ def index(library: Path, photos: Path, weights: Path) -> None:
     """Make a library of a folder of photos."""
     processor = PixelBertProcessor.from_pretrained(weights)
     with Library.open(library, generation=generation(weights), create=True) as opened:
-        index_folders(opened, [photos], processor=processor, load_runtime=lambda: load_runtime(weights), workers=1)
+        index_folders(
+            opened,
+            [photos],
+            processor=processor,
+            load_runtime=lambda: load_runtime(weights),
+            weights=str(weights),
+            workers=1,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,13 @@ import pytest
 
 from engine.errors import EngineError, QueryError
 from engine.search import MAX_CHARACTERS, MAX_SHORTLIST, SearchEngine
-from indexer.indexing import index_folders
+from indexer import batches
+from indexer.indexing import IndexProgress, index_folders
 from indexer.library import Library, LibraryMissing, PhotoMissing
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
 from model.runtime import load_runtime
+from model.trained import TrainedModel
 from model.weights import WeightsError, generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 
@@ -164,14 +166,19 @@ def test_one_model_answers_while_another_encodes_and_neither_answers_for_the_oth
             [],
             processor=PixelBertProcessor.from_pretrained(other_weights),
             load_runtime=lambda: load_runtime(other_weights),
+            weights=str(other_weights),
             progress=lambda _: meanwhile.append(engine.search(SENTENCE).hits),
             workers=1,
         )
         assert report.encoded == PHOTO_COUNT
         assert meanwhile
         assert all(hits == expected for hits in meanwhile)
-        assert engine.search(SENTENCE).hits == expected
-    with SearchEngine.open(library, weights=other_weights) as engine:
+        assert not engine.is_current()
+        with pytest.raises(EngineError, match="encoded by other weights meanwhile"):
+            engine.search(SENTENCE)
+    with pytest.raises(EngineError, match=rf"other weights than {weights}, which have encoded 0 so far"):
+        SearchEngine.open(library, weights=weights)
+    with SearchEngine.open(library) as engine:  # the library knows by which weights it is searched
         assert {hit.photo_id for hit in engine.search(SENTENCE).hits} == {hit.photo_id for hit in expected}
 
 
@@ -192,5 +199,27 @@ def test_an_empty_library_says_to_index_first(tmp_path: Path, weights: Path) -> 
 
 
 def test_weights_that_do_not_fit_the_library_say_how_to_index_again(indexed: Path, other_weights: Path) -> None:
-    with pytest.raises(EngineError, match=rf"12 photos .* other weights .*: pixelseek index --weights {other_weights}"):
+    remedy = rf"the 12 photos .* other weights .* 0 so far.*: pixelseek index --weights {other_weights}"
+    with pytest.raises(EngineError, match=remedy):
         SearchEngine.open(indexed, weights=other_weights)
+
+
+def test_a_library_that_other_weights_have_half_encoded_is_not_searched_with_them(
+    library: Path, weights: Path, other_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(progress: IndexProgress) -> None:
+        if progress.done == PHOTO_COUNT:
+            raise InterruptedError
+
+    model = TrainedModel(other_weights, device="cpu")
+    monkeypatch.setattr(batches, "ENCODED_AT_ONCE", 4)
+    with Library.open(library, generation=model.generation) as other, pytest.raises(InterruptedError):
+        index_folders(
+            other, [], processor=model.processor, load_runtime=lambda: model.runtime, progress=stop, workers=1
+        )
+    with pytest.raises(
+        EngineError, match=r"12 photos .* which have encoded 8 so far\. Search with .*, or encode the rest"
+    ):
+        SearchEngine.open(library, weights=other_weights)
+    with SearchEngine.open(library, weights=weights) as engine:
+        assert len(engine.search(SENTENCE).hits) == PHOTO_COUNT

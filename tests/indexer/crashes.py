@@ -7,6 +7,7 @@ short form, `benchmarks.crashes` the long one. Run as a program, this tells one 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
 import sqlite3
@@ -17,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,6 +29,7 @@ from sqlalchemy import Engine, event, select
 
 from indexer.catalog import annotation_table, folder_table, location_table, photo_table, word_table
 from indexer.errors import PhotoMissing
+from indexer.generations import current_generation
 from indexer.indexing import index_folders
 from indexer.library import Library
 from indexer.removal import remove_folder
@@ -85,17 +87,17 @@ def live(
     known: set[bytes] = set()
     for chapter in _chapters(disk, photos):
         outcome.chapters += 1
-        if chapter == ["migrate"]:
+        if chapter.command == "migrate":
             for library in (victim, peaceful):
                 _age(library)
         started = time.monotonic()
         _tell(peaceful, chapter)
         length = time.monotonic() - started
-        for _ in range(1 if chapter == ["migrate"] else random.randint(1, most_a_chapter)):
+        for _ in range(1 if chapter.command == "migrate" else random.randint(1, most_a_chapter)):
             if sum(outcome.kills.values()) == kills or not _tell_and_kill(victim, chapter, random, length):
                 break
-            outcome.kills[chapter[0]] += 1
-            with Library.open(victim, generation=GENERATION, create=True) as opened:
+            outcome.kills[chapter.command] += 1
+            with Library.open(victim, generation=_answering(victim), create=True) as opened:
                 outcome.repairs += [str(one) for one in verify(opened) if "--repair" in one.message]
                 now = _digests(opened)
             outcome.lost += len(known - now)
@@ -103,8 +105,8 @@ def live(
             if told is not None:
                 told(outcome)
         _run(victim, chapter, _NEVER)
-        with Library.open(victim, generation=GENERATION) as one, Library.open(peaceful, generation=GENERATION) as other:
-            outcome.differences += [f"{' '.join(chapter[:1])}: {line}" for line in differences(one, other)]
+        with _open(victim, chapter) as one, _open(peaceful, chapter) as other:
+            outcome.differences += [f"{chapter.command}: {line}" for line in differences(one, other)]
             outcome.photos = one.photo_count()
             now = _digests(one)
         outcome.lost += len(known - now)
@@ -112,6 +114,15 @@ def live(
         if sum(outcome.kills.values()) == kills:
             return outcome
     raise AssertionError("there is always another chapter")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A command and its files, for a generation of the model."""
+
+    command: str
+    generation: str
+    paths: list[str]
 
 
 class _Disk:
@@ -154,34 +165,45 @@ class _Disk:
         return sorted(path for folder in self.folders for path in folder.rglob("*.png"))
 
 
-def _chapters(disk: _Disk, photos: int) -> Iterator[list[str]]:
-    everywhere = ["index", *map(str, disk.folders)]
-    while True:
+def _chapters(disk: _Disk, photos: int) -> Iterator[Chapter]:
+    everywhere = [str(folder) for folder in disk.folders]
+    for number in itertools.count(1):
+        now, later = f"colours-{number}", f"colours-{number + 1}"
         disk.add(photos)
-        yield everywhere
-        yield ["annotate", *map(str, disk.files()[:: max(1, len(disk.files()) // 20)])]
+        yield Chapter("index", now, everywhere)
+        yield Chapter("annotate", now, [str(path) for path in disk.files()[:: max(1, len(disk.files()) // 20)]])
         disk.change(photos // 8)
-        yield everywhere
-        yield ["remove", str(disk.folders[1])]
+        yield Chapter("index", now, everywhere)
+        yield Chapter("remove", now, everywhere[1:])
         disk.change(photos // 8)
-        yield everywhere
-        yield ["migrate"]
+        yield Chapter("index", now, everywhere)
+        yield Chapter("migrate", now, [])
+        yield Chapter("change of weights", later, everywhere)
         for path in disk.files()[: -2 * photos]:  # so that it does not grow for ever
             path.unlink()
 
 
-def _tell(library: Path, chapter: list[str]) -> None:
-    """One chapter: a command and its files."""
-    command, *paths = chapter
-    with Library.open(library, generation=GENERATION, create=True) as opened:
-        if command == "index":
-            folders = [Path(path) for path in paths]
+def _open(library: Path, chapter: Chapter) -> Library:
+    return Library.open(library, generation=chapter.generation, create=True)
+
+
+def _answering(library: Path) -> str:
+    """The generation that answers searches."""
+    with Library.open(library, generation=GENERATION, create=True) as opened, opened.catalog.connect() as connection:
+        return current_generation(connection) or GENERATION
+
+
+def _tell(library: Path, chapter: Chapter) -> None:
+    with _open(library, chapter) as opened:
+        if chapter.command in ("index", "change of weights"):
+            folders = [Path(path) for path in chapter.paths]
             index_folders(opened, folders, processor=colour_processor(), load_runtime=_SlowRuntime, workers=1)
-        elif command == "remove":
-            if paths[0] in [folder.path for folder in opened.status().folders]:  # or it was done before the kill
-                remove_folder(opened, Path(paths[0]))
-        elif command == "annotate":
-            for path in paths:
+        elif chapter.command == "remove":
+            (folder,) = chapter.paths
+            if folder in [known.path for known in opened.status().folders]:  # or it was done before the kill
+                remove_folder(opened, Path(folder))
+        elif chapter.command == "annotate":
+            for path in chapter.paths:
                 try:
                     photo = opened.at(Path(path))
                 except PhotoMissing:
@@ -195,18 +217,18 @@ class _SlowRuntime(ColourRuntime):
         return super().encode_image(images)
 
 
-def _tell_and_kill(library: Path, chapter: list[str], random: Random, length: float) -> bool:
+def _tell_and_kill(library: Path, chapter: Chapter, random: Random, length: float) -> bool:
     """Whether the kill came before the end. Half of them come close after the beginning of a write."""
     if random.random() < 0.5:
         return _run(library, chapter, f"write {random.randint(1, _LATEST_WRITE)} {random.uniform(0, _AFTER_A_WRITE_S)}")
     return _run(library, chapter, f"time {random.uniform(0, length)}")
 
 
-def _run(library: Path, chapter: list[str], death: str) -> bool:
-    command = [sys.executable, "-m", "tests.indexer.crashes", death, str(library), *chapter]
+def _run(library: Path, chapter: Chapter, death: str) -> bool:
+    command = [sys.executable, "-m", "tests.indexer.crashes", death, str(library), json.dumps(asdict(chapter))]
     run = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
     if run.returncode not in (0, -signal.SIGKILL):
-        raise AssertionError(f"{chapter[0]} ended with status {run.returncode}: {run.stderr}")
+        raise AssertionError(f"{chapter.command} ended with status {run.returncode}: {run.stderr}")
     return run.returncode != 0
 
 
@@ -301,4 +323,4 @@ def _top(library: Library, embedding: NDArray[np.float32]) -> list[str]:
 
 if __name__ == "__main__":
     _die(sys.argv[1])
-    _tell(Path(sys.argv[2]), sys.argv[3:])
+    _tell(Path(sys.argv[2]), Chapter(**json.loads(sys.argv[3])))

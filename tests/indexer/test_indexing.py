@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
-from indexer.catalog import photo_table
+from indexer.catalog import photo_table, setting_table
+from indexer.chosen import recorded_weights
 from indexer.decoding import Failure
 from indexer.indexing import IndexProgress, IndexReport, index_folders
-from indexer.library import FolderMissing, LibraryLocked
+from indexer.library import FolderMissing, LibraryLocked, LibraryReencoded
 from indexer.verification import verify
-from tests.indexer.colour_runtime import COLOURS, colour_processor
+from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
 
 
@@ -27,8 +28,8 @@ def counts(report: IndexReport) -> dict[str, int]:
     return {name: getattr(report, name) for name in names if getattr(report, name)}
 
 
-def ids_by_name(desk: Desk) -> dict[str, int]:
-    with desk.open() as library:
+def ids_by_name(desk: Desk, generation: str = GENERATION) -> dict[str, int]:
+    with desk.open(generation=generation) as library:
         ids, _ = library.shortlist(np.ones(32, dtype=np.float32), 1000)
         return {Path(photo.path).name: photo.id for photo in library.photos(ids.tolist())}
 
@@ -181,17 +182,89 @@ def test_progress_is_told_photo_by_photo(desk: Desk) -> None:
     assert told == [IndexProgress(1, 2, 0), IndexProgress(2, 2, 1)]
 
 
-def test_another_generation_encodes_the_same_photos_beside_the_first(desk: Desk) -> None:
-    scribble(desk.photos / "a.png", 1)
-    desk.index()
-    before = ids_by_name(desk)
-    with desk.open(generation="other") as library:
-        assert (library.photo_count(), library.status().waiting) == (0, 1)
-        assert not library.encodings.path.exists()
-    assert counts(desk.index(generation="other")) == {"found": 1, "unchanged": 1, "encoded": 1}
-    assert ids_by_name(desk) == before
-    with desk.open(generation="other") as library:
-        assert library.photo_count() == 1
+class TestGenerations:
+    def test_another_takes_the_place_of_the_first_when_it_is_complete(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        before = ids_by_name(desk)
+        with desk.open(generation="other") as library:
+            assert (library.photo_count(), library.status().waiting) == (0, 1)
+            assert not library.encodings.path.exists()
+            assert not library.is_current()
+        assert counts(desk.index(generation="other")) == {"found": 1, "unchanged": 1, "encoded": 1}
+        with desk.open(generation="other") as library:
+            assert library.is_current()
+            assert library.photo_count() == 1
+            assert verify(library) == []
+        assert ids_by_name(desk, "other") == before
+        made = {path.name.split(".")[0] for path in desk.library.iterdir() if "-" in path.name}
+        assert made == {"encodings-other", "index-other"}
+
+    def test_it_encodes_every_folder_whichever_is_named(self, desk: Desk, tmp_path: Path) -> None:
+        scribble(desk.photos / "a.png", 1)
+        scribble(tmp_path / "more" / "b.png", 2)
+        desk.index()
+        report = desk.index(tmp_path / "more", generation="other")
+        assert (report.encoded, report.added, report.waiting) == (2, 1, 0)
+
+    def test_it_waits_for_the_photos_of_a_disk_that_is_away(self, desk: Desk, tmp_path: Path) -> None:
+        scribble(desk.photos / "a.png", 1)
+        scribble(tmp_path / "disk" / "b.png", 2)
+        desk.index(desk.photos, tmp_path / "disk")
+        (tmp_path / "disk").rename(tmp_path / "away")
+        report = desk.index(generation="other")
+        assert (report.encoded, report.waiting, report.offline) == (1, 1, [str(tmp_path / "disk")])
+        with desk.open() as library:
+            assert library.is_current()
+            assert library.photo_count() == 2
+        (tmp_path / "away").rename(tmp_path / "disk")
+        assert desk.index(generation="other").waiting == 0
+        with desk.open(generation="other") as library:
+            assert library.is_current()
+
+    def test_an_ordinary_run_in_between_keeps_what_it_has_encoded(self, desk: Desk, tmp_path: Path) -> None:
+        scribble(desk.photos / "a.png", 1)
+        scribble(tmp_path / "disk" / "b.png", 2)
+        desk.index(desk.photos, tmp_path / "disk")
+        (tmp_path / "disk").rename(tmp_path / "away")
+        desk.index(generation="other")
+        desk.index()
+        (tmp_path / "away").rename(tmp_path / "disk")
+        assert desk.index(generation="other").encoded == 1
+
+    def test_whoever_had_the_first_open_does_not_bring_it_back(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        with desk.open() as watching:
+            desk.index(generation="other")
+            with pytest.raises(LibraryReencoded, match=r"1 photos .* were encoded by other weights meanwhile"):
+                index_folders(watching, [], processor=colour_processor(), load_runtime=ColourRuntime, workers=1)
+
+    def test_files_that_were_left_by_a_process_killed_after_the_change_are_deleted(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        (desk.library / "encodings-older.sqlite").touch()
+        (desk.library / "index-older.faiss").touch()
+        desk.index()
+        assert not list(desk.library.glob("*-older.*"))
+
+    def test_the_first_of_a_library_answers_from_its_first_photo_on(self, desk: Desk) -> None:
+        with desk.open() as library:
+            assert library.is_current()
+            library.begin_generation("weights")
+        with desk.open(generation="other") as library:
+            assert not library.is_current()
+            assert not library.begin_generation("others")  # nothing is lost: there is no photo yet
+            assert library.is_current()
+        assert recorded_weights(desk.library) == "others"
+
+    def test_a_library_from_before_it_was_written_down_is_that_of_its_photos(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        with desk.open() as library, library.catalog.begin() as connection:
+            connection.execute(delete(setting_table).where(setting_table.c.name == "generation"))
+        with desk.open() as library, desk.open(generation="other") as other:
+            assert (library.is_current(), other.is_current()) == (True, False)
 
 
 def test_metadata_is_read_anew_when_a_photo_is_decoded_again(desk: Desk) -> None:

@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 
 from indexer.library import Library
 from model.weights import generation
-from tests.engine.libraries import PHOTO_COUNT
-from tests.web.applications import opened
+from tests.engine.libraries import PHOTO_COUNT, index
+from tests.web.applications import hits, opened
+from web.service import service_of
 
 
 @pytest.fixture
@@ -92,3 +93,19 @@ def test_closing_ends_a_run(root: Path, weights: Path, tmp_path: Path) -> None:
     job = client.get("/api/v1/index").json
     assert job
     assert job["state"] == "cancelled"
+
+
+def test_the_server_goes_over_to_other_weights_when_they_have_encoded_the_library(
+    library: Path, photos: Path, weights: Path, other_weights: Path
+) -> None:
+    with opened(library, weights) as app:
+        client = app.test_client()
+        before = hits(client)
+        index(library, photos, other_weights)
+        after = hits(client)
+        assert {hit["photo_id"] for hit in after} == {hit["photo_id"] for hit in before}
+        assert [hit["similarity"] for hit in after] != [hit["similarity"] for hit in before]
+        assert service_of(app).weights() == str(other_weights)
+        status = client.get("/api/v1/status").json
+        assert status is not None
+        assert status["photos"] == len(after)

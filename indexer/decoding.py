@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pillow_heif
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from indexer.metadata import Metadata, read_metadata
+from indexer.raw import NoPreview, is_raw, open_preview, read_container
 from model.processor import PixelBertProcessor
 
 LARGEST_FILE_BYTES = 512 * 1024**2
@@ -43,6 +45,7 @@ class Failure(StrEnum):
     UNREADABLE = "file cannot be read: permission denied or a disk error"
     NOT_A_PHOTO = "not a photo in a known format, whatever its name says"
     DAMAGED = "damaged or cut short"
+    NO_PREVIEW = "RAW file without a preview"
     TOO_MANY_BYTES = f"larger than {LARGEST_FILE_BYTES // 1024**2} MiB"
     TOO_MANY_PIXELS = f"more than {LARGEST_PIXELS // 10**6} megapixels"
     OUT_OF_MEMORY = "takes too much memory to decode"
@@ -97,9 +100,11 @@ def read_photo(path: str, known: frozenset[bytes], processor: PixelBertProcessor
     if identity.digest in known:
         return ReadPhoto(identity, None)
     try:
-        picture = _decode(content, processor)
+        picture = _decode(content, path, processor)
     except UnidentifiedImageError:
         return Failure.NOT_A_PHOTO
+    except NoPreview:
+        return Failure.NO_PREVIEW
     except MemoryError:
         return Failure.OUT_OF_MEMORY
     except Exception:  # decoders raise whatever a damaged file happens to trip over
@@ -107,8 +112,18 @@ def read_photo(path: str, known: frozenset[bytes], processor: PixelBertProcessor
     return picture if isinstance(picture, Failure) else ReadPhoto(identity, picture)
 
 
-def _decode(content: bytes, processor: PixelBertProcessor) -> Picture | Failure:
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+def open_image(file: BinaryIO, path: str) -> Image.Image:
+    """Open the photo at `path`, whose bytes are in `file`; a RAW file by its preview. Pixels are not loaded yet.
+
+    Raises UnidentifiedImageError, NoPreview, or whatever a damaged file makes a decoder raise.
+    """
+    preview = open_preview(file) if is_raw(path) else None
+    return Image.open(file, formats=FORMATS) if preview is None else preview
+
+
+def _decode(content: bytes, path: str, processor: PixelBertProcessor) -> Picture | Failure:
+    file = io.BytesIO(content)
+    with open_image(file, path) as image:
         if image.width * image.height > LARGEST_PIXELS:
             return Failure.TOO_MANY_PIXELS
         metadata = read_metadata(image)
@@ -118,6 +133,8 @@ def _decode(content: bytes, processor: PixelBertProcessor) -> Picture | Failure:
         width, height = image.size[::-1] if turned else image.size
         needed = processor.target_size(width, height)
         image.draft(None, needed[::-1] if turned else needed)  # lets JPEG skip detail that resizing would drop
+        if is_raw(path):
+            metadata = replace(read_container(file).completed_by(metadata), orientation=metadata.orientation)
         return Picture(width, height, metadata, processor.resize(_upright(as_rgb(image), orientation)))
 
 

@@ -35,6 +35,12 @@ class Metadata:
     description: str | None = None
     keywords: list[str] = field(default_factory=list)
 
+    def completed_by(self, other: Metadata) -> Metadata:
+        """This, and what `other` tells where this tells nothing."""
+        return Metadata(
+            **{name: getattr(other, name) if value in (None, []) else value for name, value in vars(self).items()}
+        )
+
 
 def read_metadata(image: Image.Image) -> Metadata:
     """The metadata of an opened photo, whose pixels need not be loaded. Never raises."""

@@ -5,12 +5,38 @@ from __future__ import annotations
 import os
 from collections import deque
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".heic", ".heif"}
+RAW_SUFFIXES = frozenset(
+    {
+        *(
+            ".3fr",
+            ".arw",
+            ".cr2",
+            ".cr3",
+            ".dcr",
+            ".dng",
+            ".erf",
+            ".iiq",
+            ".kdc",
+            ".mef",
+            ".mos",
+            ".mrw",
+            ".nef",
+            ".nrw",
+        ),
+        *(".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+    }
 )
+PHOTO_SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".heic", ".heif"),
+        *(RAW_SUFFIXES if find_spec("rawpy") else ()),
+    }
+)
+"""Of the files that are read; RAW files are, where rawpy is installed."""
 
 
 class FileState(NamedTuple):  # quicker to make and compare than a dataclass: there may be a million

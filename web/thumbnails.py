@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
-from indexer.decoding import FORMATS, LARGEST_PIXELS, as_rgb
+from indexer.decoding import LARGEST_PIXELS, as_rgb, open_image
 from indexer.library import Photo
 from model.atomic import replacing
 
@@ -85,7 +85,7 @@ class Thumbnails:
 def _shrunk(path: str, side: int) -> bytes:
     name = Path(path).name
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Path(path).open("rb") as file, open_image(file, path) as image:
             if image.width * image.height > LARGEST_PIXELS:
                 raise PhotoUnreadable(f"the file {name} has too many pixels to show")
             image.draft("RGB", (side, side))

@@ -9,12 +9,15 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from random import Random
 
 import numpy as np
 import piexif
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from tests.indexer.raw_files import dng
 
 _XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -73,6 +76,7 @@ def sound() -> dict[str, bytes]:
         "float.tif": _saved(colour.convert("F"), "TIFF"),
         "cmyk.tif": _saved(colour.convert("CMYK"), "TIFF"),
         "photo.heic": _saved(colour, "HEIF", exif=exif),
+        **({"photo.dng": dng(colour)} if find_spec("rawpy") else {}),
     }
 
 

@@ -21,21 +21,23 @@ def print_json(value: Any) -> None:
 def print_hits(hits: Sequence[Hit], *, cutoff: float = 0.0) -> None:
     """One line a hit: rank, match as a percentage and a bar, path; a rule above the matches below `cutoff`.
 
-    Where none has a match, the similarity instead.
+    Where none has a match, the similarity instead; neither where there was no sentence.
     """
     reranked = any(hit.match is not None for hit in hits)
     strong = sum(hit.match is not None and hit.match >= cutoff for hit in hits)
     for rank, hit in enumerate(hits, start=1):
         if reranked and rank == strong + 1:
             click.echo(f"      {'weaker matches' if strong else 'only weak matches'}")
-        if not reranked:
+        if hit.similarity is None:
+            measure = ""
+        elif not reranked:
             measure = f"{hit.similarity:6.3f}"
         elif hit.match is None:
             measure = f"{'-':>5}  {'':{_BAR_CELLS}}"
         else:
             measure = f"{hit.match:5.0%}  {bar(hit.match)}"
         away = "" if hit.online else "  (not reachable now)"
-        click.echo(f"{rank:4}  {measure}  {printable(hit.path)}{away}")
+        click.echo(f"{rank:4}  {measure}{'  ' if measure else ''}{printable(hit.path)}{away}")
 
 
 def bar(fraction: float) -> str:

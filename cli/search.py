@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("sentence", help="What the photos show, in English; filters and -words too.")
+@click.argument("sentence", required=False, help="What the photos show, in English; filters and -words too.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="How many photos to print.")
 @click.option(
     "--shortlist",
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @library_weights_option
 @json_option
 def search(
-    sentence: str,
+    sentence: str | None,
     limit: int,
     shortlist: int,
     rerank: bool,
@@ -56,8 +56,12 @@ def search(
     Words to keep out and filters may stand in the sentence: "a beach -crowd taken:2021". Of a filter named twice,
     either will do.
 
+    Filters without a sentence list the photos by date, newest first.
+
     Example: pixelseek search "two children playing in the snow" --limit 5 --after 2021
     """
+    if sentence is None and not any(filter_options.values()):
+        raise click.UsageError("Missing argument 'SENTENCE'.")
     with ThreadPoolExecutor(max_workers=1) as side:
         model = side.submit(_load, weights)  # beside the imports, which take as long
         from engine.query import parse_filter
@@ -69,7 +73,7 @@ def search(
         filters = filters.combined(parse_filter(name, value))
     with SearchEngine.over(chosen_library(library), model.result()) as engine:
         result = engine.search(
-            sentence, limit=limit, shortlist=shortlist, rerank=rerank, filters=filters, without=without
+            sentence or "", limit=limit, shortlist=shortlist, rerank=rerank, filters=filters, without=without
         )
     if as_json:
         print_json(result.to_json())

@@ -12,8 +12,8 @@ class Hit:
 
     path: str
     photo_id: int
-    similarity: float
-    """Cosine of the sentence's and the photo's embedding, -1 to 1: what the shortlist goes by."""
+    similarity: float | None
+    """Cosine of the sentence's and the photo's embedding, -1 to 1: the shortlist's order; None without a sentence."""
     match: float | None
     """Calibrated probability that the photo matches, 0 to 1; None where the hit was not reranked."""
     score: float | None
@@ -29,7 +29,7 @@ class Hit:
         return {
             "path": self.path,
             "photo_id": self.photo_id,
-            "similarity": round(self.similarity, 4),
+            "similarity": None if self.similarity is None else round(self.similarity, 4),
             "match": None if self.match is None else round(self.match, 4),
             "score": None if self.score is None else round(self.score, 4),
             "online": self.online,

@@ -54,7 +54,7 @@ class _Candidate:
     """A photo on its way to being a hit."""
 
     photo_id: int
-    similarity: float
+    similarity: float | None = None
     score: float | None = None
     match: float | None = None
 
@@ -111,6 +111,8 @@ class SearchEngine:
         `without` add to those. Only photos for which the filters hold are looked at. A photo that shows what is to
         be kept out ranks lower.
 
+        Filters without a sentence list the photos for which they hold, the newest first.
+
         The `shortlist` nearest photos, and with them those about which the words are written, are reranked by score
         and come first; photos beyond them follow in order of nearness, without a match. `rerank=False` leaves
         everything in that order. It is the order of similarity, but for words to keep out. Equal photos go by id.
@@ -130,6 +132,9 @@ class SearchEngine:
         _check(asked, limit, shortlist)
         with self._answering():
             clock = _Clock()
+            if not asked.words:
+                newest = [_Candidate(photo_id) for photo_id in self._library.newest(asked.filters, limit)]
+                return SearchResult(text, self._hits(newest), self._calibration.cutoff, clock.timings_ms())
             with clock.stage("text"):
                 encoded = self._runtime.encode_text([asked.words, *asked.without])
             with clock.stage("shortlist"):
@@ -351,7 +356,7 @@ def _checked_text(query: str) -> str:
 
 
 def _check(asked: Query, limit: int, shortlist: int) -> None:
-    if not asked.words:
+    if not asked.words and (asked.filters == NO_FILTERS or asked.without):
         raise QueryError('there is nothing to search for: describe a photo, for example "a dog on the beach".')
     if len(asked.without) > MAX_WITHOUT:
         raise QueryError(f"{len(asked.without)} words to keep out are more than {MAX_WITHOUT}.")

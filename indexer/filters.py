@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from indexer.catalog import folder_table, location_table, photo_table
 from indexer.sqlite import ends_with, path_in, position
 
 _EARTH_RADIUS_KM = 6371.0
+_CLOCK = photo_table.c.taken_at + func.coalesce(photo_table.c.taken_offset, 0)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,15 @@ def matching_photos(catalog: Engine, filters: Filters) -> NDArray[np.int64]:
     return ids[np.any(close, axis=0)]
 
 
+def newest_photos(catalog: Engine, photo_ids: NDArray[np.int64], count: int) -> list[int]:
+    """The `count` of these photos that were taken last, the latest first, and then those of which no date is known."""
+    by_date = select(photo_table.c.id).order_by(_CLOCK.desc().nulls_last(), photo_table.c.id.desc())
+    wanted = set(photo_ids.tolist())
+    with catalog.connect() as connection:
+        found = (photo_id for photo_id in connection.execute(by_date).scalars() if photo_id in wanted)
+        return list(islice(found, count))
+
+
 def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     """What must hold of a row of photos; of `near`, only that it has a place."""
     path = path_in(folder_table.c.path, location_table.c.path)
@@ -89,9 +100,9 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.type:
         place = place.where(or_(*(ends_with(path, ending) for endings in filters.type for ending in endings)))
     alternatives: list[list[ColumnElement[bool]]] = [
-        *([clock >= start] for start in filters.after),
-        *([clock < end] for end in filters.before),
-        [and_(clock >= start, clock < end) for start, end in filters.taken],
+        *([start <= _CLOCK] for start in filters.after),
+        *([end > _CLOCK] for end in filters.before),
+        [and_(start <= _CLOCK, end > _CLOCK) for start, end in filters.taken],
         [photo_table.c.camera.icontains(name, autoescape=True) for name in filters.camera],
         [photo_table.c.lens.icontains(name, autoescape=True) for name in filters.lens],
         [photo_table.c.latitude.is_not(None)] if filters.near else [],

@@ -40,7 +40,7 @@ from indexer.errors import (
     PhotoMissing,
 )
 from indexer.facets import Facets, read_facets
-from indexer.filters import Filters, matching_photos
+from indexer.filters import Filters, matching_photos, newest_photos
 from indexer.generations import current_generation, forget_others, make_current, photos_waiting, remove_unused_files
 from indexer.locking import writer_lock
 from indexer.shortlist import Shortlist, visible_photos
@@ -185,6 +185,10 @@ class Library:
     def facets(self, filters: Filters) -> Facets:
         """How many of the photos for which `filters` hold there are of each kind."""
         return read_facets(self.catalog, self.generation, filters)
+
+    def newest(self, filters: Filters, count: int) -> list[int]:
+        """Ids of the `count` photos taken last among those a search can find and for which `filters` hold."""
+        return newest_photos(self.catalog, np.intersect1d(self.matching(filters), self.photo_ids()), count)
 
     def shortlist(
         self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None

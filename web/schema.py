@@ -80,7 +80,9 @@ class HitAnswer(Answer):
 
     path: str
     photo_id: int
-    similarity: float = Field(description="Cosine of the embeddings, -1 to 1: what the shortlist goes by.")
+    similarity: float | None = Field(
+        description="Cosine of the embeddings, -1 to 1: what the shortlist goes by; null where there is no sentence."
+    )
     match: float | None = Field(description="Probability that the photo matches, 0 to 1; null without a rerank.")
     score: float | None = Field(description="What reranked hits are sorted by; null without a rerank.")
     online: bool = Field(description="False while its folder cannot be reached.")

@@ -118,6 +118,16 @@ def test_search_takes_filters_as_options_and_in_the_sentence(indexed: Path, phot
     assert "after:soon makes no sense: write it like after:2021-07." in run.stderr
 
 
+def test_search_by_filters_alone_lists_photos_without_figures(indexed: Path, photos: Path, weights: Path) -> None:
+    run = pixelseek("search", "--type", "jpg", "--limit", "2", "--library", indexed, "--weights", weights)
+    lines = run.stdout.splitlines()
+    assert [line.split(maxsplit=1)[0] for line in lines] == ["1", "2"]
+    assert all(line.split(maxsplit=1)[1].startswith(str(photos)) for line in lines)
+    assert (
+        json.loads(pixelseek("search", "type:jpg", "--json", "--library", indexed).stdout)["hits"][0]["score"] is None
+    )
+
+
 def test_photos_on_a_disk_that_is_away_are_found_and_said_to_be(tmp_path: Path, photos: Path, weights: Path) -> None:
     options = ("--library", tmp_path / "library", "--weights", weights)
     shutil.copytree(photos, tmp_path / "disk")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.results import Hit
 from indexer.indexing import index_folders
 from indexer.library import Library
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
@@ -58,6 +60,11 @@ def index(library: Path, photos: Path, weights: Path) -> None:
             weights=str(weights),
             workers=1,
         )
+
+
+def similarities_of(hits: Sequence[Hit]) -> list[float]:
+    """Of hits that have one."""
+    return [hit.similarity for hit in hits if hit.similarity is not None]
 
 
 @pytest.fixture(scope="session")

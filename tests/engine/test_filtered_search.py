@@ -51,6 +51,16 @@ def test_a_filter_leaves_the_others_in_the_order_they_had_however_short_the_list
         assert set(found) <= set(expected)
 
 
+def test_filters_alone_list_the_photos_by_date_the_newest_first(dated: SearchEngine) -> None:
+    assert years(dated, "after:2013 camera:canon") == ["2015", "2014", "2013"]
+    assert years(dated, "", filters=parse_filter("before", "2013")) == ["2012", "2011", "2010"]
+    assert years(dated, "type:jpg", limit=2) == ["2021", "2020"]
+    assert years(dated, "taken:1999") == []
+    result = dated.search("taken:2011")
+    assert [(hit.similarity, hit.match, hit.score) for hit in result.hits] == [(None, None, None)]
+    assert years(dated, "taken:2011", rerank=False) == ["2011"]
+
+
 def test_filters_of_the_sentence_and_beside_it_are_combined(dated: SearchEngine) -> None:
     found = years(dated, f"{SENTENCE} camera:canon", filters=parse_filter("after", "2014"))
     assert sorted(found) == ["2014", "2015"]
@@ -99,7 +109,7 @@ def test_the_order_does_not_depend_on_the_limit(dated: SearchEngine, shortlist: 
 @pytest.mark.parametrize(
     ("query", "without"),
     [
-        ("after:2012", []),
+        ("-crowd after:2012", []),
         ("-circle", []),
         (SENTENCE, [" "]),
         (SENTENCE, ["x" * (MAX_CHARACTERS + 1)]),

@@ -17,7 +17,7 @@ from model.processor import PixelBertProcessor
 from model.runtime import load_runtime
 from model.trained import TrainedModel
 from model.weights import WeightsError, generation
-from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, similarities_of
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_a_sentence_finds_photos_with_path_match_and_score(engine: SearchEngine,
         assert Path(hit.path).exists()
         assert hit.match is not None
         assert 0 <= hit.match <= 1
-        assert -1.001 <= hit.similarity <= 1.001
+        assert -1.001 <= similarities_of([hit])[0] <= 1.001
         assert (hit.width, hit.height) == (128, 128)
 
 
@@ -48,7 +48,7 @@ def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weig
         text = runtime.encode_text([SENTENCE])
         similarities = library.embeddings(ids) @ text.embeddings[0]
         scores = runtime.match(text, library.pixel_features(ids)) + 2.0 * similarities
-    np.testing.assert_allclose([hit.similarity for hit in hits], similarities, atol=2e-3)
+    np.testing.assert_allclose(similarities_of(hits), similarities, atol=2e-3)
     np.testing.assert_allclose([hit.score or 0 for hit in hits], scores, atol=1e-2)
     np.testing.assert_allclose([hit.match or 0 for hit in hits], 1 / (1 + np.exp(1.0 - 0.5 * scores)), atol=1e-2)
 
@@ -61,7 +61,7 @@ def test_reranked_hits_go_by_score(engine: SearchEngine) -> None:
 
 def test_without_rerank_hits_go_by_similarity_and_have_no_match(engine: SearchEngine) -> None:
     hits = engine.search(SENTENCE, rerank=False).hits
-    assert [hit.similarity for hit in hits] == sorted((hit.similarity for hit in hits), reverse=True)
+    assert similarities_of(hits) == sorted(similarities_of(hits), reverse=True)
     assert {(hit.match, hit.score) for hit in hits} == {(None, None)}
 
 

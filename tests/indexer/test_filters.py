@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.filters import Circle, Filters, matching_photos
+from indexer.filters import NO_FILTERS, Circle, Filters, matching_photos
 from tests.indexer.desk import Desk
 from tests.indexer.exif import photo
 
@@ -48,6 +48,12 @@ class TestTime:
     def test_in_a_period_is_from_its_start_to_before_its_end(self, dated: Desk) -> None:
         july = Filters(taken=((seconds(2021, 7, 1), seconds(2021, 8, 1)),))
         assert found(dated, july) == ["july.jpg", "unzoned.jpg"]
+
+    def test_the_newest_come_first_on_the_clock_of_their_place_and_those_without_a_date_last(self, dated: Desk) -> None:
+        with dated.open() as library:
+            names = [Path(photo.path).name for photo in library.photos(library.newest(NO_FILTERS, 9))]
+            assert names == ["august.jpg", "unzoned.jpg", "july.jpg", "june.jpg", "undated.jpg"]
+            assert library.newest(NO_FILTERS, 2) == library.newest(NO_FILTERS, 9)[:2]
 
     def test_between_several_dates_all_must_hold(self, dated: Desk) -> None:
         first, second, third = seconds(2021, 7, 1), seconds(2021, 8, 1), seconds(2021, 9, 1)

@@ -3,10 +3,10 @@
     python -m benchmarks.crashes --kills 200
 
 A process that indexes, writes captions, removes a folder, migrates an old library or encodes it with other weights is
-killed at a random moment: half of the times at any time, half of them up to 10 ms after a commit, a rename or a deletion
-has begun. After each kill the library is opened and verified, and the same is done again, until it comes to its end.
-Then the library is compared with one that has lived the same in peace: files, photos, metadata, captions, words, vectors
-(1e-4), the first 20 of 21 searches.
+killed at a random moment: half of the times at any time, half of them up to 10 ms after a commit, a rename or a
+deletion has begun. After each kill the library is opened and verified, and the same is done again, until it comes to
+its end. Then the library is compared with one that has lived the same in peace: files, photos, metadata, captions,
+words, vectors (1e-4), the first 20 of 21 searches.
 
 The photos are small and the model is a stand-in, so that hundreds of kills take minutes. A process that is killed does
 not lose what the system has not yet written to the disk, as a power cut does: that is not tested here.

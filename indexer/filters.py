@@ -14,7 +14,6 @@ from indexer.catalog import folder_table, location_table, photo_table
 from indexer.sqlite import ends_with, path_in, position
 
 _EARTH_RADIUS_KM = 6371.0
-_CLOCK = photo_table.c.taken_at + func.coalesce(photo_table.c.taken_offset, 0)
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def matching_photos(catalog: Engine, filters: Filters) -> NDArray[np.int64]:
 
 def newest_photos(catalog: Engine, photo_ids: NDArray[np.int64], count: int) -> list[int]:
     """The `count` of these photos that were taken last, the latest first, and then those of which no date is known."""
-    by_date = select(photo_table.c.id).order_by(_CLOCK.desc().nulls_last(), photo_table.c.id.desc())
+    by_date = select(photo_table.c.id).order_by(clock.desc().nulls_last(), photo_table.c.id.desc())
     wanted = set(photo_ids.tolist())
     with catalog.connect() as connection:
         found = (photo_id for photo_id in connection.execute(by_date).scalars() if photo_id in wanted)
@@ -100,9 +99,9 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.type:
         place = place.where(or_(*(ends_with(path, ending) for endings in filters.type for ending in endings)))
     alternatives: list[list[ColumnElement[bool]]] = [
-        *([start <= _CLOCK] for start in filters.after),
-        *([end > _CLOCK] for end in filters.before),
-        [and_(start <= _CLOCK, end > _CLOCK) for start, end in filters.taken],
+        *([start <= clock] for start in filters.after),
+        *([end > clock] for end in filters.before),
+        [and_(start <= clock, end > clock) for start, end in filters.taken],
         [photo_table.c.camera.icontains(name, autoescape=True) for name in filters.camera],
         [photo_table.c.lens.icontains(name, autoescape=True) for name in filters.lens],
         [photo_table.c.latitude.is_not(None)] if filters.near else [],

@@ -178,3 +178,10 @@ def _with_cutoff(engine: object, cutoff: float) -> object:
     from dataclasses import replace
 
     return replace(engine._calibration, cutoff=cutoff)  # type: ignore[attr-defined]
+
+
+def test_filters_without_a_sentence_list_the_photos_by_date(client: FlaskClient) -> None:
+    page = client.get("/", query_string={"q": "type:jpg"}).text
+    assert "Photos by date, the newest first" in page
+    assert "weak" not in page.lower()
+    assert page.count('loading="lazy"') >= 12

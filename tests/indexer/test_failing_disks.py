@@ -98,7 +98,7 @@ def test_a_read_only_library_with_commits_that_are_not_in_place_yet_is_not_read_
         assert library.photos([1])[0].caption == "a square"
 
 
-def test_a_library_copied_while_it_is_written_is_a_library(desk: Desk, tmp_path: Path) -> None:
+def test_a_library_copied_between_two_commits_of_a_run_is_a_library(desk: Desk, tmp_path: Path) -> None:
     for seed in range(200):
         scribble(desk.photos / f"{seed}.png", seed)
     copies: list[Path] = []

@@ -135,8 +135,18 @@ def photo(photo_id: int) -> str:
         explainable=_has_words(query),
         why=_why(photo_id, query),
         way=_way(query, cursor, photo_id),
-        similar=service.searches.similar(photo_id, _SIMILAR, hung_up=hung_up()),
+        copies=[copy for copy in service.engine().duplicates(photo_id) if copy.path != shown.path],
+        similar=service.searches.similar(photo_id, "", _SIMILAR, hung_up=hung_up()),
     )
+
+
+@blueprint.get(f"/photos/<int(max={LARGEST_ID}):photo_id>/similar")
+def similar_to_photo(photo_id: int) -> str:
+    """Photos similar to one of the library, and to words where there are any."""
+    service = current_service()
+    words = request.args.get("words", "")
+    hits = service.searches.similar(photo_id, words, _MORE_SIMILAR, hung_up=hung_up())
+    return render_template("similar.html", hits=hits, words=words, photo=service.engine().photo(photo_id))
 
 
 def _has_words(query: str) -> bool:
@@ -184,8 +194,9 @@ def _way(query: str, cursor: str, photo_id: int) -> dict[str, str]:
 @blueprint.route("/similar", methods=["GET", "POST"])
 def similar() -> str:
     """Search by a photo: the form that takes one, and the photos most similar to the one it took."""
-    hits = similar_to_upload(_MORE_SIMILAR) if request.method == "POST" else None
-    return render_template("similar.html", hits=hits)
+    words = request.form.get("words", "")
+    hits = similar_to_upload(words, _MORE_SIMILAR) if request.method == "POST" else None
+    return render_template("similar.html", hits=hits, words=words, photo=None)
 
 
 @blueprint.get("/library")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from flask import Flask
@@ -12,6 +14,7 @@ from flask.testing import FlaskClient
 
 from tests.engine.libraries import SENTENCE
 from web import close_app, create_app
+from web.searches import Turns
 
 
 @contextmanager
@@ -35,3 +38,29 @@ def hits(client: FlaskClient, **question: Any) -> list[dict[str, Any]]:
 def photo(client: FlaskClient) -> str:
     """The address of the first photo found."""
     return f"/api/v1/photos/{hits(client)[0]['photo_id']}"
+
+
+class _Model:
+    """Works for somebody until it is told to finish."""
+
+    def __init__(self) -> None:
+        self.started, self.finish = threading.Event(), threading.Event()
+
+    def work(self) -> str:
+        self.started.set()
+        self.finish.wait()
+        return "done"
+
+
+@contextmanager
+def at_work(turns: Turns) -> Iterator[Thread]:
+    """The model at work for somebody else."""
+    model = _Model()
+    thread = Thread(target=lambda: turns.run(model.work, bool))
+    thread.start()
+    model.started.wait()
+    try:
+        yield thread
+    finally:
+        model.finish.set()
+        thread.join()

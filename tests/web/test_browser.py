@@ -28,6 +28,12 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
+DROP = """([name, content]) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(content)], "photo.jpg", {type: "image/jpeg"}));
+    const options = {dataTransfer: transfer, clipboardData: transfer, bubbles: true, cancelable: true};
+    document.body.dispatchEvent(new {drop: DragEvent, paste: ClipboardEvent}[name](name, options));
+}"""
 PHONE = {"width": 390, "height": 844}
 
 expect.set_options(timeout=30_000)
@@ -292,17 +298,28 @@ def test_a_photo_is_searched_by_choosing_it(page: Page, photos: Path) -> None:
 def test_a_photo_is_searched_by_dropping_or_pasting_it(page: Page, photos: Path, event: str) -> None:
     page.goto("/")
     content = list((photos / "scene 03.jpg").read_bytes())
-    page.evaluate(
-        """([name, content]) => {
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([new Uint8Array(content)], "photo.jpg", {type: "image/jpeg"}));
-            const options = {dataTransfer: transfer, clipboardData: transfer, bubbles: true, cancelable: true};
-            document.body.dispatchEvent(new {drop: DragEvent, paste: ClipboardEvent}[name](name, options));
-        }""",
-        [event, content],
-    )
+    page.evaluate(DROP, [event, content])
     expect(page.get_by_role("heading", name="Photos similar to yours")).to_be_visible()
     expect(page.locator(".photos li")).to_have_count(PHOTO_COUNT - 1)
+
+
+def test_words_join_a_photo_that_was_dropped_and_back_leads_back(page: Page, photos: Path) -> None:
+    page.goto("/library")
+    page.evaluate(DROP, ["drop", list((photos / "scene 03.jpg").read_bytes())])
+    expect(page.get_by_role("heading", name="Photos similar to yours")).to_be_visible()
+    page.get_by_label("Words").fill(SENTENCE)
+    page.get_by_label("Words").press("Enter")
+    expect(page.get_by_role("heading", name=f"similar to yours, and to {SENTENCE}")).to_be_visible()
+    expect(page.locator(".match")).to_have_count(PHOTO_COUNT - 1)
+    page.locator(".photos a").first.click()
+    page.get_by_label("And with").fill(SENTENCE)
+    page.get_by_role("button", name="Find more").click()
+    expect(page.locator(".match")).to_have_count(PHOTO_COUNT - 1)
+    page.goto("/library")
+    page.evaluate(DROP, ["drop", list((photos / "scene 03.jpg").read_bytes())])
+    expect(page.get_by_role("heading", name="Photos similar to yours")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Library", exact=True)).to_be_visible()
 
 
 def test_two_tabs_watch_a_library_come_into_being(

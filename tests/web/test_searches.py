@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from threading import Thread
 
 import pytest
@@ -10,38 +8,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.engine.libraries import SENTENCE
+from tests.web.applications import at_work
 from web.searches import Busy, HungUp, Turns
 from web.service import service_of
 
 
 def never() -> bool:
     return False
-
-
-class Model:
-    """Works for somebody until it is told to finish."""
-
-    def __init__(self) -> None:
-        self.started, self.finish = threading.Event(), threading.Event()
-
-    def work(self) -> str:
-        self.started.set()
-        self.finish.wait()
-        return "done"
-
-
-@contextmanager
-def at_work(turns: Turns) -> Iterator[Thread]:
-    """The model at work for somebody else."""
-    model = Model()
-    thread = Thread(target=lambda: turns.run(model.work, never))
-    thread.start()
-    model.started.wait()
-    try:
-        yield thread
-    finally:
-        model.finish.set()
-        thread.join()
 
 
 def test_beyond_the_bound_a_search_is_told_to_come_again(

@@ -220,7 +220,7 @@ def _webp(photo_id: int, side: int) -> Response:
     response = Response(mimetype=_WEBP)
     response.set_etag(service.thumbnails.find(photo, side).etag)
     if _to_be_asked_again(response).status_code != HTTPStatus.NOT_MODIFIED:
-        response.data = service.thumbnails.read(photo, side)
+        response.data = service.thumbnails.read(photo, side, hung_up=hung_up())
     return response
 
 

@@ -263,7 +263,7 @@ class StatusAnswer(Answer):
     failed: int
     failures: list[FailureAnswer]
     folders: list[FolderAnswer]
-    bytes_on_disk: int = Field(description="Of the library itself, without the photos.")
+    bytes_on_disk: int = Field(description="Of the library itself, without photos and thumbnails.")
     generation: str = Field(description="The model's generation, a digest of its weights and settings.")
     index_fresh: bool = Field(description="Whether the FAISS index covers every photo; the others are compared beside.")
 

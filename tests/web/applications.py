@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from waitress import wasyncore
+from waitress.server import create_server
 
 from tests.engine.libraries import SENTENCE
 from web import close_app, create_app
@@ -25,6 +28,22 @@ def opened(library: Path, weights: Path, **config: Any) -> Iterator[Flask]:
         yield app
     finally:
         close_app(app)
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The address at which `app` is served meanwhile, by the server of `pixelseek serve`."""
+    channels: dict[int, Any] = {}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server: Any = create_server(app, map=channels, sockets=[listener], threads=16, channel_request_lookahead=1)
+        thread = Thread(target=server.run)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
+            thread.join()
+            server.task_dispatcher.shutdown()
 
 
 def hits(client: FlaskClient, **question: Any) -> list[dict[str, Any]]:

@@ -174,6 +174,25 @@ def test_a_photo_that_is_damaged_since_is_a_problem_not_a_crash(photos: Path, we
         assert client.get(f"{photo(client)}/thumbnail").status_code == 404
 
 
+def test_nobody_waits_for_a_thumbnail_after_hanging_up(weights: Path, photos: Path, tmp_path: Path) -> None:
+    index(tmp_path / "library", photos, weights)
+    with opened(tmp_path / "library", weights) as app:
+        client = app.test_client()
+        gone = {"waitress.client_disconnected": lambda: True}
+        assert client.get(f"{photo(client)}/thumbnail", environ_overrides=gone).status_code == 503
+        assert not (tmp_path / "library" / "thumbnails").exists()
+
+
+def test_thumbnails_do_not_count_as_the_library(weights: Path, photos: Path, tmp_path: Path) -> None:
+    index(tmp_path / "library", photos, weights)
+    with opened(tmp_path / "library", weights) as app:
+        client = app.test_client()
+        before = client.get("/api/v1/status").get_json()["bytes_on_disk"]
+        (tmp_path / "library" / "thumbnails" / "640").mkdir(parents=True)
+        (tmp_path / "library" / "thumbnails" / "640" / "1.webp").write_bytes(bytes(10**7))
+        assert client.get("/api/v1/status").get_json()["bytes_on_disk"] - before < 10**6
+
+
 def test_a_browser_asks_whether_a_photo_has_changed(client: FlaskClient) -> None:
     answer = client.get(f"{photo(client)}/thumbnail")
     assert answer.headers["Cache-Control"] == "private, no-cache"

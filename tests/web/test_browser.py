@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,11 +14,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
-from waitress import wasyncore
-from waitress.server import create_server
 
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
-from tests.web.applications import hits, opened
+from tests.web.applications import hits, opened, served
 from web.service import service_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -38,22 +34,6 @@ PHONE = {"width": 390, "height": 844}
 
 expect.set_options(timeout=30_000)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")
-
-
-@contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """The address at which `app` is served meanwhile, by the server of `pixelseek serve`."""
-    channels: dict[int, Any] = {}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server: Any = create_server(app, map=channels, sockets=[listener], threads=16)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
-            thread.join()
-            server.task_dispatcher.shutdown()
 
 
 @pytest.fixture(scope="module")

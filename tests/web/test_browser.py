@@ -335,4 +335,5 @@ def test_a_photo_that_is_gone_leaves_its_name(chromium: Browser, weights: Path, 
         assert page.locator(".photos a").first.evaluate("link => link.getBoundingClientRect().height") > 50
         page.locator(".photos a").first.click()
         expect(page.get_by_role("heading", level=1)).to_contain_text(".jpg")
+        assert page.locator("figure > a").evaluate("link => link.getBoundingClientRect().height") > 200
         context.close()

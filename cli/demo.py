@@ -46,7 +46,7 @@ def demo(photos: Path | None, library: Path | None, weights: str) -> None:
     from engine.search import SearchEngine
 
     home = _home(photos) if library is None else library.expanduser()
-    folder = _copy_samples(home.with_name(f"{home.name}-photos")) if photos is None else photos.expanduser()
+    folder = copy_samples(home.with_name(f"{home.name}-photos")) if photos is None else photos.expanduser()
     click.echo(f"Indexing {folder}", err=True)
     print_report(*index_photos(home, [folder], weights))
     with SearchEngine.open(home, weights=weights) as engine:
@@ -71,7 +71,7 @@ def _home(photos: Path | None) -> Path:
     return default_library().with_name("pixelseek-demo") / name
 
 
-def _copy_samples(folder: Path) -> Path:
+def copy_samples(folder: Path) -> Path:
     """Copy the sample photographs into `folder`. Nothing is downloaded: they are inside the two packages."""
     from shutil import copy2
 

@@ -66,6 +66,15 @@ def find_duplicates(
     return sorted((_copies(library, group, paths) for group in doubled), key=lambda group: (-len(group), group[0].path))
 
 
+def duplicates_of(library: Library, photo_id: int, *, agreement: float = AGREEMENT) -> list[Copy]:
+    """The files that hold this photo or nearly the same one, the largest first. Raises PhotoMissing."""
+    (embedding,) = library.embeddings([photo_id])
+    near, similarities = library.shortlist(embedding, _NEIGHBOURS + 1)
+    others = near[(similarities >= LEAST_SIMILARITY) & (near != photo_id)].tolist()
+    group = [photo_id, *_confirmed(library, photo_id, others, agreement)]
+    return _copies(library, group, library.paths(group))
+
+
 def _proposed(library: Library, photo_ids: NDArray[np.int64]) -> Iterator[tuple[int, dict[int, list[int]]]]:
     """How many photos are through, and for some of these the later ones that are among their nearest."""
     vectors = library.embeddings(photo_ids.tolist())

@@ -87,7 +87,7 @@ def explain_file(path: Path, sentence: str, *, weights: str | Path = DEFAULT, de
 
     folder = find_weights(weights)
     processor = PixelBertProcessor.from_pretrained(folder)
-    _, picture = read_file(path, processor)
+    picture = read_file(path, processor).picture
     runtime, calibration = load_runtime(folder, device=device), Calibration.load(folder)
     photo, text = runtime.encode_image([picture.pixels]), runtime.encode_text([sentence])
     size = picture.width, picture.height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import QueryError
@@ -10,8 +11,16 @@ from indexer.workers import read_photo_alone
 from model.processor import PixelBertProcessor
 
 
-def read_file(path: Path, processor: PixelBertProcessor) -> tuple[Identity, Picture]:
-    """What makes the photo at `path` that photo, and what the model sees of it.
+@dataclass(frozen=True)
+class PhotoFile:
+    """A photo file that was read."""
+
+    identity: Identity
+    picture: Picture
+
+
+def read_file(path: Path, processor: PixelBertProcessor) -> PhotoFile:
+    """Read the photo at `path`.
 
     It is decoded in a process of its own, under indexing's limits. Raises QueryError when it cannot be read as a photo.
     """
@@ -21,4 +30,4 @@ def read_file(path: Path, processor: PixelBertProcessor) -> tuple[Identity, Pict
     if isinstance(read, Failure):
         raise QueryError(f"{path} cannot be read as a photo: {read}")
     assert read.picture is not None, "nothing was known, so everything was decoded"
-    return read.identity, read.picture
+    return PhotoFile(read.identity, read.picture)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.duplicates import Copy, duplicates_of
 from engine.errors import EngineError, QueryError
 from engine.explain import Explanation, explain
 from engine.query import Query, parse
@@ -34,7 +35,7 @@ from model.trained import TrainedModel
 from model.weights import DEFAULT
 
 if TYPE_CHECKING:
-    from indexer.decoding import Identity, Picture
+    from engine.files import PhotoFile
 
 MAX_CHARACTERS = 1000
 """A longer query is refused. Below it the model reads what it can (`max_tokens`) and drops the rest."""
@@ -43,6 +44,8 @@ MAX_SHORTLIST = 1000
 MAX_WITHOUT = 8
 """More words to keep out are refused: each costs a rerank."""
 Sort: TypeAlias = Literal["match", "date"]
+_COMBINED = 64
+"""How many photos near to a photo and words together are reranked by the words."""
 _PARTS = 4
 """To every so many photos that the shortlist holds for what they show comes one for what is written about it."""
 _SCORE_DECIMALS = 4
@@ -139,7 +142,7 @@ class SearchEngine:
                 encoded = self._runtime.encode_text([asked.words, *asked.without])
             with clock.stage("shortlist"):
                 among = None if asked.filters == NO_FILTERS else self._library.matching(asked.filters)
-                ranked = self._nearest(encoded, shortlist if rerank else limit, among)
+                ranked = self._nearest(*_apart(encoded), shortlist if rerank else limit, among)
                 if rerank:
                     ranked += self._written(asked, encoded, max(1, shortlist // _PARTS), among, leave_out=ranked)
             if rerank:
@@ -150,33 +153,61 @@ class SearchEngine:
                 # The tail comes from a search of its own, so that the reranked block cannot depend on `limit`.
                 block = {candidate.photo_id for candidate in ranked}
                 with clock.stage("shortlist"):
-                    ranked += [one for one in self._nearest(encoded, limit, among) if one.photo_id not in block]
+                    ranked += [
+                        one for one in self._nearest(*_apart(encoded), limit, among) if one.photo_id not in block
+                    ]
             hits = self._hits(ranked[:limit])
             return SearchResult(text, hits, self._calibration.cutoff, clock.timings_ms())
 
-    def similar(self, photo: int | Path, *, limit: int = 20) -> list[Hit]:
+    def similar(self, photo: int | Path | PhotoFile, query: str = "", *, limit: int = 20) -> list[Hit]:
         """The `limit` photos most similar to `photo`, best first, equal ones by id; without a match.
 
-        `photo` is the id of a photo in the library, or the path of a file anywhere. A file is decoded in a process
-        of its own, under indexing's limits, and nothing of it is stored. If the library has its bytes, it is that
-        photo. The photo itself is no hit.
+        `photo` is the id of a photo in the library, or a file anywhere. A file is decoded in a process of its own,
+        under indexing's limits, and nothing of it is stored. If the library has its bytes, it is that photo. The photo
+        itself is no hit.
+
+        Filters and words to keep out in `query` hold as in a search. Where it has words, photo and words are wanted as
+        much: the photos nearest to the sum of both embeddings are reranked by the words, and have a match.
 
         Raises PhotoMissing when the library has no such photo, or has it no more, and QueryError when the file
-        cannot be read as a photo or the limit is out of range.
+        cannot be read as a photo, the limit is out of range, or as `search` does.
         """
         _check_limit(limit)
-        from engine.files import read_file  # needless for a sentence, and slow to import
-
+        asked = parse(_checked_text(query))
+        _check_without(asked)
         # Before the lock, because decoding takes its time.
-        known = read_file(photo, self._processor) if isinstance(photo, Path) else photo
+        known = self.read_photo(photo) if isinstance(photo, Path) else photo
         with self._answering():
             itself, embedding = self._embedding(known)
-            photo_ids, similarities = self._library.shortlist(embedding, limit + 1)
-            best = np.lexsort((photo_ids, -similarities))
-            nearest = [
-                _Candidate(*pair) for pair in zip(photo_ids[best].tolist(), similarities[best].tolist(), strict=True)
-            ]
-            return self._hits([one for one in nearest if one.photo_id != itself][:limit])
+            among = None if asked.filters == NO_FILTERS else self._library.matching(asked.filters)
+            text = self._runtime.encode_text([asked.words, *asked.without])
+
+            def nearest(wanted: NDArray[np.float32], count: int) -> list[_Candidate]:
+                found = self._nearest(wanted, text.embeddings[1:], count + 1, among)
+                return [one for one in found if one.photo_id != itself][:count]
+
+            if not asked.words:
+                return self._hits(nearest(embedding, limit))
+            both = (embedding + text.embeddings[0]) / 2
+            ranked = self._reranked(asked, text, self._by_words(nearest(both, _COMBINED), text), _Clock())
+            if limit > len(ranked):
+                block = {one.photo_id for one in ranked}
+                tail = [one for one in nearest(both, limit) if one.photo_id not in block]
+                ranked += self._by_words(tail, text)
+            return self._hits(ranked[:limit])
+
+    def read_photo(self, path: Path) -> PhotoFile:
+        """The photo at `path`, for `similar`. Raises QueryError when it cannot be read as a photo."""
+        from engine.files import read_file  # needless for a sentence, and slow to import
+
+        return read_file(path, self._processor)
+
+    def duplicates(self, photo_id: int) -> list[Copy]:
+        """The files that hold a photo of the library or nearly the same one, the largest first.
+
+        Raises PhotoMissing when the library has no such photo, or has it no more.
+        """
+        return duplicates_of(self._library, self._library.photos([photo_id])[0].id)
 
     def explain(self, photo_id: int, query: str) -> Explanation:
         """Where in a photo of the library each word of `query` looks; filters and words to keep out do not.
@@ -229,20 +260,31 @@ class SearchEngine:
                 )
             yield
 
-    def _embedding(self, photo: int | tuple[Identity, Picture]) -> tuple[int | None, NDArray[np.float32]]:
+    def _embedding(self, photo: int | PhotoFile) -> tuple[int | None, NDArray[np.float32]]:
         """The id of `photo` (None outside the library) and its embedding (E,)."""
-        if isinstance(photo, tuple):
-            identity, picture = photo
-            photo_id = self._library.find(identity)
-            if photo_id is None:
-                return None, self._runtime.encode_image([picture.pixels]).embeddings[0]
-        else:
-            photo_id = self._library.photos([photo])[0].id
+        if isinstance(photo, int):
+            return photo, self._library.embeddings([self._library.photos([photo])[0].id])[0]
+        photo_id = self._library.find(photo.identity)
+        if photo_id is None:
+            return None, self._runtime.encode_image([photo.picture.pixels]).embeddings[0]
         return photo_id, self._library.embeddings([photo_id])[0]
 
-    def _nearest(self, text: EncodedText, count: int, among: NDArray[np.int64] | None) -> list[_Candidate]:
-        """The `count` photos among those nearest to the first sentence and away from the others, best first."""
-        wanted, unwanted = text.embeddings[0], text.embeddings[1:]
+    def _by_words(self, candidates: list[_Candidate], text: EncodedText) -> list[_Candidate]:
+        """The candidates with their similarity to the first sentence."""
+        embeddings = self._library.embeddings([one.photo_id for one in candidates])
+        return [
+            replace(one, similarity=float(embedding @ text.embeddings[0]))
+            for one, embedding in zip(candidates, embeddings, strict=True)
+        ]
+
+    def _nearest(
+        self,
+        wanted: NDArray[np.float32],
+        unwanted: NDArray[np.float32],
+        count: int,
+        among: NDArray[np.int64] | None,
+    ) -> list[_Candidate]:
+        """The `count` photos among those nearest to `wanted` (E,) and away from `unwanted` (U, E), best first."""
         photo_ids, nearness = self._library.shortlist(direction(wanted, unwanted), count, among)
         best = np.lexsort((photo_ids, -nearness))
         photo_ids, similarities = photo_ids[best], nearness[best]
@@ -267,7 +309,7 @@ class SearchEngine:
         found: list[_Candidate] = []
         for level in sorted(set(counts.values()), reverse=True):
             ids = np.array([photo_id for photo_id, words in counts.items() if words == level], dtype=np.int64)
-            found += self._nearest(text, count - len(found), ids)
+            found += self._nearest(*_apart(text), count - len(found), ids)
             if len(found) == count:
                 break
         known = {one.photo_id for one in leave_out}
@@ -341,6 +383,11 @@ class _Clock:
         return self._milliseconds | {"total": 1000 * (time.perf_counter() - self._start)}
 
 
+def _apart(text: EncodedText) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The embeddings of the sentence (E,) and of what is to be kept out (U, E)."""
+    return text.embeddings[0], text.embeddings[1:]
+
+
 def _checked_text(query: str) -> str:
     """The query without white space around it, if it is one."""
     query = query.strip()
@@ -358,14 +405,18 @@ def _checked_text(query: str) -> str:
 def _check(asked: Query, limit: int, shortlist: int) -> None:
     if not asked.words and (asked.filters == NO_FILTERS or asked.without):
         raise QueryError('there is nothing to search for: describe a photo, for example "a dog on the beach".')
+    _check_without(asked)
+    _check_limit(limit)
+    if not 1 <= shortlist <= MAX_SHORTLIST:
+        raise QueryError(f"the shortlist must be 1 to {MAX_SHORTLIST:,} photos, not {shortlist:,}.")
+
+
+def _check_without(asked: Query) -> None:
     if len(asked.without) > MAX_WITHOUT:
         raise QueryError(f"{len(asked.without)} words to keep out are more than {MAX_WITHOUT}.")
     for words in asked.without:
         if not _checked_text(words):
             raise QueryError("what is to be kept out is blank.")
-    _check_limit(limit)
-    if not 1 <= shortlist <= MAX_SHORTLIST:
-        raise QueryError(f"the shortlist must be 1 to {MAX_SHORTLIST:,} photos, not {shortlist:,}.")
 
 
 def _check_limit(limit: int) -> None:

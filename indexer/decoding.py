@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 import pillow_heif
@@ -32,6 +33,11 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = range(5, 9)
+_QUALITY = 80  # of a WebP
+
+Size: TypeAlias = tuple[int, int]
+"""Width and height."""
+Value = TypeVar("Value")
 
 pillow_heif.register_heif_opener()
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours, below
@@ -85,22 +91,76 @@ class ReadPhoto:
 
 def read_photo(path: str, known: frozenset[bytes], processor: PixelBertProcessor) -> ReadPhoto | Failure:
     """Read the file at `path` once, and decode it unless its digest is among `known`. Never raises."""
+    content = _content(path)
+    if isinstance(content, Failure):
+        return content
+    identity = Identity(hashlib.blake2b(content, digest_size=16).digest(), len(content))
+    if identity.digest in known:
+        return ReadPhoto(identity, None)
+    picture = _decoded(content, path, processor.target_size, lambda *decoded: _picture(processor, *decoded))
+    return picture if isinstance(picture, Failure) else ReadPhoto(identity, picture)
+
+
+def shrink_photo(path: str, side: int) -> bytes | Failure:
+    """The photo at `path` as WebP, upright, without metadata, its longest side at most `side` pixels. Never raises."""
+
+    def fitting(width: int, height: int) -> tuple[int, int]:
+        scale = min(1.0, side / max(width, height))
+        return max(1, round(scale * width)), max(1, round(scale * height))
+
+    content = _content(path)
+    return (
+        content
+        if isinstance(content, Failure)
+        else _decoded(content, path, fitting, lambda *decoded: _webp(fitting, *decoded))
+    )
+
+
+def _picture(processor: PixelBertProcessor, image: Image.Image, size: Size, metadata: Metadata) -> Picture:
+    return Picture(*size, metadata, processor.resize(image))
+
+
+def _webp(fitting: Callable[[int, int], Size], image: Image.Image, size: Size, _: Metadata) -> bytes:
+    packed = io.BytesIO()
+    image.resize(fitting(*size), Image.Resampling.BICUBIC, reducing_gap=3.0).save(
+        packed, "WEBP", quality=_QUALITY, exif=b""
+    )
+    return packed.getvalue()
+
+
+def _content(path: str) -> bytes | Failure:
     try:
         with Path(path).open("rb") as file:
             if os.fstat(file.fileno()).st_size > LARGEST_FILE_BYTES:
                 return Failure.TOO_MANY_BYTES
-            content = file.read()
+            return file.read() or Failure.EMPTY
     except MemoryError:
         return Failure.OUT_OF_MEMORY
     except OSError:
         return Failure.UNREADABLE
-    if not content:
-        return Failure.EMPTY
-    identity = Identity(hashlib.blake2b(content, digest_size=16).digest(), len(content))
-    if identity.digest in known:
-        return ReadPhoto(identity, None)
+
+
+def _decoded(
+    content: bytes, path: str, needed: Callable[[int, int], Size], use: Callable[[Image.Image, Size, Metadata], Value]
+) -> Value | Failure:
+    """What `use` makes of the upright photo, its whole size and metadata.
+
+    `needed` says from that size which detail is needed, so that JPEG can skip the rest.
+    """
     try:
-        picture = _decode(content, path, processor)
+        file = io.BytesIO(content)
+        with _open_image(file, path) as image:
+            if image.width * image.height > LARGEST_PIXELS:
+                return Failure.TOO_MANY_PIXELS
+            metadata = read_metadata(image)
+            # Pillow opens a TIFF upright already.
+            orientation = None if image.format == "TIFF" else metadata.orientation
+            turned = orientation in _SIDEWAYS
+            size = image.size[::-1] if turned else image.size
+            image.draft(None, needed(*size)[::-1] if turned else needed(*size))
+            if is_raw(path):
+                metadata = replace(read_container(file).completed_by(metadata), orientation=metadata.orientation)
+            return use(_upright(as_rgb(image), orientation), size, metadata)
     except UnidentifiedImageError:
         return Failure.NOT_A_PHOTO
     except NoPreview:
@@ -109,33 +169,15 @@ def read_photo(path: str, known: frozenset[bytes], processor: PixelBertProcessor
         return Failure.OUT_OF_MEMORY
     except Exception:  # decoders raise whatever a damaged file happens to trip over
         return Failure.DAMAGED
-    return picture if isinstance(picture, Failure) else ReadPhoto(identity, picture)
 
 
-def open_image(file: BinaryIO, path: str) -> Image.Image:
+def _open_image(file: BinaryIO, path: str) -> Image.Image:
     """Open the photo at `path`, whose bytes are in `file`; a RAW file by its preview. Pixels are not loaded yet.
 
     Raises UnidentifiedImageError, NoPreview, or whatever a damaged file makes a decoder raise.
     """
     preview = open_preview(file) if is_raw(path) else None
     return Image.open(file, formats=FORMATS) if preview is None else preview
-
-
-def _decode(content: bytes, path: str, processor: PixelBertProcessor) -> Picture | Failure:
-    file = io.BytesIO(content)
-    with open_image(file, path) as image:
-        if image.width * image.height > LARGEST_PIXELS:
-            return Failure.TOO_MANY_PIXELS
-        metadata = read_metadata(image)
-        # Pillow opens a TIFF upright already.
-        orientation = None if image.format == "TIFF" else metadata.orientation
-        turned = orientation in _SIDEWAYS
-        width, height = image.size[::-1] if turned else image.size
-        needed = processor.target_size(width, height)
-        image.draft(None, needed[::-1] if turned else needed)  # lets JPEG skip detail that resizing would drop
-        if is_raw(path):
-            metadata = replace(read_container(file).completed_by(metadata), orientation=metadata.orientation)
-        return Picture(width, height, metadata, processor.resize(_upright(as_rgb(image), orientation)))
 
 
 def _upright(image: Image.Image, orientation: int | None) -> Image.Image:

@@ -46,7 +46,7 @@ class LibraryStatus:
     """(absolute path, reason) of each of those, in order of path."""
     folders: list[FolderStatus]
     bytes_on_disk: int
-    """Of the library itself."""
+    """Of the library itself, without thumbnails: there may be a hundred thousand of them to count."""
     index_covers: int
     """Encodings in the FAISS index; the rest are searched beside it."""
     index_fresh: bool
@@ -92,7 +92,7 @@ def read_status(path: Path, generation: str, catalog: Engine, encodings: Encodin
         failed=len(failure_list),
         failures=failure_list,
         folders=folder_list,
-        bytes_on_disk=_bytes_below(path),
+        bytes_on_disk=_bytes_in(path),
         index_covers=covers,
         index_fresh=covers == encodings.count(),
         encodings=encodings.count(),
@@ -109,9 +109,9 @@ def _other_generations(folder: Path, generation: str) -> dict[str, int]:
     return dict(found)
 
 
-def _bytes_below(folder: Path) -> int:
+def _bytes_in(folder: Path) -> int:
     total = 0
-    for file in folder.rglob("*"):
+    for file in folder.iterdir():
         with suppress(FileNotFoundError):  # a temporary file of a writer
             total += file.stat().st_size if file.is_file() else 0
     return total

@@ -7,12 +7,12 @@ import signal
 import sys
 import warnings
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -28,6 +28,8 @@ _MOST_WORKERS = 8
 
 ReadRequest: TypeAlias = tuple[str, frozenset[bytes]]
 """Path of a file, and the digests that need not be decoded."""
+
+Value = TypeVar("Value")
 
 _processor: PixelBertProcessor
 
@@ -46,11 +48,8 @@ def read_photos(
     Linux only) becomes a Failure, as does one that crashes the decoder, at the second try: a machine that slept or ran
     out of memory shall not cost a photo. `workers` defaults to the number of cores.
     """
-    pool = ProcessPool(
-        max_workers=workers or min(os.cpu_count() or 1, _MOST_WORKERS),
-        context=get_context("spawn"),
-        initializer=_prepare_worker,
-        initargs=(processor, memory_limit_bytes),
+    pool = start_pool(
+        workers or min(os.cpu_count() or 1, _MOST_WORKERS), _prepare_reader, processor, memory_limit_bytes
     )
     waiting: deque[tuple[ReadRequest, Future[ReadPhoto | Failure]]] = deque()
 
@@ -60,12 +59,10 @@ def read_photos(
 
     def next_outcome() -> ReadPhoto | Failure:
         request, future = waiting.popleft()
-        outcome = _outcome(future)
-        return _outcome(schedule(request)) if outcome in _TRY_AGAIN else outcome
+        outcome = outcome_of(future)
+        return outcome_of(schedule(request)) if outcome in _TRY_AGAIN else outcome
 
     try:
-        with ThreadPoolExecutor(max_workers=1) as starter:
-            starter.submit(_start, pool).result()
         for request in requests:
             waiting.append((request, schedule(request)))
             if len(waiting) >= _LOOK_AHEAD:
@@ -73,14 +70,31 @@ def read_photos(
         while waiting:
             yield next_outcome()
     finally:
-        pool.stop()  # type: ignore[no-untyped-call]
-        pool.join()
+        stop_pool(pool)
 
 
 def read_photo_alone(path: str, processor: PixelBertProcessor) -> ReadPhoto | Failure:
     """What `decoding.read_photo` makes of one file, in a process of its own and under the same limits."""
     with closing(read_photos([(path, frozenset())], processor, workers=1)) as results:
         return next(results)
+
+
+def start_pool(workers: int, prepare: Callable[..., None], *arguments: object) -> ProcessPool:
+    """Processes that call `prepare` first, which calls `limit_worker`. Stop and join it in the end."""
+    pool = ProcessPool(max_workers=workers, context=get_context("spawn"), initializer=prepare, initargs=arguments)
+    try:
+        with ThreadPoolExecutor(max_workers=1) as starter:
+            starter.submit(_start, pool).result()
+    except BaseException:
+        stop_pool(pool)
+        raise
+    return pool
+
+
+def stop_pool(pool: ProcessPool) -> None:
+    """End the processes, whatever they are at."""
+    pool.stop()  # type: ignore[no-untyped-call]
+    pool.join()
 
 
 def _start(pool: ProcessPool) -> None:
@@ -95,7 +109,8 @@ def _start(pool: ProcessPool) -> None:
     _ = pool.active  # asking starts it
 
 
-def _outcome(future: Future[ReadPhoto | Failure]) -> ReadPhoto | Failure:
+def outcome_of(future: Future[Value | Failure]) -> Value | Failure:
+    """What a worker has made, waited for; a Failure where it took too much time or memory, or crashed."""
     try:
         return future.result()
     except TimeoutError:
@@ -106,9 +121,14 @@ def _outcome(future: Future[ReadPhoto | Failure]) -> ReadPhoto | Failure:
         return Failure.CRASHED
 
 
-def _prepare_worker(processor: PixelBertProcessor, memory_limit_bytes: int) -> None:
+def _prepare_reader(processor: PixelBertProcessor, memory_limit_bytes: int) -> None:
     global _processor
     _processor = processor
+    limit_worker(memory_limit_bytes)
+
+
+def limit_worker(memory_limit_bytes: int) -> None:
+    """Let this process take so much memory beyond what it has (Linux only), and say nothing."""
     # Remarks on odd files, Pillow's and those that libtiff writes straight to standard error, are no news to the user.
     warnings.simplefilter("ignore")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -14,6 +14,7 @@ from web.explanations import heat_webp, map_of
 from web.indexing import Progress
 from web.openapi import LARGEST_ID, document, operation
 from web.schema import (
+    DuplicatesAnswer,
     ExplainAnswer,
     ExplainRequest,
     FacetsAnswer,
@@ -79,8 +80,19 @@ def image(photo_id: int) -> Response:
 @blueprint.get(f"{_PHOTO}/similar")
 @operation(asks=SimilarRequest, answers=SimilarAnswer, problems=(HTTPStatus.NOT_FOUND,))
 def similar(asked: SimilarRequest, photo_id: int) -> Response:
-    """Photos similar to one of the library"""
-    return jsonify({"hits": _as_json(current_service().searches.similar(photo_id, asked.limit, hung_up=hung_up()))})
+    """Photos similar to one of the library
+
+    With words in `q`, to photo and words together.
+    """
+    hits = current_service().searches.similar(photo_id, asked.q, asked.limit, hung_up=hung_up())
+    return jsonify({"hits": _as_json(hits)})
+
+
+@blueprint.get(f"{_PHOTO}/duplicates")
+@operation(answers=DuplicatesAnswer, problems=(HTTPStatus.NOT_FOUND,))
+def duplicates(photo_id: int) -> Response:
+    """The files that hold a photo or nearly the same one: copies, resized, compressed again, cropped a little"""
+    return _answer(DuplicatesAnswer.of(current_service().engine().duplicates(photo_id)))
 
 
 @blueprint.post("/similar")
@@ -88,9 +100,9 @@ def similar(asked: SimilarRequest, photo_id: int) -> Response:
 def similar_to(asked: SimilarRequest) -> Response:
     """Photos similar to one that is sent
 
-    It is compared and not kept. At most 32 MiB.
+    It is compared and not kept. At most 32 MiB. With words in `q`, to photo and words together.
     """
-    return jsonify({"hits": _as_json(similar_to_upload(asked.limit))})
+    return jsonify({"hits": _as_json(similar_to_upload(asked.q, asked.limit))})
 
 
 @blueprint.get(f"{_PHOTO}/explain")
@@ -208,7 +220,7 @@ def _webp(photo_id: int, side: int) -> Response:
     response = Response(mimetype=_WEBP)
     response.set_etag(service.thumbnails.find(photo, side).etag)
     if _to_be_asked_again(response).status_code != HTTPStatus.NOT_MODIFIED:
-        response.data = service.thumbnails.read(photo, side)
+        response.data = service.thumbnails.read(photo, side, hung_up=hung_up())
     return response
 
 

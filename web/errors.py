@@ -28,8 +28,7 @@ def answer(error: Exception) -> Response:
         response = jsonify({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
         response.mimetype = "application/problem+json"
     else:
-        message = detail[:1].upper() + detail[1:]
-        response = make_response(render_template("error.html", title=status.phrase, message=message))
+        response = make_response(render_template("error.html", title=status.phrase, message=detail))
     response.status_code = status
     if isinstance(error, HTTPException):
         kept = ("allow", "retry-after", "www-authenticate")

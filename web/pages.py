@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, current_app, redirect, render_template, request, stream_with_context, url_for
+from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as AnyResponse
 
 from engine.errors import EngineError, QueryError
@@ -126,6 +128,9 @@ def photo(photo_id: int) -> str:
     service = current_service()
     query, cursor = request.args.get("q", ""), request.args.get("cursor", "")
     shown = service.engine().photo(photo_id)
+    copies = service.engine().duplicates(photo_id)
+    same = {copy.photo_id for copy in copies}
+    near = service.searches.similar(photo_id, "", _SIMILAR + len(same), hung_up=hung_up())
     return render_template(
         "photo.html",
         photo=shown,
@@ -135,8 +140,18 @@ def photo(photo_id: int) -> str:
         explainable=_has_words(query),
         why=_why(photo_id, query),
         way=_way(query, cursor, photo_id),
-        similar=service.searches.similar(photo_id, _SIMILAR, hung_up=hung_up()),
+        copies=[copy for copy in copies if copy.path != shown.path],
+        similar=[hit for hit in near if hit.photo_id not in same][:_SIMILAR],
     )
+
+
+@blueprint.get(f"/photos/<int(max={LARGEST_ID}):photo_id>/similar")
+def similar_to_photo(photo_id: int) -> str:
+    """Photos similar to one of the library, and to words where there are any."""
+    service = current_service()
+    words = request.args.get("words", "")
+    hits = service.searches.similar(photo_id, words, _MORE_SIMILAR, hung_up=hung_up())
+    return render_template("similar.html", hits=hits, words=words, photo=service.engine().photo(photo_id))
 
 
 def _has_words(query: str) -> bool:
@@ -184,8 +199,9 @@ def _way(query: str, cursor: str, photo_id: int) -> dict[str, str]:
 @blueprint.route("/similar", methods=["GET", "POST"])
 def similar() -> str:
     """Search by a photo: the form that takes one, and the photos most similar to the one it took."""
-    hits = similar_to_upload(_MORE_SIMILAR) if request.method == "POST" else None
-    return render_template("similar.html", hits=hits)
+    words = request.form.get("words", "")
+    hits = similar_to_upload(words, _MORE_SIMILAR) if request.method == "POST" else None
+    return render_template("similar.html", hits=hits, words=words, photo=None)
 
 
 @blueprint.get("/library")
@@ -237,6 +253,12 @@ def _for_every_page() -> dict[str, object]:
 def readable(path: str) -> str:
     """`path` as text; bytes in it that are not text are escaped."""
     return path.encode("utf-8", "backslashreplace").decode()
+
+
+@blueprint.app_template_filter()
+def sentence(message: str) -> Markup:
+    """A message as a sentence of its own; what stands in backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(readable(message[:1].upper() + message[1:])))))
 
 
 @blueprint.app_template_filter()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.duplicates import Copy
 from engine.explain import Explanation
 from engine.query import write_filter
 from engine.search import MAX_CHARACTERS, Sort
@@ -38,8 +40,11 @@ class SearchRequest(Request):
 
 
 class SimilarRequest(Request):
-    """How many similar photos are wanted."""
+    """What the photos shall show beside, and how many are wanted."""
 
+    q: str = Field(
+        "", max_length=MAX_CHARACTERS, description="Words wanted as much as the photo; filters and words to keep out."
+    )
     limit: int = Field(20, ge=1, le=LARGEST_LIMIT, description="How many photos to return.")
 
 
@@ -216,6 +221,27 @@ class PhotoAnswer(Answer):
         )
 
 
+class CopyAnswer(Answer):
+    """A file that holds nearly the same photo."""
+
+    path: str
+    photo_id: int = Field(description="Files of one photo are the same byte by byte.")
+    width: int = Field(description="Pixels, as height is.")
+    height: int
+    size: int = Field(description="Bytes.")
+
+
+class DuplicatesAnswer(Answer):
+    """The files that hold a photo or nearly the same one, the largest first."""
+
+    copies: list[CopyAnswer]
+
+    @classmethod
+    def of(cls, copies: list[Copy]) -> DuplicatesAnswer:
+        """The answer about `copies`; made without checks, since file names need not be text."""
+        return cls.model_construct(copies=[CopyAnswer.model_construct(**asdict(copy)) for copy in copies])
+
+
 class FolderAnswer(Answer):
     """An indexed folder."""
 
@@ -239,7 +265,7 @@ class StatusAnswer(Answer):
     failed: int
     failures: list[FailureAnswer]
     folders: list[FolderAnswer]
-    bytes_on_disk: int = Field(description="Of the library itself, without the photos.")
+    bytes_on_disk: int = Field(description="Of the library itself, without photos and thumbnails.")
     generation: str = Field(description="The model's generation, a digest of its weights and settings.")
     index_fresh: bool = Field(description="Whether the FAISS index covers every photo; the others are compared beside.")
 

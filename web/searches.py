@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Lock
 from typing import TypeVar
 
+from engine.files import PhotoFile
 from engine.results import Hit, SearchResult
 from engine.search import SearchEngine, Sort
 
@@ -153,10 +154,15 @@ class Searches:
         engine = self._engine()
         return self.turns.run(lambda: engine.search(query, limit=limit, rerank=False), hung_up)
 
-    def similar(self, photo_id: int, limit: int, *, hung_up: Callable[[], bool] = bool) -> list[Hit]:
-        """The `limit` photos most similar to one of the library. Raises PhotoMissing, and what `first` raises."""
+    def similar(
+        self, photo: int | PhotoFile, query: str, limit: int, *, hung_up: Callable[[], bool] = bool
+    ) -> list[Hit]:
+        """The `limit` photos most similar to a photo, of the library or not, and to `query` where it has words.
+
+        Raises PhotoMissing, and what `first` raises.
+        """
         engine = self._engine()
-        return self.turns.run(lambda: engine.similar(photo_id, limit=limit), hung_up)
+        return self.turns.run(lambda: engine.similar(photo, query, limit=limit), hung_up)
 
     def page(self, query: str, cursor: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> Page:
         """The `limit` photos at `cursor` in the order found for `query`, also when photos came or went since.

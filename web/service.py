@@ -78,6 +78,7 @@ class Service:
         """Stop what is running, and close the library."""
         self.indexing.close()
         self.searches.turns.close()
+        self.thumbnails.close()
         with self._lock:
             if self._engine is not None:
                 self._engine.close()

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import BoundedSemaphore
 
-from PIL import ImageOps
-
-from indexer.decoding import LARGEST_PIXELS, as_rgb, open_image
+from indexer.decoding import Failure
 from indexer.library import Photo
+from indexer.shrinking import Shrinker
 from model.atomic import replacing
+from web.searches import HungUp
 
 SMALL = 640
 """Longest side in pixels of a photo in a grid, sharp on dense screens too."""
 LARGE = 2048
 """Longest side of a photo that fills the screen."""
-_QUALITY = 80
 _FOLDERS = 256
 
 
@@ -41,7 +40,8 @@ class Thumbnails:
 
     def __init__(self, library: Path) -> None:
         self._folder = library / "thumbnails"
-        self._decoders = BoundedSemaphore(os.cpu_count() or 1)  # each may take hundreds of megabytes
+        self._shrinker = Shrinker()
+        self._turns = BoundedSemaphore(self._shrinker.workers)
 
     def find(self, photo: Photo, side: int) -> Thumbnail:
         """Where the thumbnail of `photo` is, or will be. One whose disk is away is found as it last was.
@@ -60,16 +60,24 @@ class Thumbnails:
         path = folder / f"{place}-{file.st_mtime_ns:x}-{file.st_size:x}.webp"
         return Thumbnail(path, f"{side}-{path.stem}")
 
-    def read(self, photo: Photo, side: int) -> bytes:
-        """The thumbnail: upright, at most `side` pixels a side, without metadata. Raises PhotoUnreadable."""
+    def read(self, photo: Photo, side: int, *, hung_up: Callable[[], bool] = bool) -> bytes:
+        """The thumbnail: upright, at most `side` pixels a side, without metadata.
+
+        It is made in a process of its own, under the limits of indexing. Raises PhotoUnreadable, and HungUp when
+        `hung_up` before its turn has come.
+        """
         path = self.find(photo, side).path
         try:
             return path.read_bytes()
         except FileNotFoundError:
             pass
-        with self._decoders:
+        with self._turns:
             if not path.exists():
-                content = _shrunk(photo.path, side)
+                if hung_up():
+                    raise HungUp("nobody waits for this photo any more.")
+                content = self._shrinker.shrink(photo.path, side)
+                if isinstance(content, Failure):
+                    raise PhotoUnreadable(f"the file {Path(photo.path).name} cannot be shown: {content}")
                 try:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with replacing(path, private=True) as new:
@@ -81,20 +89,6 @@ class Thumbnails:
                         other.unlink(missing_ok=True)
             return path.read_bytes()
 
-
-def _shrunk(path: str, side: int) -> bytes:
-    name = Path(path).name
-    try:
-        with Path(path).open("rb") as file, open_image(file, path) as image:
-            if image.width * image.height > LARGEST_PIXELS:
-                raise PhotoUnreadable(f"the file {name} has too many pixels to show")
-            image.draft("RGB", (side, side))
-            upright = ImageOps.exif_transpose(as_rgb(image))
-    except PhotoUnreadable:
-        raise
-    except Exception as error:  # decoders raise whatever a damaged file happens to trip over
-        raise PhotoUnreadable(f"the file {name} is not a readable photo any more") from error
-    upright.thumbnail((side, side), reducing_gap=3.0)
-    packed = io.BytesIO()
-    upright.save(packed, "WEBP", quality=_QUALITY, exif=b"")
-    return packed.getvalue()
+    def close(self) -> None:
+        """End the processes that make thumbnails."""
+        self._shrinker.close()

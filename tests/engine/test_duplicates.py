@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.duplicates import find_duplicates
+from engine.duplicates import duplicates_of, find_duplicates
 from indexer.library import Library
 from model.weights import find_weights, generation
 from tests.engine.libraries import index
@@ -38,6 +38,11 @@ def test_copies_are_grouped_the_largest_first_and_different_photos_are_not(real_
     with Library.open(tmp_path / "library", generation=generation(weights)) as library:
         groups = find_duplicates(library, progress=lambda done, total: told.append((done, total)))
         names = [[Path(copy.path).name for copy in group] for group in groups]
+        for group in groups:
+            for copy in group:
+                assert duplicates_of(library, copy.photo_id) == group
+        alone = set(library.photo_ids().tolist()) - {copy.photo_id for group in groups for copy in group}
+        assert {len(duplicates_of(library, photo_id)) for photo_id in alone} == {1}, "the photo itself"
         assert find_duplicates(library, agreement=1.0)[0][0].photo_id == groups[-1][0].photo_id
     assert names[0][2] == "smaller.png"
     assert {frozenset(group) for group in names} == {

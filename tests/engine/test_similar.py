@@ -98,3 +98,38 @@ def test_a_file_is_decoded_while_others_search(engine: SearchEngine, tmp_path: P
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     with engine._lock, pytest.raises(QueryError, match="not a photo"):
         engine.similar(tmp_path / "broken.jpg")
+
+
+def test_with_words_the_photos_near_to_both_are_reranked_by_the_words(
+    engine: SearchEngine, monkeypatch: pytest.MonkeyPatch, indexed: Path, weights: Path
+) -> None:
+    monkeypatch.setattr("engine.search._COMBINED", 5)
+    by_words = engine.search(SENTENCE)
+    itself = by_words.hits[3].photo_id
+    hits = engine.similar(itself, SENTENCE)
+    assert itself not in [hit.photo_id for hit in hits]
+    assert len(hits) == PHOTO_COUNT - 1
+    assert [hit.match is not None for hit in hits] == [True] * 5 + [False] * (PHOTO_COUNT - 6)
+    expected = {hit.photo_id: hit for hit in by_words.hits}
+    for hit in hits[:5]:
+        assert hit.match == pytest.approx(expected[hit.photo_id].match, abs=1e-3), "the match is that of the words"
+        assert hit.similarity == pytest.approx(expected[hit.photo_id].similarity, abs=2e-3)
+    scores = [hit.score for hit in hits[:5]]
+    assert scores == sorted(scores, key=lambda score: -(score or 0))
+    with Library.open(indexed, generation=generation(weights)) as library:
+        ids = [hit.photo_id for hit in hits]
+        to_photo = library.embeddings(ids) @ library.embeddings([itself])[0]
+    sums = to_photo + [hit.similarity for hit in hits]
+    assert min(sums[:5]) >= max(sums[5:]) - 2e-3
+    assert engine.similar(itself, SENTENCE, limit=3) == hits[:3]
+
+
+def test_filters_and_words_to_keep_out_hold_beside_a_photo_too(engine: SearchEngine) -> None:
+    itself, *others = (hit.photo_id for hit in engine.search(SENTENCE).hits)
+    assert engine.similar(itself, "taken:1900") == []
+    assert {hit.photo_id for hit in engine.similar(itself, "type:jpg")} == set(others)
+    plain, without = engine.similar(itself), engine.similar(itself, "-circle")
+    assert [hit.photo_id for hit in plain] != [hit.photo_id for hit in without]
+    assert {hit.match for hit in without} == {None}
+    with pytest.raises(QueryError, match="keep out"):
+        engine.similar(itself, " ".join(f"-{letter}" for letter in "abcdefghi"))

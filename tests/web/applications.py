@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from waitress import wasyncore
+from waitress.server import create_server
 
 from tests.engine.libraries import SENTENCE
 from web import close_app, create_app
+from web.searches import Turns
 
 
 @contextmanager
@@ -22,6 +28,22 @@ def opened(library: Path, weights: Path, **config: Any) -> Iterator[Flask]:
         yield app
     finally:
         close_app(app)
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The address at which `app` is served meanwhile, by the server of `pixelseek serve`."""
+    channels: dict[int, Any] = {}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server: Any = create_server(app, map=channels, sockets=[listener], threads=16, channel_request_lookahead=1)
+        thread = Thread(target=server.run)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
+            thread.join()
+            server.task_dispatcher.shutdown()
 
 
 def hits(client: FlaskClient, **question: Any) -> list[dict[str, Any]]:
@@ -35,3 +57,29 @@ def hits(client: FlaskClient, **question: Any) -> list[dict[str, Any]]:
 def photo(client: FlaskClient) -> str:
     """The address of the first photo found."""
     return f"/api/v1/photos/{hits(client)[0]['photo_id']}"
+
+
+class _Model:
+    """Works for somebody until it is told to finish."""
+
+    def __init__(self) -> None:
+        self.started, self.finish = threading.Event(), threading.Event()
+
+    def work(self) -> str:
+        self.started.set()
+        self.finish.wait()
+        return "done"
+
+
+@contextmanager
+def at_work(turns: Turns) -> Iterator[Thread]:
+    """The model at work for somebody else."""
+    model = _Model()
+    thread = Thread(target=lambda: turns.run(model.work, bool))
+    thread.start()
+    model.started.wait()
+    try:
+        yield thread
+    finally:
+        model.finish.set()
+        thread.join()

@@ -86,6 +86,31 @@ def test_similar_photos_leave_out_the_photo_itself(client: FlaskClient) -> None:
     assert hits(client)[0]["photo_id"] not in [hit["photo_id"] for hit in answer["hits"]]
 
 
+def test_similar_photos_may_be_asked_to_fit_words_too(client: FlaskClient) -> None:
+    alone = client.get(f"{photo(client)}/similar").get_json()["hits"]
+    both = client.get(f"{photo(client)}/similar", query_string={"q": SENTENCE}).get_json()["hits"]
+    assert {hit["match"] for hit in alone} == {None}
+    assert None not in {hit["match"] for hit in both}
+    assert client.get(f"{photo(client)}/similar?q=taken:1900").json == {"hits": []}
+    assert client.get(f"{photo(client)}/similar?q=taken:never").status_code == 400
+
+
+def test_copies_of_a_photo_are_told(weights: Path, photos: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(photos, tmp_path / "photos")
+    shutil.copy(copy / "scene 01.jpg", copy / "deeper" / "the same.jpg")
+    index(tmp_path / "library", copy, weights)
+    with opened(tmp_path / "library", weights) as app:
+        client = app.test_client()
+        hit = next(hit for hit in hits(client) if hit["path"].endswith(("scene 01.jpg", "the same.jpg")))
+        copies = client.get(f"/api/v1/photos/{hit['photo_id']}/duplicates").get_json()["copies"]
+        same = [Path(one["path"]).name for one in copies if one["photo_id"] == hit["photo_id"]]
+        assert sorted(same) == ["scene 01.jpg", "the same.jpg"]
+        page = client.get(f"/photos/{hit['photo_id']}").text
+        shown = page[page.index("Nearly the same") :]
+        assert "the same bytes" in shown
+        assert shown.count(f'href="/photos/{hit["photo_id"]}"') == 1, "not the file that is shown above"
+
+
 def test_a_photo_comes_as_a_small_webp(client: FlaskClient) -> None:
     answer = client.get(f"{photo(client)}/thumbnail")
     assert answer.mimetype == "image/webp"
@@ -147,6 +172,25 @@ def test_a_photo_that_is_damaged_since_is_a_problem_not_a_crash(photos: Path, we
         for file in copy.rglob("*.jpg"):
             file.write_bytes(b"no photo any more")
         assert client.get(f"{photo(client)}/thumbnail").status_code == 404
+
+
+def test_nobody_waits_for_a_thumbnail_after_hanging_up(weights: Path, photos: Path, tmp_path: Path) -> None:
+    index(tmp_path / "library", photos, weights)
+    with opened(tmp_path / "library", weights) as app:
+        client = app.test_client()
+        gone = {"waitress.client_disconnected": lambda: True}
+        assert client.get(f"{photo(client)}/thumbnail", environ_overrides=gone).status_code == 503
+        assert not (tmp_path / "library" / "thumbnails").exists()
+
+
+def test_thumbnails_do_not_count_as_the_library(weights: Path, photos: Path, tmp_path: Path) -> None:
+    index(tmp_path / "library", photos, weights)
+    with opened(tmp_path / "library", weights) as app:
+        client = app.test_client()
+        before = client.get("/api/v1/status").get_json()["bytes_on_disk"]
+        (tmp_path / "library" / "thumbnails" / "640").mkdir(parents=True)
+        (tmp_path / "library" / "thumbnails" / "640" / "1.webp").write_bytes(bytes(10**7))
+        assert client.get("/api/v1/status").get_json()["bytes_on_disk"] - before < 10**6
 
 
 def test_a_browser_asks_whether_a_photo_has_changed(client: FlaskClient) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,11 +14,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
-from waitress import wasyncore
-from waitress.server import create_server
 
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
-from tests.web.applications import hits, opened
+from tests.web.applications import hits, opened, served
 from web.service import service_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -28,26 +24,16 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 )
+DROP = """([name, content]) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(content)], "photo.jpg", {type: "image/jpeg"}));
+    const options = {dataTransfer: transfer, clipboardData: transfer, bubbles: true, cancelable: true};
+    document.body.dispatchEvent(new {drop: DragEvent, paste: ClipboardEvent}[name](name, options));
+}"""
 PHONE = {"width": 390, "height": 844}
 
 expect.set_options(timeout=30_000)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")
-
-
-@contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """The address at which `app` is served meanwhile, by the server of `pixelseek serve`."""
-    channels: dict[int, Any] = {}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server: Any = create_server(app, map=channels, sockets=[listener], threads=16)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
-            thread.join()
-            server.task_dispatcher.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -292,17 +278,28 @@ def test_a_photo_is_searched_by_choosing_it(page: Page, photos: Path) -> None:
 def test_a_photo_is_searched_by_dropping_or_pasting_it(page: Page, photos: Path, event: str) -> None:
     page.goto("/")
     content = list((photos / "scene 03.jpg").read_bytes())
-    page.evaluate(
-        """([name, content]) => {
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([new Uint8Array(content)], "photo.jpg", {type: "image/jpeg"}));
-            const options = {dataTransfer: transfer, clipboardData: transfer, bubbles: true, cancelable: true};
-            document.body.dispatchEvent(new {drop: DragEvent, paste: ClipboardEvent}[name](name, options));
-        }""",
-        [event, content],
-    )
+    page.evaluate(DROP, [event, content])
     expect(page.get_by_role("heading", name="Photos similar to yours")).to_be_visible()
     expect(page.locator(".photos li")).to_have_count(PHOTO_COUNT - 1)
+
+
+def test_words_join_a_photo_that_was_dropped_and_back_leads_back(page: Page, photos: Path) -> None:
+    page.goto("/library")
+    page.evaluate(DROP, ["drop", list((photos / "scene 03.jpg").read_bytes())])
+    expect(page.get_by_role("heading", name="Photos similar to yours")).to_be_visible()
+    page.get_by_label("Words").fill(SENTENCE)
+    page.get_by_label("Words").press("Enter")
+    expect(page.get_by_role("heading", name=f"similar to yours, and to {SENTENCE}")).to_be_visible()
+    expect(page.locator(".match")).to_have_count(PHOTO_COUNT - 1)
+    page.locator(".photos a").first.click()
+    page.get_by_label("And with").fill(SENTENCE)
+    page.get_by_role("button", name="Find more").click()
+    expect(page.locator(".match")).to_have_count(PHOTO_COUNT - 1)
+    page.goto("/library")
+    page.evaluate(DROP, ["drop", list((photos / "scene 03.jpg").read_bytes())])
+    expect(page.get_by_role("heading", name="Photos similar to yours")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Library", exact=True)).to_be_visible()
 
 
 def test_two_tabs_watch_a_library_come_into_being(
@@ -338,4 +335,5 @@ def test_a_photo_that_is_gone_leaves_its_name(chromium: Browser, weights: Path, 
         assert page.locator(".photos a").first.evaluate("link => link.getBoundingClientRect().height") > 50
         page.locator(".photos a").first.click()
         expect(page.get_by_role("heading", level=1)).to_contain_text(".jpg")
+        assert page.locator("figure > a").evaluate("link => link.getBoundingClientRect().height") > 200
         context.close()

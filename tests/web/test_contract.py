@@ -23,6 +23,7 @@ OPERATIONS = (
     ("/api/v1/photos/{photo_id}/thumbnail", "GET"),
     ("/api/v1/photos/{photo_id}/image", "GET"),
     ("/api/v1/photos/{photo_id}/similar", "GET"),
+    ("/api/v1/photos/{photo_id}/duplicates", "GET"),
     ("/api/v1/photos/{photo_id}/explain", "GET"),
     ("/api/v1/photos/{photo_id}/heat", "GET"),
     ("/api/v1/facets", "GET"),

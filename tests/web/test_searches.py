@@ -1,47 +1,25 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import socket
+import time
+from contextlib import closing
 from threading import Thread
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from engine.results import SearchResult
+from engine.search import SearchEngine
 from tests.engine.libraries import SENTENCE
+from tests.web.applications import at_work, served
 from web.searches import Busy, HungUp, Turns
 from web.service import service_of
 
 
 def never() -> bool:
     return False
-
-
-class Model:
-    """Works for somebody until it is told to finish."""
-
-    def __init__(self) -> None:
-        self.started, self.finish = threading.Event(), threading.Event()
-
-    def work(self) -> str:
-        self.started.set()
-        self.finish.wait()
-        return "done"
-
-
-@contextmanager
-def at_work(turns: Turns) -> Iterator[Thread]:
-    """The model at work for somebody else."""
-    model = Model()
-    thread = Thread(target=lambda: turns.run(model.work, never))
-    thread.start()
-    model.started.wait()
-    try:
-        yield thread
-    finally:
-        model.finish.set()
-        thread.join()
 
 
 def test_beyond_the_bound_a_search_is_told_to_come_again(
@@ -92,3 +70,33 @@ def test_a_client_that_hung_up_is_not_searched_for(client: FlaskClient) -> None:
     gone = {"waitress.client_disconnected": lambda: True}
     answer = client.get("/api/v1/search", query_string={"q": SENTENCE}, environ_overrides=gone)
     assert answer.status_code == 503
+
+
+def test_a_connection_that_is_closed_while_waiting_costs_the_model_nothing(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = service_of(app)
+    turns, engine = Turns(5), service.engine()
+    searched: list[str] = []
+
+    def search(query: str, **options: Any) -> SearchResult:
+        searched.append(query)
+        return SearchEngine.search(engine, query, **options)
+
+    monkeypatch.setattr(service.searches, "turns", turns)
+    monkeypatch.setattr(engine, "search", search)
+    with closing(turns), served(app) as address:
+        host, port = address.removeprefix("http://").split(":")
+        connections = []
+        with at_work(turns):
+            for number, word in enumerate(("gone", "here"), start=1):
+                connection = socket.create_connection((host, int(port)), timeout=30)
+                connection.sendall(f"GET /api/v1/search?q={word} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                connections.append(connection)
+                while turns.waiting < number:
+                    time.sleep(0.01)
+            connections[0].close()
+            time.sleep(0.5)  # until the server has heard of it
+        with connections[1] as connection:
+            assert connection.recv(12) == b"HTTP/1.1 200"
+    assert searched == ["here"]

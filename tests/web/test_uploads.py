@@ -3,13 +3,18 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
 from tests.engine.libraries import PHOTO_COUNT
+from tests.web.applications import at_work
+from web.searches import Turns
+from web.service import service_of
 from web.uploads import MOST_BYTES
 
 
@@ -42,6 +47,27 @@ def test_the_page_shows_them(client: FlaskClient, photos: Path) -> None:
     status, page = send(client, (photos / "scene 02.jpg").read_bytes(), "/similar")
     assert status == 200
     assert page.count("/thumbnail") == PHOTO_COUNT - 1, "not the photo itself"
+
+
+def test_words_may_join_the_photo(client: FlaskClient, photos: Path) -> None:
+    content = (photos / "scene 01.jpg").read_bytes()
+    status, text = send(client, content, "/api/v1/similar?limit=5&q=a+red+circle")
+    assert status == 200
+    assert None not in {hit["match"] for hit in json.loads(text)["hits"]}
+    data = {"photo": (io.BytesIO(content), "photo.jpg"), "words": "a red circle"}
+    page = client.post("/similar", data=data, content_type="multipart/form-data").text
+    assert "<q>a red circle</q>" in page
+    assert page.count('<p class="match">') == PHOTO_COUNT - 1
+
+
+def test_a_photo_that_is_sent_waits_for_the_model_in_turn(
+    client: FlaskClient, app: Flask, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = Turns(0)
+    monkeypatch.setattr(service_of(app).searches, "turns", turns)
+    with closing(turns), at_work(turns):
+        assert send(client, (photos / "scene 01.jpg").read_bytes())[0] == 503
+    assert send(client, b"no photo")[0] == 400, "which is found out before"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-// A photo dropped on the page, or pasted into it, is searched by.
+// A photo dropped on the page, or pasted into it, is searched by; it stays in the form, so that words can join it.
 
 addEventListener("dragover", (event) => {
   if (!event.dataTransfer?.types.includes("Files")) return;
@@ -10,25 +10,45 @@ addEventListener("dragleave", (event) => {
 });
 addEventListener("drop", (event) => {
   document.body.classList.remove("dropping");
-  if (send(event.dataTransfer)) event.preventDefault();
+  if (take(event.dataTransfer)) event.preventDefault();
 });
 addEventListener("paste", (event) => {
-  if (send(event.clipboardData)) event.preventDefault();
+  if (take(event.clipboardData)) event.preventDefault();
 });
+addEventListener("submit", (event) => {
+  const photo = event.target.elements.photo?.files[0];
+  if (!photo) return;
+  event.preventDefault();
+  send(photo, event.target.elements.words.value);
+});
+addEventListener("popstate", () => location.reload());
 
-function send(transfer) {
+function take(transfer) {
   const photo = [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/"));
-  if (!photo) return false;
-  const form = document.createElement("form");
-  Object.assign(form, { method: "post", enctype: "multipart/form-data", action: document.querySelector(".by-photo").href });
-  form.hidden = true;
-  const input = document.createElement("input");
-  Object.assign(input, { type: "file", name: "photo" });
+  if (photo) send(photo, document.querySelector("form.upload [name=words]")?.value ?? "");
+  return Boolean(photo);
+}
+
+async function send(photo, words) {
+  const address = document.querySelector(".by-photo").href;
+  const form = new FormData();
+  form.set("photo", photo);
+  form.set("words", words);
+  document.body.classList.add("looking-at-photo");
+  try {
+    const answer = await fetch(address, { method: "POST", body: form });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    document.title = page.title;
+    document.body.replaceWith(page.body);
+  } catch {
+    location.assign(address);
+    return;
+  }
+  if (location.href !== address) history.pushState(null, "", address);
+  scrollTo(0, 0);
+  const input = document.querySelector("form.upload [name=photo]");
+  if (!input) return;
   const files = new DataTransfer();
   files.items.add(photo);
   input.files = files.files;
-  form.append(input);
-  document.body.append(form);
-  form.submit();
-  return true;
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,6 @@ from indexer.errors import (
     LibraryError,
     LibraryLocked,
     LibraryMissing,
-    LibraryReadOnly,
     LibraryReencoded,
     LibraryTooNew,
     PhotoMissing,
@@ -379,10 +378,16 @@ class Library:
             migrations.upgrade(connection)
 
     def _sweep(self) -> None:
-        """Undo what a killed run or a deleted encodings file left half done, unless another writes or nobody can."""
-        if not self._is_in_step():
-            with suppress(LibraryLocked, LibraryReadOnly), self.writing():
+        """Undo what a killed run or a deleted encodings file left half done, where it can be: it harms no search."""
+        if self._is_in_step():
+            return
+        try:
+            with self.writing():
                 pass
+        except LibraryDamaged:
+            raise
+        except LibraryError:  # another process writes, the disk is full, or nobody may write
+            pass
 
     def _is_in_step(self) -> bool:
         """Whether there are as many encodings as marks: a kill between the two commits leaves more."""

@@ -60,9 +60,10 @@ def test_a_full_disk_stops_indexing_and_with_room_made_it_goes_on(desk: Desk) ->
         with pytest.raises(LibraryError, match=r"disk is full|No space left|disk I/O error"):
             desk.index()
         with desk.open(create=False) as library:
-            kept = contents(library)
-            assert [one for one in verify(library) if "--repair" in one.message] == []
+            kept = contents(library)  # it opens and is read, even if there is no room to sweep
         resize(desk.library, "40m")
+        with desk.open(create=False) as library:
+            assert [one for one in verify(library) if "--repair" in one.message] == []
         desk.index()
         with desk.open() as library:
             assert library.photo_count() == 120

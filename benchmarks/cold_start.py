@@ -8,9 +8,9 @@ The alternative is the same command with the same weights without their graphs, 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -22,10 +22,6 @@ from model.weights import DEFAULT, GRAPHS, find_weights
 
 RUNS = 7
 SENTENCE = "a dog running on the beach"
-_MEASURED = (
-    "import resource, sys\nfrom cli.main import main\n"
-    "try: main()\nfinally: print('kB:', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
-)
 
 
 @dataclass(frozen=True)
@@ -67,8 +63,16 @@ def main() -> None:
 def run(command: tuple[str, ...]) -> Cost:
     """`pixelseek` with these arguments, in a process of its own."""
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", _MEASURED, *command], capture_output=True, text=True, check=True)
-    return Cost(time.perf_counter() - start, int(done.stderr.rpartition("kB:")[2]) / 1000)
+    process = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "cli", *command],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
+    )
+    _, status, used = os.wait4(process, 0)
+    if status:
+        raise SystemExit(f"pixelseek {' '.join(command)} failed")
+    return Cost(time.perf_counter() - start, used.ru_maxrss / 1000)
 
 
 if __name__ == "__main__":

@@ -46,18 +46,16 @@ def index_photos(library: Path, folders: Sequence[Path], weights: str) -> tuple[
     """Index `folders` behind a progress bar; the report, and every file the library has skipped with the reason."""
     from indexer.indexing import index_folders
     from indexer.library import Library
-    from model.processor import PixelBertProcessor
-    from model.runtime import load_runtime
-    from model.weights import find_weights, generation, lasting_name
+    from model.trained import TrainedModel
+    from model.weights import lasting_name
 
-    folder = find_weights(weights)
-    processor = PixelBertProcessor.from_pretrained(folder)
-    with Library.open(library, generation=generation(folder), create=bool(folders)) as opened, _photo_bar() as progress:
+    model = TrainedModel(weights)
+    with Library.open(library, generation=model.generation, create=bool(folders)) as opened, _photo_bar() as progress:
         report = index_folders(
             opened,
             folders,
-            processor=processor,
-            load_runtime=lambda: load_runtime(folder),
+            processor=model.processor,
+            load_runtime=lambda: model.runtime,
             weights=lasting_name(weights),
             progress=progress,
         )

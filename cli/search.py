@@ -88,4 +88,5 @@ def _load(weights: str) -> TrainedModel:
 
     model = TrainedModel(weights)
     model.runtime.prepare()
+    _ = model.generation, model.calibration
     return model

@@ -26,21 +26,18 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str) -> None
 
     Example: pixelseek watch ~/Pictures
     """
-    import functools
-
     from indexer.library import Library
     from indexer.watching import watch_folders
-    from model.processor import PixelBertProcessor
-    from model.runtime import load_runtime
-    from model.weights import find_weights, generation, lasting_name
+    from model.trained import TrainedModel
+    from model.weights import lasting_name
 
-    folder = find_weights(weights)
-    with Library.open(chosen_library(library), generation=generation(folder), create=bool(folders)) as opened:
+    model = TrainedModel(weights)
+    with Library.open(chosen_library(library), generation=model.generation, create=bool(folders)) as opened:
         watch_folders(
             opened,
             folders or [],
-            processor=PixelBertProcessor.from_pretrained(folder),
-            load_runtime=functools.cache(lambda: load_runtime(folder)),
+            processor=model.processor,
+            load_runtime=lambda: model.runtime,
             weights=lasting_name(weights),
             indexed=_say,
             delayed=_say_why,

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import QueryError
-from model.calibration import Calibration
 from model.processor import PixelBertProcessor
-from model.runtime import Runtime, load_runtime
-from model.weights import DEFAULT, find_weights
+from model.runtime import Runtime
+from model.trained import TrainedModel
+from model.weights import DEFAULT
 
 # Dark blue and yellow differ for every kind of colour vision, and in lightness too.
 _AWAY, _THERE = (0, 16, 60), (255, 221, 51)
@@ -85,15 +85,14 @@ def explain_file(path: Path, sentence: str, *, weights: str | Path = DEFAULT, de
     """
     from engine.files import read_file  # slow to import, and needless for a photo of the library
 
-    folder = find_weights(weights)
-    processor = PixelBertProcessor.from_pretrained(folder)
-    picture = read_file(path, processor).picture
-    runtime, calibration = load_runtime(folder, device=device), Calibration.load(folder)
+    model = TrainedModel(weights, device=device)
+    picture = read_file(path, model.processor).picture
+    runtime = model.runtime
     photo, text = runtime.encode_image([picture.pixels]), runtime.encode_text([sentence])
     size = picture.width, picture.height
-    explanation = explain(runtime, processor, sentence, photo.pixel_features[0], size)
+    explanation = explain(runtime, model.processor, sentence, photo.pixel_features[0], size)
     similarity = photo.embeddings @ text.embeddings[0]
-    match = calibration.match(calibration.score(runtime.match(text, photo.pixel_features), similarity))
+    match = model.calibration.match(model.calibration.score(runtime.match(text, photo.pixel_features), similarity))
     shown = Image.fromarray(picture.pixels)
     scale = max(shown.size) / max(size)
     return ExplainedFile(

@@ -28,9 +28,7 @@ from indexer.facets import Facets
 from indexer.filters import NO_FILTERS, Filters
 from indexer.library import Library, Photo
 from indexer.words import words_of
-from model.calibration import Calibration
-from model.processor import PixelBertProcessor
-from model.runtime import EncodedText, Runtime
+from model.runtime import EncodedText
 from model.trained import TrainedModel
 from model.weights import DEFAULT
 
@@ -68,13 +66,11 @@ class SearchEngine:
     Threads may share one: searches wait for each other.
     """
 
-    def __init__(
-        self, library: Library, runtime: Runtime, processor: PixelBertProcessor, calibration: Calibration
-    ) -> None:
+    def __init__(self, library: Library, model: TrainedModel) -> None:
         self._library = library
-        self._runtime = runtime
-        self._processor = processor
-        self._calibration = calibration
+        self._model = model
+        self._runtime = model.runtime
+        self._calibration = model.calibration
         self._lock = Lock()
 
     @classmethod
@@ -92,7 +88,7 @@ class SearchEngine:
         opened = Library.open(library, generation=model.generation)
         try:
             _require_photos(opened, model.name)
-            return cls(opened, model.runtime, model.processor, model.calibration)
+            return cls(opened, model)
         except BaseException:
             opened.close()
             raise
@@ -200,7 +196,7 @@ class SearchEngine:
         """The photo at `path`, for `similar`. Raises QueryError when it cannot be read as a photo."""
         from engine.files import read_file  # needless for a sentence, and slow to import
 
-        return read_file(path, self._processor)
+        return read_file(path, self._model.processor)
 
     def duplicates(self, photo_id: int) -> list[Copy]:
         """The files that hold a photo of the library or nearly the same one, the largest first.
@@ -218,7 +214,7 @@ class SearchEngine:
         with self._answering():
             photo = self._library.photos([photo_id])[0]
             (features,) = self._library.pixel_features([photo_id])
-            return explain(self._runtime, self._processor, asked.words, features, (photo.width, photo.height))
+            return explain(self._runtime, self._model.processor, asked.words, features, (photo.width, photo.height))
 
     def facets(self, query: str = "") -> Facets:
         """How many photos there are of each month, camera, folder and place among those that the filters in `query` let

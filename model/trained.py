@@ -12,18 +12,30 @@ from model.weights import DEFAULT, find_weights, generation
 
 
 class TrainedModel:
-    """The weights called `weights` (a name or a folder); the network is loaded when it is first asked for.
+    """The weights called `weights` (a name or a folder); each part is loaded when it is first asked for.
 
-    Raises WeightsError when there are no such weights.
+    Raises WeightsError when there are no such weights, and its parts do when they cannot be read.
     """
 
     def __init__(self, weights: str | Path = DEFAULT, *, device: str = "auto") -> None:
         self.name = str(weights)
         self.folder = find_weights(weights)
-        self.generation = generation(self.folder)
-        self.processor = PixelBertProcessor.from_pretrained(self.folder)
-        self.calibration = Calibration.load(self.folder)
         self._device = device
+
+    @cached_property
+    def generation(self) -> str:
+        """See `weights.generation`."""
+        return generation(self.folder)
+
+    @cached_property
+    def processor(self) -> PixelBertProcessor:
+        """What the network reads."""
+        return PixelBertProcessor.from_pretrained(self.folder)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """How its scores are read."""
+        return Calibration.load(self.folder)
 
     @cached_property
     def runtime(self) -> Runtime:

@@ -10,9 +10,8 @@ from typing import Literal
 
 from indexer.indexing import IndexProgress, IndexReport, index_folders
 from indexer.library import Library
-from model.processor import PixelBertProcessor
-from model.runtime import load_runtime
-from model.weights import find_weights, generation, lasting_name
+from model.trained import TrainedModel
+from model.weights import lasting_name
 
 State = Literal["idle", "running", "done", "cancelled", "failed"]
 
@@ -98,13 +97,13 @@ class IndexJob:
     def _run(self, folders: Sequence[Path]) -> None:
         try:
             named = self._weights()
-            weights = find_weights(named)
-            with Library.open(self._library, generation=generation(weights), create=bool(folders)) as library:
+            model = TrainedModel(named)
+            with Library.open(self._library, generation=model.generation, create=bool(folders)) as library:
                 report = index_folders(
                     library,
                     folders,
-                    processor=PixelBertProcessor.from_pretrained(weights),
-                    load_runtime=lambda: load_runtime(weights),
+                    processor=model.processor,
+                    load_runtime=lambda: model.runtime,
                     weights=lasting_name(named),
                     progress=self._note,
                 )

@@ -279,13 +279,15 @@ def test_help_has_an_example(command: str) -> None:
 
 def imported(*arguments: str | Path) -> set[str]:
     """The packages that a command has imported when it is done."""
-    script = (
-        "import sys\nfrom cli.main import main\n"
-        "try: main()\nfinally: print('imported:', *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    script = (  # not `main`, which ends the process at once
+        "import sys\nfrom cli.main import app\n"
+        "try: app()\nfinally: print('imported:', *{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
     )
     run = pixelseek_alone(*arguments, script=script)
     assert run.returncode == 0, run.stderr
-    return set(run.stderr.rpartition("imported:")[2].split())
+    _, marker, names = run.stderr.rpartition("imported:")
+    assert marker
+    return set(names.split())
 
 
 def test_help_and_status_start_light(indexed: Path, weights: Path) -> None:

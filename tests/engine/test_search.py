@@ -40,10 +40,10 @@ def test_a_sentence_finds_photos_with_path_match_and_score(engine: SearchEngine,
 
 
 def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weights: Path) -> None:
-    runtime, calibration = load_runtime(weights, device="cpu"), Calibration(2.0, 0.5, -1.0)
-    processor = PixelBertProcessor.from_pretrained(weights)
-    with Library.open(indexed, generation=generation(weights)) as library:
-        hits = SearchEngine(library, runtime, processor, calibration).search(SENTENCE).hits
+    model = TrainedModel(weights, device="cpu")
+    model.calibration, runtime = Calibration(2.0, 0.5, -1.0), model.runtime
+    with Library.open(indexed, generation=model.generation) as library:
+        hits = SearchEngine(library, model).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]
         text = runtime.encode_text([SENTENCE])
         similarities = library.embeddings(ids) @ text.embeddings[0]

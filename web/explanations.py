@@ -22,11 +22,12 @@ _ROWS, _COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 
 
 class Explanations:
-    """Asks the engine in turn with the searches, and remembers the latest answers. Threads may share one."""
+    """Asks the engine in turn with the searches, and remembers its latest answers. Threads may share one."""
 
     def __init__(self, engine: Callable[[], SearchEngine], searches: Searches) -> None:
         self._engine = engine
         self._searches = searches
+        self._asked: SearchEngine | None = None
         self._kept: OrderedDict[tuple[int, str], Explanation] = OrderedDict()
         self._lock = Lock()
 
@@ -36,10 +37,15 @@ class Explanations:
         engine = self._engine()
         engine.photo(photo_id)  # which may have gone since it was explained
         with self._lock:
+            if engine is not self._asked:  # other weights, which look elsewhere
+                self._kept.clear()
+                self._asked = engine
             found = self._kept.get(key)
         if found is None:
             found = self._searches.turns.run(lambda: engine.explain(*key), hung_up)
         with self._lock:
+            if engine is not self._asked:
+                return found
             self._kept[key] = found
             self._kept.move_to_end(key)
             while len(self._kept) > _KEPT:

@@ -101,10 +101,13 @@ def test_the_server_goes_over_to_other_weights_when_they_have_encoded_the_librar
     with opened(library, weights) as app:
         client = app.test_client()
         before = hits(client)
+        asked = f"/api/v1/photos/{before[0]['photo_id']}/explain?q=red"
+        explained = client.get(asked).json
         index(library, photos, other_weights)
         after = hits(client)
         assert {hit["photo_id"] for hit in after} == {hit["photo_id"] for hit in before}
         assert [hit["similarity"] for hit in after] != [hit["similarity"] for hit in before]
+        assert client.get(asked).json != explained
         assert service_of(app).weights() == str(other_weights)
         status = client.get("/api/v1/status").json
         assert status is not None

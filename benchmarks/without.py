@@ -22,6 +22,7 @@ from engine.without import direction, penalties
 from model.calibration import Calibration
 from model.evaluation.collection import encode_collection
 from model.processor import PixelBertProcessor
+from model.querybank import Querybank
 from model.runtime import load_runtime
 from model.shards import CaptionedPhoto, read_shards
 from model.weights import DEFAULT, find_weights
@@ -44,10 +45,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     weights = find_weights(arguments.weights)
-    runtime, calibration = load_runtime(weights), Calibration.load(weights)
+    runtime, calibration, querybank = load_runtime(weights), Calibration.load(weights), Querybank.load(weights)
     photos = [photo for photo in read_shards(arguments.data) if photo.split == arguments.split]
     encoded = encode_collection(
-        runtime, [photo.with_captions(1) for photo in photos], PixelBertProcessor.from_pretrained(weights)
+        runtime, [photo.with_captions(1) for photo in photos], PixelBertProcessor.from_pretrained(weights), querybank
     )
     embeddings = encoded.image_embeddings
     queries = [
@@ -66,7 +67,7 @@ def main() -> None:
 
     def scores(phrase: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         logits = runtime.match(texts[phrase], [encoded.pixel_features[row] for row in rows])
-        return calibration.score(logits, embeddings[rows] @ texts[phrase].embeddings[0])
+        return calibration.score(logits, embeddings[rows] @ texts[phrase].embeddings[0] - encoded.hubness[rows])
 
     def reranked(wanted: str, unwanted: str | None) -> NDArray[np.int64]:
         rows = nearest(wanted, unwanted)

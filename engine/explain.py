@@ -91,8 +91,8 @@ def explain_file(path: Path, sentence: str, *, weights: str | Path = DEFAULT, de
     photo, text = runtime.encode_image([picture.pixels]), runtime.encode_text([sentence])
     size = picture.width, picture.height
     explanation = explain(runtime, model.processor, sentence, photo.pixel_features[0], size)
-    similarity = photo.embeddings @ text.embeddings[0]
-    match = model.calibration.match(model.calibration.score(runtime.match(text, photo.pixel_features), similarity))
+    normalised = photo.embeddings @ text.embeddings[0] - model.querybank.hubness(photo.embeddings)
+    match = model.calibration.match(model.calibration.score(runtime.match(text, photo.pixel_features), normalised))
     shown = Image.fromarray(picture.pixels)
     scale = max(shown.size) / max(size)
     return ExplainedFile(

@@ -71,6 +71,7 @@ class SearchEngine:
         self._model = model
         self._runtime = model.runtime
         self._calibration = model.calibration
+        self._querybank = model.querybank
         self._lock = Lock()
 
     @classmethod
@@ -324,15 +325,16 @@ class SearchEngine:
         photo_ids = [one.photo_id for one in nearest]
         with clock.stage("features"):
             features = self._library.pixel_features(photo_ids)
-            embeddings = self._library.embeddings(photo_ids) if len(text) > 1 else None
+            embeddings = self._library.embeddings(photo_ids)
         with clock.stage("rerank"):
-            similarities = np.array([one.similarity for one in nearest], dtype=np.float32)
-            scores = self._calibration.score(self._runtime.match(text.select([0]), features), similarities)
+            hubness = self._querybank.hubness(embeddings)
+            normalised = np.array([one.similarity for one in nearest], dtype=np.float32) - hubness
+            scores = self._calibration.score(self._runtime.match(text.select([0]), features), normalised)
             scores = scores + bonus(self._shares_written(asked.words, photo_ids), self._calibration)
-            if embeddings is not None:
+            if asked.without:
                 unwanted = [
                     self._calibration.score(
-                        self._runtime.match(text.select([row]), features), embeddings @ text.embeddings[row]
+                        self._runtime.match(text.select([row]), features), embeddings @ text.embeddings[row] - hubness
                     )
                     + bonus(self._shares_written(phrase, photo_ids), self._calibration)
                     for row, phrase in enumerate(asked.without, start=1)

@@ -23,8 +23,8 @@ class Scored(Protocol):
     """The shortlists of Q queries in one gallery, as `model.evaluation.Shortlists` has them."""
 
     @property
-    def similarities(self) -> NDArray[np.float32]:
-        """(Q, K)."""
+    def normalised(self) -> NDArray[np.float32]:
+        """(Q, K), the similarities less the hubness of the photos."""
 
     @property
     def itm_logits(self) -> NDArray[np.float32]:
@@ -39,7 +39,8 @@ class Scored(Protocol):
 class Calibration:
     """Four numbers fitted on dev photos once training is over, kept beside the weights.
 
-    score = ITM logit + similarity_scale * similarity (the sum BLIP ranks by), and
+    score = ITM logit + similarity_scale * (similarity - hubness), the sum BLIP ranks by with the similarity normalised
+    by a `Querybank`, and
     match = sigmoid(match_scale * score + match_bias), Platt's scaling: one monotone curve, so that
     the order of the hits is the order of their match. First hits with a match below `cutoff` are best
     taken for wrong ones.
@@ -50,9 +51,9 @@ class Calibration:
     match_bias: float = 0.0
     cutoff: float = 0.0
 
-    def score(self, itm_logits: NDArray[np.float32], similarities: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The score to rank by, elementwise."""
-        return np.asarray(itm_logits + np.float32(self.similarity_scale) * similarities, dtype=np.float32)
+    def score(self, itm_logits: NDArray[np.float32], normalised: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The score to rank by, elementwise, of ITM logits and similarities less the hubness of their photos."""
+        return np.asarray(itm_logits + np.float32(self.similarity_scale) * normalised, dtype=np.float32)
 
     def match(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probability (0 to 1) that sentence and photo belong together, elementwise."""
@@ -76,7 +77,7 @@ class Calibration:
         scale = float(max([0.0, *np.geomspace(0.25, 256.0, 41)], key=reciprocal_rank))
         fitted = cls(similarity_scale=scale)
         parts = [
-            (*first_hits(fitted.score(one.itm_logits, one.similarities), one.relevant, seed), 1.0 / len(one.relevant))
+            (*first_hits(fitted.score(one.itm_logits, one.normalised), one.relevant, seed), 1.0 / len(one.relevant))
             for one in galleries
             for seed in range(_SPLITS)
         ]
@@ -109,7 +110,7 @@ def _reciprocal_rank(lists: Scored, scale: float) -> float:
     found = lists.relevant.any(axis=1)
     if not found.any():
         return 0.0
-    scores, relevant = lists.itm_logits[found] + np.float32(scale) * lists.similarities[found], lists.relevant[found]
+    scores, relevant = lists.itm_logits[found] + np.float32(scale) * lists.normalised[found], lists.relevant[found]
     best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
     return float((1.0 / (1 + ((scores >= best) & ~relevant).sum(axis=1))).mean())
 

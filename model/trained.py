@@ -7,6 +7,7 @@ from pathlib import Path
 
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
+from model.querybank import Querybank
 from model.runtime import Runtime, load_runtime
 from model.weights import DEFAULT, find_weights, generation
 
@@ -36,6 +37,11 @@ class TrainedModel:
     def calibration(self) -> Calibration:
         """How its scores are read."""
         return Calibration.load(self.folder)
+
+    @cached_property
+    def querybank(self) -> Querybank:
+        """The sentences that its similarities are normalised by."""
+        return Querybank.load(self.folder)
 
     @cached_property
     def runtime(self) -> Runtime:

@@ -100,6 +100,8 @@ def _download(repository: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(repository, allow_patterns=[*FILES, *GRAPHS, "calibration.json"]))
+        return Path(
+            snapshot_download(repository, allow_patterns=[*FILES, *GRAPHS, "calibration.json", "querybank.npy"])
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise WeightsError(f"{repository}: neither a local folder nor a model that can be downloaded.") from error

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.processor import PixelBertProcessor
+from model.querybank import Querybank
 from model.runtime import EncodedText, Runtime
 from model.shards import CaptionedPhoto
 
@@ -37,6 +38,7 @@ class EncodedCollection:
     pixel_features: list[NDArray[np.float32]]  # N of (P, D)
     text: EncodedText  # M
     owner: NDArray[np.int64]  # (M,)
+    hubness: NDArray[np.float32]  # (N,), of the photos: see `Querybank`
 
     def sides(self, direction: Direction) -> tuple[Side, Side]:
         """The queries and the candidates of `direction`."""
@@ -52,6 +54,7 @@ class EncodedCollection:
             self.pixel_features[first:end],
             self.text.select(rows.tolist()),
             self.owner[rows] - first,
+            self.hubness[first:end],
         )
 
     def folds(self, size: int) -> Iterator[EncodedCollection]:
@@ -61,7 +64,12 @@ class EncodedCollection:
 
 
 def encode_collection(
-    runtime: Runtime, photos: Sequence[CaptionedPhoto], processor: PixelBertProcessor, *, progress: bool = False
+    runtime: Runtime,
+    photos: Sequence[CaptionedPhoto],
+    processor: PixelBertProcessor,
+    querybank: Querybank,
+    *,
+    progress: bool = False,
 ) -> EncodedCollection:
     """Encode captioned photos as an indexer would."""
     embeddings, features = [], []
@@ -76,4 +84,5 @@ def encode_collection(
     text = EncodedText(
         np.concatenate([part.embeddings for part in parts]), [state for part in parts for state in part.word_features]
     )
-    return EncodedCollection(np.concatenate(embeddings), features, text, owner)
+    vectors = np.concatenate(embeddings)
+    return EncodedCollection(vectors, features, text, owner, querybank.hubness(vectors))

@@ -58,7 +58,7 @@ class GroundTruth:
         found = {}
         for way in DIRECTIONS:
             one = lists[way]
-            fused = calibration.score(one.itm_logits, one.similarities)
+            fused = calibration.score(one.itm_logits, one.normalised)
             scores = {"shortlist": one.similarities, "itm": one.itm_logits, "rerank": fused}
             found[way] = first_ranked(collection, way, one, scores, self._length)
         results: dict[str, Any] = {

@@ -31,7 +31,7 @@ class Rankings:
     @classmethod
     def of(cls, lists: Shortlists, calibration: Calibration, depths: Sequence[int]) -> Rankings:
         """Those of `lists`, with a `rerank@K` for each K of `depths`."""
-        fused = calibration.score(lists.itm_logits, lists.similarities)
+        fused = calibration.score(lists.itm_logits, lists.normalised)
         deepest = fused.shape[1]
         return cls(
             lists.photos,

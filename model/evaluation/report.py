@@ -20,6 +20,7 @@ from model.hard_negatives import accuracy
 from model.match_quality import first_hits, match_quality
 from model.metrics import RECALL_AT
 from model.processor import PixelBertProcessor
+from model.querybank import Querybank
 from model.runtime import EncodedImages, Runtime, load_runtime
 from model.shards import CaptionedPhoto, ShardError, read_shards
 from model.weights import find_weights
@@ -39,6 +40,7 @@ def evaluate(
     photos: Sequence[CaptionedPhoto],
     processor: PixelBertProcessor,
     calibration: Calibration,
+    querybank: Querybank,
     *,
     shortlists: Sequence[int],
     fold: int | None = None,
@@ -64,7 +66,7 @@ def evaluate(
         now = time.perf_counter()
         seconds[stage], clock = round(now - clock, 2), now
 
-    collection = encode_collection(runtime, photos, processor, progress=progress)
+    collection = encode_collection(runtime, photos, processor, querybank, progress=progress)
     lap("encode")
     lists: dict[Direction, Shortlists] = {}
     for way in DIRECTIONS:
@@ -83,6 +85,7 @@ def evaluate(
             collection.image_embeddings[[row for row, _ in cases]],
             [collection.pixel_features[row] for row, _ in cases],
         )
+        # A photo's hubness makes no difference: both sentences are held against the same one.
         report["hard_negatives"] = accuracy(runtime, calibration, [case for _, case in cases], shown)
         lap("hard_negatives")
     if fold is not None:
@@ -137,6 +140,7 @@ def evaluate_shards(
         photos,
         PixelBertProcessor.from_pretrained(folder),
         Calibration.load(folder),
+        Querybank.load(folder),
         shortlists=shortlists,
         fold=fold,
         exhaustive=exhaustive,
@@ -171,7 +175,7 @@ def _both_directions(figures: Mapping[Direction, dict[str, Any]]) -> dict[str, A
 
 def _match(lists: Sequence[Shortlists], calibration: Calibration) -> dict[str, Any]:
     """How well the match of the first hit foretells that it is right, over all queries of `lists`."""
-    hits = [first_hits(calibration.score(one.itm_logits, one.similarities), one.relevant) for one in lists]
+    hits = [first_hits(calibration.score(one.itm_logits, one.normalised), one.relevant) for one in lists]
     scores, right = (np.concatenate(parts) for parts in zip(*hits, strict=True))
     return match_quality(calibration.match(scores), right)
 

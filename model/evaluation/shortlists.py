@@ -28,9 +28,15 @@ class Shortlists:
     photos: NDArray[np.int64]  # (Q,), the photo that the query is, or was written about
     candidates: NDArray[np.int64]  # (Q, K), their rows
     similarities: NDArray[np.float32]  # (Q, K), descending
+    hubness: NDArray[np.float32]  # (Q, K), of each pair's photo
     itm_logits: NDArray[np.float32]  # (Q, K)
     relevant: NDArray[np.bool_]  # (Q, K), True on the right candidates
     similarity_ranks: NDArray[np.int64]  # (Q,), among all candidates, by similarity alone
+
+    @property
+    def normalised(self) -> NDArray[np.float32]:
+        """The similarities (Q, K) as the score reads them: without what the photo has in common with every sentence."""
+        return self.similarities - self.hubness
 
     @classmethod
     def joined(cls, parts: Sequence[Shortlists]) -> Shortlists:
@@ -86,6 +92,7 @@ def shortlist_blocks(
             queries.photos[rows],
             best,
             np.take_along_axis(similarities, best, 1),
+            collection.hubness[photos].reshape(best.shape),
             scorer(captions, photos).reshape(best.shape),
             np.take_along_axis(relevant, best, 1),
             ranks(similarities, relevant),

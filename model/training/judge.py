@@ -13,6 +13,7 @@ from model.calibration import Calibration
 from model.evaluation import encode_collection, rerank_photos
 from model.metrics import RECALL_AT, recall
 from model.processor import PixelBertProcessor
+from model.querybank import Querybank
 from model.recipe import Dev
 from model.runtime import Runtime
 from model.shards import CaptionedPhoto
@@ -24,6 +25,7 @@ class Verdict:
 
     figures: dict[str, dict[str, Any]]
     calibration: Calibration
+    querybank: Querybank
     score: float
     """The mean over datasets and k of the rerank's recall@k."""
 
@@ -31,8 +33,9 @@ class Verdict:
 class Judge:
     """A fixed random part of the dev photos: those of each dataset in a gallery of their own."""
 
-    def __init__(self, photos: Sequence[CaptionedPhoto], settings: Dev) -> None:
-        self._settings = settings
+    def __init__(self, photos: Sequence[CaptionedPhoto], settings: Dev, train: Sequence[CaptionedPhoto]) -> None:
+        """Of the dev `photos`; captions of the `train` photos make the querybank."""
+        self._settings, self._train = settings, train
         self._galleries: dict[str, list[CaptionedPhoto]] = defaultdict(list)
         for row in np.random.default_rng(0).permutation(len(photos)).tolist():
             gallery = self._galleries[photos[row].dataset]
@@ -44,18 +47,20 @@ class Judge:
 
     def judge(self, runtime: Runtime, processor: PixelBertProcessor) -> Verdict:
         """Shortlist, ITM alone and rerank on every gallery."""
-        lists = {
-            name: rerank_photos(runtime, encode_collection(runtime, photos, processor), self._settings.shortlist)
+        querybank = Querybank.of(runtime, self._train)
+        collections = {
+            name: encode_collection(runtime, photos, processor, querybank)
             for name, photos in sorted(self._galleries.items())
         }
+        lists = {name: rerank_photos(runtime, one, self._settings.shortlist) for name, one in collections.items()}
         calibration = Calibration.fit(list(lists.values()))
         figures = {
             name: {
                 "shortlist": recall(one.similarity_ranks),
                 "itm": recall(one.ranks(one.itm_logits)),
-                "rerank": recall(one.ranks(calibration.score(one.itm_logits, one.similarities))),
+                "rerank": recall(one.ranks(calibration.score(one.itm_logits, one.normalised))),
             }
             for name, one in lists.items()
         }
         score = float(np.mean([of["rerank"][f"r@{k}"] for of in figures.values() for k in RECALL_AT]))
-        return Verdict(figures, calibration, score)
+        return Verdict(figures, calibration, querybank, score)

@@ -127,7 +127,7 @@ class _Run:
         self.batches = Batches(lengths, recipe.schedule.batch_size, recipe.seed, recipe.objectives.itc_captions)
         self.steps = max(1, round(recipe.schedule.epochs * len(self.batches)))
         self.optimizers = make_optimizers(self.model, recipe)
-        self.judge = Judge(dev, recipe.dev)
+        self.judge = Judge(dev, recipe.dev, photos)
         self.divergence = Divergence(guessing(recipe, self.model.config.vocab_size))
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         vocabulary = self.processor.tokenizer.get_vocab()
@@ -312,6 +312,8 @@ class _Run:
         self.processor.save_pretrained(folder)
         (folder / "recipe.toml").write_text(as_toml(self.recipe), encoding="utf-8")
         (Calibration() if verdict is None else verdict.calibration).save(folder)
+        if verdict is not None:
+            verdict.querybank.save(folder)
         write_card(
             folder,
             recipe=self.recipe,

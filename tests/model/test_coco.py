@@ -26,6 +26,7 @@ from model.evaluation import evaluate
 from model.evaluation.eccv import GroundTruth, GroundTruthError
 from model.evaluation.tables import markdown, text
 from model.metrics import recall
+from model.querybank import Querybank
 from model.shards import CaptionedPhoto, read_shards
 from tests.model.numbered import Known, caption, picture, processor
 
@@ -78,7 +79,9 @@ def runtime(captions_of: dict[int, list[int]]) -> Known:
 
 @pytest.fixture(scope="module")
 def report(photos: list[CaptionedPhoto], runtime: Known) -> dict[str, Any]:
-    return evaluate(runtime, photos, processor(), CALIBRATION, shortlists=[DEPTH], fold=1000, eccv=True).report
+    return evaluate(
+        runtime, photos, processor(), CALIBRATION, Querybank(), shortlists=[DEPTH], fold=1000, eccv=True
+    ).report
 
 
 def test_there_are_25010_captions_and_25000_with_five_of_each(

@@ -14,6 +14,7 @@ from model.evaluation import evaluate
 from model.evaluation.collection import Direction
 from model.evaluation.comparison import ComparisonError, KeptRanks, differences
 from model.evaluation.rankings import Rankings
+from model.querybank import Querybank
 from model.shards import CaptionedPhoto
 from tests.model.numbered import Known, numbered, processor
 
@@ -22,7 +23,7 @@ PHOTOS = numbered(COUNTS)
 
 
 def rankings(photos: Sequence[CaptionedPhoto] = PHOTOS, *, shortlist: int = 5) -> Mapping[Direction, Rankings]:
-    return evaluate(Known(COUNTS), photos, processor(), Calibration(), shortlists=[shortlist]).rankings
+    return evaluate(Known(COUNTS), photos, processor(), Calibration(), Querybank(), shortlists=[shortlist]).rankings
 
 
 @pytest.fixture(scope="module")

@@ -77,6 +77,7 @@ def random_collection(photos: int = 30, captions: Sequence[int] = (5,), seed: in
         pixel_features=list(noisy(truth, 0.3)[:, None]),
         text=EncodedText(noisy(truth[owner], 0.5), list(noisy(truth[owner], 0.3)[:, None])),
         owner=owner,
+        hubness=np.zeros(photos, dtype=np.float32),
     )
 
 
@@ -123,6 +124,7 @@ def test_a_photo_off_the_shortlist_keeps_its_place_behind_it() -> None:
         photos=np.array([0]),
         candidates=np.array([[4, 2]]),
         similarities=np.array([[0.9, 0.8]], dtype=np.float32),
+        hubness=np.zeros((1, 2), dtype=np.float32),
         itm_logits=np.array([[0.0, 5.0]], dtype=np.float32),
         relevant=np.array([[False, False]]),
         similarity_ranks=np.array([6]),
@@ -138,6 +140,7 @@ def test_the_rerank_finds_what_the_shortlist_ranked_second() -> None:
         pixel_features=[near[None], far[None]],
         text=EncodedText(np.stack([near, blurred]), [near[None], far[None]]),
         owner=np.array([0, 1]),
+        hubness=np.zeros(2, dtype=np.float32),
     )
     found = rerank_photos(Dot(), collection, 2)
     assert found.similarity_ranks.tolist() == [1, 1]

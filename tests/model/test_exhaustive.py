@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model.calibration import Calibration
 from model.evaluation import evaluate, evaluate_shards
 from model.metrics import recall
+from model.querybank import Querybank
 from model.shards import ShardError
 from tests.model.numbered import Known, numbered, processor
 
@@ -21,7 +22,7 @@ CALIBRATION = Calibration(similarity_scale=0.5)
 
 
 def run(counts: list[int], runtime: Known, **options: Any) -> dict[str, Any]:
-    return evaluate(runtime, numbered(counts), processor(), CALIBRATION, **options).report
+    return evaluate(runtime, numbered(counts), processor(), CALIBRATION, Querybank(), **options).report
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from model.evaluation import EncodedCollection, Shortlists, encode_collection, r
 from model.evaluation.collection import DIRECTIONS, Direction
 from model.evaluation.shortlists import first_ranked, rerank, score_all_pairs
 from model.processor import PixelBertProcessor
+from model.querybank import Querybank
 from model.runtime import EncodedText, Runtime, load_runtime
 from model.shards import read_shards
 from tests.model.numbered import Known, numbered, processor
@@ -27,6 +28,7 @@ def of_matrices(similarities: Sequence[Sequence[float]], logits: Sequence[Sequen
         pixel_features=list(one_each[:, None]),
         text=EncodedText(np.array(similarities, dtype=np.float32), list(words[:, None])),
         owner=np.array([0, 0, 1, 2]),
+        hubness=np.zeros(3, dtype=np.float32),
     )
 
 
@@ -73,7 +75,7 @@ def slow_order(
 @pytest.mark.parametrize("way", DIRECTIONS)
 def test_ranks_with_ties_are_those_of_sorting(way: Direction, depth: int, seed: int) -> None:
     runtime = Known(COUNTS, spread=1, seed=seed)
-    collection = encode_collection(runtime, numbered(COUNTS), processor())
+    collection = encode_collection(runtime, numbered(COUNTS), processor(), Querybank())
     lists = rerank(runtime, collection, way, depth)
     similarities, logits = runtime.captions @ runtime.photos.T, runtime.words @ runtime.pixels.T
     right = runtime.owner[:, None] == np.arange(len(COUNTS))
@@ -105,7 +107,7 @@ def runtime(trained_on_scenes: Path) -> Runtime:
 @pytest.fixture(scope="module")
 def scenes(runtime: Runtime, trained_on_scenes: Path, scene_shard: Path) -> EncodedCollection:
     photos = read_shards([scene_shard], "dev")[:15]
-    return encode_collection(runtime, photos, PixelBertProcessor.from_pretrained(trained_on_scenes))
+    return encode_collection(runtime, photos, PixelBertProcessor.from_pretrained(trained_on_scenes), Querybank())
 
 
 def matrix(lists: Shortlists) -> NDArray[np.float32]:

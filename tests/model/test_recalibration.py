@@ -13,6 +13,7 @@ from model.calibration import Calibration
 from model.evaluation import encode_collection, rerank_photos
 from model.match_quality import first_hits, match_quality
 from model.processor import PixelBertProcessor
+from model.querybank import Querybank
 from model.recalibration import calibrate
 from model.runtime import load_runtime
 from model.shards import ShardError, write_shard
@@ -35,8 +36,9 @@ def test_a_match_fitted_on_some_scenes_holds_for_others(trained_on_scenes: Path,
     assert Calibration.load(weights) == fitted != Calibration.load(trained_on_scenes)
     assert 0 < fitted.cutoff < 1
     runtime, processor = load_runtime(weights, device="cpu"), PixelBertProcessor.from_pretrained(weights)
-    lists = rerank_photos(runtime, encode_collection(runtime, photos(len(scenes()), "dev", 12), processor), 16)
-    scores, right = first_hits(fitted.score(lists.itm_logits, lists.similarities), lists.relevant)
+    fresh = encode_collection(runtime, photos(len(scenes()), "dev", 12), processor, Querybank.load(weights))
+    lists = rerank_photos(runtime, fresh, 16)
+    scores, right = first_hits(fitted.score(lists.itm_logits, lists.normalised), lists.relevant)
     quality = match_quality(fitted.match(scores), right)
     assert quality["auroc"] > 0.75
     assert quality["ece"] < 0.2

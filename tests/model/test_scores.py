@@ -19,7 +19,7 @@ from model.weights import WeightsError
 class Gallery:
     """Scored shortlists of one gallery."""
 
-    similarities: NDArray[np.float32]
+    normalised: NDArray[np.float32]
     itm_logits: NDArray[np.float32]
     relevant: NDArray[np.bool_]
 
@@ -37,7 +37,7 @@ def gallery(queries: int, candidates: int, seed: int) -> Gallery:
 def test_a_match_is_how_often_a_first_hit_like_it_is_right() -> None:
     calibration = Calibration.fit([gallery(4000, 20, seed=0)])
     fresh = gallery(4000, 20, seed=1)
-    hits, right = first_hits(calibration.score(fresh.itm_logits, fresh.similarities), fresh.relevant)
+    hits, right = first_hits(calibration.score(fresh.itm_logits, fresh.normalised), fresh.relevant)
     match = calibration.match(hits)
     for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.0)):
         inside = (match >= low) & (match < high)
@@ -50,12 +50,12 @@ def test_similarity_counts_as_much_as_ranks_best() -> None:
     assert Calibration.fit([gallery(4000, 20, seed=0)]).similarity_scale == pytest.approx(10.0, rel=0.3)
     useless = gallery(2000, 20, seed=0)
     noise = np.random.default_rng(2).normal(0, 0.1, useless.relevant.shape).astype(np.float32)
-    assert Calibration.fit([replace(useless, similarities=noise)]).similarity_scale <= 1.0
+    assert Calibration.fit([replace(useless, normalised=noise)]).similarity_scale <= 1.0
 
 
 def test_galleries_count_alike_however_many_queries_they_have() -> None:
     small, large = gallery(500, 5, seed=0), gallery(500, 100, seed=1)
-    often = Gallery(*(np.concatenate([table] * 8) for table in (small.similarities, small.itm_logits, small.relevant)))
+    often = Gallery(*(np.concatenate([table] * 8) for table in (small.normalised, small.itm_logits, small.relevant)))
     one, other = Calibration.fit([small, large]), Calibration.fit([often, large])
     assert one.match_bias == pytest.approx(other.match_bias, rel=0.1)
     assert one.match_scale == pytest.approx(other.match_scale, rel=0.1)
@@ -63,7 +63,7 @@ def test_galleries_count_alike_however_many_queries_they_have() -> None:
 
 def test_the_cutoff_tells_right_first_hits_from_wrong_ones() -> None:
     calibration, fresh = Calibration.fit([gallery(4000, 20, seed=0)]), gallery(4000, 20, seed=1)
-    hits, right = first_hits(calibration.score(fresh.itm_logits, fresh.similarities), fresh.relevant)
+    hits, right = first_hits(calibration.score(fresh.itm_logits, fresh.normalised), fresh.relevant)
     match = calibration.match(hits)
 
     def told_apart(cutoff: float) -> float:

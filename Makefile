@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo weights bench bench-gpu test lint types check clean
+.PHONY: help demo weights bench bench-gpu ablation test lint types check clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ bench: $(VENV)/.installed-train ## Measure how fast it is on PHOTOS=/my/photos; 
 bench-gpu: $(VENV)/.installed-train ## Measure the GPU; elsewhere: python -m benchmarks.gpu
 	$(BIN)/python -m benchmarks.gpu
 
+ablation: $(VENV)/.installed-train ## Measure on the shards DATA what each part of RECIPE is worth: ROWS="no-mlm,no-itm" or all
+	@test -n "$(DATA)" || { echo 'Name the shards: make ablation DATA="photos-000.tar photos-001.tar"'; exit 2; }
+	$(BIN)/python -m benchmarks.ablation --recipe $(RECIPE) $(SHARDS) $(if $(ROWS),--rows $(ROWS)) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(SEEDS),--seeds $(SEEDS))
 
 test: $(VENV)/.installed-test $(VENV)/.installed-train $(VENV)/.installed-demo ## Run the tests
 	$(BIN)/pytest

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import tomllib
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -144,6 +145,26 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     recipe: Recipe = _build(Recipe, table, str(path))
     _check(recipe, str(path))
     return recipe
+
+
+def overridden(recipe: Recipe, changes: Mapping[str, Any], where: str) -> Recipe:
+    """The recipe with other values for some keys: `{"objectives.mlm": 0.0}`. None takes a key of `model` away.
+
+    Raises RecipeError, which names `where` the changes come from, as `load_recipe` does.
+    """
+    table = dataclasses.asdict(recipe)
+    for key, value in changes.items():
+        *sections, name = key.split(".")
+        section = table
+        for part in sections:
+            if not isinstance(section.get(part), dict):
+                raise RecipeError(f"{where}: unknown key {key}")
+            section = section[part]
+        section[name] = value
+    table["model"] = {name: value for name, value in table["model"].items() if value is not None}
+    changed: Recipe = _build(Recipe, table, where)
+    _check(changed, where)
+    return changed
 
 
 def as_toml(recipe: Recipe) -> str:

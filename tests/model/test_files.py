@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from model.processor import PixelBertProcessor
-from model.recipe import RECIPES, RecipeError, as_toml, difference, load_recipe
+from model.recipe import RECIPES, RecipeError, as_toml, difference, load_recipe, overridden
 from model.runtime import load_runtime
 from model.shards import ShardError, read_shards, write_shard
 from model.weights import WeightsError, find_weights, generation
@@ -133,6 +133,31 @@ def test_a_wrong_recipe_says_what_is_wrong(tmp_path: Path, text: str, message: s
     path.write_text(text)
     with pytest.raises(RecipeError, match=message):
         load_recipe(path)
+
+
+def test_a_recipe_is_the_same_but_for_the_keys_that_are_overridden() -> None:
+    tiny = load_recipe("tiny")
+    changed = overridden(tiny, {"objectives.mlm": 0, "model.pixel_sampling": None, "seed": 3}, "row")
+    assert changed == replace(
+        tiny,
+        seed=3,
+        objectives=replace(tiny.objectives, mlm=0.0),
+        model={name: value for name, value in tiny.model.items() if name != "pixel_sampling"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objectives.mml": 0.0}, "row: .*unknown key mml"),
+        ({"seeds.first": 3}, "row: unknown key seeds.first"),
+        ({"schedule.epochs": "many"}, "row: .*epochs is of type float"),
+        ({"objectives.negative_images": 0, "objectives.negative_texts": 0}, "row: itm and itm_sigmoid need"),
+    ],
+)
+def test_a_wrong_override_says_where_it_comes_from(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        overridden(load_recipe("tiny"), changes, "row")
 
 
 def test_an_unknown_recipe_names_the_known_ones() -> None:

@@ -51,7 +51,7 @@ class Querybank:
             if path.stat().st_size > _LARGEST_BYTES:
                 raise WeightsError(f"{path} is larger than any querybank.")
             embeddings = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (EOFError, OSError, ValueError) as error:
             raise WeightsError(f"{path} cannot be read: {error}. Make it anew with `pixelseek calibrate`.") from error
         if not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2 or embeddings.dtype != np.float16:
             raise WeightsError(f"{path} does not hold embeddings. Make it anew with `pixelseek calibrate`.")

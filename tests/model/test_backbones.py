@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -99,8 +100,8 @@ def test_weights_come_by_name_from_the_hub_and_without_a_network_from_its_cache_
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match=r"pretrained CNN test_resnet cannot be had: .* Name a file of its weights"):
         backbone_state("test_resnet", "test_resnet")
-    network = timm.create_model("test_resnet")
-    cached = tmp_path / f"models--{str(network.pretrained_cfg['hf_hub_id']).replace('/', '--')}"
+    network: Any = timm.create_model("test_resnet")
+    cached = tmp_path / f"models--{network.pretrained_cfg['hf_hub_id'].replace('/', '--')}"
     (cached / "refs").mkdir(parents=True)
     (cached / "refs" / "main").write_text("0" * 40)
     (cached / "snapshots" / ("0" * 40)).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Why a photo matches a sentence: where in it each word looks (the paper's figure 6)."""
+"""Why a photo matches a sentence: where in it each word looks (the paper's section 4.4)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from model.pixels import Tokens
 
 
 class WordTokens(nn.Module):
-    """LayerNorm(token + position), the paper's section 3.1."""
+    """LayerNorm(token + position), the paper's section 3.2."""
 
     def __init__(self, config: PixelBertConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Make the pictures of the pages in these documents, from sample photos in which nobody is seen.
+"""Make the pictures of the pages in these documents, and of an explanation, from sample photos in which nobody is seen.
 
 pip install -e '.[demo,test]' && apt-get install chromium
 python docs/make_screenshots.py
@@ -20,10 +20,13 @@ from playwright.sync_api import sync_playwright
 from waitress.server import create_server
 
 from cli.demo import copy_samples
+from engine.explain import explain_file
+from engine.panels import draw_panels
 from web import close_app, create_app
 
 DOCS = Path(__file__).parent
 PEOPLE = ("astronaut.png", "camera.png")
+CUP = "a cup of coffee on a wooden table"
 CAT = "a cat looking at the camera"
 PICTURES: dict[str, dict[str, Any]] = {
     "web": {"address": "/?q=a cup of coffee on a table", "viewport": {"width": 1100, "height": 640}},
@@ -38,6 +41,8 @@ def main() -> None:
         photos = copy_samples(Path(temporary) / "photos")
         for name in PEOPLE:
             (photos / name).unlink()
+        explained = explain_file(photos / "coffee.png", CUP)
+        draw_panels(explained, CUP).save(DOCS / "explain.webp", quality=80, method=6)
         library = Path(temporary) / "library"
         subprocess.run([sys.executable, "-m", "cli", "index", photos, "--library", library], check=True)
         app = create_app({"LIBRARY": library})

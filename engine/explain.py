@@ -1,22 +1,30 @@
-"""Why a photo matches a sentence: where in it each word looks (the paper's figure 6)."""
+"""Why a photo matches a sentence: where in it each word looks (the paper's section 4.4)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import QueryError
+from model.attention import averaged, rollout
 from model.processor import PixelBertProcessor
-from model.runtime import Runtime
+from model.runtime import GradientRuntime, Runtime
 from model.trained import TrainedModel
 from model.weights import DEFAULT
 
+Method = Literal["attention", "rollout", "relevance"]
+METHODS: tuple[Method, ...] = get_args(Method)
+"""How to tell where a word looks: its attention in one layer and head or in the mean of them; what reaches it through
+all the layers (arXiv 2005.00928); what of that counts for the match (arXiv 2103.15679), which needs PyTorch."""
+
 # Dark blue and yellow differ for every kind of colour vision, and in lightness too.
 _AWAY, _THERE = (0, 16, 60), (255, 221, 51)
+_TINY = 1e-12
 _DARKEST, _BRIGHTEST = 190, 128  # of 255: what is underneath stays visible
 _IS_LIT = [255 * (level > 127) for level in range(256)]
 _OPACITY = [
@@ -53,20 +61,27 @@ def explain(
     sentence: str,
     pixel_features: NDArray[np.float32],
     size: tuple[int, int],
+    *,
+    method: Method = "attention",
+    layer: int | None = None,
+    head: int | None = None,
 ) -> Explanation:
     """Ask the joint pass over `sentence` and the pixel features (P, D) of a photo where each word looks.
 
-    `size` is width and height of the upright photo in pixels. A few cells draw every word's attention, so that the
-    plain attention of two words looks much alike: a word's map shows what it gives a cell beyond the mean of all words.
+    `size` is width and height of the upright photo in pixels. `layer` and `head`, counted from 1, choose one of the
+    cross-modal layers and heads whose attention is shown; without them it is the mean of all. A few cells draw every
+    word's attention, so that two words look much alike: a word's map shows what it gives a cell beyond the mean of all
+    words.
 
-    Raises QueryError when there is no word in the sentence.
+    Raises QueryError when there is no word in the sentence, no such layer or head, or the runtime has no gradients
+    for `relevance`.
     """
     spans = processor.words(sentence)
     if not spans:
         raise QueryError("there is no word in the sentence to explain a photo by.")
-    (attention,) = runtime.attend(runtime.encode_text([sentence]), [pixel_features])  # (T, P)
-    looks = np.stack([attention[span.start : span.stop].mean(axis=0) for _, span in spans])  # (W, P)
-    looks /= looks.sum(axis=1, keepdims=True)
+    between = _between_tokens(runtime, sentence, pixel_features, method, layer, head)[:, -len(pixel_features) :]
+    looks = np.stack([between[span.start : span.stop].mean(axis=0) for _, span in spans])  # (W, P)
+    looks /= looks.sum(axis=1, keepdims=True) + _TINY
     usual = looks.mean(axis=0)
     own = np.maximum(looks - usual, 0.0) if len(spans) > 1 else looks
     grid = processor.grid(*size, len(pixel_features))
@@ -77,20 +92,31 @@ def explain(
     )
 
 
-def explain_file(path: Path, sentence: str, *, weights: str | Path = DEFAULT, device: str = "auto") -> ExplainedFile:
+def explain_file(
+    path: Path,
+    sentence: str,
+    *,
+    weights: str | Path = DEFAULT,
+    device: str = "auto",
+    method: Method = "attention",
+    layer: int | None = None,
+    head: int | None = None,
+) -> ExplainedFile:
     """Hold the photo at `path` against `sentence`. It need not be in a library, and nothing is stored.
 
-    Raises QueryError when the file cannot be read as a photo or there is no word in the sentence, and WeightsError
-    when there are no such weights.
+    Raises QueryError when the file cannot be read as a photo and as `explain` does, and WeightsError when there are no
+    such weights, or no PyTorch for `relevance`.
     """
     from engine.files import read_file  # slow to import, and needless for a photo of the library
 
     model = TrainedModel(weights, device=device)
     picture = read_file(path, model.processor).picture
-    runtime = model.runtime
+    runtime = model.gradient_runtime if method == "relevance" else model.runtime
     photo, text = runtime.encode_image([picture.pixels]), runtime.encode_text([sentence])
     size = picture.width, picture.height
-    explanation = explain(runtime, model.processor, sentence, photo.pixel_features[0], size)
+    explanation = explain(
+        runtime, model.processor, sentence, photo.pixel_features[0], size, method=method, layer=layer, head=head
+    )
     normalised = photo.embeddings @ text.embeddings[0] - model.querybank.hubness(photo.embeddings)
     match = model.calibration.match(model.calibration.score(runtime.match(text, photo.pixel_features), normalised))
     shown = Image.fromarray(picture.pixels)
@@ -111,7 +137,32 @@ def heat(attention: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
     return picture
 
 
+def _between_tokens(
+    runtime: Runtime,
+    sentence: str,
+    pixel_features: NDArray[np.float32],
+    method: Method,
+    layer: int | None,
+    head: int | None,
+) -> NDArray[np.float32]:
+    """(T + P, T + P) How much each token looks at each."""
+    if method != "attention" and (layer, head) != (None, None):
+        raise QueryError(f"{method} is of all layers and heads: leave out which one.")
+    text = runtime.encode_text([sentence])
+    if method == "relevance":
+        if not isinstance(runtime, GradientRuntime):
+            raise QueryError("relevance needs gradients, which this runtime does not compute.")
+        return runtime.relevance(text, [pixel_features])[0]
+    (attention,) = runtime.attend(text, [pixel_features])
+    if method == "rollout":
+        return rollout(attention)
+    for name, chosen, count in (("layer", layer, attention.shape[0]), ("head", head, attention.shape[1])):
+        if chosen is not None and not 1 <= chosen <= count:
+            raise QueryError(f"there is no {name} {chosen}: choose one from 1 to {count}.")
+    return averaged(attention, layer and layer - 1, head and head - 1)
+
+
 def _stretched(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """From 0 to 1, where they differ at all."""
     low, high = values.min(), values.max()
-    return np.asarray((values - low) / max(1e-12, high - low), dtype=np.float32)
+    return np.asarray((values - low) / max(_TINY, high - low), dtype=np.float32)

@@ -285,7 +285,7 @@ class SearchEngine:
         photo_ids, nearness = self._library.shortlist(direction(wanted, unwanted), count, among)
         best = np.lexsort((photo_ids, -nearness))
         photo_ids, similarities = photo_ids[best], nearness[best]
-        if len(unwanted):
+        if len(unwanted) and len(photo_ids):
             embeddings = self._library.embeddings(photo_ids.tolist())
             similarities = np.einsum("ke,e->k", embeddings, wanted)  # BLAS would sum a row as its neighbours have it
         return [_Candidate(*pair) for pair in zip(photo_ids.tolist(), similarities.tolist(), strict=True)]

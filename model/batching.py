@@ -47,11 +47,9 @@ def batches(
 
 
 def cut(maps: NDArray[np.float32], words: Padded, pixels: Padded) -> list[NDArray[np.float32]]:
-    """What is left of B maps (B, T, P) without the padding."""
-    return [
-        one[: word_mask.sum(), : pixel_mask.sum()]
-        for one, word_mask, pixel_mask in zip(maps, words.mask, pixels.mask, strict=True)
-    ]
+    """What is left of B maps (B, ..., T + P, T + P) without the padding."""
+    masks = np.concatenate([words.mask, pixels.mask], axis=1)
+    return [one[..., mask, :][..., mask] for one, mask in zip(maps, masks, strict=True)]
 
 
 def _pad(states: Sequence[NDArray[np.float32]]) -> Padded:

@@ -15,7 +15,7 @@ class PixelBertConfig(PretrainedConfig):
     - `backbone`: a timm model name; `pixel_pool` 2 adds the 2x2 max pool of the paper (section 3.2).
     - `spatial_positions`: `none` (the paper) or `learned_2d` (a learned row and column vector per token,
       for grids of up to `max_grid` cells a side).
-    - `pixel_sampling`: how many pixel tokens a pre-training step sees (section 3.4): a whole number, or a
+    - `pixel_sampling`: how many pixel tokens a pre-training step sees (section 3.3): a whole number, or a
       fraction of each photo's valid tokens, or None for all. Inference always sees all.
     - `fusion_layer`: the layer at which words and pixels first meet; 0 is the paper.
     - `embedding_size`: E, the width of the vectors the shortlist compares.

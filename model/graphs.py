@@ -94,7 +94,7 @@ class _Match(nn.Module):
 
 
 class _Attention(_Match):
-    """The same -> how much each word looks at each pixel token (B, T, P)."""
+    """The same -> how much each token looks at each in every cross-modal layer (B, L, heads, T + P, T + P)."""
 
     def forward(self, words: Tensor, word_mask: Tensor, pixels: Tensor, pixel_mask: Tensor) -> Tensor:
         return self.model.attend(Tokens(words, word_mask), Tokens(pixels, pixel_mask))

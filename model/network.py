@@ -141,22 +141,43 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
 
     def match(self, words: Tokens, pixels: Tokens) -> Tensor:
         """ITM logits (B,) of aligned pairs, from both sides' states at the fusion layer."""
-        logits: Tensor = self.itm_head(self.pixelbert.joint(words, pixels, queries=1).states[:, 0])
-        return logits.squeeze(-1)
+        return self._itm_logits(self.pixelbert.joint(words, pixels, queries=1).states)
 
     def attend(self, words: Tokens, pixels: Tokens) -> Tensor:
-        """How much each word of aligned pairs looks at each pixel token: (B, T, P).
+        """How much each token of aligned pairs looks at each, words before pixels: (B, L, heads, T + P, T + P).
 
-        The attention probabilities of the cross-modal layers, the mean over heads and layers: the paper's figure 6
-        shows those of one layer. A row sums to what its word gives to pixels rather than to words, 0 to 1.
+        The attention probabilities of the L cross-modal layers, the lowest first.
         """
-        tokens, length = concatenate(words, pixels), words.states.shape[1]
-        maps = []
+        return torch.stack(self._attended(words, pixels)[0], dim=1)
+
+    def relevance(self, words: Tokens, pixels: Tokens) -> Tensor:
+        """How much each token of aligned pairs counts in each for their match, words before pixels: (B, T + P, T + P).
+
+        Gradient-weighted relevance of Chefer, Gur, Wolf 2021 (arXiv 2103.15679): in each cross-modal layer, the
+        attention that would raise the ITM logit, the mean over heads, carried on through the layers. It computes
+        gradients, so not under `torch.inference_mode`.
+        """
+        with torch.enable_grad():
+            maps, states = self._attended(words._replace(states=words.states.detach().requires_grad_()), pixels)
+            gradients = torch.autograd.grad(self._itm_logits(states).sum(), maps)
+        relevance = torch.eye(states.shape[1], device=states.device).expand(len(states), -1, -1)
+        for attention, gradient in zip(maps, gradients, strict=True):
+            relevance = relevance + (attention.detach() * gradient).clamp(min=0).mean(1) @ relevance
+        return relevance
+
+    def _attended(self, words: Tokens, pixels: Tokens) -> tuple[list[Tensor], Tensor]:
+        """The attention (B, heads, T + P, T + P) of each cross-modal layer, and the states that it leads to."""
+        tokens, maps = concatenate(words, pixels), []
         for layer in self.pixelbert.layers[self.config.fusion_layer :]:
             assert isinstance(layer, TransformerLayer)
-            maps.append(layer.attention(tokens)[:, :length, length:])
-            tokens = layer(tokens)
-        return torch.stack(maps).mean(0)
+            maps.append(layer.attention(tokens))
+            tokens = layer.attending(tokens, maps[-1])
+        return maps, tokens.states
+
+    def _itm_logits(self, states: Tensor) -> Tensor:
+        """Cross-modal states (B, T + P, D), or the first of them -> ITM logits (B,)."""
+        logits: Tensor = self.itm_head(states[:, 0])
+        return logits.squeeze(-1)
 
     def forward(
         self,

@@ -1,6 +1,6 @@
 """The training objectives, as pure functions of what the network gives.
 
-MLM and ITM are the paper's (section 3.4); ITC and mined negatives follow ALBEF (arXiv 2107.07651).
+MLM and ITM are the paper's (section 3.3); ITC and mined negatives follow ALBEF (arXiv 2107.07651).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def itm_sigmoid_loss(positive: Tensor, negatives: Tensor) -> Tensor:
 
 
 def itm_balanced_loss(logits: Tensor, true: Tensor) -> Tensor:
-    """Binary cross-entropy of ITM logits (B,) of which those `true` (B,) belong to true pairs (paper, section 3.4)."""
+    """Binary cross-entropy of ITM logits (B,) of which those `true` (B,) belong to true pairs (paper, section 3.3)."""
     return functional.binary_cross_entropy_with_logits(logits, true.to(logits.dtype))
 
 

@@ -102,7 +102,9 @@ class OnnxRuntime:
         except Exception as error:  # ONNX Runtime raises many kinds, all of them "cannot be loaded"
             raise WeightsError(f"{path} cannot be loaded: {error}") from error
         if session.get_modelmeta().custom_metadata_map.get(LAYOUT_KEY) != self._layout:
-            raise WeightsError(f"{path} was made for other weights: make it anew with `pixelseek export-onnx`.")
+            raise WeightsError(
+                f"{path} was made for other weights or by an older Pixelseek: make it with `pixelseek export-onnx`."
+            )
         return session
 
 

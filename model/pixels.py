@@ -1,4 +1,4 @@
-"""From raw pixels to the tokens of the trunk (paper, sections 3.2 and 3.4)."""
+"""From raw pixels to the tokens of the trunk (paper, sections 3.2 and 3.3)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class PixelTokens(nn.Module):
 
 
 def sample_pixels(tokens: Tokens, amount: int | float) -> Tokens:
-    """Pixel random sampling (paper, section 3.4): a random part of the valid tokens, without replacement.
+    """Pixel random sampling (paper, section 3.3): a random part of the valid tokens, without replacement.
 
     `amount` is a count (int) or a fraction of each photo's valid tokens (float). A photo with fewer
     valid tokens than the longest of the batch is padded with masked ones.

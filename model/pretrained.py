@@ -85,8 +85,10 @@ def backbone_state(backbone: str, source: str) -> dict[str, Tensor]:
     try:
         return dict(timm.create_model(source, pretrained=True).state_dict())
     except Exception as error:  # timm and the hub raise many kinds, all of them "cannot be had"
-        remedy = f" ({_BACKBONES[source].install})" if source in _BACKBONES else ""
-        raise WeightsError(f"pretrained CNN {source} cannot be had: {error}{remedy}") from error
+        remedy = f", or {_BACKBONES[source].install}" if source in _BACKBONES else ""
+        raise WeightsError(
+            f"pretrained CNN {source} cannot be had: {_line(error)} Name a file of its weights instead{remedy}."
+        ) from error
 
 
 def load_trunk(model: PixelBertForImageTextRetrieval, source: str) -> None:
@@ -137,8 +139,15 @@ def _bert(source: str) -> BertModel:
     try:
         return BertModel.from_pretrained(folder or _repository(source), dtype=torch.float32)
     except (OSError, ValueError) as error:
-        remedy = f" ({_TRUNKS[source].install})" if source in _TRUNKS else ""
-        raise WeightsError(f"pretrained BERT {source} cannot be had: {error}{remedy}") from error
+        remedy = f", or {_TRUNKS[source].install}" if source in _TRUNKS else ""
+        raise WeightsError(
+            f"pretrained BERT {source} cannot be had: {_line(error)} Name a folder of its weights instead{remedy}."
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    """What it says, as one sentence."""
+    return f"{' '.join(str(error).split()).rstrip('.')}."
 
 
 def _trunk_folder(source: str) -> Path | None:

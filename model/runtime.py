@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +69,23 @@ class Runtime(Protocol):
         """
 
     def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """How much each word of sentence i looks at each pixel token of photo i: B arrays (T, P), each 0 to 1.
+        """How much each token of sentence and photo i looks at each: B arrays (L, heads, T + P, T + P), words first.
 
-        The mean over the heads and the cross-modal layers. Sentences go with photos as in `match`.
+        The attention of the L cross-modal layers, the lowest first; rows sum to 1. Sentences go with photos as in
+        `match`.
+        """
+
+
+@runtime_checkable
+class GradientRuntime(Runtime, Protocol):
+    """A loaded Pixel-BERT that can also say what its scores hang on."""
+
+    def relevance(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """How much each token of sentence and photo i counts in each for their match: B arrays (T + P, T + P), words
+        first.
+
+        Gradient-weighted attention of the cross-modal layers (arXiv 2103.15679). Sentences go with photos as in
+        `match`.
         """
 
 
@@ -94,6 +108,13 @@ def load_runtime(weights: Path, *, device: str = "auto") -> Runtime:
             if on_cpu
             else f"device {device} needs PyTorch: pip install 'pixelseek[gpu]'"
         )
+    return load_gradient_runtime(weights, device=device)
+
+
+def load_gradient_runtime(weights: Path, *, device: str = "auto") -> GradientRuntime:
+    """As `load_runtime`, always by PyTorch. Raises WeightsError also where that is not installed."""
+    if not find_spec("torch"):
+        raise WeightsError("gradients need PyTorch: pip install 'pixelseek[gpu]'")
     from model.torch_runtime import TorchRuntime
 
     return TorchRuntime.load(weights, device=device)

@@ -88,6 +88,14 @@ class TorchRuntime:
             maps.update(zip(rows, cut(found, words, pixels), strict=True))
         return [maps[row] for row in range(len(pixel_features))]
 
+    def relevance(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """See `GradientRuntime`."""
+        maps: dict[int, NDArray[np.float32]] = {}
+        for rows, words, pixels in batches(text, pixel_features, _PAIRS):
+            found = _numpy(self._model.relevance(self._tokens(words), self._tokens(pixels)))
+            maps.update(zip(rows, cut(found, words, pixels), strict=True))
+        return [maps[row] for row in range(len(pixel_features))]
+
     def _tokens(self, padded: Padded) -> Tokens:
         states = torch.from_numpy(padded.states).to(self._device)
         return Tokens(states, None if padded.mask.all() else torch.from_numpy(padded.mask).to(self._device))

@@ -8,7 +8,7 @@ from pathlib import Path
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
 from model.querybank import Querybank
-from model.runtime import Runtime, load_runtime
+from model.runtime import GradientRuntime, Runtime, load_gradient_runtime, load_runtime
 from model.weights import DEFAULT, find_weights, generation
 
 
@@ -47,3 +47,8 @@ class TrainedModel:
     def runtime(self) -> Runtime:
         """The network."""
         return load_runtime(self.folder, device=self._device)
+
+    @cached_property
+    def gradient_runtime(self) -> GradientRuntime:
+        """The network, with gradients. Raises WeightsError without PyTorch."""
+        return load_gradient_runtime(self.folder, device=self._device)

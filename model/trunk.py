@@ -11,7 +11,7 @@ from model.pixels import Tokens
 
 
 class WordTokens(nn.Module):
-    """LayerNorm(token + position), the paper's section 3.1."""
+    """LayerNorm(token + position), the paper's section 3.2."""
 
     def __init__(self, config: PixelBertConfig) -> None:
         super().__init__()
@@ -56,21 +56,30 @@ class TransformerLayer(nn.Module):
             attn_mask=None if mask is None else mask[:, None, None, :],
             dropout_p=self.attention_dropout if self.training else 0.0,
         )  # (B, heads, Q, D / heads)
-        attended = self.attention_output(attended.transpose(1, 2).flatten(2))
-        asking = self.attention_norm(asking + self.dropout(attended))
-        fed = self.output(functional.gelu(self.intermediate(asking)))
-        asking = self.output_norm(asking + self.dropout(fed))
-        return Tokens(asking, mask if queries is None or mask is None else mask[:, :queries])
+        return Tokens(self._update(asking, attended), mask if queries is None or mask is None else mask[:, :queries])
 
     def attention(self, tokens: Tokens) -> Tensor:
-        """How much each token attends to each: probabilities (B, T, T), the mean over the heads."""
+        """How much each token attends to each: probabilities (B, heads, T, T)."""
         states, mask = tokens
         query, key = self._split(self.query(states)), self._split(self.key(states))
         scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5  # (B, heads, T, T)
         if mask is not None:
             scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
-        probabilities: Tensor = scores.softmax(-1).mean(1)
+        probabilities: Tensor = scores.softmax(-1)
         return probabilities
+
+    def attending(self, tokens: Tokens, probabilities: Tensor) -> Tokens:
+        """As `forward` in evaluation mode, by the attention (B, heads, T, T) it is given."""
+        states, mask = tokens
+        return Tokens(self._update(states, probabilities @ self._split(self.value(states))), mask)
+
+    def _update(self, asking: Tensor, attended: Tensor) -> Tensor:
+        """Tokens (B, Q, D) and what their heads have gathered (B, heads, Q, D / heads) -> the tokens after it."""
+        attended = self.attention_output(attended.transpose(1, 2).flatten(2))
+        asking = self.attention_norm(asking + self.dropout(attended))
+        fed = self.output(functional.gelu(self.intermediate(asking)))
+        updated: Tensor = self.output_norm(asking + self.dropout(fed))
+        return updated
 
     def _split(self, states: Tensor) -> Tensor:
         split: Tensor = states.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, D / heads)

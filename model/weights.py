@@ -15,6 +15,7 @@ DEFAULT = "pixelbert-small"
 FILES = ("config.json", "model.safetensors", "processor_config.json", "tokenizer.json")
 GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
 """What `pixelseek export-onnx` adds, one for each pass: the weights without PyTorch."""
+_PASSES_VERSION = b"2"  # of what the graphs take and give; 2: every layer's and head's attention
 _LARGEST_JSON_BYTES = 1 << 20
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows
 
@@ -74,7 +75,8 @@ def layout(weights: Path) -> str:
 
     Not of the tensors' values: a graph reads them from `model.safetensors` itself.
     """
-    digest = hashlib.blake2b((weights / "config.json").read_bytes(), digest_size=8)
+    digest = hashlib.blake2b(_PASSES_VERSION, digest_size=8)
+    digest.update((weights / "config.json").read_bytes())
     digest.update((weights / "processor_config.json").read_bytes())
     with (weights / "model.safetensors").open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

@@ -326,6 +326,11 @@ def test_explain_draws_a_picture_or_prints_the_maps(photos: Path, weights: Path,
     assert found["words"] == SENTENCE.split()
     assert np.shape(found["maps"]) == (len(found["words"]), *np.shape(found["overall"]))
     assert pixelseek(*asked).exit_code == 2
+    assert json.loads(pixelseek(*asked, "--json", "--head", "1").stdout)["maps"] != found["maps"]
+    assert pixelseek(*asked, "--json", "--method", "relevance").exit_code == 0
+    wrong = pixelseek(*asked, "--json", "--layer", "7")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert "there is no layer 7" in wrong.stderr
 
 
 def test_a_password_is_asked_for_twice_and_kept_as_a_hash(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ SENTENCE = "a red circle and a blue square"
 PHOTO_COUNT = 12
 
 
-def write_weights(folder: Path, *, seed: int) -> Path:
+def write_weights(folder: Path, *, seed: int, layers: int = 2) -> Path:
     """A whole Pixel-BERT, small and untrained."""
     import torch
 
@@ -33,7 +33,7 @@ def write_weights(folder: Path, *, seed: int) -> Path:
     config = PixelBertConfig(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=32,

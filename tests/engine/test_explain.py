@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import QueryError
-from engine.explain import explain, explain_file, heat
+from engine.explain import METHODS, ExplainedFile, Explanation, Method, explain, explain_file, heat
+from engine.panels import draw_panels
 from engine.search import SearchEngine
 from indexer.library import PhotoMissing
 from model.processor import PixelBertProcessor
-from tests.engine.libraries import SENTENCE
+from tests.engine.libraries import SENTENCE, write_weights
 from tests.indexer.colour_runtime import ColourRuntime, colour_processor
 
 
@@ -76,6 +79,60 @@ def test_a_photo_of_the_library_is_explained_by_what_is_stored_of_it(indexed: Pa
 def test_what_cannot_be_explained_is_said(photos: Path, weights: Path, name: str, sentence: str, message: str) -> None:
     with pytest.raises(QueryError, match=message):
         explain_file(photos / name, sentence, weights=weights, device="cpu")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_gives_every_word_a_map(photos: Path, tmp_path: Path, method: Method) -> None:
+    weights = write_weights(tmp_path, seed=0, layers=3)
+
+    def maps(sentence: str) -> NDArray[np.float32]:
+        found = explain_file(photos / "scene 05.jpg", sentence, weights=weights, device="cpu", method=method)
+        assert found.explanation.maps.min() == 0.0
+        assert found.explanation.maps.max() == pytest.approx(1.0)
+        return found.explanation.maps
+
+    assert maps(SENTENCE).shape == (len(SENTENCE.split()), 3, 3)
+    assert not np.allclose(maps("red circle"), maps("blue square"))
+
+
+def test_one_layer_or_one_head_is_not_the_mean_of_all(photos: Path, weights: Path) -> None:
+    def overall(layer: int | None = None, head: int | None = None) -> NDArray[np.float32]:
+        found = explain_file(photos / "scene 05.jpg", SENTENCE, weights=weights, device="cpu", layer=layer, head=head)
+        return found.explanation.overall
+
+    assert np.allclose(overall(), overall(layer=1)), "the only one in which words see pixels"
+    assert not np.allclose(overall(head=1), overall(head=2))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        ({"layer": 2}, "there is no layer 2: choose one from 1 to 1"),
+        ({"head": 0}, "there is no head 0: choose one from 1 to 2"),
+        ({"method": "rollout", "head": 1}, "rollout is of all layers and heads"),
+    ],
+)
+def test_a_layer_or_head_that_cannot_be_shown_is_said(
+    photos: Path, weights: Path, chosen: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(QueryError, match=message):
+        explain_file(photos / "scene 05.jpg", SENTENCE, weights=weights, device="cpu", **chosen)
+
+
+@pytest.mark.parametrize(("size", "columns"), [((90, 60), 3), ((300, 20), 1), ((20, 300), 5)])
+def test_a_page_has_a_panel_for_the_photo_and_one_for_each_word(size: tuple[int, int], columns: int) -> None:
+    words = ["A", "café", "Donaudampfschifffahrtsgesellschaftskapitän", "in", "the", "snow"]
+    random = np.random.default_rng(0)
+    maps, grey = random.random((len(words), 2, 3), dtype=np.float32), Image.new("RGB", size, (128, 128, 128))
+    page = draw_panels(ExplainedFile(Explanation(words, maps, maps[0]), 0.5, grey), " ".join(words))
+    colours = np.asarray(page)
+    plain = (colours == 128).all(-1)
+    left, right = (plain.any(0).nonzero()[0][edge] for edge in (0, -1))
+    assert plain[:, left : right + 1].sum() >= 0.9 * 320 * 320 * min(size) / max(size), "the photo itself, unlit"
+    assert (page.width - 12) // max(12 + round(320 * size[0] / max(size)), 172) == columns
+    dark, lit = (np.abs(colours.astype(int) - level).sum(-1) < 60 for level in ((32, 44, 77), (192, 175, 90)))
+    assert dark.any()
+    assert lit.any()
 
 
 def test_heat_darkens_what_nobody_looks_at_and_lights_up_what_is_looked_at_most() -> None:

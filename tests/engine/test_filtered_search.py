@@ -51,6 +51,10 @@ def test_a_filter_leaves_the_others_in_the_order_they_had_however_short_the_list
         assert set(found) <= set(expected)
 
 
+def test_words_kept_out_of_photos_that_a_filter_leaves_none_of_find_nothing(dated: SearchEngine) -> None:
+    assert years(dated, f"{SENTENCE} -dog taken:1999") == []
+
+
 def test_filters_alone_list_the_photos_by_date_the_newest_first(dated: SearchEngine) -> None:
     assert years(dated, "after:2013 camera:canon") == ["2015", "2014", "2013"]
     assert years(dated, "", filters=parse_filter("before", "2013")) == ["2012", "2011", "2010"]

@@ -67,8 +67,9 @@ class ColourRuntime:
 
     def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         words = text.word_features * (len(pixel_features) if len(text) == 1 else 1)
-        likeness = [np.exp(word @ pixels.T) for word, pixels in zip(words, pixel_features, strict=True)]
-        return [(one / one.sum(axis=1, keepdims=True)).astype(np.float32) for one in likeness]
+        tokens = [np.concatenate(pair) for pair in zip(words, pixel_features, strict=True)]
+        likeness = [np.exp(one @ one.T) for one in tokens]
+        return [(one / one.sum(axis=1, keepdims=True)).astype(np.float32)[None, None] for one in likeness]
 
 
 def colour_processor() -> PixelBertProcessor:

@@ -17,7 +17,7 @@ from model.graphs import write_graphs
 from model.network import PixelBertForImageTextRetrieval
 from model.onnx_runtime import OnnxRuntime
 from model.processor import Aspect, PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
-from model.runtime import Runtime, load_runtime
+from model.runtime import Runtime, load_gradient_runtime, load_runtime
 from model.torch_runtime import TorchRuntime
 from model.weights import GRAPHS, WeightsError, find_weights, generation
 
@@ -142,7 +142,7 @@ def test_graphs_of_another_layout_are_refused(squashing: Path, tmp_path: Path) -
     weights = shutil.copytree(squashing, tmp_path / "weights")
     path = weights / "processor_config.json"
     path.write_text(path.read_text().replace('"image_size": 96', '"image_size": 64'))
-    with pytest.raises(WeightsError, match=r"words\.onnx was made for other weights: .*pixelseek export-onnx"):
+    with pytest.raises(WeightsError, match=r"words\.onnx was made for other weights .*pixelseek export-onnx"):
         OnnxRuntime.load(weights).encode_text(["anything"])
 
 
@@ -181,3 +181,5 @@ def test_without_pytorch_it_says_what_is_missing(tmp_path: Path, monkeypatch: py
         load_runtime(weights, device="cpu")
     with pytest.raises(WeightsError, match=r"device cuda needs PyTorch: pip install 'pixelseek\[gpu\]'"):
         load_runtime(weights, device="cuda")
+    with pytest.raises(WeightsError, match=r"gradients need PyTorch: pip install 'pixelseek\[gpu\]'"):
+        load_gradient_runtime(weights, device="cpu")

@@ -1,0 +1,78 @@
+"""An explanation as one picture: the photo, and the photo once for each word, lit up where the word looks."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from engine.explain import ExplainedFile, heat
+
+_SIDE = 320  # pixels of a panel's longer side
+_GAP, _CAPTION, _SCALE_WIDTH = 12, 20, 160
+_LINE = round(1.4 * _CAPTION)
+_SHAPE = 1.5  # width of the page by its height, about
+_LEGEND = "from dark to yellow: where a word looks more than the others do"
+_INK, _PAPER, _MIDDLE = "black", "white", (128, 128, 128)
+
+
+def draw_panels(explained: ExplainedFile, sentence: str) -> Image.Image:
+    """The page: the sentence above, the panels in rows, the scale of the colours below."""
+    scale = _SIDE / max(explained.photo.size)
+    size = max(1, round(scale * explained.photo.width)), max(1, round(scale * explained.photo.height))
+    photo = explained.photo.resize(size, Image.Resampling.LANCZOS)
+    panels = [(f"match {explained.match:.0%}", photo)]
+    for word, attention in zip(explained.explanation.words, explained.explanation.maps, strict=True):
+        panel = photo.copy()
+        panel.paste(hot := heat(attention, size), mask=hot)
+        panels.append((word, panel))
+
+    wide, high = max(size[0], _SCALE_WIDTH) + _GAP, size[1] + _LINE + _GAP
+    columns = min(len(panels), max(1, round((len(panels) * _SHAPE * high / wide) ** 0.5)))
+    width = _GAP + columns * wide
+    above, below = (_lines(text, width - 2 * _GAP) for text in (sentence, _LEGEND))
+    top = 2 * _GAP + _LINE * len(above)
+    bottom = top + -(-len(panels) // columns) * high
+    page = Image.new("RGB", (width, bottom + _LINE * (1 + len(below)) + _GAP), _PAPER)
+    _write(page, above, (_GAP, _GAP))
+    for number, (caption, panel) in enumerate(panels):
+        place = _GAP + number % columns * wide, top + number // columns * high
+        _write(page, _lines(caption, size[0])[:1], place)
+        page.paste(panel, (place[0], place[1] + _LINE))
+    scale_size = _SCALE_WIDTH, _CAPTION
+    page.paste(_MIDDLE, (_GAP, bottom, _GAP + _SCALE_WIDTH, bottom + _CAPTION))
+    page.paste(hot := heat(np.linspace(0, 1, 64, dtype=np.float32)[None], scale_size), (_GAP, bottom), mask=hot)
+    _write(page, below, (_GAP, bottom + _LINE))
+    return page
+
+
+def _write(page: Image.Image, lines: list[str], place: tuple[int, int]) -> None:
+    pen, (left, top) = ImageDraw.Draw(page), place
+    for number, line in enumerate(lines):
+        pen.text((left, top + number * _LINE), line, fill=_INK, font=_font())
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """`text` in lines of up to `width` pixels, a single word cut where it is longer."""
+    lines = [""]
+    for word in _plain(text).split():
+        while _font().getlength(word) > width:
+            word = word[:-1]
+        together = f"{lines[-1]} {word}".strip()
+        if _font().getlength(together) <= width:
+            lines[-1] = together
+        else:
+            lines.append(word)
+    return lines
+
+
+def _plain(text: str) -> str:
+    """Without accents: Pillow's own font has none."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(_CAPTION)

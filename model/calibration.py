@@ -64,17 +64,19 @@ class Calibration:
     def fit(cls, galleries: Sequence[Scored]) -> Calibration:
         """Fit to the shortlists of queries in several galleries, which count alike.
 
-        The scale of the sum is the one with the best mean reciprocal rank. The curve is the one with the best
-        likelihood (logistic regression by Newton's method) that the first hit is the photo meant, where half the
-        queries have had theirs taken out: what `match_quality` asks. The cut-off is the match that best tells
-        right first hits from wrong ones: the greatest sum of the share of right ones above it and of wrong ones
-        below (Youden's J).
+        The scale of the sum is the one with the best mean reciprocal rank; of several, the middle one, since at either
+        end one of the two scores may count for nothing. The curve is the one with the best likelihood (logistic
+        regression by Newton's method) that the first hit is the photo meant, where half the queries have had theirs
+        taken out: what `match_quality` asks. The cut-off is the match that best tells right first hits from wrong ones:
+        the greatest sum of the share of right ones above it and of wrong ones below (Youden's J).
         """
 
         def reciprocal_rank(scale: float) -> float:
             return float(np.mean([_reciprocal_rank(one, scale) for one in galleries]))
 
-        scale = float(max([0.0, *np.geomspace(0.25, 256.0, 41)], key=reciprocal_rank))
+        ranked = {float(scale): reciprocal_rank(scale) for scale in (0.0, *np.geomspace(0.25, 256.0, 41))}
+        best = [scale for scale, rank in ranked.items() if rank == max(ranked.values())]
+        scale = best[len(best) // 2]
         fitted = cls(similarity_scale=scale)
         parts = [
             (*first_hits(fitted.score(one.itm_logits, one.normalised), one.relevant, seed), 1.0 / len(one.relevant))

@@ -45,6 +45,11 @@ def test_a_match_is_how_often_a_first_hit_like_it_is_right() -> None:
         assert right[inside].mean() == pytest.approx(match[inside].mean(), abs=0.06)
 
 
+def test_where_any_sum_ranks_as_well_both_scores_count() -> None:
+    scores = np.array([[1.0, 0.0, 0.0]] * 8, dtype=np.float32)  # each is right about all of them
+    assert 1.0 < Calibration.fit([Gallery(scores, scores, scores == 1.0)]).similarity_scale < 100.0
+
+
 def test_similarity_counts_as_much_as_ranks_best() -> None:
     # Both scores tell right from wrong by two standard deviations: the best sum weighs them alike.
     assert Calibration.fit([gallery(4000, 20, seed=0)]).similarity_scale == pytest.approx(10.0, rel=0.3)

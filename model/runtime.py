@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.hardware import has_gpu
+from model.tasks.heads import Task
 from model.weights import WeightsError, has_graphs
 
 
@@ -86,6 +87,12 @@ class GradientRuntime(Runtime, Protocol):
 
         Gradient-weighted attention of the cross-modal layers (arXiv 2103.15679). Sentences go with photos as in
         `match`.
+        """
+
+    def classify(self, task: Task, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Logits (B, L) of the labels of the head for `task`: sentence i read with photo i of every list of `photos`.
+
+        Raises ValueError when those are not as many as sentences, and WeightsError when there is no such head.
         """
 
 

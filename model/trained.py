@@ -9,6 +9,7 @@ from model.calibration import Calibration
 from model.processor import PixelBertProcessor
 from model.querybank import Querybank
 from model.runtime import GradientRuntime, Runtime, load_gradient_runtime, load_runtime
+from model.tasks.heads import Head, Task
 from model.weights import DEFAULT, find_weights, generation
 
 
@@ -37,6 +38,10 @@ class TrainedModel:
     def calibration(self) -> Calibration:
         """How its scores are read."""
         return Calibration.load(self.folder)
+
+    def head(self, task: Task) -> Head:
+        """What it has learned beside retrieval. Raises WeightsError when it has not, or for other weights."""
+        return Head.load(self.folder, task, self.generation)
 
     @cached_property
     def querybank(self) -> Querybank:

@@ -70,17 +70,18 @@ def has_graphs(weights: Path) -> bool:
     return all((weights / name).is_file() for name in GRAPHS)
 
 
-def layout(weights: Path) -> str:
+def layout(weights: Path, *heads: str) -> str:
     """A digest (16 hex digits) of all that decides a graph: configuration, processor, and where each tensor lies.
 
-    Not of the tensors' values: a graph reads them from `model.safetensors` itself.
+    Not of the tensors' values: a graph reads them from `model.safetensors` itself, and from the files of `heads`.
     """
     digest = hashlib.blake2b(_PASSES_VERSION, digest_size=8)
     digest.update((weights / "config.json").read_bytes())
     digest.update((weights / "processor_config.json").read_bytes())
-    with (weights / "model.safetensors").open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        digest.update(file.read(min(length, _HEADER_BYTES)))
+    for name in ("model", *heads):
+        with (weights / f"{name}.safetensors").open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            digest.update(file.read(min(length, _HEADER_BYTES)))
     return digest.hexdigest()
 
 

@@ -1,1 +1,1 @@
-"""What a Pixel-BERT does beside retrieval: answers to questions (VQA), and statements about one photo or two (NLVR2)."""
+"""What a Pixel-BERT does beside retrieval: questions (VQA), and statements about one photo or two (NLVR2)."""

@@ -20,16 +20,19 @@ _ENOUGH = 3  # people who say so make an answer right
 _NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 _DIGITS = {word: str(number) for number, word in enumerate(_NUMBERS)} | {"none": "0"}
 _ARTICLES = {"a", "an", "the"}
-_MARKS = ";/[]\"{}()=+\\_-><@`,?!"  # neither the apostrophe nor the colon
-_SHORT_FORMS = """
-ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't haven't he'd he'd've he's
-how'd how'll how's i'd've i'm i've isn't it'd it'd've it'll ma'am mightn't mightn't've might've mustn't must've needn't
-not've o'clock oughtn't shan't she'd've should've shouldn't shouldn't've somebody'd've somebody'll somebody's someone'd
-someone'd've someone'll someone's something'd something'd've something'll that's there'd there'd've there're there's
-they'd they'd've they'll they're they've 'twas wasn't we'd've we've weren't what'll what're what's what've when's
-where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't would've wouldn't wouldn't've
-y'all y'all'll y'all'd've you'd you'd've you'll you're you've
-""".split()
+_MARKS = ';/[]"{}()=+\\_-><@`,?!'  # neither the apostrophe nor the colon
+_SHORT_FORMS = re.findall(
+    r"\S+",
+    """
+    ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't haven't he'd he'd've
+    he's how'd how'll how's i'd've i'm i've isn't it'd it'd've it'll ma'am mightn't mightn't've might've mustn't must've
+    needn't not've o'clock oughtn't shan't she'd've should've shouldn't shouldn't've somebody'd've somebody'll
+    somebody's someone'd someone'd've someone'll someone's something'd something'd've something'll that's there'd
+    there'd've there're there's they'd they'd've they'll they're they've 'twas wasn't we'd've we've weren't what'll
+    what're what's what've when's where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't
+    would've wouldn't wouldn't've y'all y'all'll y'all'd've you'd you'd've you'll you're you've
+    """,
+)
 # Each is also meant where one of its apostrophes was left out.
 _APOSTROPHES = {
     form[: mark.start()] + form[mark.end() :]: form for form in _SHORT_FORMS for mark in re.finditer("'", form)
@@ -94,8 +97,8 @@ def targets(questions: Sequence[Question], answers: Sequence[str]) -> NDArray[np
 
 _KINDS = re.compile(
     r"(how many|how|what (?:colou?r|kind|type|time|sport|animal|room|is|are|does|do|was)|what|which|who|whose|where|"
-    r"when|why|is there|are there|is this|are these|is the|are the|is it|is|are|was|were|do|does|did|can|could|has|have|"
-    r"will|would|should)\b"
+    r"when|why|is there|are there|is this|are these|is the|are the|is it|is|are|was|were|do|does|did|can|could|"
+    r"has|have|will|would|should)\b"
 )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from model.shards import CaptionedPhoto, Question, ShardError, Statement, read_shards, write_shard
 from model.tasks.evaluation import evaluate_task
@@ -17,7 +18,7 @@ from model.tasks.network import PixelBertForImagesAndTextClassification, PixelBe
 from model.tasks.training import train_heads
 from tests.engine.libraries import write_weights
 from tests.model.networks import TINY
-from tests.model.scenes import COLOURS, SHAPES, photos
+from tests.model.scenes import COLOURS, photos
 
 CAPTIONED = [CaptionedPhoto(f"p{n}", b"", (f"Photo {n}.", f"picture {n}"), "made", "train") for n in range(5)]
 
@@ -100,15 +101,18 @@ def test_the_network_for_pairs_reads_both_photos_in_their_order(tmp_path: Path) 
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shard of scenes, each with a question about the colour of a shape in it."""
-    made = []
-    for split, count, seed in (("train", 360, 1), ("dev", 90, 2)):
-        for photo in photos(count, split, seed):
-            words = photo.captions[0].split()
-            colour, shape = next((one, other) for one, other in itertools.pairwise(words) if one in COLOURS)
-            assert shape in SHAPES
-            question = Question(f"what color is the {shape}?", (colour,) * 10)
-            made.append(replace(photo, key=f"{split}-{photo.key}", vqa=(question,)))
+    """A shard of photos in one colour each, of which people ask the colour in many ways."""
+    random, made = np.random.default_rng(0), []
+    names = sorted(COLOURS)
+    for split, count in (("train", 60), ("dev", 20)):
+        for row in range(count):
+            name = names[row % len(names)]
+            noise = random.integers(-30, 30, (64, 64, 3))
+            image = Image.fromarray(np.clip(np.array(COLOURS[name]) + noise, 0, 255).astype(np.uint8))
+            image.save(file := io.BytesIO(), "JPEG")
+            questions = [f"what color is {what} {how}" for what in ("it", "a circle", "a square") for how in "abcdefgh"]
+            vqa = tuple(Question(question, (name,) * 10) for question in questions)
+            made.append(CaptionedPhoto(f"{split}{row}", file.getvalue(), (), "made", split, vqa=vqa))
     write_shard(path := tmp_path_factory.mktemp("asked") / "asked.tar", made)
     return path
 

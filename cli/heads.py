@@ -33,8 +33,10 @@ def heads(data: tuple[Path, ...], weights: str, tasks: tuple[Task, ...], device:
     from model.tasks.training import train_heads
     from model.weights import find_weights
 
-    reports = train_heads(find_weights(weights), data, tasks or ("vqa", "pairs"), device=device)
+    reports = []
+    for report in train_heads(find_weights(weights), data, tasks or ("vqa", "pairs"), device=device):
+        reports.append(report.to_json())
+        if not as_json:
+            click.echo(f"{report.text()}\n")
     if as_json:
-        print_json([report.to_json() for report in reports])
-    else:
-        click.echo("\n\n".join(report.text() for report in reports))
+        print_json(reports)

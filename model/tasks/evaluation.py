@@ -1,4 +1,4 @@
-"""How good heads are on dev photos, beside what can be had without looking at a photo."""
+"""How good heads are, beside what can be had without looking at a photo."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ from model.tasks.heads import PHOTOS, TRUTH, Head, Task
 from model.tasks.summaries import encode_photos, summaries
 from model.torch_runtime import load_network
 from model.weights import generation
-
-_SPLITS = ("train", "dev")
 
 
 @dataclass(frozen=True)
@@ -73,19 +71,29 @@ class Report:
 
 
 class Bench:
-    """Weights, and the train and dev examples of some tasks, of whose photos the pixel features are worked out once.
+    """Weights, and examples of some tasks to learn from (`train`) and to measure on (`split`).
+
+    The pixel features of their photos are worked out once, those of train photos only where a head will `learn`.
 
     Raises ShardError where a task has no examples in one of the splits.
     """
 
     def __init__(
-        self, weights: Path, shards: Sequence[Path], tasks: Sequence[Task], *, device: str, progress: bool, train: bool
+        self,
+        weights: Path,
+        shards: Sequence[Path],
+        tasks: Sequence[Task],
+        *,
+        split: str = "dev",
+        learn: bool,
+        device: str,
+        progress: bool,
     ) -> None:
-        self.weights, self.progress = weights, progress
+        self.weights, self.split, self.progress = weights, split, progress
         self.processor = PixelBertProcessor.from_pretrained(weights)
         self.runtime = load_runtime(weights, device=device)
         self.network = load_network(weights).eval()
-        photos = {split: read_shards(shards, split, captioned=False) for split in _SPLITS}
+        photos = {split: read_shards(shards, split, captioned=False) for split in ("train", split)}
         self.examples: Mapping[Task, Mapping[str, list[Example]]] = {
             task: {split: examples(task, some) for split, some in photos.items()} for task in tasks
         }
@@ -94,7 +102,7 @@ class Bench:
                 if not found:
                     where = ", ".join(map(str, shards))
                     raise ShardError(f"nothing for {task} is said of the {split} photos in {where}")
-        looked_at = _SPLITS if train else ("dev",)
+        looked_at = ("train", split) if learn else (split,)
         needed = {
             key
             for splits in self.examples.values()
@@ -112,18 +120,18 @@ class Bench:
         return summaries(self.network.pixelbert, self.processor, sentences, features, progress=self.progress)
 
     def report(self, head: Head) -> Report:
-        """`head`, which stands beside the weights, on the dev examples, computed as `pixelseek ask` does."""
-        learned, dev = self.examples[head.task]["train"], self.examples[head.task]["dev"]
+        """`head`, which stands beside the weights, on the examples of `split`, computed as `pixelseek ask` does."""
+        learned, measured = self.examples[head.task]["train"], self.examples[head.task][self.split]
         keys = {key: number for number, key in enumerate(self._features)}
-        photos = np.array([keys[one.photos[0]] for one in dev], dtype=np.int64)
+        photos = np.array([keys[one.photos[0]] for one in measured], dtype=np.int64)
         found: dict[str, NDArray[np.float64]] = {}
         if head.task == "vqa":
             frequent = frequent_by_type([one.question for one in learned])
-            usual = [frequent.get(question_type(one.question.question), frequent[""]) for one in dev]
-            found["most frequent answer of the question's type"] = _correct(usual, dev)
+            usual = [frequent.get(question_type(one.question.question), frequent[""]) for one in measured]
+            found["most frequent answer of the question's type"] = _correct(usual, measured)
         else:
             true = sum(one.question.answers[0] == TRUTH[1] for one in learned) * 2 >= len(learned)
-            found["always the more frequent label"] = _correct([TRUTH[true]] * len(dev), dev)
+            found["always the more frequent label"] = _correct([TRUTH[true]] * len(measured), measured)
         blind = fit(
             self.network.config,
             head.task,
@@ -134,19 +142,19 @@ class Bench:
             progress=self.progress,
         )
         with torch.inference_mode():
-            without = blind(self.summaries(dev, photos=False)).numpy()
-        found["sentence alone"] = right(head, dev, without)
-        found["sentence and photo"] = right(head, dev, self._logits(head, dev))
+            without = blind(self.summaries(measured, photos=False)).numpy()
+        found["sentence alone"] = right(head, measured, without)
+        found["sentence and photo"] = right(head, measured, self._logits(head, measured))
         gain, low, high = mean_interval(found["sentence and photo"] - found["sentence alone"], photos)
         return Report(
             head.task,
             str(self.weights),
-            "dev",
-            len(dev),
-            len({key for one in dev for key in one.photos}),
+            self.split,
+            len(measured),
+            len({key for one in measured for key in one.photos}),
             len(head.labels),
             head.cutoff,
-            [_row(name, values, head.task, dev, photos) for name, values in found.items()],
+            [_row(name, values, head.task, measured, photos) for name, values in found.items()],
             {"gain": percent(gain), "low": percent(low), "high": percent(high)},
         )
 
@@ -159,14 +167,20 @@ class Bench:
 
 
 def evaluate_task(
-    weights: Path, shards: Sequence[Path], task: Task, *, device: str = "auto", progress: bool = True
+    weights: Path,
+    shards: Sequence[Path],
+    task: Task,
+    *,
+    split: str = "dev",
+    device: str = "auto",
+    progress: bool = True,
 ) -> Report:
-    """The head for `task` beside `weights` on the dev photos of `shards`; the baselines learn from the train photos.
+    """The head for `task` beside `weights` on the photos of `split`; the baselines learn from the train photos.
 
     Raises WeightsError where there is no such head, and ShardError as `Bench` does.
     """
     head = Head.load(weights, task, generation(weights))
-    return Bench(weights, shards, [task], device=device, progress=progress, train=False).report(head)
+    return Bench(weights, shards, [task], split=split, learn=False, device=device, progress=progress).report(head)
 
 
 def right(head: Head, some: Sequence[Example], logits: NDArray[np.float32]) -> NDArray[np.float64]:

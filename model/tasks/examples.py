@@ -32,8 +32,10 @@ class Example:
     """The relation it states; `swapped` or `replaced`, what may be wrong with a generated statement."""
 
 
-def examples(task: Task, photos: Sequence[CaptionedPhoto], *, pairs: int = 1000, seed: int = 0) -> list[Example]:
-    """What there is for `task` in `photos`, in their order: what people wrote, or statements about `pairs` pairs.
+def examples(task: Task, photos: Sequence[CaptionedPhoto], *, pairs: int = 1000) -> list[Example]:
+    """What there is for `task` in `photos`, in their order: what people wrote.
+
+    Where nobody wrote about two photos, there are generated statements about `pairs` pairs at most.
 
     Raises ShardError where a statement is about a photo that is not among them.
     """
@@ -50,7 +52,9 @@ def examples(task: Task, photos: Sequence[CaptionedPhoto], *, pairs: int = 1000,
             question = Question(one.sentence, (TRUTH[one.label],))
             about = (photo.key, one.right) if one.right else (photo.key,)
             found.append(Example(question, about, one.group, one.relation))
-    return found or (generated_pairs(photos, pairs, seed) if task == "pairs" else [])
+    if found or task != "pairs":
+        return found
+    return generated_pairs(photos, min(pairs, sum(bool(photo.captions) for photo in photos)), seed=0)
 
 
 def generated_pairs(photos: Sequence[CaptionedPhoto], count: int, seed: int) -> list[Example]:

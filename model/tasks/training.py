@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,34 +18,41 @@ from model.tasks.examples import Example
 from model.tasks.fitting import fit, labels_of
 from model.tasks.graphs import write_head_graph
 from model.tasks.heads import Head, Task
+from model.tasks.network import TaskHead
 from model.weights import generation
 
 
 def train_heads(
     weights: Path, shards: Sequence[Path], tasks: Sequence[Task], *, device: str = "auto", progress: bool = True
-) -> list[Report]:
-    """Make the heads for `tasks` in folder `weights` from the train photos of `shards`; how good they are on dev.
+) -> Iterator[Report]:
+    """Make the heads for `tasks` in folder `weights` from the train photos of `shards`, and say of each how good it is
+    on dev photos.
 
     Each photo passes the CNN once. Raises ShardError where there is nothing to learn a task from, or no dev photos.
     """
-    bench = Bench(weights, shards, tasks, device=device, progress=progress, train=True)
-    trunk, reports = generation(weights), []
+    bench = Bench(weights, shards, tasks, learn=True, device=device, progress=progress)
     for task in tasks:
         learned, dev = bench.examples[task]["train"], bench.examples[task]["dev"]
         labels = labels_of(task, learned)
         head = fit(bench.network.config, task, learned, bench.summaries(learned), labels, progress=progress)
         with torch.inference_mode():
             logits = head(bench.summaries(dev)).numpy()
-        known = _calibrated(Head(task, tuple(labels), trunk), dev, logits)
-        with replacing(weights / f"{task}.safetensors") as new:
-            save_file({name: tensor.half() for name, tensor in head.state_dict().items()}, new)
-        known.save(weights)
-        write_head_graph(weights, task)
-        reports.append(bench.report(known))
-    return reports
+        known = save_head(weights, calibrated(Head(task, tuple(labels), ""), dev, logits), head)
+        yield bench.report(known)
 
 
-def _calibrated(head: Head, dev: Sequence[Example], logits: NDArray[np.float32]) -> Head:
+def save_head(weights: Path, head: Head, network: TaskHead) -> Head:
+    """Write a head into the folder of the weights it was made for, with its graph; what is known of it then."""
+    head = replace(head, trunk=generation(weights))
+    state = {name: tensor.half().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with replacing(weights / f"{head.task}.safetensors") as new:
+        save_file(state, new)
+    head.save(weights)
+    write_head_graph(weights, head.task)
+    return head
+
+
+def calibrated(head: Head, dev: Sequence[Example], logits: NDArray[np.float32]) -> Head:
     """The head with scale, bias and cut-off fitted to how right its first answers to `dev` are."""
     if head.task == "vqa":
         first, correct = logits.max(axis=1), right(head, dev, logits)

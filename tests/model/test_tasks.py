@@ -11,11 +11,18 @@ import pytest
 import torch
 from PIL import Image
 
+from model.processor import PixelBertProcessor
+from model.recipe import as_toml, load_recipe
+from model.runtime import load_runtime
 from model.shards import CaptionedPhoto, Question, ShardError, Statement, read_shards, write_shard
 from model.tasks.evaluation import evaluate_task
 from model.tasks.examples import consistency, examples, generated_pairs
+from model.tasks.fine_tuning import fine_tune
+from model.tasks.heads import PHOTOS, Head
 from model.tasks.network import PixelBertForImagesAndTextClassification, PixelBertForQuestionAnswering
 from model.tasks.training import train_heads
+from model.training import TrainingError, train
+from model.weights import generation
 from tests.engine.libraries import write_weights
 from tests.model.networks import TINY
 from tests.model.scenes import COLOURS, photos
@@ -128,4 +135,32 @@ def test_a_head_learns_to_answer_by_what_a_photo_shows(asked: Path, tmp_path: Pa
     again = evaluate_task(weights, [asked], "vqa", device="cpu", progress=False)
     assert again.rows == report.rows
     with pytest.raises(ShardError, match="nothing for statements"):
-        train_heads(weights, [asked], ["statements"], device="cpu", progress=False)
+        next(train_heads(weights, [asked], ["statements"], device="cpu", progress=False))
+
+
+@pytest.mark.parametrize("name", ["vqa", "nlvr2", "statements"])
+def test_a_whole_network_is_fine_tuned_by_recipe_and_answers(tmp_path: Path, name: str) -> None:
+    made = []
+    for split in ("train", "dev"):
+        for row, photo in enumerate(photos(4, split, seed=len(split))):
+            vqa = (Question("is it red?", ("yes" if row % 2 else "no",) * 10),)
+            statements = (Statement("it is red", bool(row % 2), "is"),)
+            made.append(replace(photo, key=f"{split}{row}", vqa=vqa, statements=statements))
+    write_shard(shard := tmp_path / "made.tar", made)
+    start = write_weights(tmp_path / "start", seed=0)
+    recipe = load_recipe(name)
+    schedule = replace(recipe.schedule, epochs=2.0, batch_size=4)
+    quick = replace(recipe, start=replace(recipe.start, weights=str(start)), schedule=schedule)
+    (tmp_path / "quick.toml").write_text(as_toml(quick))
+    weights = fine_tune(tmp_path / "quick.toml", [shard], tmp_path / "run", device="cpu")
+    assert generation(weights) != generation(start), "the trunk has learned too"
+    head = Head.load(weights, recipe.task, generation(weights))
+    runtime = load_runtime(weights, device="cpu")
+    features = runtime.encode_image([made[0].decode(PixelBertProcessor.from_pretrained(weights))]).pixel_features
+    logits = runtime.classify(head.task, runtime.encode_text(["is it red?"]), *[features] * PHOTOS[head.task])
+    assert logits.shape == (1, len(head.labels))
+    assert "dev accuracy" in (tmp_path / "run" / "log.jsonl").read_text()
+    with pytest.raises(TrainingError, match="already holds a run"):
+        fine_tune(tmp_path / "quick.toml", [shard], tmp_path / "run", device="cpu")
+    with pytest.raises(TrainingError, match=f"is for {recipe.task}"):
+        train(tmp_path / "quick.toml", [shard], tmp_path / "other", device="cpu")

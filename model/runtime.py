@@ -89,6 +89,10 @@ class GradientRuntime(Runtime, Protocol):
         `match`.
         """
 
+
+class TaskRuntime(Runtime, Protocol):
+    """A loaded Pixel-BERT that can be asked for more than retrieval, where there are heads beside its weights."""
+
     def classify(self, task: Task, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Logits (B, L) of the labels of the head for `task`: sentence i read with photo i of every list of `photos`.
 
@@ -96,7 +100,7 @@ class GradientRuntime(Runtime, Protocol):
         """
 
 
-def load_runtime(weights: Path, *, device: str = "auto") -> Runtime:
+def load_runtime(weights: Path, *, device: str = "auto") -> TaskRuntime:
     """Load the network in folder `weights`; `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, ...
 
     On a CPU weights with graphs are computed by ONNX Runtime, all else by PyTorch; neither is imported before.

@@ -8,7 +8,7 @@ from pathlib import Path
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
 from model.querybank import Querybank
-from model.runtime import GradientRuntime, Runtime, load_gradient_runtime, load_runtime
+from model.runtime import GradientRuntime, TaskRuntime, load_gradient_runtime, load_runtime
 from model.tasks.heads import Head, Task
 from model.weights import DEFAULT, find_weights, generation
 
@@ -49,7 +49,7 @@ class TrainedModel:
         return Querybank.load(self.folder)
 
     @cached_property
-    def runtime(self) -> Runtime:
+    def runtime(self) -> TaskRuntime:
         """The network."""
         return load_runtime(self.folder, device=self._device)
 

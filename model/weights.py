@@ -16,6 +16,7 @@ FILES = ("config.json", "model.safetensors", "processor_config.json", "tokenizer
 GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
 """What `pixelseek export-onnx` adds, one for each pass: the weights without PyTorch."""
 _PASSES_VERSION = b"2"  # of what the graphs take and give; 2: every layer's and head's attention
+_HEADS = [f"{task}.{suffix}" for task in ("vqa", "statements", "pairs") for suffix in ("json", "safetensors", "onnx")]
 _LARGEST_JSON_BYTES = 1 << 20
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows
 
@@ -103,8 +104,7 @@ def _download(repository: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(
-            snapshot_download(repository, allow_patterns=[*FILES, *GRAPHS, "calibration.json", "querybank.npy"])
-        )
+        allowed = [*FILES, *GRAPHS, "calibration.json", "querybank.npy", *_HEADS]
+        return Path(snapshot_download(repository, allow_patterns=allowed))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise WeightsError(f"{repository}: neither a local folder nor a model that can be downloaded.") from error

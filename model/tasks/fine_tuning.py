@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,7 +61,8 @@ def fine_tune(recipe: str | Path, data: Sequence[Path], output: Path, *, device:
     torch.manual_seed(settings.seed)
     config = PixelBertConfig.from_pretrained(weights, id2label=dict(enumerate(labels)), num_images=PHOTOS[task])
     kind = PixelBertForQuestionAnswering if task == "vqa" else PixelBertForImagesAndTextClassification
-    model = kind.from_pretrained(weights, config=config, dtype=torch.float32, local_files_only=True).to(device)
+    model: Any = kind.from_pretrained(weights, config=config, dtype=torch.float32, local_files_only=True)
+    model.to(device)
     output.mkdir(parents=True, exist_ok=True)
     (output / "recipe.toml").write_text(as_toml(settings), encoding="utf-8")
     logits = _train(model, task, settings, processor, labels, learned, measured, output / "log.jsonl")

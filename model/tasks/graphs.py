@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from model.configuration import PixelBertConfig
 from model.graphs import PREFIX, WEIGHTS_FILE, Pass, stored_tensors, write_graph
 from model.network import PixelBertForImageTextRetrieval
 from model.pixels import Tokens
@@ -35,6 +36,7 @@ def write_head_graph(weights: Path, task: Task) -> Path:
     Raises WeightsError when there is no such head.
     """
     model = load_network(weights)
+    assert isinstance(model.config, PixelBertConfig)
     head = load_head(weights, task, model.config)
     words, pixels, size = 7, 11, model.config.hidden_size
     inputs = {"word_features": torch.zeros(2, words, size), "word_mask": torch.ones(2, words, dtype=torch.bool)}

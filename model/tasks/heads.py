@@ -79,3 +79,8 @@ class Head:
         if head.trunk != trunk:
             raise WeightsError(f"{path} was made for other weights than those beside it: {remedy} anew.")
         return head
+
+
+def heads_in(weights: Path) -> list[Task]:
+    """The tasks for which folder `weights` holds the tensors of a head, whichever weights it was made for."""
+    return [task for task in TASKS if (weights / f"{task}.safetensors").is_file()]

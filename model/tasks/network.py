@@ -68,7 +68,7 @@ class PixelBertForQuestionAnswering(PixelBertPreTrainedModel):
     def __init__(self, config: PixelBertConfig) -> None:
         super().__init__(config)
         self.pixelbert = PixelBertModel(config)
-        self.head = TaskHead(config, 1, config.num_labels)
+        self.head = TaskHead(config, 1, len(config.id2label or ()))
         self.post_init()
 
     def forward(
@@ -98,7 +98,7 @@ class PixelBertForImagesAndTextClassification(PixelBertPreTrainedModel):
     def __init__(self, config: PixelBertConfig) -> None:
         super().__init__(config)
         self.pixelbert = PixelBertModel(config)
-        self.head = TaskHead(config, config.num_images, config.num_labels)
+        self.head = TaskHead(config, config.num_images, len(config.id2label or ()))
         self.post_init()
 
     def forward(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from model.atomic import replacing
 from model.calibration import best_cutoff, logistic
@@ -46,7 +46,7 @@ def save_head(weights: Path, head: Head, network: TaskHead) -> Head:
     head = replace(head, trunk=generation(weights))
     state = {name: tensor.half().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with replacing(weights / f"{head.task}.safetensors") as new:
-        save_file(state, new)
+        new.write_bytes(save(state))
     head.save(weights)
     write_head_graph(weights, head.task)
     return head

@@ -10,8 +10,6 @@ from tokenizers import Tokenizer
 
 from model.processor import PixelBertProcessor, wordpiece_tokenizer
 from model.runtime import EncodedImages, EncodedText
-from model.tasks.heads import Task
-from model.weights import WeightsError
 
 GENERATION = "colours"
 COLOURS = {
@@ -72,9 +70,6 @@ class ColourRuntime:
         tokens = [np.concatenate(pair) for pair in zip(words, pixel_features, strict=True)]
         likeness = [np.exp(one @ one.T) for one in tokens]
         return [(one / one.sum(axis=1, keepdims=True)).astype(np.float32)[None, None] for one in likeness]
-
-    def classify(self, task: Task, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        raise WeightsError(f"colours have no head for {task}")
 
 
 def colour_processor() -> PixelBertProcessor:

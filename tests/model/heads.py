@@ -13,7 +13,7 @@ ANSWERS = ("yes", "no", "red", "blue", "2", "circle")
 def add_head(weights: Path, task: Task, *, cutoff: float = 0.0) -> Head:
     """Give the weights in a folder a head for `task`."""
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from model.configuration import PixelBertConfig
     from model.tasks.network import TaskHead
@@ -21,6 +21,7 @@ def add_head(weights: Path, task: Task, *, cutoff: float = 0.0) -> Head:
     head = Head(task, ANSWERS if task == "vqa" else TRUTH, generation(weights), scale=0.5, bias=-0.5, cutoff=cutoff)
     torch.manual_seed(len(task))
     network = TaskHead(PixelBertConfig.from_pretrained(weights), PHOTOS[task], len(head.labels))
-    save_file({name: tensor.half() for name, tensor in network.state_dict().items()}, weights / f"{task}.safetensors")
+    state = {name: tensor.half() for name, tensor in network.state_dict().items()}
+    (weights / f"{task}.safetensors").write_bytes(save(state))
     head.save(weights)
     return head

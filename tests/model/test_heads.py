@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from model.onnx_runtime import OnnxRuntime
-from model.runtime import Runtime
+from model.runtime import TaskRuntime
 from model.tasks.graphs import write_head_graph
 from model.tasks.heads import TASKS, TRUTH, Head
 from model.torch_runtime import TorchRuntime
@@ -32,7 +33,7 @@ def answering(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return weights
 
 
-def logits(runtime: Runtime, weights: Path) -> list[np.ndarray]:
+def logits(runtime: TaskRuntime, weights: Path) -> list[NDArray[np.float32]]:
     images = pictures(weights, [(200, 100), (100, 200), (150, 150), (100, 100)])
     features, text = runtime.encode_image(images).pixel_features, runtime.encode_text(SENTENCES)
     return [

@@ -21,7 +21,7 @@ class Answer:
 
     answer: str
     probability: float
-    """How likely it is right, 0 to 1; fitted on dev photos."""
+    """How likely it is right, 0 to 1; those of all answers are 1 together. Fitted on dev photos."""
 
 
 @dataclass(frozen=True)

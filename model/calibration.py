@@ -84,7 +84,7 @@ class Calibration:
         scores = np.concatenate([hits for hits, _, _ in parts]).astype(np.float64)
         right = np.concatenate([correct for _, correct, _ in parts])
         weights = np.concatenate([np.full(len(hits), weight) for hits, _, weight in parts])
-        match_scale, match_bias = logistic(scores, right, weights / weights.mean())
+        match_scale, match_bias = _logistic(scores, right, weights / weights.mean())
         fitted = replace(fitted, match_scale=match_scale, match_bias=match_bias)
         return replace(fitted, cutoff=best_cutoff(fitted.match(scores.astype(np.float32)), right, weights))
 
@@ -123,8 +123,8 @@ def best_cutoff(match: NDArray[np.floating], right: NDArray[np.bool_], weights: 
     return round(float(match[order[int(np.argmax(gained - lost))]]), 4)
 
 
-def logistic(
-    scores: NDArray[np.float64], labels: NDArray[np.bool_] | NDArray[np.float64], importance: NDArray[np.float64]
+def _logistic(
+    scores: NDArray[np.float64], labels: NDArray[np.bool_], importance: NDArray[np.float64]
 ) -> tuple[float, float]:
     """Slope and intercept of the logistic regression of `labels` (N,) on `scores` (N,), of which each counts as
     much as its `importance` (N,), mean 1.

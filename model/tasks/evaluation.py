@@ -49,6 +49,8 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     gain: dict[str, float] = field(default_factory=dict)
     """Accuracy of the head less that of the same head without photos, in points, with its 95 % interval."""
+    known: dict[str, float] = field(default_factory=dict)
+    """The `share` of questions to which the head does not say that it does not know, and its `accuracy` on these."""
 
     def to_json(self) -> dict[str, Any]:
         """The report as the command line prints it."""
@@ -67,6 +69,11 @@ class Report:
             f"  the photo adds {self.gain['gain']:+.1f} points, 95 % interval {self.gain['low']:+.1f} to "
             f"{self.gain['high']:+.1f} (paired bootstrap over photos)"
         )
+        if self.known:
+            lines.append(
+                f"  {self.known['share']:.1f} of the answers are known, being {self.cutoff:.0%} likely or more; of these "
+                f"{self.known['accuracy']:.1f} are right"
+            )
         return "\n".join(lines)
 
 
@@ -144,7 +151,8 @@ class Bench:
         with torch.inference_mode():
             without = blind(self.summaries(measured, photos=False)).numpy()
         found["sentence alone"] = right(head, measured, without)
-        found["sentence and photo"] = right(head, measured, self._logits(head, measured))
+        logits = self._logits(head, measured)
+        found["sentence and photo"] = right(head, measured, logits)
         gain, low, high = mean_interval(found["sentence and photo"] - found["sentence alone"], photos)
         return Report(
             head.task,
@@ -156,6 +164,7 @@ class Bench:
             head.cutoff,
             [_row(name, values, head.task, measured, photos) for name, values in found.items()],
             {"gain": percent(gain), "low": percent(low), "high": percent(high)},
+            _known(head, logits, found["sentence and photo"]) if head.task == "vqa" else {},
         )
 
     def _logits(self, head: Head, some: Sequence[Example]) -> NDArray[np.float32]:
@@ -190,6 +199,11 @@ def right(head: Head, some: Sequence[Example], logits: NDArray[np.float32]) -> N
 
 def _correct(said: Sequence[str], some: Sequence[Example]) -> NDArray[np.float64]:
     return np.array([accuracy(answer, one.question.answers) for answer, one in zip(said, some, strict=True)])
+
+
+def _known(head: Head, logits: NDArray[np.float32], correct: NDArray[np.float64]) -> dict[str, float]:
+    sure = head.probabilities(logits).max(axis=1) >= head.cutoff
+    return {"share": percent(sure.mean()), "accuracy": percent(correct[sure].mean()) if sure.any() else 0.0}
 
 
 def _row(name: str, values: NDArray[np.float64], task: Task, some: Sequence[Example], photos: NDArray[np.int64]) -> Row:

@@ -36,21 +36,15 @@ class Head:
     trunk: str
     """The generation of the weights it was made for (`model.weights.generation`)."""
     scale: float = 1.0
-    bias: float = 0.0
-    """Fitted on dev: sigmoid(scale * logit + bias) is how likely an answer is right, as the VQA challenge counts."""
+    """Fitted on dev, so that the probability of the first label says how often it is right."""
     cutoff: float = 0.0
     """The probability of the first answer below which it is best taken for not known, chosen on dev."""
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Logits (B, L) -> probabilities: each answer by itself, while a statement is either true or false."""
-        if self.task == "vqa":
-            return self._probability(logits)
-        true = self._probability(logits[:, 1] - logits[:, 0])
-        return np.stack([1.0 - true, true], axis=1)
-
-    def _probability(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        scaled = np.clip(self.scale * logits.astype(np.float64) + self.bias, -60.0, 60.0)
-        return np.asarray(1.0 / (1.0 + np.exp(-scaled)))
+        """Logits (B, L) -> the probability of each label, which together are 1."""
+        scaled = self.scale * logits.astype(np.float64)
+        likely = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+        return np.asarray(likely / likely.sum(axis=-1, keepdims=True))
 
     def save(self, weights: Path) -> None:
         """Write it into folder `weights`."""
@@ -71,7 +65,7 @@ class Head:
             settings = read_json(path)
             head = cls(**{**settings, "labels": tuple(map(str, settings["labels"]))})
             fits = head.task == task and 1 < len(head.labels) <= _MOST_LABELS
-            fits = fits and all(np.isfinite(float(number)) for number in (head.scale, head.bias, head.cutoff))
+            fits = fits and all(np.isfinite(float(number)) for number in (head.scale, head.cutoff))
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{path} is not a head: {error}") from error
         if not fits:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from model.atomic import replacing
-from model.calibration import best_cutoff, logistic
+from model.calibration import best_cutoff
 from model.tasks.evaluation import Bench, Report, right
 from model.tasks.examples import Example
 from model.tasks.fitting import fit, labels_of
@@ -53,15 +53,16 @@ def save_head(weights: Path, head: Head, network: TaskHead) -> Head:
 
 
 def calibrated(head: Head, dev: Sequence[Example], logits: NDArray[np.float32]) -> Head:
-    """The head with scale, bias and cut-off fitted to how right its first answers to `dev` are."""
-    if head.task == "vqa":
-        first, correct = logits.max(axis=1), right(head, dev, logits)
-    else:
-        first = logits[:, 1] - logits[:, 0]
-        correct = np.array([one.question.answers[0] == head.labels[1] for one in dev], dtype=np.float64)
-    scale, bias = logistic(first.astype(np.float64), correct, np.ones(len(dev)))
-    fitted = replace(head, scale=scale, bias=bias)
-    if head.task == "vqa":
-        cutoff = best_cutoff(fitted.probabilities(first), correct >= 0.5, np.ones(len(dev)))
-        fitted = replace(fitted, cutoff=cutoff)
-    return fitted
+    """The head with scale and cut-off fitted to how right its first labels of `dev` are, of whose logits (N, L) it is.
+
+    The scale is the one with the least Brier score; the cut-off best tells right answers from wrong ones.
+    """
+    correct = right(head, dev, logits)
+
+    def brier(scale: float) -> float:
+        sure = replace(head, scale=scale).probabilities(logits).max(axis=1)
+        return float(np.mean((sure - correct) ** 2))
+
+    fitted = replace(head, scale=float(min(np.geomspace(0.05, 5.0, 93), key=brier)))
+    sure = fitted.probabilities(logits).max(axis=1)
+    return replace(fitted, cutoff=best_cutoff(sure, correct >= 0.5, np.ones(len(dev))))

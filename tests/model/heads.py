@@ -18,7 +18,7 @@ def add_head(weights: Path, task: Task, *, cutoff: float = 0.0) -> Head:
     from model.configuration import PixelBertConfig
     from model.tasks.network import TaskHead
 
-    head = Head(task, ANSWERS if task == "vqa" else TRUTH, generation(weights), scale=0.5, bias=-0.5, cutoff=cutoff)
+    head = Head(task, ANSWERS if task == "vqa" else TRUTH, generation(weights), scale=0.5, cutoff=cutoff)
     torch.manual_seed(len(task))
     network = TaskHead(PixelBertConfig.from_pretrained(weights), PHOTOS[task], len(head.labels))
     state = {name: tensor.half() for name, tensor in network.state_dict().items()}

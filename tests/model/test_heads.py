@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from model.onnx_runtime import OnnxRuntime
 from model.runtime import TaskRuntime
 from model.tasks.graphs import write_head_graph
-from model.tasks.heads import TASKS, TRUTH, Head
+from model.tasks.heads import PHOTOS, TASKS, TRUTH, Head, heads_in
 from model.torch_runtime import TorchRuntime
-from model.weights import GRAPHS, WeightsError, generation
+from model.weights import GRAPHS, WeightsError, find_weights, generation
 from tests.model.heads import ANSWERS, add_head
 from tests.model.test_onnx_runtime import SENTENCES, TOLERANCE, pictures, tiny
 
@@ -121,9 +121,28 @@ def test_tensors_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         runtime.classify("vqa", runtime.encode_text(SENTENCES[:1]), features)
 
 
-def test_answers_have_probabilities_of_their_own_and_a_statement_is_true_or_false() -> None:
+def test_probabilities_of_all_labels_are_one_and_the_scale_makes_them_more_or_less_sure() -> None:
     values = np.array([[2.0, 0.0, -2.0]], dtype=np.float32)
-    found = Head("vqa", ("a", "b", "c"), "", scale=1.0, bias=0.0).probabilities(values)
-    assert found.round(2).tolist() == [[0.88, 0.5, 0.12]]
-    said = Head("pairs", TRUTH, "", scale=1.0, bias=0.0).probabilities(values[:, :2])
-    assert said.round(2).tolist() == [[0.88, 0.12]]
+    assert Head("vqa", ("a", "b", "c"), "").probabilities(values).round(3).tolist() == [[0.867, 0.117, 0.016]]
+    assert Head("vqa", ("a", "b", "c"), "", scale=0.5).probabilities(values).round(3).tolist() == [[0.665, 0.245, 0.09]]
+    assert Head("pairs", TRUTH, "").probabilities(values[:, :2]).round(3).tolist() == [[0.881, 0.119]]
+
+
+def test_every_shipped_head_fits_the_shipped_weights_and_its_graph_its_tensors() -> None:
+    weights = find_weights()
+    tasks = heads_in(weights)
+    if not tasks:
+        pytest.skip("no heads are shipped yet: pixelseek heads --data SHARD makes them")
+    onnx, torch = OnnxRuntime.load(weights), TorchRuntime.load(weights, device="cpu")
+    one, other = onnx.encode_image(pictures(weights, [(640, 480), (480, 640)])).pixel_features
+    text = onnx.encode_text(["the left photo shows a dog, the right one a cat."])
+    for task in tasks:
+        head = Head.load(weights, task, generation(weights))
+        photos = [[one], [other]][: PHOTOS[task]]
+        found = onnx.classify(task, text, *photos)
+        assert found.shape == (1, len(head.labels))
+        np.testing.assert_allclose(found, torch.classify(task, text, *photos), atol=TOLERANCE)
+        assert (weights / f"{task}.safetensors").stat().st_size < 8_000_000
+        if task == "vqa":
+            assert 0.1 < head.cutoff < 0.9
+            assert {"yes", "no", "2", "red"} <= {*head.labels}

@@ -132,6 +132,7 @@ def test_a_head_learns_to_answer_by_what_a_photo_shows(asked: Path, tmp_path: Pa
     assert report.gain["low"] > 0
     assert report.labels == len(COLOURS)
     assert "the photo adds" in report.text()
+    assert report.known["accuracy"] >= seeing
     again = evaluate_task(weights, [asked], "vqa", device="cpu", progress=False)
     assert again.rows == report.rows
     with pytest.raises(ShardError, match="nothing for statements"):

@@ -71,7 +71,7 @@ class Report:
         )
         if self.known:
             lines.append(
-                f"  {self.known['share']:.1f} of the answers are known, being {self.cutoff:.0%} likely or more; of these "
+                f"  {self.known['share']:.1f} of the answers are known, at least {self.cutoff:.0%} likely; of these "
                 f"{self.known['accuracy']:.1f} are right"
             )
         return "\n".join(lines)

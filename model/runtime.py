@@ -119,7 +119,9 @@ def load_runtime(weights: Path, *, device: str = "auto") -> TaskRuntime:
             if on_cpu
             else f"device {device} needs PyTorch: pip install 'pixelseek[gpu]'"
         )
-    return load_gradient_runtime(weights, device=device)
+    from model.torch_runtime import TorchRuntime
+
+    return TorchRuntime.load(weights, device=device)
 
 
 def load_gradient_runtime(weights: Path, *, device: str = "auto") -> GradientRuntime:

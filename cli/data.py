@@ -200,6 +200,55 @@ def visual_genome(
 @import_.command()
 @_images_option
 @_output_option
+@click.option("--questions", type=FILE, metavar="FILE", required=True, help="v2_OpenEnded_mscoco_*_questions.json")
+@click.option("--annotations", type=FILE, metavar="FILE", required=True, help="v2_mscoco_*_annotations.json")
+@_karpathy_option
+@_split_option
+@_short_side_option
+@json_option
+def vqa2(
+    images: Path,
+    output: Path,
+    questions: Path,
+    annotations: Path,
+    karpathy: Path | None,
+    split: str,
+    short_side: int,
+    as_json: bool,
+) -> None:
+    """VQA v2: ten people's answers to each question about COCO's photos.
+
+    Example: pixelseek data import vqa2 --images train2014 --questions v2_OpenEnded_mscoco_train2014_questions.json
+    --annotations v2_mscoco_train2014_annotations.json --output shards
+    """
+    from model.datasets.karpathy import held_out_coco_ids
+    from model.datasets.vqa import read_vqa2
+
+    held_out = None if karpathy is None else held_out_coco_ids(karpathy)
+    photos, left_out = read_vqa2(questions, annotations, images, split, held_out)
+    _write(photos, output, f"vqa2-{split}", short_side, as_json, left_out)
+
+
+@import_.command()
+@_images_option
+@_output_option
+@click.option("--annotations", type=FILE, metavar="FILE", required=True, help="train.json, dev.json or test1.json")
+@_split_option
+@_short_side_option
+@json_option
+def nlvr2(images: Path, output: Path, annotations: Path, split: str, short_side: int, as_json: bool) -> None:
+    """NLVR2: statements about pairs of photos.
+
+    Example: pixelseek data import nlvr2 --images images/train --annotations train.json --output shards
+    """
+    from model.datasets.nlvr2 import read_nlvr2
+
+    _write(read_nlvr2(annotations, images, split), output, f"nlvr2-{split}", short_side, as_json)
+
+
+@import_.command()
+@_images_option
+@_output_option
 @click.option(
     "--captions",
     type=FILE,
@@ -233,7 +282,9 @@ def _write(
         print_json({**asdict(report), "left_out": left_out})
         return
     splits = ", ".join(f"{count:,} {split}" for split, count in report.splits.items())
-    click.echo(f"{report.photos:,} photos ({splits}) with {report.captions:,} captions: {len(report.shards)} shards")
+    counts = {"captions": report.captions, "questions": report.questions, "statements": report.statements}
+    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    click.echo(f"{report.photos:,} photos ({splits}) with {said}: {len(report.shards)} shards")
     for shard in report.shards:
         click.echo(f"  {printable(shard)}")
     if left_out:

@@ -8,11 +8,18 @@ import click
 
 from cli.options import FILE, data_option, device_option, json_option, weights_option
 from cli.output import print_json
+from model.tasks.heads import TASKS, Task
 
 
 @click.command()
 @data_option
 @click.option("--split", type=click.Choice(("test", "dev", "all")), default="test", help="Which photos of the shards.")
+@click.option(
+    "--task",
+    type=click.Choice(("retrieval", *TASKS)),
+    default="retrieval",
+    help="Or how well a head does its task, with --split, --weights, --device, --json alone; docs/questions.md.",
+)
 @click.option(
     "--shortlist",
     type=click.IntRange(min=1),
@@ -45,6 +52,7 @@ from cli.output import print_json
 def evaluate(
     data: tuple[Path, ...],
     split: str,
+    task: str,
     shortlist: tuple[int, ...],
     captions: int | None,
     fold: int | None,
@@ -64,6 +72,9 @@ def evaluate(
 
     Example: pixelseek evaluate --data coco-000.tar --data coco-001.tar --split test --shortlist 64
     """
+    if task in TASKS:
+        _evaluate_task(task, weights, data, split, device, as_json)
+        return
     from model.evaluation import evaluate_shards
     from model.evaluation.tables import markdown, text
     from model.pictures import reliability_diagram, require_matplotlib
@@ -92,3 +103,16 @@ def evaluate(
         print_json(report)
     else:
         click.echo(markdown(report) if as_markdown else text(report))
+
+
+def _evaluate_task(task: Task, weights: str, data: tuple[Path, ...], split: str, device: str, as_json: bool) -> None:
+    from model.tasks.evaluation import evaluate_task
+    from model.weights import find_weights
+
+    if split == "all":
+        raise click.UsageError("the baselines learn from train photos: name --split dev or test")
+    report = evaluate_task(find_weights(weights), data, task, split=split, device=device)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        click.echo(report.text())

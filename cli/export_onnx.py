@@ -12,16 +12,20 @@ from cli.output import print_json
 @click.option("--weights", required=True, help="Name or folder of the weights.")
 @json_option
 def export_onnx(weights: str, as_json: bool) -> None:
-    """Write the graphs of a network beside its weights, so that it runs without PyTorch.
+    """Write the graphs of a network beside its weights, and of its heads, so that they run without PyTorch.
 
     A few hundred kilobytes: the weights themselves stay in model.safetensors.
 
     Example: pixelseek export-onnx --weights runs/mine/weights
     """
     from model.graphs import write_graphs
+    from model.tasks.graphs import write_head_graph
+    from model.tasks.heads import heads_in
     from model.weights import find_weights
 
-    paths = write_graphs(find_weights(weights))
+    folder = find_weights(weights)
+    paths = write_graphs(folder)
+    paths += [write_head_graph(folder, task) for task in heads_in(folder)]
     if as_json:
         print_json([str(path) for path in paths])
         return

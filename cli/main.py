@@ -23,6 +23,8 @@ _COMMANDS = (
     "search",
     "similar",
     "explain",
+    "ask",
+    "compare",
     "caption",
     "duplicates",
     "serve",
@@ -35,6 +37,7 @@ _COMMANDS = (
     "train",
     "evaluate",
     "calibrate",
+    "heads",
     "export-onnx",
     "data",
 )

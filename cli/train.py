@@ -27,10 +27,20 @@ from cli.options import FILE, data_option, device_option
 )
 @device_option
 def train(recipe: str, data: tuple[Path, ...], output: Path, resume: bool, minutes: float | None, device: str) -> None:
-    """Train a Pixel-BERT on photos with captions.
+    """Train a Pixel-BERT on photos with captions; or, by a recipe for a task, fine-tune one to questions or statements.
 
     Example: pixelseek train --recipe tiny --data train-000.tar --data train-001.tar --output runs/mine
     """
+    from model.recipe import load_recipe
+
+    if load_recipe(recipe).task != "retrieval":
+        from model.tasks.fine_tuning import fine_tune
+
+        if resume or minutes is not None:
+            raise click.UsageError("a recipe for a task runs in one go, without --resume and --minutes")
+        weights = fine_tune(recipe, data, output, device=device)
+        click.echo(f'The weights are in {weights}: pixelseek ask FILE "question" --weights {weights}')
+        return
     from model.training import train as run
 
     folder = run(recipe, data, output, resume=resume, minutes=minutes, device=device)

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.answers import Answers, ask
 from engine.duplicates import Copy, duplicates_of
 from engine.errors import EngineError, QueryError
 from engine.explain import Explanation, explain
 from engine.query import Query, parse
 from engine.results import Hit, SearchResult
+from engine.sentences import checked_text
 from engine.without import direction, penalties
 from engine.written import bonus
 from indexer.chosen import recorded_weights
@@ -30,13 +32,11 @@ from indexer.library import Library, Photo
 from indexer.words import words_of
 from model.runtime import EncodedText
 from model.trained import TrainedModel
-from model.weights import DEFAULT
+from model.weights import DEFAULT, WeightsError
 
 if TYPE_CHECKING:
     from engine.files import PhotoFile
 
-MAX_CHARACTERS = 1000
-"""A longer query is refused. Below it the model reads what it can (`max_tokens`) and drops the rest."""
 MAX_SHORTLIST = 1000
 """The rerank holds the whole shortlist's pixel features in memory: about 100 KB a photo."""
 MAX_WITHOUT = 8
@@ -124,7 +124,7 @@ class SearchEngine:
         Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, a filter makes no sense, a
         number is out of range, or photos without a match shall be sorted by date.
         """
-        text = _checked_text(query)
+        text = checked_text(query)
         asked = parse(text)
         if sort == "date" and not rerank:
             raise QueryError("only reranked photos can be sorted by date: the others have no match.")
@@ -170,7 +170,7 @@ class SearchEngine:
         cannot be read as a photo, the limit is out of range, or as `search` does.
         """
         _check_limit(limit)
-        asked = parse(_checked_text(query))
+        asked = parse(checked_text(query))
         _check_without(asked)
         # Before the lock, because decoding takes its time.
         known = self.read_photo(photo) if isinstance(photo, Path) else photo
@@ -211,11 +211,30 @@ class SearchEngine:
 
         Raises PhotoMissing when the library has no such photo, or has it no more, and QueryError as `search` does.
         """
-        asked = parse(_checked_text(query))
+        asked = parse(checked_text(query))
         with self._answering():
             photo = self._library.photos([photo_id])[0]
             (features,) = self._library.pixel_features([photo_id])
             return explain(self._runtime, self._model.processor, asked.words, features, (photo.width, photo.height))
+
+    def ask(self, photo_id: int, question: str, *, top: int = 5) -> Answers:
+        """The `top` answers to a question about a photo of the library, of which nothing is decoded.
+
+        Raises PhotoMissing when the library has no such photo, or has it no more, WeightsError when the weights have
+        not learned to answer, and QueryError when the question is blank, over MAX_CHARACTERS or not text.
+        """
+        with self._answering():
+            photo = self._library.photos([photo_id])[0]
+            (features,) = self._library.pixel_features([photo.id])
+            return ask(self._model, question, features, top)
+
+    def can_answer(self) -> bool:
+        """Whether the weights have learned to answer questions."""
+        try:
+            self._model.head("vqa")
+        except WeightsError:
+            return False
+        return True
 
     def facets(self, query: str = "") -> Facets:
         """How many photos there are of each month, camera, folder and place among those that the filters in `query` let
@@ -223,7 +242,7 @@ class SearchEngine:
 
         Raises QueryError when `query` is over MAX_CHARACTERS or not text, or a filter makes no sense.
         """
-        return self._library.facets(parse(_checked_text(query)).filters)
+        return self._library.facets(parse(checked_text(query)).filters)
 
     def photo(self, photo_id: int) -> Photo:
         """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""
@@ -386,20 +405,6 @@ def _apart(text: EncodedText) -> tuple[NDArray[np.float32], NDArray[np.float32]]
     return text.embeddings[0], text.embeddings[1:]
 
 
-def _checked_text(query: str) -> str:
-    """The query without white space around it, if it is one."""
-    query = query.strip()
-    if len(query) > MAX_CHARACTERS:
-        raise QueryError(
-            f"the sentence has {len(query):,} characters, more than {MAX_CHARACTERS:,}: say it in a line or two."
-        )
-    try:
-        query.encode()
-    except UnicodeEncodeError as error:
-        raise QueryError("the sentence is not valid Unicode text.") from error
-    return query
-
-
 def _check(asked: Query, limit: int, shortlist: int) -> None:
     if not asked.words and (asked.filters == NO_FILTERS or asked.without):
         raise QueryError('there is nothing to search for: describe a photo, for example "a dog on the beach".')
@@ -413,7 +418,7 @@ def _check_without(asked: Query) -> None:
     if len(asked.without) > MAX_WITHOUT:
         raise QueryError(f"{len(asked.without)} words to keep out are more than {MAX_WITHOUT}.")
     for words in asked.without:
-        if not _checked_text(words):
+        if not checked_text(words):
             raise QueryError("what is to be kept out is blank.")
 
 

@@ -43,7 +43,23 @@ def batches(
     order = sorted(range(len(words)), key=lambda row: (len(pixel_features[row]), len(words[row])))
     for start in range(0, len(order), size):
         rows = order[start : start + size]
-        yield rows, _pad([words[row] for row in rows]), _pad([pixel_features[row] for row in rows])
+        yield rows, pad([words[row] for row in rows]), pad([pixel_features[row] for row in rows])
+
+
+def examples(
+    text: EncodedText, photos: Sequence[Sequence[NDArray[np.float32]]], size: int
+) -> Iterator[tuple[slice, Padded, list[Padded]]]:
+    """The rows, words and pixels of up to `size` sentences at a time, each with its photo from every list of `photos`.
+
+    Raises ValueError when there are not as many sentences as photos in each list.
+    """
+    if any(len(one) != len(text) for one in photos):
+        raise ValueError(
+            f"{len(text)} sentences cannot be read with {', '.join(str(len(one)) for one in photos)} photos"
+        )
+    for start in range(0, len(text), size):
+        rows = slice(start, start + size)
+        yield rows, pad(text.word_features[rows]), [pad(one[rows]) for one in photos]
 
 
 def cut(maps: NDArray[np.float32], words: Padded, pixels: Padded) -> list[NDArray[np.float32]]:
@@ -52,7 +68,8 @@ def cut(maps: NDArray[np.float32], words: Padded, pixels: Padded) -> list[NDArra
     return [one[..., mask, :][..., mask] for one, mask in zip(maps, masks, strict=True)]
 
 
-def _pad(states: Sequence[NDArray[np.float32]]) -> Padded:
+def pad(states: Sequence[NDArray[np.float32]]) -> Padded:
+    """B arrays (T, D) as one, padded to the longest."""
     longest = max(len(state) for state in states)
     padded = np.zeros((len(states), longest, states[0].shape[1]), dtype=np.float32)
     mask = np.zeros((len(states), longest), dtype=np.bool_)

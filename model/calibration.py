@@ -88,7 +88,7 @@ class Calibration:
         weights = np.concatenate([np.full(len(hits), weight) for hits, _, weight in parts])
         match_scale, match_bias = _logistic(scores, right, weights / weights.mean())
         fitted = replace(fitted, match_scale=match_scale, match_bias=match_bias)
-        return replace(fitted, cutoff=_best_cutoff(fitted.match(scores.astype(np.float32)), right, weights))
+        return replace(fitted, cutoff=best_cutoff(fitted.match(scores.astype(np.float32)), right, weights))
 
     @classmethod
     def load(cls, weights: Path) -> Calibration:
@@ -117,7 +117,7 @@ def _reciprocal_rank(lists: Scored, scale: float) -> float:
     return float((1.0 / (1 + ((scores >= best) & ~relevant).sum(axis=1))).mean())
 
 
-def _best_cutoff(match: NDArray[np.float32], right: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+def best_cutoff(match: NDArray[np.floating], right: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
     """The match (N,) at or above which hits are best taken for right ones."""
     order = np.argsort(-match, kind="stable")
     gained = np.cumsum(weights[order] * right[order]) / max(1e-12, float((weights * right).sum()))

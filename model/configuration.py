@@ -19,6 +19,7 @@ class PixelBertConfig(PretrainedConfig):
       fraction of each photo's valid tokens, or None for all. Inference always sees all.
     - `fusion_layer`: the layer at which words and pixels first meet; 0 is the paper.
     - `embedding_size`: E, the width of the vectors the shortlist compares.
+    - `num_images`: how many photos a sentence is about, in `PixelBertForImagesAndTextClassification`: 2 in NLVR2.
     """
 
     model_type = "pixelbert"
@@ -40,6 +41,7 @@ class PixelBertConfig(PretrainedConfig):
     pixel_sampling: int | float | None = None
     fusion_layer: int = 3
     embedding_size: int = 256
+    num_images: int = 2
     tie_word_embeddings: bool = True
 
     def validate_architecture(self) -> None:

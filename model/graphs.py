@@ -26,8 +26,8 @@ from model.torch_runtime import load_network
 from model.weights import layout
 
 _OPSET = 20  # the first that has Gelu
-_WEIGHTS = "model.safetensors"
-_PREFIX = "model."  # of the weights' names inside a pass
+WEIGHTS_FILE = "model.safetensors"
+PREFIX = "model."  # of the weights' names inside a pass
 _DTYPES = {"F32": TensorProto.FLOAT, "F16": TensorProto.FLOAT16, "BF16": TensorProto.BFLOAT16}
 _DYNAMIC = torch.export.Dim.DYNAMIC
 
@@ -38,18 +38,11 @@ def write_graphs(weights: Path) -> list[Path]:
     Raises WeightsError when the folder does not hold a complete Pixel-BERT.
     """
     model, processor = load_network(weights), PixelBertProcessor.from_pretrained(weights)
-    stored = _stored_tensors(weights / _WEIGHTS)
-    stamp = layout(weights)
+    stored, stamp = stored_tensors(weights / WEIGHTS_FILE, PREFIX), layout(weights)
     paths = []
     for name, one in _passes(model, processor).items():
-        graph = _export(one)
-        _point_at_weights(graph.graph, stored)
-        _strip(graph)
-        helper.set_model_props(graph, {LAYOUT_KEY: stamp})
         paths.append(weights / f"{name}.onnx")
-        with replacing(paths[-1]) as new:
-            new.write_bytes(graph.SerializeToString(deterministic=True))
-            onnx.checker.check_model(new)
+        write_graph(paths[-1], one, stored, stamp)
     return paths
 
 
@@ -101,7 +94,7 @@ class _Attention(_Match):
 
 
 @dataclass(frozen=True)
-class _Pass:
+class Pass:
     """A module with an example of its inputs, by name, and which of their dimensions vary."""
 
     module: nn.Module
@@ -110,7 +103,7 @@ class _Pass:
     outputs: list[str]
 
 
-def _passes(model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor) -> dict[str, _Pass]:
+def _passes(model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor) -> dict[str, Pass]:
     width, height = processor.target_size(4, 3)
     words, pixels, size = 7, 11, model.config.hidden_size
     both = {
@@ -120,13 +113,13 @@ def _passes(model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor
         "pixel_mask": torch.ones(2, pixels, dtype=torch.bool),
     }
     return {
-        "pixels": _Pass(
+        "pixels": Pass(
             _Pixels(model, processor),
             {"images": torch.zeros(2, height, width, 3, dtype=torch.uint8)},
             [{0} if processor.aspect == "squash" else {0, 1, 2}],
             ["pixel_features", "embeddings"],
         ),
-        "words": _Pass(
+        "words": Pass(
             _Words(model),
             {
                 "input_ids": torch.zeros(2, words, dtype=torch.long),
@@ -135,9 +128,20 @@ def _passes(model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor
             [{0, 1}] * 2,
             ["word_features", "embeddings"],
         ),
-        "match": _Pass(_Match(model), both, [{0, 1}] * 4, ["itm_logits"]),
-        "attention": _Pass(_Attention(model), both, [{0, 1}] * 4, ["attention"]),
+        "match": Pass(_Match(model), both, [{0, 1}] * 4, ["itm_logits"]),
+        "attention": Pass(_Attention(model), both, [{0, 1}] * 4, ["attention"]),
     }
+
+
+def write_graph(path: Path, one: Pass, stored: dict[str, Stored], stamp: str) -> None:
+    """Write the graph of a pass, whose weights lie where `stored` says; true of the layout `stamp`."""
+    graph = _export(one)
+    _point_at_weights(graph.graph, stored)
+    _strip(graph)
+    helper.set_model_props(graph, {LAYOUT_KEY: stamp})
+    with replacing(path) as new:
+        new.write_bytes(graph.SerializeToString(deterministic=True))
+        onnx.checker.check_model(new)
 
 
 class _WithWeights(nn.Module):
@@ -153,7 +157,7 @@ class _WithWeights(nn.Module):
 
 
 @torch.no_grad()
-def _export(one: _Pass) -> onnx.ModelProto:
+def _export(one: Pass) -> onnx.ModelProto:
     state = {name: tensor for name, tensor in one.module.state_dict().items() if tensor.is_floating_point()}
     varying = tuple(dict.fromkeys(dimensions, _DYNAMIC) for dimensions in one.varying)
     with warnings.catch_warnings():
@@ -173,31 +177,36 @@ def _export(one: _Pass) -> onnx.ModelProto:
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """Where a tensor lies in a file."""
+class Stored:
+    """Where a tensor lies in a file of the weights' folder."""
 
+    file: str
     dtype: str
     shape: list[int]
     offset: int
     length: int
 
 
-def _stored_tensors(path: Path) -> dict[str, _Stored]:
-    """The tensors of a safetensors file: 8 bytes of length, a JSON header, then the tensors."""
+def stored_tensors(path: Path, prefix: str) -> dict[str, Stored]:
+    """The tensors of a safetensors file, their names after `prefix`.
+
+    It has 8 bytes of length, a JSON header, then the tensors.
+    """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
     header.pop("__metadata__", None)
     return {
-        name: _Stored(entry["dtype"], entry["shape"], 8 + length + start, end - start)
+        prefix + name: Stored(path.name, entry["dtype"], entry["shape"], 8 + length + start, end - start)
         for name, entry in header.items()
         for start, end in [entry["data_offsets"]]
     }
 
 
-def _point_at_weights(graph: onnx.GraphProto, stored: dict[str, _Stored]) -> None:
+def _point_at_weights(graph: onnx.GraphProto, stored: dict[str, Stored]) -> None:
     """Turn the weights among the inputs into external data, read as float32 whatever they are stored as."""
-    weights = {one.name for one in graph.input if one.name.startswith(_PREFIX)}
+    prefixes = tuple({name[: name.index(".") + 1] for name in stored})
+    weights = {one.name for one in graph.input if one.name.startswith(prefixes)}
     inputs = [one for one in graph.input if one.name not in weights]
     del graph.input[:]
     graph.input.extend(inputs)
@@ -214,20 +223,20 @@ def _point_at_weights(graph: onnx.GraphProto, stored: dict[str, _Stored]) -> Non
             nodes.append(helper.make_node("Cast", [gathered], [node.output[0]], to=TensorProto.FLOAT))
             node.output[0] = gathered
     used = {name for node in [*casts.values(), *nodes] for name in node.input} & weights
-    graph.initializer.extend(_external(name, stored[name.removeprefix(_PREFIX)]) for name in sorted(used))
+    graph.initializer.extend(_external(name, stored[name]) for name in sorted(used))
     nodes = [*(casts[name] for name in sorted(casts)), *nodes]
     del graph.node[:]
     graph.node.extend(nodes)
 
 
-def _needs_cast(stored: dict[str, _Stored], name: str) -> bool:
-    return stored[name.removeprefix(_PREFIX)].dtype != "F32"
+def _needs_cast(stored: dict[str, Stored], name: str) -> bool:
+    return stored[name].dtype != "F32"
 
 
-def _external(name: str, stored: _Stored) -> TensorProto:
+def _external(name: str, stored: Stored) -> TensorProto:
     tensor = TensorProto(name=name, dims=stored.shape, data_type=_DTYPES[stored.dtype])
     tensor.data_location = TensorProto.EXTERNAL
-    for key, value in {"location": _WEIGHTS, "offset": stored.offset, "length": stored.length}.items():
+    for key, value in {"location": stored.file, "offset": stored.offset, "length": stored.length}.items():
         tensor.external_data.add(key=key, value=str(value))
     return tensor
 

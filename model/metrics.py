@@ -47,13 +47,18 @@ def recall_gain(
     A paired bootstrap over photos: the captions of one photo are no independent queries, so whole photos
     are drawn; `photos` (Q,) says to which one a query belongs. The same ranks always give the same interval.
     """
-    change = (after < k).astype(np.float64) - (before < k)  # (Q,)
+    gain, low, high = mean_interval((after < k).astype(np.float64) - (before < k), photos)
+    return {"gain": percent(gain), "low": percent(low), "high": percent(high)}
+
+
+def mean_interval(values: NDArray[np.float64], photos: NDArray[np.int64]) -> tuple[float, float, float]:
+    """The mean of `values` (Q,) and its 95 % interval, by a bootstrap over the photos (Q,) they belong to."""
     _, rows = np.unique(photos, return_inverse=True)
-    sums, counts = np.bincount(rows, weights=change), np.bincount(rows)
+    sums, counts = np.bincount(rows, weights=values), np.bincount(rows)
     even = np.full(len(sums), 1.0 / len(sums))
     drawn = np.random.default_rng(0).multinomial(len(sums), even, size=_RESAMPLES)  # (R, photos)
     low, high = np.percentile((drawn @ sums) / (drawn @ counts), (2.5, 97.5))
-    return {"gain": percent(change.mean()), "low": percent(low), "high": percent(high)}
+    return float(values.mean()), float(low), float(high)
 
 
 def percent(share: float) -> float:

@@ -10,9 +10,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from model.batching import Padded, batches, cut, rows_by_size
+from model.batching import Padded, batches, cut, examples, rows_by_size
 from model.processor import PixelBertProcessor
 from model.runtime import EncodedImages, EncodedText
+from model.tasks.heads import Task
 from model.weights import WeightsError, has_graphs, layout
 
 LAYOUT_KEY = "pixelseek.layout"
@@ -30,6 +31,7 @@ class OnnxRuntime:
         self._weights = weights
         self._layout = layout(weights)
         self._processor = PixelBertProcessor.from_pretrained(weights)
+        self._heads: dict[Task, onnxruntime.InferenceSession] = {}
 
     @classmethod
     def load(cls, weights: Path) -> OnnxRuntime:
@@ -75,6 +77,18 @@ class OnnxRuntime:
             maps.update(zip(rows, cut(found, words, pixels), strict=True))
         return [maps[row] for row in range(len(pixel_features))]
 
+    def classify(self, task: Task, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """See `Runtime`."""
+        if task not in self._heads:
+            self._heads[task] = self._session(f"{task}.onnx", layout(self._weights, task))
+        logits = []
+        for _, words, pixels in examples(text, photos, _PAIRS):
+            feed = {"word_features": words.states, "word_mask": words.mask}
+            for number, one in enumerate(pixels):
+                feed |= {f"pixel_features_{number}": one.states, f"pixel_mask_{number}": one.mask}
+            logits.append(self._heads[task].run(None, feed)[0])
+        return np.concatenate(logits)
+
     @cached_property
     def _pixels(self) -> onnxruntime.InferenceSession:
         return self._session("pixels.onnx")
@@ -91,7 +105,7 @@ class OnnxRuntime:
     def _attention(self) -> onnxruntime.InferenceSession:
         return self._session("attention.onnx")
 
-    def _session(self, graph: str) -> onnxruntime.InferenceSession:
+    def _session(self, graph: str, stamp: str | None = None) -> onnxruntime.InferenceSession:
         path = self._weights / graph
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
@@ -101,7 +115,7 @@ class OnnxRuntime:
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises many kinds, all of them "cannot be loaded"
             raise WeightsError(f"{path} cannot be loaded: {error}") from error
-        if session.get_modelmeta().custom_metadata_map.get(LAYOUT_KEY) != self._layout:
+        if session.get_modelmeta().custom_metadata_map.get(LAYOUT_KEY) != (stamp or self._layout):
             raise WeightsError(
                 f"{path} was made for other weights or by an older Pixelseek: make it with `pixelseek export-onnx`."
             )

@@ -111,9 +111,13 @@ class Dev:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One training run. `model` holds fields of `PixelBertConfig`."""
+    """One training run. `model` holds fields of `PixelBertConfig`.
+
+    Where the `task` is not retrieval, `start.weights`, `schedule` and the CNN's rates count, and nothing else does.
+    """
 
     name: str
+    task: Literal["retrieval", "vqa", "statements", "pairs"] = "retrieval"
     seed: int = 0
     model: dict[str, Any] = field(default_factory=dict)
     start: Start = field(default_factory=Start)

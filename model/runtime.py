@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.hardware import has_gpu
+from model.tasks.heads import Task
 from model.weights import WeightsError, has_graphs
 
 
@@ -89,7 +90,17 @@ class GradientRuntime(Runtime, Protocol):
         """
 
 
-def load_runtime(weights: Path, *, device: str = "auto") -> Runtime:
+class TaskRuntime(Runtime, Protocol):
+    """A loaded Pixel-BERT that can be asked for more than retrieval, where there are heads beside its weights."""
+
+    def classify(self, task: Task, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Logits (B, L) of the labels of the head for `task`: sentence i read with photo i of every list of `photos`.
+
+        Raises ValueError when those are not as many as sentences, and WeightsError when there is no such head.
+        """
+
+
+def load_runtime(weights: Path, *, device: str = "auto") -> TaskRuntime:
     """Load the network in folder `weights`; `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, ...
 
     On a CPU weights with graphs are computed by ONNX Runtime, all else by PyTorch; neither is imported before.
@@ -108,7 +119,9 @@ def load_runtime(weights: Path, *, device: str = "auto") -> Runtime:
             if on_cpu
             else f"device {device} needs PyTorch: pip install 'pixelseek[gpu]'"
         )
-    return load_gradient_runtime(weights, device=device)
+    from model.torch_runtime import TorchRuntime
+
+    return TorchRuntime.load(weights, device=device)
 
 
 def load_gradient_runtime(weights: Path, *, device: str = "auto") -> GradientRuntime:

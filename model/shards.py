@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,28 @@ class HardNegative:
 
 
 @dataclass(frozen=True)
+class Question:
+    """A question about a photo, and what people answered: ten of them, or one."""
+
+    question: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A sentence about a photo, or about this one (left) and another (right), that is true or false."""
+
+    sentence: str
+    label: bool
+    relation: str = ""
+    """What it says of two things in one photo: `on`, `behind`, ..."""
+    right: str = ""
+    """The key of the other photo; empty where there is none."""
+    group: str = ""
+    """Statements of one group are one sentence about several pairs of photos."""
+
+
+@dataclass(frozen=True)
 class CaptionedPhoto:
     """One photo of a shard with what people wrote about it."""
 
@@ -44,6 +67,8 @@ class CaptionedPhoto:
     coco_id: int | None = None
     caption_ids: tuple[int, ...] = ()
     """COCO's number of each caption; empty where they are not known."""
+    vqa: tuple[Question, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
     def with_captions(self, count: int | None) -> CaptionedPhoto:
         """The same photo with its first `count` captions, or all."""
@@ -58,16 +83,16 @@ class CaptionedPhoto:
             raise ShardError(f"photo {self.key}: {error}") from error
 
 
-def read_shards(shards: Sequence[Path], split: str = "all") -> list[CaptionedPhoto]:
-    """The captioned photos of `split` (`train`, `dev`, `test` or `all`) in the order of the shards.
+def read_shards(shards: Sequence[Path], split: str = "all", *, captioned: bool = True) -> list[CaptionedPhoto]:
+    """The photos of `split` (`train`, `dev`, `test` or `all`) in the order of the shards.
 
-    Photos without captions are left out. Raises ShardError when a shard cannot be read or holds a
-    photo twice.
+    Photos without captions are left out, unless not only `captioned` ones are wanted. Raises ShardError when a shard
+    cannot be read or holds a photo twice.
     """
     photos: dict[str, CaptionedPhoto] = {}
     for shard in shards:
         for photo in _read(shard):
-            if not photo.captions or split not in ("all", photo.split):
+            if (captioned and not photo.captions) or split not in ("all", photo.split):
                 continue
             if photo.key in photos:
                 raise ShardError(f"{shard}: photo {photo.key} occurs twice")
@@ -114,8 +139,22 @@ def _read(shard: Path) -> list[CaptionedPhoto]:
         coco_id = record.get("coco_id")
         if coco_id is not None and not isinstance(coco_id, int):
             raise ShardError(f"{shard}: the coco_id of {key} is no number")
-        photos.append(CaptionedPhoto(key, images[key], texts, dataset, split, hard, coco_id, caption_ids))
+        try:
+            vqa = tuple(map(_question, record.get("vqa", ())))  # type: ignore[call-overload]
+            statements = tuple(Statement(**one) for one in record.get("statements", ()))  # type: ignore[attr-defined]
+        except (KeyError, TypeError) as error:
+            raise ShardError(f"{shard}: the questions or statements of {key} are not as they should be") from error
+        photos.append(
+            CaptionedPhoto(key, images[key], texts, dataset, split, hard, coco_id, caption_ids, vqa, statements)
+        )
     return photos
+
+
+def _question(record: Any) -> Question:
+    question, answers = record["question"], record["answers"]
+    if not isinstance(question, str) or not answers or not all(isinstance(answer, str) for answer in answers):
+        raise TypeError("a question is text, and so is each of its answers")
+    return Question(question.strip(), tuple(answers))
 
 
 def write_shard(path: Path, photos: Sequence[CaptionedPhoto]) -> None:

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers.utils import logging
 
-from model.batching import Padded, batches, cut, rows_by_size
+from model.batching import Padded, batches, cut, examples, rows_by_size
 from model.folding import fold_batch_norm
 from model.memory import keep_freed_memory
 from model.network import PixelBertForImageTextRetrieval
 from model.pixels import Tokens
 from model.processor import PixelBertProcessor
 from model.runtime import EncodedImages, EncodedText
+from model.tasks.heads import Task
+from model.tasks.network import TaskHead, load_head, summary
 from model.weights import WeightsError
 
 _PAIRS = 64  # in one forward pass
@@ -26,9 +28,13 @@ _PAIRS = 64  # in one forward pass
 class TorchRuntime:
     """`model.runtime.Runtime` on PyTorch."""
 
-    def __init__(self, model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor) -> None:
+    def __init__(
+        self, model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor, weights: Path | None = None
+    ) -> None:
         self._model = model.eval()
         self._processor = processor
+        self._weights = weights
+        self._heads: dict[Task, TaskHead] = {}
         self._device = next(model.parameters()).device
 
     @classmethod
@@ -38,7 +44,7 @@ class TorchRuntime:
         model, processor = load_network(weights), PixelBertProcessor.from_pretrained(weights)
         model.pixelbert.pixel_tokens.backbone = fold_batch_norm(model.pixelbert.pixel_tokens.backbone)
         model.to(device=_choose(device), memory_format=torch.channels_last)  # type: ignore[call-arg]
-        return cls(model, processor)
+        return cls(model, processor, weights)
 
     @property
     def device(self) -> str:
@@ -95,6 +101,19 @@ class TorchRuntime:
             found = _numpy(self._model.relevance(self._tokens(words), self._tokens(pixels)))
             maps.update(zip(rows, cut(found, words, pixels), strict=True))
         return [maps[row] for row in range(len(pixel_features))]
+
+    @torch.inference_mode()
+    def classify(self, task: Task, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """See `Runtime`."""
+        if task not in self._heads:
+            if self._weights is None:
+                raise WeightsError(f"a network that was not read from a folder has no head for {task}.")
+            self._heads[task] = load_head(self._weights, task, self._model.config).to(self._device)
+        logits = []
+        for _, words, pixels in examples(text, photos, _PAIRS):
+            read = summary(self._model.pixelbert, self._tokens(words), [self._tokens(one) for one in pixels])
+            logits.append(_numpy(self._heads[task](read)))
+        return np.concatenate(logits)
 
     def _tokens(self, padded: Padded) -> Tokens:
         states = torch.from_numpy(padded.states).to(self._device)

@@ -8,7 +8,8 @@ from pathlib import Path
 from model.calibration import Calibration
 from model.processor import PixelBertProcessor
 from model.querybank import Querybank
-from model.runtime import GradientRuntime, Runtime, load_gradient_runtime, load_runtime
+from model.runtime import GradientRuntime, TaskRuntime, load_gradient_runtime, load_runtime
+from model.tasks.heads import Head, Task
 from model.weights import DEFAULT, find_weights, generation
 
 
@@ -38,13 +39,17 @@ class TrainedModel:
         """How its scores are read."""
         return Calibration.load(self.folder)
 
+    def head(self, task: Task) -> Head:
+        """What it has learned beside retrieval. Raises WeightsError when it has not, or for other weights."""
+        return Head.load(self.folder, task, self.generation)
+
     @cached_property
     def querybank(self) -> Querybank:
         """The sentences that its similarities are normalised by."""
         return Querybank.load(self.folder)
 
     @cached_property
-    def runtime(self) -> Runtime:
+    def runtime(self) -> TaskRuntime:
         """The network."""
         return load_runtime(self.folder, device=self._device)
 

@@ -16,6 +16,7 @@ FILES = ("config.json", "model.safetensors", "processor_config.json", "tokenizer
 GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
 """What `pixelseek export-onnx` adds, one for each pass: the weights without PyTorch."""
 _PASSES_VERSION = b"2"  # of what the graphs take and give; 2: every layer's and head's attention
+_HEADS = [f"{task}.{suffix}" for task in ("vqa", "statements", "pairs") for suffix in ("json", "safetensors", "onnx")]
 _LARGEST_JSON_BYTES = 1 << 20
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows
 
@@ -70,17 +71,18 @@ def has_graphs(weights: Path) -> bool:
     return all((weights / name).is_file() for name in GRAPHS)
 
 
-def layout(weights: Path) -> str:
+def layout(weights: Path, *heads: str) -> str:
     """A digest (16 hex digits) of all that decides a graph: configuration, processor, and where each tensor lies.
 
-    Not of the tensors' values: a graph reads them from `model.safetensors` itself.
+    Not of the tensors' values: a graph reads them from `model.safetensors` itself, and from the files of `heads`.
     """
     digest = hashlib.blake2b(_PASSES_VERSION, digest_size=8)
     digest.update((weights / "config.json").read_bytes())
     digest.update((weights / "processor_config.json").read_bytes())
-    with (weights / "model.safetensors").open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        digest.update(file.read(min(length, _HEADER_BYTES)))
+    for name in ("model", *heads):
+        with (weights / f"{name}.safetensors").open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            digest.update(file.read(min(length, _HEADER_BYTES)))
     return digest.hexdigest()
 
 
@@ -102,8 +104,7 @@ def _download(repository: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(
-            snapshot_download(repository, allow_patterns=[*FILES, *GRAPHS, "calibration.json", "querybank.npy"])
-        )
+        allowed = [*FILES, *GRAPHS, "calibration.json", "querybank.npy", *_HEADS]
+        return Path(snapshot_download(repository, allow_patterns=allowed))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise WeightsError(f"{repository}: neither a local folder nor a model that can be downloaded.") from error

@@ -14,6 +14,8 @@ from web.explanations import heat_webp, map_of
 from web.indexing import Progress
 from web.openapi import LARGEST_ID, document, operation
 from web.schema import (
+    AskAnswer,
+    AskRequest,
     DuplicatesAnswer,
     ExplainAnswer,
     ExplainRequest,
@@ -113,6 +115,17 @@ def explain(asked: ExplainRequest, photo_id: int) -> Response:
     Filters and words to keep out do not look anywhere.
     """
     return _answer(ExplainAnswer.of(current_service().explanations.find(photo_id, asked.q, hung_up=hung_up())))
+
+
+@blueprint.get(f"{_PHOTO}/ask")
+@operation(asks=AskRequest, answers=AskAnswer, problems=(HTTPStatus.NOT_FOUND,))
+def ask(asked: AskRequest, photo_id: int) -> Response:
+    """Answer a question about a photo
+
+    What `pixelseek ask --json` prints. Where `known` is false, the model does not know.
+    """
+    found = current_service().searches.ask(photo_id, asked.q, asked.top, hung_up=hung_up())
+    return jsonify(found.to_json())
 
 
 @blueprint.get(f"{_PHOTO}/heat")

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge, 
 
 from engine.errors import EngineError, QueryError
 from indexer.library import LibraryError, PhotoMissing
+from model.weights import WeightsError
 from web.indexing import AlreadyIndexing, FolderNotAllowed
 from web.searches import Busy, CursorUnknown, HungUp
 from web.thumbnails import PhotoUnreadable
@@ -58,7 +59,7 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
             return HTTPStatus.CONFLICT, str(error)
         case FolderNotAllowed():
             return HTTPStatus.FORBIDDEN, str(error)
-        case Busy() | HungUp() | EngineError() | LibraryError():
+        case Busy() | HungUp() | EngineError() | LibraryError() | WeightsError():
             return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
         case _:
             return HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here; the server's log says what"

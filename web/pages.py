@@ -11,9 +11,11 @@ from flask import Blueprint, Response, current_app, redirect, render_template, r
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as AnyResponse
 
+from engine.answers import Answers
 from engine.errors import EngineError, QueryError
 from engine.query import parse
-from engine.search import MAX_CHARACTERS, Sort
+from engine.search import Sort
+from engine.sentences import MAX_CHARACTERS
 from indexer.library import LibraryError, LibraryMissing
 from web.explanations import strongest_at
 from web.filtering import active, choices
@@ -29,6 +31,7 @@ _SIMILAR = 12
 _MORE_SIMILAR = 60
 _EXAMPLES = ("a dog running on the beach", "children playing in the snow", "something to eat on a table")
 _HERE_COMES_THE_RERANK = "<!-- reranked -->"
+_ANSWERS = 3
 _DAY_S = 86400
 
 blueprint = Blueprint("pages", __name__)
@@ -127,6 +130,7 @@ def photo(photo_id: int) -> str:
     """One photo, large, with what is known of it; in the order of the search where it was found."""
     service = current_service()
     query, cursor = request.args.get("q", ""), request.args.get("cursor", "")
+    asked = request.args.get("question", "").strip()
     shown = service.engine().photo(photo_id)
     copies = service.engine().duplicates(photo_id)
     same = {copy.photo_id for copy in copies}
@@ -140,6 +144,9 @@ def photo(photo_id: int) -> str:
         explainable=_has_words(query),
         why=_why(photo_id, query),
         way=_way(query, cursor, photo_id),
+        can_answer=service.engine().can_answer(),
+        asked=asked,
+        answers=_answers(photo_id, asked),
         copies=[copy for copy in copies if copy.path != shown.path],
         similar=[hit for hit in near if hit.photo_id not in same][:_SIMILAR],
     )
@@ -160,6 +167,11 @@ def _has_words(query: str) -> bool:
         return bool(parse(query).words)
     except QueryError:
         return False
+
+
+def _answers(photo_id: int, question: str) -> Answers | None:
+    """The answers to what the person asked about the photo, if they did."""
+    return current_service().searches.ask(photo_id, question, _ANSWERS, hung_up=hung_up()) if question else None
 
 
 def _why(photo_id: int, query: str) -> dict[str, Any] | None:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.duplicates import Copy
 from engine.explain import Explanation
 from engine.query import write_filter
-from engine.search import MAX_CHARACTERS, Sort
+from engine.search import Sort
+from engine.sentences import MAX_CHARACTERS
 from indexer.facets import PLACE_KM, Facets, Place
 from indexer.library import LibraryStatus, Photo
 
@@ -58,6 +59,13 @@ class ExplainRequest(Request):
     """What a photo is held against."""
 
     q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The sentence, in English.")
+
+
+class AskRequest(Request):
+    """A question about a photo."""
+
+    q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The question, in English.")
+    top: int = Field(5, ge=1, le=LARGEST_LIMIT, description="How many answers to return.")
 
 
 class HeatRequest(ExplainRequest):
@@ -128,6 +136,22 @@ class ExplainAnswer(Answer):
         maps = explanation.maps.round(3).tolist()
         words = [WordAnswer(word=word, map=rows) for word, rows in zip(explanation.words, maps, strict=True)]
         return cls(words=words, overall=explanation.overall.round(3).tolist())
+
+
+class OneAnswer(Answer):
+    """One answer that may be right."""
+
+    answer: str
+    probability: float = Field(description="How likely it is right, 0 to 1.")
+
+
+class AskAnswer(Answer):
+    """The likeliest answers to a question about a photo, best first."""
+
+    question: str
+    known: bool = Field(description="False where even the first answer is less likely than the cutoff.")
+    cutoff: float = Field(description="The probability below which a first answer is not to be believed.")
+    answers: list[OneAnswer]
 
 
 class FacetAnswer(Answer):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Lock
 from typing import TypeVar
 
+from engine.answers import Answers
 from engine.files import PhotoFile
 from engine.results import Hit, SearchResult
 from engine.search import SearchEngine, Sort
@@ -163,6 +164,11 @@ class Searches:
         """
         engine = self._engine()
         return self.turns.run(lambda: engine.similar(photo, query, limit=limit), hung_up)
+
+    def ask(self, photo_id: int, question: str, top: int, *, hung_up: Callable[[], bool] = bool) -> Answers:
+        """The `top` answers to a question about a photo. Raises what `SearchEngine.ask` and `Turns.run` raise."""
+        engine = self._engine()
+        return self.turns.run(lambda: engine.ask(photo_id, question, top=top), hung_up)
 
     def page(self, query: str, cursor: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> Page:
         """The `limit` photos at `cursor` in the order found for `query`, also when photos came or went since.

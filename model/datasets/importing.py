@@ -28,6 +28,8 @@ class ImportReport:
 
     photos: int
     captions: int
+    questions: int
+    statements: int
     splits: dict[str, int]
     """Photos in each."""
     shards: list[str]
@@ -52,6 +54,8 @@ def import_photos(
     return ImportReport(
         photos=len(photos),
         captions=sum(len(photo.captions) for photo in photos),
+        questions=sum(len(photo.vqa) for photo in photos),
+        statements=sum(len(photo.statements) for photo in photos),
         splits=dict(Counter(photo.split for photo in photos)),
         shards=shards,
     )
@@ -61,7 +65,7 @@ def _check(photos: Sequence[SourcePhoto], output: Path, dataset: str) -> None:
     if not re.fullmatch(r"[\w-]+", dataset):
         raise DatasetError(f"a data set's name is made of letters, digits, - and _, not {dataset!r}")
     if not photos:
-        raise DatasetError("there are no captioned photos to import")
+        raise DatasetError("there are no photos to import that anything was said about")
     twice = [key for key, count in Counter(photo.key for photo in photos).items() if count > 1]
     if twice:
         raise DatasetError(f"{len(twice)} photos occur more than once: {', '.join(twice[:_NAMED])}")
@@ -83,6 +87,8 @@ def _packed(photos: Sequence[SourcePhoto], dataset: str, short_side: int, bar: t
                 photo.split,
                 coco_id=photo.coco_id,
                 caption_ids=photo.caption_ids,
+                vqa=photo.vqa,
+                statements=photo.statements,
             )
             bar.update()
 

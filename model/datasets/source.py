@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.shards import Question, Statement
+
 SPLITS = ("train", "dev", "test")
 
 
@@ -27,6 +29,8 @@ class SourcePhoto:
     """Its number in COCO, where it comes from there."""
     caption_ids: tuple[int, ...] = ()
     """And those of its captions."""
+    vqa: tuple[Question, ...] = ()
+    statements: tuple[Statement, ...] = ()
 
 
 def read_json(path: Path) -> Any:

@@ -66,6 +66,8 @@ def train(
     """
     until = math.inf if minutes is None else time.monotonic() + 60.0 * minutes
     settings = load_recipe(recipe)
+    if settings.task != "retrieval":
+        raise TrainingError(f"{recipe} is for {settings.task}: model.tasks.fine_tuning takes it")
     begun = (output / "checkpoint.pt").exists()
     if begun and not resume:
         raise TrainingError(f"{output} already holds a run: go on with --resume, or name another --output")

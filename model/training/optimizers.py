@@ -6,14 +6,13 @@ import math
 from collections import defaultdict
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from model.network import PixelBertForPreTraining
 from model.recipe import Recipe, Schedule
 
 
-def make_optimizers(model: PixelBertForPreTraining, recipe: Recipe) -> list[Optimizer]:
+def make_optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
     """One optimizer, or two where the CNN has a kind of its own (paper, section 4.1).
 
     Every group has the learning rate of its peak as `peak`. Vectors (biases, norms) do not decay.

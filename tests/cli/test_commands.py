@@ -333,6 +333,24 @@ def test_explain_draws_a_picture_or_prints_the_maps(photos: Path, weights: Path,
     assert "there is no layer 7" in wrong.stderr
 
 
+def test_ask_prints_answers_with_their_probabilities(photos: Path, weights: Path) -> None:
+    asked = ("ask", photos / "scene 05.jpg", "what is red?", "--top", "2", "--weights", weights)
+    run = pixelseek(*asked)
+    assert run.exit_code == 0, run.stderr
+    assert run.stdout.count("%") == 2
+    found = json.loads(pixelseek(*asked, "--json").stdout)
+    assert found["question"] == "what is red?"
+    assert [one["answer"] in run.stdout for one in found["answers"]] == [True, True]
+
+
+def test_compare_says_how_likely_a_sentence_is_true_of_two_photos(photos: Path, weights: Path) -> None:
+    asked = ("compare", photos / "scene 05.jpg", photos / "scene 06.jpg", SENTENCE, "--weights", weights)
+    run = pixelseek(*asked)
+    assert run.exit_code == 0, run.stderr
+    assert run.stdout.endswith("% true\n")
+    assert 0 < json.loads(pixelseek(*asked, "--json").stdout)["true"] < 1
+
+
 def test_a_password_is_asked_for_twice_and_kept_as_a_hash(tmp_path: Path) -> None:
     options = ("--library", tmp_path)
     assert pixelseek("password", *options, typed="short\nshort\n").exit_code == 1

@@ -16,6 +16,7 @@ from indexer.library import Library
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.runtime import load_runtime
 from model.weights import generation
+from tests.model.heads import add_head
 from tests.model.scenes import caption, draw, scenes
 
 SENTENCE = "a red circle and a blue square"
@@ -23,7 +24,7 @@ PHOTO_COUNT = 12
 
 
 def write_weights(folder: Path, *, seed: int, layers: int = 2) -> Path:
-    """A whole Pixel-BERT, small and untrained."""
+    """A whole Pixel-BERT with heads for questions and pairs, small and untrained."""
     import torch
 
     from model.configuration import PixelBertConfig
@@ -45,6 +46,8 @@ def write_weights(folder: Path, *, seed: int, layers: int = 2) -> Path:
     torch.manual_seed(seed)
     PixelBertForImageTextRetrieval(config).save_pretrained(folder)
     PixelBertProcessor(tokenizer, image_size=96, max_tokens=32).save_pretrained(folder)
+    for task in ("vqa", "pairs"):
+        add_head(folder, task)
     return folder
 
 

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import QueryError
-from engine.search import MAX_CHARACTERS, SearchEngine
+from engine.search import SearchEngine
+from engine.sentences import MAX_CHARACTERS
 
 PIECES = st.sampled_from(
     [

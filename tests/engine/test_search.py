@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from engine.errors import EngineError, QueryError
-from engine.search import MAX_CHARACTERS, MAX_SHORTLIST, SearchEngine
+from engine.search import MAX_SHORTLIST, SearchEngine
+from engine.sentences import MAX_CHARACTERS
 from indexer import batches
 from indexer.indexing import IndexProgress, index_folders
 from indexer.library import Library, LibraryMissing, PhotoMissing

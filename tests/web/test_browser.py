@@ -192,6 +192,19 @@ def test_all_works_without_scripts(chromium: Browser, address: str, monkeypatch:
         expect(page.locator(".photos li")).to_have_count(4)
 
 
+def test_a_question_about_a_photo_is_answered_without_scripts(chromium: Browser, address: str, app: Flask) -> None:
+    photo_id = hits(app.test_client())[0]["photo_id"]
+    with tab(chromium, address, java_script_enabled=False) as page:
+        page.goto(f"/photos/{photo_id}?q={SENTENCE}")
+        box = page.get_by_role("textbox", name="Ask about this photo")
+        box.fill("what color is the circle?")
+        box.press("Enter")
+        expect(box).to_have_value("what color is the circle?")
+        expect(page.get_by_role("status").get_by_role("listitem")).to_have_count(3)
+        page.get_by_role("link", name="Back to the results").click()
+        expect(page.get_by_role("searchbox")).to_have_value(SENTENCE)
+
+
 def test_further_photos_come_as_one_scrolls(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.searches.RERANKED", 5)
     monkeypatch.setattr("web.pages.RERANKED", 5)
@@ -232,6 +245,7 @@ def test_no_page_is_wider_than_the_screen(chromium: Browser, address: str, app: 
             "/",
             f"/?q={SENTENCE}",
             f"/photos/{photo_id}?q=dog&word=all",
+            f"/photos/{photo_id}?q=dog&question=what+is+this",
             "/filters?q=a+dog",
             "/library",
             "/similar",
@@ -251,6 +265,7 @@ def test_every_page_is_accessible(chromium: Browser, address: str, app: Flask, s
             f"/?q={SENTENCE}",
             f"/photos/{photo_id}?q=dog",
             f"/photos/{photo_id}?q=a+dog&word=1",
+            f"/photos/{photo_id}?question=what+is+this",
             "/library",
             "/similar",
             "/api",

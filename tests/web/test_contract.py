@@ -26,6 +26,7 @@ OPERATIONS = (
     ("/api/v1/photos/{photo_id}/duplicates", "GET"),
     ("/api/v1/photos/{photo_id}/explain", "GET"),
     ("/api/v1/photos/{photo_id}/heat", "GET"),
+    ("/api/v1/photos/{photo_id}/ask", "GET"),
     ("/api/v1/facets", "GET"),
     ("/api/v1/similar", "POST"),
     *NOTHING_TO_ASK,

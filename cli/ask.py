@@ -1,0 +1,35 @@
+"""`pixelseek ask`: answer a question about a photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.options import FILE, json_option, weights_option
+from cli.output import bar, print_json
+
+
+@click.command()
+@click.argument("photo", type=FILE, metavar="FILE", help="A photo, in a library or not.")
+@click.argument("question", help="In English.")
+@click.option("--top", type=click.IntRange(min=1), default=5, help="How many answers to print.")
+@weights_option
+@json_option
+def ask(photo: Path, question: str, top: int, weights: str, as_json: bool) -> None:
+    """Answer a question about a photo.
+
+    The percentage says how likely an answer is right. Where even the first is unlikely, the model does not know.
+
+    Example: pixelseek ask beach.jpg "how many dogs are there?"
+    """
+    from engine.answers import ask_file
+
+    found = ask_file(photo.expanduser(), question, top=top, weights=weights)
+    if as_json:
+        print_json({"photo": str(photo), **found.to_json()})
+        return
+    if not found.known:
+        click.echo(f"I do not know: no answer reaches {found.cutoff:.0%}. What comes nearest:")
+    for one in found.answers:
+        click.echo(f"{one.probability:5.0%}  {bar(one.probability)}  {one.answer}")

@@ -1,0 +1,220 @@
+"""How good heads are, beside what can be had without looking at a photo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.metrics import mean_interval, percent
+from model.processor import PixelBertProcessor
+from model.runtime import load_runtime
+from model.shards import ShardError, read_shards
+from model.tasks.answers import accuracy, frequent_by_type, question_type
+from model.tasks.examples import Example, consistency, examples
+from model.tasks.fitting import fit
+from model.tasks.heads import PHOTOS, TRUTH, Head, Task
+from model.tasks.summaries import encode_photos, summaries
+from model.torch_runtime import load_network
+from model.weights import generation
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to answer: its figures in percent, by name, and the 95 % interval of `accuracy`."""
+
+    name: str
+    figures: dict[str, float]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """The head and the baselines on one split; all figures in percent."""
+
+    task: Task
+    weights: str
+    split: str
+    examples: int
+    photos: int
+    labels: int
+    cutoff: float
+    rows: list[Row] = field(default_factory=list)
+    gain: dict[str, float] = field(default_factory=dict)
+    """Accuracy of the head less that of the same head without photos, in points, with its 95 % interval."""
+    known: dict[str, float] = field(default_factory=dict)
+    """The `share` of questions to which the head does not say that it does not know, and its `accuracy` on these."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as the command line prints it."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """The report for a terminal."""
+        names = list(self.rows[-1].figures)
+        width = max(len(row.name) for row in self.rows)
+        lines = [f"{self.task}: {self.examples:,} {self.split} sentences about {self.photos:,} photos, in percent"]
+        lines.append(f"  {'':{width}}  {'  '.join(f'{name:>11}' for name in names)}  95 % interval of accuracy")
+        for row in self.rows:
+            figures = "  ".join(f"{row.figures[name]:11.1f}" for name in names)
+            lines.append(f"  {row.name:{width}}  {figures}  {row.low:.1f} to {row.high:.1f}")
+        lines.append(
+            f"  the photo adds {self.gain['gain']:+.1f} points, 95 % interval {self.gain['low']:+.1f} to "
+            f"{self.gain['high']:+.1f} (paired bootstrap over photos)"
+        )
+        if self.known:
+            lines.append(
+                f"  {self.known['share']:.1f} of the answers are known, at least {self.cutoff:.0%} likely; of these "
+                f"{self.known['accuracy']:.1f} are right"
+            )
+        return "\n".join(lines)
+
+
+class Bench:
+    """Weights, and examples of some tasks to learn from (`train`) and to measure on (`split`).
+
+    The pixel features of their photos are worked out once, those of train photos only where a head will `learn`.
+
+    Raises ShardError where a task has no examples in one of the splits.
+    """
+
+    def __init__(
+        self,
+        weights: Path,
+        shards: Sequence[Path],
+        tasks: Sequence[Task],
+        *,
+        split: str = "dev",
+        learn: bool,
+        device: str,
+        progress: bool,
+    ) -> None:
+        self.weights, self.split, self.progress = weights, split, progress
+        self.processor = PixelBertProcessor.from_pretrained(weights)
+        self.runtime = load_runtime(weights, device=device)
+        self.network = load_network(weights).eval()
+        photos = {split: read_shards(shards, split, captioned=False) for split in ("train", split)}
+        self.examples: Mapping[Task, Mapping[str, list[Example]]] = {
+            task: {split: examples(task, some) for split, some in photos.items()} for task in tasks
+        }
+        for task, splits in self.examples.items():
+            for split, found in splits.items():
+                if not found:
+                    where = ", ".join(map(str, shards))
+                    raise ShardError(f"nothing for {task} is said of the {split} photos in {where}")
+        looked_at = ("train", split) if learn else (split,)
+        needed = {
+            key
+            for splits in self.examples.values()
+            for split in looked_at
+            for one in splits[split]
+            for key in one.photos
+        }
+        wanted = [photo for some in photos.values() for photo in some if photo.key in needed]
+        self._features = encode_photos(self.runtime, self.processor, wanted, progress=progress)
+
+    def summaries(self, some: Sequence[Example], *, photos: bool = True) -> Tensor:
+        """What a head reads of them (N, S); without `photos`, of the sentences alone."""
+        features = [[self._features[key] for key in one.photos] if photos else [] for one in some]
+        sentences = [one.question.question for one in some]
+        return summaries(self.network.pixelbert, self.processor, sentences, features, progress=self.progress)
+
+    def report(self, head: Head) -> Report:
+        """`head`, which stands beside the weights, on the examples of `split`, computed as `pixelseek ask` does."""
+        learned, measured = self.examples[head.task]["train"], self.examples[head.task][self.split]
+        keys = {key: number for number, key in enumerate(self._features)}
+        photos = np.array([keys[one.photos[0]] for one in measured], dtype=np.int64)
+        found: dict[str, NDArray[np.float64]] = {}
+        if head.task == "vqa":
+            frequent = frequent_by_type([one.question for one in learned])
+            usual = [frequent.get(question_type(one.question.question), frequent[""]) for one in measured]
+            found["most frequent answer of the question's type"] = _correct(usual, measured)
+        else:
+            true = sum(one.question.answers[0] == TRUTH[1] for one in learned) * 2 >= len(learned)
+            found["always the more frequent label"] = _correct([TRUTH[true]] * len(measured), measured)
+        blind = fit(
+            self.network.config,
+            head.task,
+            learned,
+            self.summaries(learned, photos=False),
+            head.labels,
+            photos=0,
+            progress=self.progress,
+        )
+        with torch.inference_mode():
+            without = blind(self.summaries(measured, photos=False)).numpy()
+        found["sentence alone"] = right(head, measured, without)
+        logits = self._logits(head, measured)
+        found["sentence and photo"] = right(head, measured, logits)
+        gain, low, high = mean_interval(found["sentence and photo"] - found["sentence alone"], photos)
+        return Report(
+            head.task,
+            str(self.weights),
+            self.split,
+            len(measured),
+            len({key for one in measured for key in one.photos}),
+            len(head.labels),
+            head.cutoff,
+            [_row(name, values, head.task, measured, photos) for name, values in found.items()],
+            {"gain": percent(gain), "low": percent(low), "high": percent(high)},
+            _known(head, logits, found["sentence and photo"]) if head.task == "vqa" else {},
+        )
+
+    def _logits(self, head: Head, some: Sequence[Example]) -> NDArray[np.float32]:
+        text = self.runtime.encode_text([one.question.question for one in some])
+        photos = [
+            [self._features[one.photos[place]].astype(np.float32) for one in some] for place in range(PHOTOS[head.task])
+        ]
+        return self.runtime.classify(head.task, text, *photos)
+
+
+def evaluate_task(
+    weights: Path,
+    shards: Sequence[Path],
+    task: Task,
+    *,
+    split: str = "dev",
+    device: str = "auto",
+    progress: bool = True,
+) -> Report:
+    """The head for `task` beside `weights` on the photos of `split`; the baselines learn from the train photos.
+
+    Raises WeightsError where there is no such head, and ShardError as `Bench` does.
+    """
+    head = Head.load(weights, task, generation(weights))
+    return Bench(weights, shards, [task], split=split, learn=False, device=device, progress=progress).report(head)
+
+
+def right(head: Head, some: Sequence[Example], logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How right the first label of each row of logits (N, L) is, 0 to 1."""
+    return _correct([head.labels[column] for column in logits.argmax(axis=1)], some)
+
+
+def _correct(said: Sequence[str], some: Sequence[Example]) -> NDArray[np.float64]:
+    return np.array([accuracy(answer, one.question.answers) for answer, one in zip(said, some, strict=True)])
+
+
+def _known(head: Head, logits: NDArray[np.float32], correct: NDArray[np.float64]) -> dict[str, float]:
+    sure = head.probabilities(logits).max(axis=1) >= head.cutoff
+    return {"share": percent(sure.mean()), "accuracy": percent(correct[sure].mean()) if sure.any() else 0.0}
+
+
+def _row(name: str, values: NDArray[np.float64], task: Task, some: Sequence[Example], photos: NDArray[np.int64]) -> Row:
+    mean, low, high = mean_interval(values, photos)
+    figures = {"accuracy": percent(mean)}
+    parts = {"ten answers" if len(one.question.answers) > 1 else "one answer" for one in some} if task == "vqa" else ()
+    for part in sorted(parts, reverse=True):
+        those = np.array([(len(one.question.answers) > 1) == (part == "ten answers") for one in some])
+        figures[part] = percent(values[those].mean())
+    if task == "pairs":
+        figures["consistency"] = percent(consistency(values, [one.group for one in some]))
+        for kind in sorted({one.kind for one in some} - {""}):
+            figures[kind] = percent(values[np.array([one.kind == kind for one in some])].mean())
+    return Row(name, figures, percent(low), percent(high))

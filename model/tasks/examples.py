@@ -1,0 +1,93 @@
+"""What the tasks are learned from and measured on: sentences about photos, with what people said to them.
+
+NLVR2 (Suhr et al. 2019) asks of a sentence about two photos whether it is true, of several pairs in turn. Where nobody
+wrote such sentences there are captions: `generated_pairs` makes statements of them. They are simpler than NLVR2's, and
+what is measured on them is to be named after them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.shards import CaptionedPhoto, Question, ShardError
+from model.tasks.heads import TRUTH, Task
+
+
+@dataclass(frozen=True)
+class Example:
+    """A question, or a statement, which is a question whether it is `true` or `false`."""
+
+    question: Question
+    photos: tuple[str, ...]
+    """The keys of the photos it is about."""
+    group: str = ""
+    """Statements of one group are one sentence about several pairs of photos."""
+    kind: str = ""
+    """The relation it states; `swapped` or `replaced`, what may be wrong with a generated statement."""
+
+
+def examples(task: Task, photos: Sequence[CaptionedPhoto], *, pairs: int = 1000) -> list[Example]:
+    """What there is for `task` in `photos`, in their order: what people wrote.
+
+    Where nobody wrote about two photos, there are generated statements about `pairs` pairs at most.
+
+    Raises ShardError where a statement is about a photo that is not among them.
+    """
+    if task == "vqa":
+        return [Example(question, (photo.key,)) for photo in photos for question in photo.vqa]
+    known = {photo.key for photo in photos}
+    found = []
+    for photo in photos:
+        for one in photo.statements:
+            if bool(one.right) != (task == "pairs"):
+                continue
+            if one.right and one.right not in known:
+                raise ShardError(f"a statement about {photo.key} is about {one.right} too, which is not there")
+            question = Question(one.sentence, (TRUTH[one.label],))
+            about = (photo.key, one.right) if one.right else (photo.key,)
+            found.append(Example(question, about, one.group, one.relation))
+    if found or task != "pairs":
+        return found
+    return generated_pairs(photos, min(pairs, sum(bool(photo.captions) for photo in photos)), seed=0)
+
+
+def generated_pairs(photos: Sequence[CaptionedPhoto], count: int, seed: int) -> list[Example]:
+    """Two statements about each of `count` pairs of captioned photos, one true, one false; the same for the same seed.
+
+    `The left photo shows CAPTION, the right one CAPTION.` It is made false by swapping the captions (`swapped`) or by
+    putting another photo's caption in the place of one of them (`replaced`), in turn.
+    """
+    chance = random.Random(seed)
+    captioned = [photo for photo in photos if photo.captions]
+    found: list[Example] = []
+    for row in range(count if len(captioned) > 2 else 0):
+        left, right, other = chance.sample(captioned, 3)
+        said = [_plain(chance.choice(photo.captions)) for photo in (left, right, other)]
+        wrong, kind = [said[1], said[0]], "swapped"
+        if row % 2:
+            wrong, kind = said[:2], "replaced"
+            wrong[chance.randrange(2)] = said[2]
+        for words, truth in ((said, True), (wrong, False)):
+            sentence = f"the left photo shows {words[0]}, the right one {words[1]}."
+            question = Question(sentence, (TRUTH[truth],))
+            found.append(Example(question, (left.key, right.key), str(row), kind))
+    return found
+
+
+def _plain(caption: str) -> str:
+    text = caption.strip().rstrip(".").strip()
+    return text[:1].lower() + text[1:]
+
+
+def consistency(right: NDArray[np.float64], groups: Sequence[str]) -> float:
+    """The share of groups of which every statement was judged right (1, not 0), as NLVR2 defines it."""
+    judged: dict[str, bool] = defaultdict(lambda: True)
+    for one, group in zip(right.tolist(), groups, strict=True):
+        judged[group] &= one == 1.0
+    return sum(judged.values()) / len(judged)

@@ -1,0 +1,174 @@
+"""Fine-tune a whole Pixel-BERT, CNN and all, to another task than retrieval (paper, section 4.2): for GPUs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from model.configuration import PixelBertConfig
+from model.network import PixelBertForImageTextRetrieval
+from model.processor import PixelBertProcessor
+from model.recipe import Recipe, as_toml, load_recipe
+from model.shards import CaptionedPhoto, ShardError, read_shards
+from model.tasks.answers import targets
+from model.tasks.evaluation import right
+from model.tasks.examples import Example, examples
+from model.tasks.fitting import labels_of
+from model.tasks.heads import PHOTOS, Head, Task
+from model.tasks.network import (
+    PixelBertForImagesAndTextClassification,
+    PixelBertForQuestionAnswering,
+    answer_loss,
+)
+from model.tasks.training import calibrated, save_head
+from model.torch_runtime import load_network
+from model.training.loop import TrainingError
+from model.training.optimizers import make_optimizers, rate
+from model.weights import find_weights
+
+_LOG_EVERY = 10
+
+
+def fine_tune(recipe: str | Path, data: Sequence[Path], output: Path, *, device: str = "auto") -> Path:
+    """Train by a `recipe` whose task is not retrieval, in one go, on the train photos of shards.
+
+    Leaves in `output` the folder `weights/`: a Pixel-BERT of the new trunk with the head beside it, to be asked by
+    `pixelseek ask --weights`. It finds photos no better than before, if not worse. Also `log.jsonl`, with dev accuracy
+    after each epoch, and `recipe.toml`. Returns the folder of weights. Raises RecipeError, ShardError, WeightsError or
+    TrainingError.
+    """
+    settings = load_recipe(recipe)
+    task, start = settings.task, settings.start.weights
+    assert task != "retrieval"
+    if not start:
+        raise TrainingError(f"{recipe}: a task is learned from trained weights: name them as start.weights")
+    if (output / "weights").exists():
+        raise TrainingError(f"{output} already holds a run: name another --output")
+    learned, measured = _Examples(data, "train", task), _Examples(data, "dev", task)
+    labels = labels_of(task, learned.examples)
+    weights = find_weights(start)
+    processor = PixelBertProcessor.from_pretrained(weights)
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    torch.manual_seed(settings.seed)
+    config = PixelBertConfig.from_pretrained(weights, id2label=dict(enumerate(labels)), num_images=PHOTOS[task])
+    kind = PixelBertForQuestionAnswering if task == "vqa" else PixelBertForImagesAndTextClassification
+    model: Any = kind.from_pretrained(weights, config=config, dtype=torch.float32, local_files_only=True)
+    model.to(device)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "recipe.toml").write_text(as_toml(settings), encoding="utf-8")
+    logits = _train(model, task, settings, processor, labels, learned, measured, output / "log.jsonl")
+    return _keep(model, task, labels, weights, processor, measured.examples, logits, output / "weights")
+
+
+class _Examples:
+    """The examples of one split, and the photos they are about."""
+
+    def __init__(self, shards: Sequence[Path], split: str, task: Task) -> None:
+        self._task: Task = task
+        photos = read_shards(shards, split, captioned=False)
+        self.examples: list[Example] = examples(task, photos)
+        self._photos: dict[str, CaptionedPhoto] = {photo.key: photo for photo in photos}
+        if not self.examples:
+            raise ShardError(f"nothing for {task} is said of the {split} photos in {', '.join(map(str, shards))}")
+
+    def inputs(self, rows: Sequence[int], processor: PixelBertProcessor, device: torch.device) -> dict[str, Tensor]:
+        """What the network takes of the examples at `rows`."""
+        some = [self.examples[row] for row in rows]
+        text = processor.text([one.question.question for one in some])
+        arrays = [self._photos[key].decode(processor) for one in some for key in one.photos]
+        images = processor.images(arrays)
+        values, mask = (torch.from_numpy(array) for array in (images["pixel_values"], images["pixel_mask"]))
+        if self._task != "vqa":
+            values, mask = (one.unflatten(0, (len(some), PHOTOS[self._task])) for one in (values, mask))
+        tensors = {
+            "input_ids": torch.from_numpy(text["input_ids"]),
+            "attention_mask": torch.from_numpy(text["attention_mask"]),
+            "pixel_values": values,
+            "pixel_mask": mask,
+        }
+        return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
+def _train(
+    model: PixelBertForQuestionAnswering | PixelBertForImagesAndTextClassification,
+    task: Task,
+    recipe: Recipe,
+    processor: PixelBertProcessor,
+    labels: Sequence[str],
+    learned: _Examples,
+    measured: _Examples,
+    log: Path,
+) -> Tensor:
+    """Train `model` in place; its logits (N, L) of `measured` in the end."""
+    schedule, device = recipe.schedule, next(model.parameters()).device
+    wanted = torch.from_numpy(targets([one.question for one in learned.examples], labels))
+    optimizers = make_optimizers(model, recipe)
+    a_round = math.ceil(len(wanted) / schedule.batch_size)
+    steps = max(1, round(schedule.epochs * a_round))
+    rounds = math.ceil(steps / a_round)
+    batches = [rows for _ in range(rounds) for rows in torch.randperm(len(wanted)).split(schedule.batch_size)][:steps]
+    head, logits = Head(task, tuple(labels), ""), torch.empty(0)
+    with log.open("a", encoding="utf-8") as file:
+        for step, rows in enumerate(tqdm(batches, desc=recipe.name, unit="step"), start=1):
+            model.train()
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak"] * rate(schedule, (step - 1) / steps)
+                optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(device.type, torch.bfloat16, enabled=schedule.precision == "bfloat16"):
+                found = model(**learned.inputs(rows.tolist(), processor, device)).logits.float()
+            right_ones = wanted[rows].to(device)
+            loss = answer_loss(found, right_ones) if task == "vqa" else functional.cross_entropy(found, right_ones)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
+            for optimizer in optimizers:
+                optimizer.step()
+            record: dict[str, float] = {"step": step, "loss": round(loss.item(), 4)}
+            if step % a_round == 0 or step == steps:
+                logits = _logits(model, processor, measured, schedule.batch_size)
+                record["dev accuracy"] = round(100 * float(right(head, measured.examples, logits.numpy()).mean()), 2)
+                tqdm.write(f"step {step}: dev accuracy {record['dev accuracy']}", file=sys.stderr)
+            if step % _LOG_EVERY == 0 or "dev accuracy" in record:
+                file.write(json.dumps(record) + "\n")
+    return logits
+
+
+@torch.inference_mode()
+def _logits(
+    model: PixelBertForQuestionAnswering | PixelBertForImagesAndTextClassification,
+    processor: PixelBertProcessor,
+    some: _Examples,
+    batch_size: int,
+) -> Tensor:
+    model.eval()
+    device = next(model.parameters()).device
+    rows = torch.arange(len(some.examples)).split(batch_size)
+    return torch.cat([model(**some.inputs(one.tolist(), processor, device)).logits.float().cpu() for one in rows])
+
+
+def _keep(
+    model: PixelBertForQuestionAnswering | PixelBertForImagesAndTextClassification,
+    task: Task,
+    labels: Sequence[str],
+    start: Path,
+    processor: PixelBertProcessor,
+    measured: Sequence[Example],
+    logits: Tensor,
+    weights: Path,
+) -> Path:
+    """Write the trunk in the place of the one it started from, and the head beside it."""
+    whole: PixelBertForImageTextRetrieval = load_network(start)
+    whole.pixelbert.load_state_dict(model.pixelbert.state_dict())
+    whole.half().save_pretrained(weights)
+    processor.save_pretrained(weights)
+    save_head(weights, calibrated(Head(task, tuple(labels), ""), measured, logits.numpy()), model.head)
+    return weights

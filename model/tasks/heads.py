@@ -1,0 +1,80 @@
+"""The heads of a Pixel-BERT for other tasks than retrieval: small networks beside its weights, made for those alone.
+
+A head `NAME` in a folder of weights is `NAME.json` (this), `NAME.safetensors` (its tensors) and `NAME.onnx` (the graph
+by which it is computed without PyTorch). It reads what a rerank reads: words and pixels at the fusion layer.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.atomic import replacing
+from model.weights import WeightsError, read_json
+
+Task: TypeAlias = Literal["vqa", "statements", "pairs"]
+TASKS: tuple[Task, ...] = get_args(Task)
+PHOTOS: dict[Task, int] = {"vqa": 1, "statements": 1, "pairs": 2}
+"""How many photos a sentence of each task is about."""
+TRUTH = ("false", "true")
+"""The labels of a statement."""
+_MOST_LABELS = 10_000
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is known of a head without its tensors."""
+
+    task: Task
+    labels: tuple[str, ...]
+    """What each output stands for: answers, or `TRUTH`."""
+    trunk: str
+    """The generation of the weights it was made for (`model.weights.generation`)."""
+    scale: float = 1.0
+    """Fitted on dev, so that the probability of the first label says how often it is right."""
+    cutoff: float = 0.0
+    """The probability of the first answer below which it is best taken for not known, chosen on dev."""
+
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Logits (B, L) -> the probability of each label, which together are 1."""
+        scaled = self.scale * logits.astype(np.float64)
+        likely = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+        return np.asarray(likely / likely.sum(axis=-1, keepdims=True))
+
+    def save(self, weights: Path) -> None:
+        """Write it into folder `weights`."""
+        with replacing(weights / f"{self.task}.json") as new:
+            new.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, weights: Path, task: Task, trunk: str) -> Head:
+        """The head for `task` in folder `weights`, whose generation is `trunk`.
+
+        Raises WeightsError when there is none, or it was made for other weights: it would answer nonsense.
+        """
+        path = weights / f"{task}.json"
+        remedy = f"`pixelseek heads --weights {weights} --data SHARD` makes it"
+        if not (path.is_file() and (weights / f"{task}.safetensors").is_file()):
+            raise WeightsError(f"{weights} has no head for {task}: {remedy}.")
+        try:
+            settings = read_json(path)
+            head = cls(**{**settings, "labels": tuple(map(str, settings["labels"]))})
+            fits = head.task == task and 1 < len(head.labels) <= _MOST_LABELS
+            fits = fits and all(np.isfinite(float(number)) for number in (head.scale, head.cutoff))
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(f"{path} is not a head: {error}") from error
+        if not fits:
+            raise WeightsError(f"{path} is not a head for {task}.")
+        if head.trunk != trunk:
+            raise WeightsError(f"{path} was made for other weights than those beside it: {remedy} anew.")
+        return head
+
+
+def heads_in(weights: Path) -> list[Task]:
+    """The tasks for which folder `weights` holds the tensors of a head, whichever weights it was made for."""
+    return [task for task in TASKS if (weights / f"{task}.safetensors").is_file()]

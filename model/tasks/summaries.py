@@ -1,0 +1,63 @@
+"""What heads learn from, worked out once: the trunk stays as it is, and so does what it makes of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from model.network import PixelBertModel
+from model.pixels import Tokens
+from model.processor import PixelBertProcessor
+from model.runtime import Runtime
+from model.shards import CaptionedPhoto
+from model.tasks.network import summary
+
+_PHOTOS, _SENTENCES = 16, 64  # in one forward pass
+
+
+def encode_photos(
+    runtime: Runtime, processor: PixelBertProcessor, photos: Sequence[CaptionedPhoto], *, progress: bool = True
+) -> dict[str, NDArray[np.float16]]:
+    """The pixel features (P, D) of each photo, by its key."""
+    features: dict[str, NDArray[np.float16]] = {}
+    for start in tqdm(range(0, len(photos), _PHOTOS), desc="photos", unit="batch", disable=not progress):
+        some = photos[start : start + _PHOTOS]
+        encoded = runtime.encode_image([photo.decode(processor) for photo in some])
+        features |= {
+            photo.key: found.astype(np.float16) for photo, found in zip(some, encoded.pixel_features, strict=True)
+        }
+    return features
+
+
+@torch.inference_mode()
+def summaries(
+    trunk: PixelBertModel,
+    processor: PixelBertProcessor,
+    sentences: Sequence[str],
+    photos: Sequence[Sequence[NDArray[np.float16]]],
+    *,
+    progress: bool = True,
+) -> Tensor:
+    """What a head reads of each sentence and the pixel features of the photos it is about: (N, S)."""
+    device = next(trunk.parameters()).device
+    found = []
+    for start in tqdm(range(0, len(sentences), _SENTENCES), desc="sentences", unit="batch", disable=not progress):
+        text = processor.text(sentences[start : start + _SENTENCES])
+        mask = torch.from_numpy(text["attention_mask"]).to(device)
+        words = trunk.words(torch.from_numpy(text["input_ids"]).to(device), mask)
+        about = zip(*photos[start : start + _SENTENCES], strict=True)
+        found.append(summary(trunk, words, [_padded(features, device) for features in about]).cpu())
+    return torch.cat(found)
+
+
+def _padded(features: Sequence[NDArray[np.float16]], device: torch.device) -> Tokens:
+    tensors = [torch.from_numpy(one).float() for one in features]
+    states = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
+    lengths = torch.tensor([len(one) for one in tensors])
+    mask = torch.arange(states.shape[1]) < lengths[:, None]
+    return Tokens(states.to(device), None if bool(mask.all()) else mask.to(device))

@@ -78,7 +78,7 @@ class Hat:
         drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
         return EncodedImages(drawn, [np.ones((1, 16), dtype=np.float32)] * len(images))
 
-    def prepare(self) -> None:
+    def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:

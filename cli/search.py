@@ -63,7 +63,7 @@ def search(
     if sentence is None and not any(filter_options.values()):
         raise click.UsageError("Missing argument 'SENTENCE'.")
     with ThreadPoolExecutor(max_workers=1) as side:
-        model = side.submit(_load, weights)  # beside the imports, which take as long
+        model = side.submit(_load, weights, rerank)  # beside the imports, which take as long
         from engine.query import parse_filter
         from engine.search import SearchEngine
         from indexer.filters import NO_FILTERS
@@ -83,10 +83,10 @@ def search(
         print_hits(result.hits, cutoff=result.cutoff)
 
 
-def _load(weights: str) -> TrainedModel:
+def _load(weights: str, rerank: bool) -> TrainedModel:
     from model.trained import TrainedModel
 
     model = TrainedModel(weights)
-    model.runtime.prepare()
-    _ = model.generation, model.calibration
+    model.runtime.prepare(rerank=rerank)
+    _ = model.generation, model.calibration, model.querybank
     return model

@@ -40,9 +40,9 @@ class OnnxRuntime:
             raise WeightsError(f"{weights} has no graphs: make them with `pixelseek export-onnx`.")
         return cls(weights)
 
-    def prepare(self) -> None:
+    def prepare(self, *, rerank: bool) -> None:
         """See `Runtime`."""
-        _ = self._words, self._match
+        _ = self._words, rerank and self._match
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """See `Runtime`."""

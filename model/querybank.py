@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.atomic import replacing
 from model.runtime import Runtime
-from model.shards import CaptionedPhoto
 from model.weights import WeightsError
+
+if TYPE_CHECKING:  # a search does not read shards
+    from model.shards import CaptionedPhoto
 
 FILE = "querybank.npy"
 _SENTENCES = 1000  # of 300 recall is lower, of 3,000 the same: docs/ablation.md

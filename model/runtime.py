@@ -54,8 +54,8 @@ class Runtime(Protocol):
     def device(self) -> str:
         """Where it computes: `cpu`, `cuda`, ..."""
 
-    def prepare(self) -> None:
-        """Load now what a search needs, and not when the first one comes."""
+    def prepare(self, *, rerank: bool) -> None:
+        """Load now what a search with or without a rerank needs, and not when the first one comes."""
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """Encode photos (B arrays (H, W, 3), RGB, as `PixelBertProcessor.resize` returns them)."""

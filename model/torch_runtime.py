@@ -51,7 +51,7 @@ class TorchRuntime:
         """Where it computes."""
         return str(self._device)
 
-    def prepare(self) -> None:
+    def prepare(self, *, rerank: bool) -> None:
         """See `Runtime`: everything is loaded."""
 
     @torch.inference_mode()

@@ -46,7 +46,7 @@ class ColourRuntime:
         embeddings = np.stack([_normalised(_histogram(image) @ _PROJECTION) for image in images])
         return EncodedImages(embeddings, features)
 
-    def prepare(self) -> None:
+    def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:

@@ -88,7 +88,7 @@ class Known:
         rows = [number_on(image) for image in images]
         return EncodedImages(self.photos[rows], list(self.pixels[rows, None]))
 
-    def prepare(self) -> None:
+    def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:

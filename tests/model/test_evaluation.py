@@ -36,7 +36,7 @@ class Dot:
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         raise AssertionError(f"nothing is encoded here: {len(images)} photos")
 
-    def prepare(self) -> None:
+    def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:

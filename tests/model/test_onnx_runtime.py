@@ -163,6 +163,14 @@ def test_graphs_change_nothing_of_what_a_library_was_encoded_by(squashing: Path,
     assert generation(weights) == generation(squashing)
 
 
+def test_a_search_without_a_rerank_needs_no_graph_of_the_joint_pass(squashing: Path, tmp_path: Path) -> None:
+    weights = shutil.copytree(squashing, tmp_path / "weights")
+    (weights / "match.onnx").write_bytes(b"never read")
+    OnnxRuntime.load(weights).prepare(rerank=False)
+    with pytest.raises(WeightsError, match=r"match\.onnx cannot be loaded"):
+        OnnxRuntime.load(weights).prepare(rerank=True)
+
+
 def test_weights_that_are_links_into_another_folder_are_read(squashing: Path, tmp_path: Path) -> None:
     for path in squashing.iterdir():  # as the cache of the Hugging Face hub keeps them
         (tmp_path / path.name).symlink_to(path)

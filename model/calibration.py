@@ -17,6 +17,7 @@ from model.weights import WeightsError, read_json
 
 FILE = "calibration.json"
 _SPLITS = 4  # ways of taking out half the photos
+_NEARLY = 0.01  # of Youden's J: less than its standard error on a thousand sentences
 
 
 class Scored(Protocol):
@@ -68,7 +69,7 @@ class Calibration:
         end one of the two scores may count for nothing. The curve is the one with the best likelihood (logistic
         regression by Newton's method) that the first hit is the photo meant, where half the queries have had theirs
         taken out: what `match_quality` asks. The cut-off is the match that best tells right first hits from wrong ones:
-        the greatest sum of the share of right ones above it and of wrong ones below (Youden's J).
+        the greatest sum of the share of right ones above it and of wrong ones below (Youden's J), or nearly so.
         """
 
         def reciprocal_rank(scale: float) -> float:
@@ -118,11 +119,15 @@ def _reciprocal_rank(lists: Scored, scale: float) -> float:
 
 
 def best_cutoff(match: NDArray[np.floating], right: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
-    """The match (N,) at or above which hits are best taken for right ones."""
+    """The match (N,) at or above which hits are best taken for right ones.
+
+    Of those that tell them apart nearly as well, the lowest: a right hit called wrong costs more than the reverse.
+    """
     order = np.argsort(-match, kind="stable")
     gained = np.cumsum(weights[order] * right[order]) / max(1e-12, float((weights * right).sum()))
     lost = np.cumsum(weights[order] * ~right[order]) / max(1e-12, float((weights * ~right).sum()))
-    return round(float(match[order[int(np.argmax(gained - lost))]]), 4)
+    told_apart = gained - lost
+    return round(float(match[order[int(np.flatnonzero(told_apart >= told_apart.max() - _NEARLY)[-1])]]), 4)
 
 
 def _logistic(

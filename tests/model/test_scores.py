@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.calibration import Calibration
+from model.calibration import Calibration, best_cutoff
 from model.match_quality import first_hits
 from model.quantization import dequantize, quantize
 from model.weights import WeightsError
@@ -64,6 +64,13 @@ def test_galleries_count_alike_however_many_queries_they_have() -> None:
     one, other = Calibration.fit([small, large]), Calibration.fit([often, large])
     assert one.match_bias == pytest.approx(other.match_bias, rel=0.1)
     assert one.match_scale == pytest.approx(other.match_scale, rel=0.1)
+
+
+def test_of_cutoffs_that_tell_as_well_the_lowest_is_taken() -> None:
+    match = np.array([0.9, 0.8, 0.5, 0.2, 0.1])
+    right = np.array([True, True, False, True, False])  # 0.8 lets two of three pass, 0.2 all and one wrong one
+    weights = np.array([1.0, 1.0, 1.0, 0.995, 2.0])
+    assert best_cutoff(match, right, weights) == 0.2
 
 
 def test_the_cutoff_tells_right_first_hits_from_wrong_ones() -> None:

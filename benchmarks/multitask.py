@@ -2,9 +2,10 @@
 
 python -m benchmarks.multitask --data SHARD [--data SHARD]
 
-The layers above the fusion layer are trained further, for the same number of steps of each task; those below stay as
-they are, and what they give is computed once. Retrieval learns by ITC, questions and generated statements about pairs
-as in docs/questions.md. Measured on the dev photos: small, and meant to compare the rows with each other.
+The layers above the fusion layer and the heads beside the weights are trained further, for the same number of steps of
+each task; the layers below stay as they are, and what they give is computed once. Retrieval learns by ITC, questions
+and generated statements about pairs as in docs/questions.md. Measured on the dev photos: small, and meant to compare
+the rows with each other.
 """
 
 from __future__ import annotations
@@ -33,12 +34,11 @@ from model.runtime import load_runtime
 from model.shards import CaptionedPhoto, read_shards
 from model.tasks.answers import accuracy, targets
 from model.tasks.examples import Example, examples
-from model.tasks.fitting import labels_of
-from model.tasks.heads import PHOTOS, Task
-from model.tasks.network import TaskHead, answer_loss, summary
+from model.tasks.heads import PHOTOS, Head, Task
+from model.tasks.network import TaskHead, answer_loss, load_head, summary
 from model.tasks.summaries import encode_photos
 from model.torch_runtime import load_network
-from model.weights import DEFAULT, find_weights
+from model.weights import DEFAULT, find_weights, generation
 
 ROWS = (("retrieval",), ("vqa",), ("pairs",), ("retrieval", "vqa"), ("retrieval", "vqa", "pairs"))
 HEADS: tuple[Task, ...] = ("vqa", "pairs")
@@ -52,7 +52,8 @@ class Data:
 
     photos: dict[str, list[CaptionedPhoto]]
     asked: dict[Task, dict[str, list[Example]]]
-    labels: dict[Task, list[str]]
+    known: dict[Task, Head]
+    heads: dict[Task, TaskHead]
     features: dict[str, NDArray[np.float16]]  # of each photo, at the fusion layer
     processor: PixelBertProcessor
 
@@ -62,10 +63,12 @@ class Data:
         processor = PixelBertProcessor.from_pretrained(weights)
         photos = {split: read_shards(shards, split, captioned=False) for split in ("train", "dev")}
         asked = {task: {split: examples(task, some) for split, some in photos.items()} for task in HEADS}
-        labels = {task: labels_of(task, splits["train"]) for task, splits in asked.items()}
+        config, made_for = PixelBertConfig.from_pretrained(weights), generation(weights)
+        known = {task: Head.load(weights, task, made_for) for task in HEADS}
+        heads = {task: load_head(weights, task, config) for task in HEADS}
         features = encode_photos(load_runtime(weights), processor, [one for some in photos.values() for one in some])
         captioned = {split: [photo for photo in some if photo.captions] for split, some in photos.items()}
-        return cls(captioned, asked, labels, features, processor)
+        return cls(captioned, asked, known, heads, features, processor)
 
     def pixels(self, keys: Sequence[str]) -> Tokens:
         """The photos of one size with these keys: (B, P, D)."""
@@ -89,9 +92,7 @@ class Shared(nn.Module):
             layer.requires_grad_(True)
         self.network.text_projection.requires_grad_(True)
         self.network.image_projection.requires_grad_(True)
-        config = network.config
-        assert isinstance(config, PixelBertConfig)
-        self.heads = nn.ModuleDict({task: TaskHead(config, PHOTOS[task], len(data.labels[task])) for task in HEADS})
+        self.heads = nn.ModuleDict({task: copy.deepcopy(head) for task, head in data.heads.items()})
 
     def similarities(
         self, data: Data, photos: Sequence[CaptionedPhoto], sentences: Sequence[str]
@@ -122,13 +123,11 @@ def main() -> None:
     dev = len(data.photos["dev"])
     print(f"| trained further on | R@1 by similarity, {dev} photos | questions right | statements right |")
     print("|---|---|---|---|")
-    before = f"{interval(found_first(Shared(network, data), data))} | | |"
-    print(f"| nothing | {before}", flush=True)
-    for row in ROWS:
-        shared = trained(network, data, row, arguments.steps)
+    for row in ((), *ROWS):
+        shared = trained(network, data, row, arguments.steps)  # without tasks as it is
         cells = [interval(found_first(shared, data))]
-        cells += [interval(right(shared, data, task)) if task in row else "" for task in HEADS]
-        print(f"| {' + '.join(row)} | {' | '.join(cells)} |", flush=True)
+        cells += [interval(right(shared, data, task)) for task in HEADS]
+        print(f"| {' + '.join(row) or 'nothing'} | {' | '.join(cells)} |", flush=True)
     print(f"\n{arguments.steps} steps of each task, one seed; 95 % intervals by bootstrap. {machine()}")
 
 
@@ -150,7 +149,7 @@ def trained(network: PixelBertForImageTextRetrieval, data: Data, tasks: Sequence
         "vqa": lambda: task_loss(shared, data, "vqa", random),
         "pairs": lambda: task_loss(shared, data, "pairs", random),
     }
-    for _ in tqdm(range(steps), desc=" + ".join(tasks), unit="step"):
+    for _ in tqdm(range(steps if tasks else 0), desc=" + ".join(tasks), unit="step", disable=not tasks):
         for task in tasks:
             optimizer.zero_grad()
             losses[task]().backward()
@@ -173,7 +172,7 @@ def task_loss(shared: Shared, data: Data, task: Task, random: np.random.Generato
     """What a head's training is about, of a batch of examples."""
     learned = data.asked[task]["train"]
     some = [learned[row] for row in random.choice(len(learned), BATCH[task], replace=False).tolist()]
-    wanted = torch.from_numpy(targets([one.question for one in some], data.labels[task]))
+    wanted = torch.from_numpy(targets([one.question for one in some], data.known[task].labels))
     logits = shared.logits(data, task, some)
     return answer_loss(logits, wanted) if task == "vqa" else functional.cross_entropy(logits, wanted)
 
@@ -197,7 +196,9 @@ def right(shared: Shared, data: Data, task: Task) -> tuple[NDArray[np.float64], 
     parts = [shared.logits(data, task, some[start : start + size]) for start in range(0, len(some), size)]
     said = torch.cat(parts).argmax(1).tolist()
     numbers = {key: number for number, key in enumerate(data.features)}
-    correct = [accuracy(data.labels[task][label], one.question.answers) for label, one in zip(said, some, strict=True)]
+    correct = [
+        accuracy(data.known[task].labels[label], one.question.answers) for label, one in zip(said, some, strict=True)
+    ]
     return np.array(correct), np.array([numbers[one.photos[0]] for one in some])
 
 

@@ -88,6 +88,7 @@ class Schedule:
     epochs: float = 10.0
     batch_size: int = 256
     parts: int = 1
+    alike: int = 1  # a batch is made of groups of so many photos with captions alike; 1: as they come
     lr: float = 2e-4
     weight_decay: float = 0.05
     warmup: float = 0.05  # part of the run
@@ -214,6 +215,8 @@ def _check(recipe: Recipe, where: str) -> None:
     keeps_aspect = recipe.processor.aspect == "keep"
     if recipe.schedule.batch_size % max(1, recipe.schedule.parts) or recipe.schedule.parts < 1:
         raise RecipeError(f"{where}: batch_size is no multiple of parts")
+    if not 1 <= recipe.schedule.alike <= recipe.schedule.batch_size:
+        raise RecipeError(f"{where}: alike is a number of photos in a batch, from 1 to batch_size")
     objectives = recipe.objectives
     if (objectives.itm or objectives.itm_sigmoid) and not (objectives.negative_images or objectives.negative_texts):
         raise RecipeError(f"{where}: itm and itm_sigmoid need negative_images or negative_texts")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from model.training.alike import groups
+
 _BUCKET = 8  # batches whose captions are sorted by length together
 
 
@@ -15,13 +17,27 @@ class Batches:
 
     A batch is padded to its longest caption, and every token costs: with captions as they come, half of
     the words the network reads would be padding. What a step sees follows from `seed` and its number.
+
+    With `near` (N, K), the photos near each, batches are made of groups of `alike` such photos (as GRIT-VLP,
+    arXiv 2208.04060, makes them), and it is groups of like length that come together.
     """
 
-    def __init__(self, lengths: Sequence[NDArray[np.int64]], batch_size: int, seed: int, captions: int = 1) -> None:
+    def __init__(
+        self,
+        lengths: Sequence[NDArray[np.int64]],
+        batch_size: int,
+        seed: int,
+        captions: int = 1,
+        *,
+        alike: int = 1,
+        near: NDArray[np.int64] | None = None,
+    ) -> None:
         self._lengths = lengths  # of each photo: the tokens in each of its captions
         self._size = min(batch_size, len(lengths))
         self._seed = seed
         self._captions = captions
+        self._alike = alike
+        self._near = np.empty((len(lengths), 0), dtype=np.int64) if near is None else near
         self._epoch: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
 
     def __len__(self) -> int:
@@ -38,11 +54,14 @@ class Batches:
 
     def _draw(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         random = np.random.default_rng([self._seed, epoch])
-        rows = random.permutation(len(self._lengths))[: len(self) * self._size]
+        together = groups(random, self._near, self._alike)
+        rows = np.concatenate(together)[: len(self) * self._size]
+        group = np.repeat(np.arange(len(together)), [len(some) for some in together])[: len(rows)]
         captions = np.stack([_some(random, len(self._lengths[row]), self._captions) for row in rows])
         lengths = np.array([self._lengths[row][caption] for row, caption in zip(rows, captions[:, 0], strict=True)])
+        lengths = np.maximum.reduceat(lengths, np.flatnonzero(np.diff(group, prepend=-1)))[group]
         bucket = np.arange(len(rows)) // (self._size * _BUCKET)
-        order = np.lexsort((lengths, bucket)).reshape(len(self), self._size)
+        order = np.lexsort((group, lengths, bucket)).reshape(len(self), self._size)
         order = order[random.permutation(len(self))]
         return rows[order], captions[order]
 

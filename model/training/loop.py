@@ -30,6 +30,7 @@ from model.recipe import Recipe, as_toml, difference, load_recipe
 from model.shards import CaptionedPhoto, ShardError, read_shards
 from model.torch_runtime import TorchRuntime
 from model.training import checkpoint
+from model.training.alike import neighbours
 from model.training.batches import Batches
 from model.training.card import write_card
 from model.training.divergence import Divergence, guessing
@@ -42,6 +43,7 @@ from model.training.step import Batch, losses, total
 
 _CHECKPOINT_SECONDS = 300.0
 _LOG_EVERY = 10
+_NEAR = 4  # so many times the photos of a group are near enough to be drawn into it
 
 
 class TrainingError(Exception):
@@ -125,8 +127,16 @@ class _Run:
         if recipe.schedule.compile:
             for layer in self.model.pixelbert.layers:
                 layer.compile(dynamic=True)
-        lengths = [self.processor.text(texts)["attention_mask"].sum(1) for texts in self.captions]
-        self.batches = Batches(lengths, recipe.schedule.batch_size, recipe.seed, recipe.objectives.itc_captions)
+        inputs = [self.processor.text(texts) for texts in self.captions]
+        alike = recipe.schedule.alike
+        self.batches = Batches(
+            [some["attention_mask"].sum(1) for some in inputs],
+            recipe.schedule.batch_size,
+            recipe.seed,
+            recipe.objectives.itc_captions,
+            alike=alike,
+            near=neighbours([some["input_ids"] for some in inputs], _NEAR * alike) if alike > 1 else None,
+        )
         self.steps = max(1, round(recipe.schedule.epochs * len(self.batches)))
         self.optimizers = make_optimizers(self.model, recipe)
         self.judge = Judge(dev, recipe.dev, photos)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from model.training.alike import groups, neighbours
 from model.training.batches import Batches
 
 PHOTOS, BATCH = 100, 8
@@ -69,3 +70,39 @@ def test_fewer_photos_than_a_batch_are_one_batch() -> None:
     batches = Batches(lengths()[:5], BATCH, seed=0)
     assert len(batches) == 1
     assert sorted(batches[0][0].tolist()) == [0, 1, 2, 3, 4]
+
+
+def captions() -> list[NDArray[np.int64]]:
+    """Of photos of ten kinds: a word of their kind, and others at random; 0 and 1 stand for special tokens."""
+    random = np.random.default_rng(0)
+    words = random.integers(20, 60, size=(PHOTOS, 3, 4))
+    kind = np.broadcast_to((2 + np.arange(PHOTOS) % 10)[:, None, None], (PHOTOS, 3, 1))
+    return list(np.concatenate([np.zeros_like(kind), kind, words, np.ones_like(kind)], axis=2))
+
+
+def test_photos_whose_captions_share_rare_words_are_near() -> None:
+    near = neighbours(captions(), 9)
+    assert near.shape == (PHOTOS, 9)
+    assert not (near == np.arange(PHOTOS)[:, None]).any()
+    assert (near[:, :4] % 10 == np.arange(PHOTOS)[:, None] % 10).mean() > 0.5  # by chance a tenth
+
+
+def test_a_batch_of_groups_holds_photos_alike() -> None:
+    near = neighbours(captions(), 16)
+    batches = Batches(lengths(), BATCH, seed=0, alike=4, near=near)
+    beside = []
+    for number in range(8):
+        rows = [rows for rows, _ in epoch(batches, number)]
+        assert len(set(np.concatenate(rows).tolist())) == PHOTOS // BATCH * BATCH  # every photo once all the same
+        beside += [np.isin(near[row], others).sum() for others in rows for row in others]
+    apart = Batches(lengths(), BATCH, seed=0)
+    alone = [np.isin(near[row], rows).sum() for number in range(8) for rows, _ in epoch(apart, number) for row in rows]
+    assert np.mean(beside) > 2 * np.mean(alone)
+
+
+def test_groups_are_of_at_most_the_size_asked_for_and_hold_only_what_is_near_their_first() -> None:
+    near = neighbours(captions(), 6)
+    found = groups(np.random.default_rng(0), near, 4)
+    assert sorted(np.concatenate(found).tolist()) == list(range(PHOTOS))
+    assert {len(some) for some in found} <= {1, 2, 3, 4}
+    assert all(np.isin(some[1:], near[some[0]]).all() for some in found)

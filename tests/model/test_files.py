@@ -119,6 +119,7 @@ def test_the_first_key_in_which_recipes_differ_is_named() -> None:
         ("[schedule]\ndrops = [3, 'four']", r"drops\[1\] is of type float"),
         ("[objectives]\nnegative_images = 0", "itm and itm_sigmoid need negative_images or negative_texts"),
         ("[schedule]\nparts = 3", "batch_size is no multiple of parts"),
+        ("[schedule]\nbatch_size = 8\nalike = 9", "alike is a number of photos in a batch"),
         ("[processor]\naspect = 'keep'", "augmentation needs aspect = 'squash'"),
         (
             "[processor]\naspect = 'keep'\n[augmentation]\nenabled = false\n[cnn]\nfrozen_stages = 1",

@@ -99,6 +99,7 @@ vocab_size = 100
 [schedule]
 epochs = 4
 batch_size = 8
+alike = 2
 [dev]
 every_epochs = 1
 [cnn]

@@ -18,6 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -50,6 +51,7 @@ def main() -> None:
     _encoding(model, device, max(4, 512 // scale), peak)
     _joint(model, device, max(64, 8192 // scale), peak)
     _rerank(model, device, max(8, RERANKED // scale))
+    _evaluate(model, device, max(2, 100 // scale), max(8, 5000 // scale))
     _search(device, LIBRARY // scale)
     _training(model, device, max(4, 256 // scale), peak)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
@@ -87,14 +89,28 @@ def _joint(model: PixelBertForPreTraining, device: torch.device, count: int, pea
 
 
 def _rerank(model: PixelBertForPreTraining, device: torch.device, count: int) -> None:
-    tokenizer = wordpiece_tokenizer({token: row for row, token in enumerate(SPECIAL_TOKENS)})
-    runtime = TorchRuntime(model, PixelBertProcessor(tokenizer))
-    random = np.random.default_rng(0)
-    size = model.config.hidden_size
-    text = EncodedText(np.zeros((1, 1), np.float32), [random.standard_normal((WORDS, size), dtype=np.float32)])
-    features = list(random.standard_normal((count, PIXELS, size), dtype=np.float32))
+    runtime, text, features = _runtime(model, 1, count)
     seconds = _seconds(device, lambda: runtime.match(text, features))
     _row(f"ms to rerank {count} photos whose pixel features lie in main memory", f"{1000 * seconds:.2f}")
+
+
+def _evaluate(model: PixelBertForPreTraining, device: torch.device, captions: int, photos: int) -> None:
+    runtime, text, features = _runtime(model, captions, photos)
+    rows = np.repeat(np.arange(captions), photos).tolist()
+    seconds = _seconds(device, lambda: runtime.match(text.select(rows), features * captions))
+    _row(f"pairs/s of {captions} captions with {photos:,} photos each, as evaluate asks", f"{len(rows) / seconds:,.0f}")
+
+
+def _runtime(
+    model: PixelBertForPreTraining, captions: int, photos: int
+) -> tuple[TorchRuntime, EncodedText, list[NDArray[np.float32]]]:
+    """A runtime, and random states of as many captions and photos."""
+    tokenizer = wordpiece_tokenizer({token: row for row, token in enumerate(SPECIAL_TOKENS)})
+    random, size = np.random.default_rng(0), model.config.hidden_size
+    words = list(random.standard_normal((captions, WORDS, size), dtype=np.float32))
+    text = EncodedText(np.zeros((captions, 1), np.float32), words)
+    features = list(random.standard_normal((photos, PIXELS, size), dtype=np.float32))
+    return TorchRuntime(model, PixelBertProcessor(tokenizer)), text, features
 
 
 def _search(device: torch.device, count: int) -> None:

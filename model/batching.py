@@ -37,13 +37,18 @@ def batches(
 
     Raises ValueError when there are several sentences, but not as many as photos.
     """
-    if len(text) not in (1, len(pixel_features)):
-        raise ValueError(f"{len(text)} sentences cannot be matched with {len(pixel_features)} photos")
+    check_pairs(text, pixel_features)
     words = text.word_features * len(pixel_features) if len(text) == 1 else text.word_features
     order = sorted(range(len(words)), key=lambda row: (len(pixel_features[row]), len(words[row])))
     for start in range(0, len(order), size):
         rows = order[start : start + size]
         yield rows, pad([words[row] for row in rows]), pad([pixel_features[row] for row in rows])
+
+
+def check_pairs(text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> None:
+    """Raise ValueError when there are several sentences, but not as many as photos."""
+    if len(text) not in (1, len(pixel_features)):
+        raise ValueError(f"{len(text)} sentences cannot be matched with {len(pixel_features)} photos")
 
 
 def examples(

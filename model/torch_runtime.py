@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers.utils import logging
 
-from model.batching import Padded, batches, cut, examples, rows_by_size
+from model.batching import Padded, batches, check_pairs, cut, examples, rows_by_size
 from model.folding import fold_batch_norm
 from model.memory import keep_freed_memory
 from model.network import PixelBertForImageTextRetrieval
@@ -22,7 +22,9 @@ from model.tasks.heads import Task
 from model.tasks.network import TaskHead, load_head, summary
 from model.weights import WeightsError
 
-_PAIRS = 64  # in one forward pass
+_PAIRS = 64  # in one forward pass on a CPU
+_PAIRS_ON_GPU = 4096
+_PHOTOS = 256
 
 
 class TorchRuntime:
@@ -36,6 +38,10 @@ class TorchRuntime:
         self._weights = weights
         self._heads: dict[Task, TaskHead] = {}
         self._device = next(model.parameters()).device
+        on_cpu = self._device.type == "cpu"
+        self._at_once = {"pairs": _PAIRS if on_cpu else _PAIRS_ON_GPU, "photos": _PHOTOS}
+        self._dtype = torch.float32 if on_cpu else torch.float16
+        """Of the match: a GPU computes it many times as fast in half precision, and logits change by less than 0.01."""
 
     @classmethod
     def load(cls, weights: Path, *, device: str = "auto") -> TorchRuntime:
@@ -59,12 +65,17 @@ class TorchRuntime:
         """See `Runtime`."""
         embeddings = np.empty((len(images), self._model.config.embedding_size), dtype=np.float32)
         features: dict[int, NDArray[np.float32]] = {}
-        for rows in rows_by_size(images):
+
+        def encode(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
             values = torch.from_numpy(self._processor.images([images[row] for row in rows])["pixel_values"])
             values = values.to(self._device).contiguous(memory_format=torch.channels_last)
             pixels = self._model.pixelbert.pixels(values)
-            embeddings[rows] = _numpy(self._model.embed_image(pixels))
-            features.update(zip(rows, _numpy(pixels.states), strict=True))
+            return self._model.embed_image(pixels), pixels.states
+
+        for same_size in rows_by_size(images):
+            for rows, (vectors, states) in self._in_parts("photos", np.array(same_size), encode):
+                embeddings[rows] = vectors
+                features.update(zip(rows.tolist(), states, strict=True))
         return EncodedImages(embeddings, [features[row] for row in range(len(images))])
 
     @torch.inference_mode()
@@ -80,9 +91,19 @@ class TorchRuntime:
     @torch.inference_mode()
     def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """See `Runtime`."""
-        logits = np.empty(len(pixel_features), dtype=np.float32)
-        for rows, words, pixels in batches(text, pixel_features, _PAIRS):
-            logits[rows] = _numpy(self._model.match(self._tokens(words), self._tokens(pixels)))
+        check_pairs(text, pixel_features)
+        words, captions = self._sent(text.word_features)
+        pixels, photos = self._sent(pixel_features)
+        captions = np.broadcast_to(captions, photos.shape)
+        order = np.lexsort((words.lengths[captions], pixels.lengths[photos]))
+
+        def match(rows: NDArray[np.int64]) -> tuple[Tensor]:
+            with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
+                return (self._model.match(words.take(captions[rows]), pixels.take(photos[rows])),)
+
+        logits = np.empty(len(photos), dtype=np.float32)
+        for rows, (found,) in self._in_parts("pairs", order, match):
+            logits[rows] = found
         return logits
 
     @torch.inference_mode()
@@ -115,9 +136,55 @@ class TorchRuntime:
             logits.append(_numpy(self._heads[task](read)))
         return np.concatenate(logits)
 
+    def _in_parts(
+        self, what: str, order: NDArray[np.int64], work: Callable[[NDArray[np.int64]], tuple[Tensor, ...]]
+    ) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.float32]]]]:
+        """`order` in parts, with what `work` makes of each; half as large ones from where memory is too small."""
+        start = 0
+        while start < len(order):
+            rows = order[start : start + self._at_once[what]]
+            try:
+                found = [_numpy(tensor) for tensor in work(rows)]
+            except torch.OutOfMemoryError:
+                if len(rows) == 1:
+                    raise
+                self._at_once[what] = len(rows) // 2
+            else:
+                yield rows, found
+                start += len(rows)
+
+    def _sent(self, states: Sequence[NDArray[np.float32]]) -> tuple[SentTokens, NDArray[np.int64]]:
+        """Each of the arrays (T, D) on the device, one that is named several times once; and which is whose (B,)."""
+        places: dict[int, int] = {}
+        kept = list(states)  # while they are, an id is that of one array only
+        rows = np.array([places.setdefault(id(one), len(places)) for one in kept], dtype=np.int64)
+        _, first = np.unique(rows, return_index=True)
+        return SentTokens([kept[row] for row in first], self._device, self._dtype), rows
+
     def _tokens(self, padded: Padded) -> Tokens:
         states = torch.from_numpy(padded.states).to(self._device)
         return Tokens(states, None if padded.mask.all() else torch.from_numpy(padded.mask).to(self._device))
+
+
+class SentTokens:
+    """Token states (T, D) of sentences or photos on a device, end to end: padded only where they are used."""
+
+    def __init__(self, states: Sequence[NDArray[np.float32]], device: torch.device, dtype: torch.dtype) -> None:
+        self.lengths = np.array([len(one) for one in states])
+        """(N,)"""
+        self._starts = np.cumsum(self.lengths) - self.lengths
+        flat = torch.from_numpy(np.concatenate(states))
+        if device.type == "cuda":
+            flat = flat.pin_memory()
+        self._flat = flat.to(device, non_blocking=True).to(dtype)  # (sum of T, D)
+
+    def take(self, rows: NDArray[np.int64]) -> Tokens:
+        """Those of `rows` (B,) as (B, T, D), padded with masked tokens to the longest of them."""
+        lengths, columns = self.lengths[rows, None], np.arange(self.lengths[rows].max())
+        valid = columns < lengths
+        places = torch.from_numpy(np.where(valid, self._starts[rows, None] + columns, self._starts[rows, None]))
+        mask = None if valid.all() else torch.from_numpy(valid).to(self._flat.device)
+        return Tokens(self._flat[places.to(self._flat.device)], mask)
 
 
 def load_network(weights: Path) -> PixelBertForImageTextRetrieval:

@@ -14,8 +14,9 @@ from model.evaluation.collection import Direction, EncodedCollection
 from model.metrics import best_candidates, ranks
 from model.runtime import Runtime
 
-_PAIRS = 1024
-_SIMILARITIES, _QUERIES = 2**22, 128  # computed at once
+_PAIRS, _QUERIES = 1024, 128  # computed at once
+_PAIRS_ON_GPU, _QUERIES_ON_GPU = 2**19, 1024  # where a photo is sent once for all its pairs
+_SIMILARITIES = 2**22
 
 Scorer = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 """ITM logits (B,) of caption i with photo i, both named by their row (B,) in a collection."""
@@ -72,15 +73,23 @@ def rerank(
 ) -> Shortlists:
     """Every query's `shortlist` nearest candidates in `direction`, scored by the full cross-modal pass."""
     scorer = partial(_score_pairs, runtime, collection)
-    return Shortlists.joined(list(shortlist_blocks(collection, direction, scorer, shortlist, progress=progress)))
+    at_once = _QUERIES if runtime.device == "cpu" else _QUERIES_ON_GPU
+    blocks = shortlist_blocks(collection, direction, scorer, shortlist, at_once=at_once, progress=progress)
+    return Shortlists.joined(list(blocks))
 
 
 def shortlist_blocks(
-    collection: EncodedCollection, direction: Direction, scorer: Scorer, count: int, *, progress: bool = False
+    collection: EncodedCollection,
+    direction: Direction,
+    scorer: Scorer,
+    count: int,
+    *,
+    at_once: int = _QUERIES,
+    progress: bool = False,
 ) -> Iterator[Shortlists]:
-    """The same, a block of queries at a time, with the logits of `scorer`: memory does not grow with the queries."""
+    """The same, `at_once` queries at a time, with the logits of `scorer`: memory does not grow with the queries."""
     queries, candidates = collection.sides(direction)
-    step = max(1, min(_QUERIES, _SIMILARITIES // len(candidates.photos)))
+    step = max(1, min(at_once, _SIMILARITIES // len(candidates.photos)))
     for start in tqdm(range(0, len(queries.photos), step), desc=direction, unit="block", disable=not progress):
         rows = np.arange(start, min(start + step, len(queries.photos)))
         similarities = queries.embeddings[rows] @ candidates.embeddings.T  # (B, N)
@@ -132,18 +141,23 @@ def score_all_pairs(runtime: Runtime, collection: EncodedCollection, *, progress
     """ITM logits (M, N) of every caption with every photo: 4 bytes a pair is all that is kept."""
     photos = len(collection.pixel_features)
     logits = np.empty(len(collection.owner) * photos, dtype=np.float32)
-    for start in tqdm(range(0, len(logits), _PAIRS), desc="all pairs", unit="batch", disable=not progress):
-        captions, found = np.divmod(np.arange(start, min(start + _PAIRS, len(logits))), photos)
-        logits[start : start + _PAIRS] = _score_pairs(runtime, collection, captions, found)
+    step = _at_once(runtime)
+    for start in tqdm(range(0, len(logits), step), desc="all pairs", unit="batch", disable=not progress):
+        captions, found = np.divmod(np.arange(start, min(start + step, len(logits))), photos)
+        logits[start : start + step] = _score_pairs(runtime, collection, captions, found)
     return logits.reshape(-1, photos)
 
 
 def _score_pairs(
     runtime: Runtime, collection: EncodedCollection, captions: NDArray[np.int64], photos: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    parts = []
-    for start in range(0, len(captions), _PAIRS):
-        rows = slice(start, start + _PAIRS)
+    parts, step = [], _at_once(runtime)
+    for start in range(0, len(captions), step):
+        rows = slice(start, start + step)
         features = [collection.pixel_features[photo] for photo in photos[rows]]
         parts.append(runtime.match(collection.text.select(captions[rows].tolist()), features))
     return np.concatenate(parts)
+
+
+def _at_once(runtime: Runtime) -> int:
+    return _PAIRS if runtime.device == "cpu" else _PAIRS_ON_GPU

@@ -9,8 +9,6 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from indexer.errors import LibraryLocked, LibraryReadOnly
 
 
@@ -20,6 +18,8 @@ def writer_lock(library: Path, *, wait_s: float = 0.0) -> Iterator[None]:
 
     Raises LibraryLocked, naming the holder, when it is not free within `wait_s` seconds, and LibraryReadOnly.
     """
+    from filelock import FileLock, Timeout  # a search, which takes no lock, starts faster without it
+
     holder = library / "writer.txt"
     lock = FileLock(library / "writer.lock", timeout=wait_s)
     try:

@@ -32,12 +32,14 @@ _MEASURED = (  # runs a command and says on its last line what it took
     "import resource, subprocess, sys, time\nstart = time.perf_counter()\n"
     "done = subprocess.run(sys.argv[1:], capture_output=True, text=True)\n"
     "took = time.perf_counter() - start\nsys.stderr.write(done.stderr)\n"
-    "print(took, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000)\nsys.exit(done.returncode)"
+    "print(took, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000, done.stdout.count('.jpg'))\n"
+    "sys.exit(done.returncode)"
 )
 _WARM = (  # Pixelseek's library has no command that stays: this asks it several times
     "import statistics, sys\nfrom pathlib import Path\nfrom engine.search import SearchEngine\n"
+    "rerank = sys.argv[3] == '--rerank'\n"
     "with SearchEngine.open(Path(sys.argv[1])) as engine:\n"
-    "    taken = [engine.search(sys.argv[2]).timings_ms['total'] for _ in range(8)]\n"
+    "    taken = [engine.search(sys.argv[2], rerank=rerank).timings_ms['total'] for _ in range(8)]\n"
     "sys.stderr.write(f'warm: {statistics.median(taken)}\\n')"
 )
 
@@ -80,18 +82,23 @@ def _clip_peer(name: str, library: str, weights: str) -> Peer:
     )
 
 
-_EXTRA = {"open_clip": ["onnx", "onnxscript"], "sentence_transformers": ["open_clip_torch"]}
-PEERS = (
-    Peer(
-        "Pixelseek, 64 reranked",
+def _pixelseek(name: str, how: str) -> Peer:
+    return Peer(
+        f"Pixelseek, {name}",
         "pixelseek",
         [str(_ROOT)],
         [],
         ["{env}/bin/pixelseek", "index", "{photos}", "--library", "{store}"],
-        ["{env}/bin/pixelseek", "search", "{sentence}", "--library", "{store}"],
-        ["{env}/bin/python", "-c", _WARM, "{store}", "{sentence}"],
+        ["{env}/bin/pixelseek", "search", "{sentence}", "--library", "{store}", how],
+        ["{env}/bin/python", "-c", _WARM, "{store}", "{sentence}", how],
         [],  # inside the package
-    ),
+    )
+
+
+_EXTRA = {"open_clip": ["onnx", "onnxscript"], "sentence_transformers": ["open_clip_torch"]}
+PEERS = (
+    _pixelseek("64 reranked", "--rerank"),
+    _pixelseek("shortlist alone", "--no-rerank"),
     _clip_peer("open_clip ViT-B/32, numpy", "open_clip", "model.pt"),
     _clip_peer("sentence-transformers, CLIP ViT-B/32", "sentence_transformers", "clip"),
     Peer(
@@ -130,20 +137,24 @@ def main() -> None:
 def _row(peer: Peer, photos: Path, envs: Path, store: Path, count: int) -> list[str]:
     env, weights = envs / peer.environment, envs / "weights"
     filled = {"env": env, "weights": weights, "photos": photos, "store": store, "sentence": SENTENCE}
-    if not env.exists():
-        subprocess.run([sys.executable, "-m", "venv", env], check=True)
-        subprocess.run([env / "bin/pip", "install", "--quiet", *peer.packages], check=True)
-    if peer.make and not (weights / peer.environment).exists():
-        subprocess.run(_filled(peer.make, filled), check=True)
+    _once(
+        env,
+        [sys.executable, "-m", "venv", str(env)],
+        [f"{env}/bin/pip", "install", "--quiet", *peer.packages],
+    )
+    if peer.make:
+        _once(weights / peer.environment, _filled(peer.make, filled))
     if peer.variables:  # rclip keeps its weights and its index in one folder, and searches the folder it is called in
         shutil.copytree(weights / peer.weights[0], store)
     kept = _bytes(store)
     variables = {name: value.format(**filled) for name, value in peer.variables.items()}
-    seconds, memory, _ = _run(_filled(peer.index, filled), photos, variables)
+    seconds, memory, *_ = _run(_filled(peer.index, filled), photos, variables)
     queries = [_run(_filled(peer.query, filled), photos, variables) for _ in range(RUNS)]
+    if not all(query[2] for query in queries):
+        raise SystemExit(f"{peer.name} found no photo: it has indexed none")
     warm = "-"
     if peer.warm is not None:
-        said = _run(_filled(peer.warm, filled), photos, variables)[2]
+        said = _run(_filled(peer.warm, filled), photos, variables)[3]
         warm = f"{float(said.partition('warm: ')[2]):.0f}"
     installed = _bytes(env) + sum(_bytes(weights / part) for part in peer.weights)
     return [
@@ -156,19 +167,28 @@ def _row(peer: Peer, photos: Path, envs: Path, store: Path, count: int) -> list[
     ]
 
 
+def _once(folder: Path, *commands: Sequence[str]) -> None:
+    """Make `folder` by these commands, unless they have made it before; one that was left half made is made anew."""
+    if not (done := folder / "made").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        for command in commands:
+            subprocess.run(command, check=True, stdout=sys.stderr)
+        done.touch()
+
+
 def _filled(command: Sequence[str], values: dict[str, object]) -> list[str]:
     return [part if part == _WARM else part.format(**values) for part in command]
 
 
-def _run(command: Sequence[str], photos: Path, variables: dict[str, str]) -> tuple[float, float, str]:
-    """Seconds, peak megabytes, and what it says on standard error."""
+def _run(command: Sequence[str], photos: Path, variables: dict[str, str]) -> tuple[float, float, int, str]:
+    """Seconds, peak megabytes, how many photos it names, and what it says on standard error."""
     environment = os.environ | variables | {"HF_HUB_OFFLINE": "1"}
     measured = [sys.executable, "-c", _MEASURED, *command]
     done = subprocess.run(measured, cwd=photos, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
-    seconds, megabytes = map(float, done.stdout.split())
-    return seconds, megabytes, done.stderr
+    seconds, megabytes, named = done.stdout.split()
+    return float(seconds), float(megabytes), int(named), done.stderr
 
 
 def _bytes(path: Path) -> int:

@@ -45,9 +45,9 @@ class OpenClip:
         model = open_clip.create_model("ViT-B-32-256").eval()
         folder = weights / "rclip" / "ViT-B-32-256-datacomp_s34b_b86k"
         folder.mkdir(parents=True)
-        for name, encode, example in (
-            ("visual", model.encode_image, torch.zeros(1, 3, 256, 256)),
-            ("textual", model.encode_text, torch.zeros(1, 77, dtype=torch.long)),
+        for name, encode, example in (  # two at a time: of a single one the exporter takes that as a fact
+            ("visual", model.encode_image, torch.zeros(2, 3, 256, 256)),
+            ("textual", model.encode_text, torch.zeros(2, 77, dtype=torch.long)),
         ):
             whole = torch.nn.Module()
             whole.model, whole.forward = model, encode

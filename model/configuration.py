@@ -16,7 +16,9 @@ class PixelBertConfig(PretrainedConfig):
     - `spatial_positions`: `none` (the paper) or `learned_2d` (a learned row and column vector per token,
       for grids of up to `max_grid` cells a side).
     - `pixel_sampling`: how many pixel tokens a pre-training step sees (section 3.3): a whole number, or a
-      fraction of each photo's valid tokens, or None for all. Inference always sees all.
+      fraction of each photo's valid tokens, or None for all. Inference sees all, but for
+    - `match_stride`: outside training ITM reads every so many-th pixel token. Who has only ever seen a sample in the
+      joint pass may judge as well by a part, in a part of the time.
     - `fusion_layer`: the layer at which words and pixels first meet; 0 is the paper.
     - `embedding_size`: E, the width of the vectors the shortlist compares.
     - `num_images`: how many photos a sentence is about, in `PixelBertForImagesAndTextClassification`: 2 in NLVR2.
@@ -39,6 +41,7 @@ class PixelBertConfig(PretrainedConfig):
     spatial_positions: str = "learned_2d"
     max_grid: int = 48
     pixel_sampling: int | float | None = None
+    match_stride: int = 1
     fusion_layer: int = 3
     embedding_size: int = 256
     num_images: int = 2
@@ -54,5 +57,7 @@ class PixelBertConfig(PretrainedConfig):
             raise ValueError(f"spatial_positions is 'none' or 'learned_2d', not {self.spatial_positions!r}")
         if self.pixel_pool not in (1, 2):
             raise ValueError(f"pixel_pool is 1 or 2, not {self.pixel_pool}")
+        if self.match_stride < 1:
+            raise ValueError(f"match_stride is 1 or more, not {self.match_stride}")
         if self.pixel_sampling is not None and self.pixel_sampling <= 0:
             raise ValueError(f"pixel_sampling is a positive count or fraction, not {self.pixel_sampling}")

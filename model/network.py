@@ -17,7 +17,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from model.configuration import PixelBertConfig
-from model.pixels import PixelTokens, Tokens
+from model.pixels import PixelTokens, Tokens, every
 from model.trunk import TransformerLayer, WordTokens, concatenate, mean
 
 
@@ -140,7 +140,12 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
         return functional.normalize(self.image_projection(mean(self.pixelbert.above(pixels))), dim=-1)
 
     def match(self, words: Tokens, pixels: Tokens) -> Tensor:
-        """ITM logits (B,) of aligned pairs, from both sides' states at the fusion layer."""
+        """ITM logits (B,) of aligned pairs, from both sides' states at the fusion layer.
+
+        Outside training it reads every `match_stride`-th pixel token.
+        """
+        if not self.training:
+            pixels = every(pixels, self.config.match_stride)
         return self._itm_logits(self.pixelbert.joint(words, pixels, queries=1).states)
 
     def attend(self, words: Tokens, pixels: Tokens) -> Tensor:

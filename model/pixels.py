@@ -89,3 +89,9 @@ def sample_pixels(tokens: Tokens, amount: int | float) -> Tokens:
     kept = torch.arange(count, device=states.device) < wanted[:, None]
     sampled = states.gather(1, chosen[..., None].expand(-1, -1, states.shape[-1]))
     return Tokens(sampled, None if bool(kept.all()) else kept)
+
+
+def every(tokens: Tokens, stride: int) -> Tokens:
+    """Every `stride`-th token of each row, the first with them: (B, T, D) -> (B, ceil(T / stride), D)."""
+    states, mask = tokens
+    return Tokens(states[:, ::stride], None if mask is None else mask[:, ::stride])

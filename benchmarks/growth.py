@@ -121,7 +121,7 @@ def nearest(vectors: NDArray[np.float16], query: NDArray[np.float32]) -> NDArray
 
 def measure(folder: Path, asked: Sequence[str], weights: str) -> dict[str, Any]:
     """What one process that opens the library and searches it sees."""
-    load_runtime(find_weights(weights))  # PyTorch and the weights are read before: they do not grow with the library
+    load_runtime(find_weights(weights))  # imported before: that does not grow with the library
     start = time.perf_counter()
     with SearchEngine.open(folder, weights=weights) as engine:
         opened = time.perf_counter() - start

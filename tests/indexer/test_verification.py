@@ -171,11 +171,13 @@ class TestRepair:
     def test_a_sound_library_is_left_as_it_is(self, filled: Desk) -> None:
         with filled.open() as library:
             library.annotate(1, caption="a red ball", tags=[])
+            # Written anew, the file would be another: reading it moves only its access time.
             index = library.index_path.stat()
         mend(filled)
         assert filled.runtime.photos_encoded == 3
         with filled.open() as library:
-            assert library.index_path.stat() == index
+            after = library.index_path.stat()
+        assert (after.st_ino, after.st_mtime_ns) == (index.st_ino, index.st_mtime_ns)
 
     def test_it_waits_for_no_other_writer(self, filled: Desk) -> None:
         with writer_lock(filled.library):

@@ -86,6 +86,7 @@ class Schedule:
     """How long, how fast. `batch_size` photos a step go through the network in `parts`, on one GPU or several."""
 
     epochs: float = 10.0
+    photos: float = 1.0  # the part of the train photos that is learned from, in as many steps as all of them take
     batch_size: int = 256
     parts: int = 1
     alike: int = 1  # a batch is made of groups of so many photos with captions alike; 1: as they come
@@ -215,6 +216,8 @@ def _check(recipe: Recipe, where: str) -> None:
     keeps_aspect = recipe.processor.aspect == "keep"
     if recipe.schedule.batch_size % max(1, recipe.schedule.parts) or recipe.schedule.parts < 1:
         raise RecipeError(f"{where}: batch_size is no multiple of parts")
+    if not 0.0 < recipe.schedule.photos <= 1.0:
+        raise RecipeError(f"{where}: photos is the part of the photos that is learned from, above 0 and at most 1")
     if not 1 <= recipe.schedule.alike <= recipe.schedule.batch_size:
         raise RecipeError(f"{where}: alike is a number of photos in a batch, from 1 to batch_size")
     objectives = recipe.objectives

@@ -18,7 +18,8 @@ class Batches:
     A batch is padded to its longest caption, and every token costs: with captions as they come, half of
     the words the network reads would be padding. What a step sees follows from `seed` and its number.
 
-    With `near` (N, K), the photos near each, batches are made of groups of `alike` such photos (as GRIT-VLP,
+    The photos are those called `numbers` (N,) by the caller, 0, 1, ... unless given; `lengths` and `near` go by their
+    places. With `near` (N, K), the photos near each, batches are made of groups of `alike` such photos (as GRIT-VLP,
     arXiv 2208.04060, makes them), and it is groups of like length that come together.
     """
 
@@ -29,10 +30,12 @@ class Batches:
         seed: int,
         captions: int = 1,
         *,
+        numbers: NDArray[np.int64] | None = None,
         alike: int = 1,
         near: NDArray[np.int64] | None = None,
     ) -> None:
         self._lengths = lengths  # of each photo: the tokens in each of its captions
+        self._numbers = np.arange(len(lengths)) if numbers is None else numbers
         self._size = min(batch_size, len(lengths))
         self._seed = seed
         self._captions = captions
@@ -63,7 +66,7 @@ class Batches:
         bucket = np.arange(len(rows)) // (self._size * _BUCKET)
         order = np.lexsort((group, lengths, bucket)).reshape(len(self), self._size)
         order = order[random.permutation(len(self))]
-        return rows[order], captions[order]
+        return self._numbers[rows[order]], captions[order]
 
 
 def _some(random: np.random.Generator, captions: int, count: int) -> NDArray[np.int64]:

@@ -84,10 +84,11 @@ def train(
             f"{settings.schedule.parts} parts of a step cannot be shared by {processes.count} processes: "
             "set schedule.parts to a multiple"
         )
-    in_part = min(settings.schedule.batch_size, len(photos)) // settings.schedule.parts
+    learned = len(_part(len(photos), settings.schedule.photos, settings.seed))
+    in_part = min(settings.schedule.batch_size, learned) // settings.schedule.parts
     if in_part <= max(settings.objectives.negative_images, settings.objectives.negative_texts, 1):
         raise TrainingError(
-            f"a part of a step holds {in_part} of the {len(photos):,} photos, too few to draw negatives from: "
+            f"a part of a step holds {in_part} of the {learned:,} photos, too few to draw negatives from: "
             "give more photos, or lower schedule.parts and the negatives of the recipe"
         )
     if processes.first:
@@ -104,6 +105,11 @@ def train(
     return output / "weights" if run.go(until) else None
 
 
+def _part(count: int, part: float, seed: int) -> NDArray[np.int64]:
+    """A random `part` (0 to 1) of the numbers below `count`, ascending. A smaller part lies in every larger one."""
+    return np.sort(np.random.default_rng(seed).permutation(count)[: max(1, round(part * count))])
+
+
 class _Run:
     """One run: the network, what it learns from, and how far it is."""
 
@@ -117,6 +123,7 @@ class _Run:
     ) -> None:
         self.recipe, self.output, self.processes, self.device = recipe, output, processes, processes.device
         self.captions = [photo.captions for photo in photos]
+        self.learned = _part(len(photos), recipe.schedule.photos, recipe.seed)
         self.model, self.processor = start(recipe, [caption for photo in photos for caption in photo.captions])
         self.model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-arg]
         self.photos = TrainingPhotos(photos, self.processor, recipe.augmentation, self.device)
@@ -127,19 +134,21 @@ class _Run:
         if recipe.schedule.compile:
             for layer in self.model.pixelbert.layers:
                 layer.compile(dynamic=True)
-        inputs = [self.processor.text(texts) for texts in self.captions]
+        inputs = [self.processor.text(self.captions[row]) for row in self.learned.tolist()]
         alike = recipe.schedule.alike
         self.batches = Batches(
             [some["attention_mask"].sum(1) for some in inputs],
             recipe.schedule.batch_size,
             recipe.seed,
             recipe.objectives.itc_captions,
+            numbers=self.learned,
             alike=alike,
             near=neighbours([some["input_ids"] for some in inputs], _NEAR * alike) if alike > 1 else None,
         )
-        self.steps = max(1, round(recipe.schedule.epochs * len(self.batches)))
+        self.epoch = len(photos) // min(recipe.schedule.batch_size, len(photos))  # in steps
+        self.steps = max(1, round(recipe.schedule.epochs * self.epoch))
         self.optimizers = make_optimizers(self.model, recipe)
-        self.judge = Judge(dev, recipe.dev, photos)
+        self.judge = Judge(dev, recipe.dev, [photos[row] for row in self.learned.tolist()])
         self.divergence = Divergence(guessing(recipe, self.model.config.vocab_size))
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         vocabulary = self.processor.tokenizer.get_vocab()
@@ -148,7 +157,7 @@ class _Run:
     def go(self, until: float) -> bool:
         """Train to the end, or until that time; whether the end was reached."""
         recipe = self.recipe
-        dev_every = max(1, round(recipe.dev.every_epochs * len(self.batches)))
+        dev_every = max(1, round(recipe.dev.every_epochs * self.epoch))
         saved = clock = time.monotonic()
         self._train_mode()
         bar = tqdm(
@@ -169,7 +178,7 @@ class _Run:
             if finished or self.step % _LOG_EVERY == 0:
                 rounded = {name: round(value, 4) for name, value in found.items()}
                 bar.set_postfix(rounded)
-                self._log({"step": self.step, "epoch": round(self.step / len(self.batches), 3), **rounded})
+                self._log({"step": self.step, "epoch": round(self.step / self.epoch, 3), **rounded})
             if (finished or at_dev) and self.processes.first:
                 self._judge()
             stop = self._agreed(now > until)
@@ -329,8 +338,8 @@ class _Run:
         write_card(
             folder,
             recipe=self.recipe,
-            photos=len(self.photos),
-            captions=sum(map(len, self.captions)),
+            photos=len(self.learned),
+            captions=sum(len(self.captions[row]) for row in self.learned.tolist()),
             steps=self.step,
             seconds=self.seconds,
             device=str(self.device),

@@ -38,6 +38,17 @@ def test_every_caption_of_a_photo_comes_in_turn() -> None:
     assert found == {(row, caption) for row, some in enumerate(lengths()) for caption in range(len(some))}
 
 
+def test_photos_go_by_the_numbers_they_are_given() -> None:
+    numbers = np.arange(PHOTOS) * 7
+    for (rows, captions), (plain, same) in zip(
+        epoch(Batches(lengths(), BATCH, seed=0, numbers=numbers), 0),
+        epoch(Batches(lengths(), BATCH, seed=0), 0),
+        strict=True,
+    ):
+        assert np.array_equal(rows, numbers[plain])
+        assert np.array_equal(captions, same)
+
+
 def test_captions_of_like_length_share_a_batch() -> None:
     drawn = epoch(Batches(lengths(), BATCH, seed=0), 0)
     tokens = [

@@ -120,6 +120,7 @@ def test_the_first_key_in_which_recipes_differ_is_named() -> None:
         ("[objectives]\nnegative_images = 0", "itm and itm_sigmoid need negative_images or negative_texts"),
         ("[schedule]\nparts = 3", "batch_size is no multiple of parts"),
         ("[schedule]\nbatch_size = 8\nalike = 9", "alike is a number of photos in a batch"),
+        ("[schedule]\nphotos = 0.0", "photos is the part of the photos that is learned from"),
         ("[processor]\naspect = 'keep'", "augmentation needs aspect = 'squash'"),
         (
             "[processor]\naspect = 'keep'\n[augmentation]\nenabled = false\n[cnn]\nfrozen_stages = 1",

@@ -21,6 +21,7 @@ from model.recipe import RECIPES, as_toml, load_recipe
 from model.runtime import Runtime, load_runtime
 from model.shards import CaptionedPhoto, ShardError, write_shard
 from model.training import TrainingError, loop, step, train
+from model.training.photos import TrainingPhotos
 from tests.model.scenes import Scene, caption, draw, photos, scenes, swapped
 
 CHANCE = 1 / len(scenes())  # of picking the right scene among all
@@ -156,6 +157,26 @@ def test_a_run_in_pieces_is_the_same_run(tmp_path: Path, short_shard: Path) -> N
     whole, parts = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("whole", "pieces"))
     for name, tensor in whole.items():
         assert np.allclose(tensor, parts[name], atol=1e-3), name
+
+
+def test_a_part_of_the_photos_is_learned_from_in_as_many_steps(
+    tmp_path: Path, short_shard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[int] = set()
+    draw = TrainingPhotos.batch
+
+    def noted(self: TrainingPhotos, rows: NDArray[np.int64], *, augment: bool) -> object:
+        seen.update(rows.tolist())
+        return draw(self, rows, augment=augment)
+
+    monkeypatch.setattr(TrainingPhotos, "batch", noted)
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="0").replace("batch_size = 8", "batch_size = 8\nphotos = 0.5"))
+    train(recipe, [short_shard], tmp_path / "run", device="cpu")
+    assert len(seen) == 8, "of 16"
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 8, "4 epochs of 16 photos, 8 at a time"
+    assert "8 photos" in (tmp_path / "run" / "weights" / "README.md").read_text()
 
 
 def test_a_run_does_not_go_on_with_another_recipe_or_other_photos(tmp_path: Path, short_shard: Path) -> None:

@@ -1,4 +1,4 @@
-"""`pixelseek calibrate`: fit what the match percentage means."""
+"""`pixelseek calibrate`: learn words, and fit what the match percentage means."""
 
 from __future__ import annotations
 
@@ -27,19 +27,23 @@ from cli.output import print_json
 def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: int, device: str, as_json: bool) -> None:
     """Fit score, match and cut-off to the dev photos of shards, and keep them with the weights.
 
-    Training does it in passing, on the photos it looks at between epochs. This takes all of them.
+    Training does it in passing, on the photos it looks at between epochs. This takes all of them, and first learns from
+    the train photos, where the shards hold some, which words people use of what they show.
 
     Example: pixelseek calibrate --weights runs/mine/weights --data coco-000.tar --data coco-001.tar
     """
     from model.recalibration import calibrate as fit
     from model.weights import find_weights
+    from model.word_evidence import WordEvidence
 
     folder = find_weights(weights)
     found = fit(folder, data, captions=captions, shortlist=shortlist, device=device)
+    words = WordEvidence.load(folder)
     if as_json:
-        print_json(asdict(found))
+        print_json({**asdict(found), "word_scale": words.scale, "words": len(words.ids)})
         return
-    click.echo(f"score = ITM logit + {found.similarity_scale:.2f} * similarity")
+    evidence = f" + {words.scale:.3f} * evidence of {len(words.ids):,} words" if len(words.ids) else ""
+    click.echo(f"score = ITM logit{evidence} + {found.similarity_scale:.2f} * similarity")
     click.echo(
         f"match = sigmoid({found.match_scale:.3f} * score {found.match_bias:+.3f}), weak below {found.cutoff:.0%}"
     )

@@ -72,12 +72,7 @@ class Calibration:
         the greatest sum of the share of right ones above it and of wrong ones below (Youden's J), or nearly so.
         """
 
-        def reciprocal_rank(scale: float) -> float:
-            return float(np.mean([_reciprocal_rank(one, scale) for one in galleries]))
-
-        ranked = {float(scale): reciprocal_rank(scale) for scale in (0.0, *np.geomspace(0.25, 256.0, 41))}
-        best = [scale for scale, rank in ranked.items() if rank == max(ranked.values())]
-        scale = best[len(best) // 2]
+        scale, _ = best_scale(galleries)
         fitted = cls(similarity_scale=scale)
         parts = [
             (*first_hits(fitted.score(one.itm_logits, one.normalised), one.relevant, seed), 1.0 / len(one.relevant))
@@ -106,6 +101,18 @@ class Calibration:
         """Write it into folder `weights`."""
         with replacing(weights / FILE) as new:
             new.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+
+
+def best_scale(galleries: Sequence[Scored]) -> tuple[float, float]:
+    """The scale of the similarity in the score with the best mean reciprocal rank, and that rank (0 to 1)."""
+
+    def reciprocal_rank(scale: float) -> float:
+        return float(np.mean([_reciprocal_rank(one, scale) for one in galleries]))
+
+    ranked = {float(scale): reciprocal_rank(scale) for scale in (0.0, *np.geomspace(0.25, 1024.0, 49))}
+    highest = max(ranked.values())
+    best = [scale for scale, rank in ranked.items() if rank == highest]
+    return best[len(best) // 2], highest
 
 
 def _reciprocal_rank(lists: Scored, scale: float) -> float:

@@ -15,6 +15,7 @@ from model.processor import PixelBertProcessor
 from model.runtime import EncodedImages, EncodedText
 from model.tasks.heads import Task
 from model.weights import WeightsError, has_graphs, layout
+from model.word_evidence import WordEvidence
 
 LAYOUT_KEY = "pixelseek.layout"
 """Under this name a graph tells of which weights it is true: `model.weights.layout`."""
@@ -27,22 +28,23 @@ class OnnxRuntime:
 
     device = "cpu"
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, *, word_evidence: bool = True) -> None:
         self._weights = weights
+        self._word_evidence = word_evidence
         self._layout = layout(weights)
         self._processor = PixelBertProcessor.from_pretrained(weights)
         self._heads: dict[Task, onnxruntime.InferenceSession] = {}
 
     @classmethod
-    def load(cls, weights: Path) -> OnnxRuntime:
+    def load(cls, weights: Path, *, word_evidence: bool = True) -> OnnxRuntime:
         """Open folder `weights`. Raises WeightsError when it has no graphs, or those of other weights."""
         if not has_graphs(weights):
             raise WeightsError(f"{weights} has no graphs: make them with `pixelseek export-onnx`.")
-        return cls(weights)
+        return cls(weights, word_evidence=word_evidence)
 
     def prepare(self, *, rerank: bool) -> None:
         """See `Runtime`."""
-        _ = self._words, rerank and self._match
+        _ = self._words, rerank and (self._match, self._evidence)
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """See `Runtime`."""
@@ -60,14 +62,18 @@ class OnnxRuntime:
         inputs = self._processor.text(sentences)
         states, embeddings = self._words.run(None, dict(inputs))
         lengths = inputs["attention_mask"].sum(1)
-        return EncodedText(embeddings, [states[row, :length] for row, length in enumerate(lengths)])
+        return EncodedText(
+            embeddings,
+            [states[row, :length] for row, length in enumerate(lengths)],
+            [inputs["input_ids"][row, :length] for row, length in enumerate(lengths)],
+        )
 
     def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """See `Runtime`."""
         logits = np.empty(len(pixel_features), dtype=np.float32)
         for rows, words, pixels in batches(text, pixel_features, _PAIRS):
             (logits[rows],) = self._match.run(None, _feed(words, pixels))
-        return logits
+        return logits + self._evidence.scaled(text, pixel_features)
 
     def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """See `Runtime`."""
@@ -88,6 +94,10 @@ class OnnxRuntime:
                 feed |= {f"pixel_features_{number}": one.states, f"pixel_mask_{number}": one.mask}
             logits.append(self._heads[task].run(None, feed)[0])
         return np.concatenate(logits)
+
+    @cached_property
+    def _evidence(self) -> WordEvidence:
+        return WordEvidence.load(self._weights) if self._word_evidence else WordEvidence()
 
     @cached_property
     def _pixels(self) -> onnxruntime.InferenceSession:

@@ -7,7 +7,7 @@ pixels together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -38,13 +38,19 @@ class EncodedText:
     """(B, E), L2-normalised."""
     word_features: list[NDArray[np.float32]]
     """B arrays (T, D): the state of each sentence's tokens at the fusion layer, for `match`."""
+    word_ids: list[NDArray[np.int64]] = field(default_factory=list)
+    """B arrays (T,): the word pieces themselves, for word evidence; none where a runtime has none."""
 
     def __len__(self) -> int:
         return len(self.word_features)
 
     def select(self, rows: Sequence[int]) -> EncodedText:
         """The sentences at `rows`, in that order; a row may be named more than once."""
-        return EncodedText(self.embeddings[list(rows)], [self.word_features[row] for row in rows])
+        return EncodedText(
+            self.embeddings[list(rows)],
+            [self.word_features[row] for row in rows],
+            [self.word_ids[row] for row in rows] if self.word_ids else [],
+        )
 
 
 class Runtime(Protocol):
@@ -64,8 +70,9 @@ class Runtime(Protocol):
         """Encode sentences. A sentence longer than the model reads is cut at its last word piece."""
 
     def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """ITM logits (B,) of sentence i with photo i, full cross-modal; one sentence goes with every photo.
+        """How well sentence i matches photo i (B,), full cross-modal; one sentence goes with every photo.
 
+        ITM logits, and added to them the word evidence where there is some beside the weights.
         Raises ValueError when there are several sentences, but not as many as photos.
         """
 
@@ -100,9 +107,10 @@ class TaskRuntime(Runtime, Protocol):
         """
 
 
-def load_runtime(weights: Path, *, device: str = "auto") -> TaskRuntime:
+def load_runtime(weights: Path, *, device: str = "auto", word_evidence: bool = True) -> TaskRuntime:
     """Load the network in folder `weights`; `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, ...
 
+    Without `word_evidence` pairs are matched by ITM alone.
     On a CPU weights with graphs are computed by ONNX Runtime, all else by PyTorch; neither is imported before.
     Raises `model.weights.WeightsError` when the folder does not hold a complete Pixel-BERT, or when what it needs
     is not installed.
@@ -111,7 +119,7 @@ def load_runtime(weights: Path, *, device: str = "auto") -> TaskRuntime:
     if on_cpu and has_graphs(weights) and find_spec("onnxruntime"):
         from model.onnx_runtime import OnnxRuntime
 
-        return OnnxRuntime.load(weights)
+        return OnnxRuntime.load(weights, word_evidence=word_evidence)
     if not find_spec("torch"):
         raise WeightsError(
             f"{weights} has no graphs for a CPU without PyTorch. Make them where PyTorch is (`pixelseek export-onnx`), "
@@ -121,7 +129,7 @@ def load_runtime(weights: Path, *, device: str = "auto") -> TaskRuntime:
         )
     from model.torch_runtime import TorchRuntime
 
-    return TorchRuntime.load(weights, device=device)
+    return TorchRuntime.load(weights, device=device, word_evidence=word_evidence)
 
 
 def load_gradient_runtime(weights: Path, *, device: str = "auto") -> GradientRuntime:

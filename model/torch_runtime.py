@@ -21,6 +21,7 @@ from model.runtime import EncodedImages, EncodedText
 from model.tasks.heads import Task
 from model.tasks.network import TaskHead, load_head, summary
 from model.weights import WeightsError
+from model.word_evidence import WordEvidence
 
 _PAIRS = 64  # in one forward pass on a CPU
 _PAIRS_ON_GPU = 4096
@@ -31,11 +32,16 @@ class TorchRuntime:
     """`model.runtime.Runtime` on PyTorch."""
 
     def __init__(
-        self, model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor, weights: Path | None = None
+        self,
+        model: PixelBertForImageTextRetrieval,
+        processor: PixelBertProcessor,
+        weights: Path | None = None,
+        evidence: WordEvidence | None = None,
     ) -> None:
         self._model = model.eval()
         self._processor = processor
         self._weights = weights
+        self._evidence = WordEvidence() if evidence is None else evidence
         self._heads: dict[Task, TaskHead] = {}
         self._device = next(model.parameters()).device
         on_cpu = self._device.type == "cpu"
@@ -44,13 +50,13 @@ class TorchRuntime:
         """Of the match: a GPU computes it many times as fast in half precision, and logits change by less than 0.01."""
 
     @classmethod
-    def load(cls, weights: Path, *, device: str = "auto") -> TorchRuntime:
+    def load(cls, weights: Path, *, device: str = "auto", word_evidence: bool = True) -> TorchRuntime:
         """Read folder `weights`. Raises WeightsError when it does not hold a complete Pixel-BERT."""
         keep_freed_memory()
         model, processor = load_network(weights), PixelBertProcessor.from_pretrained(weights)
         model.pixelbert.pixel_tokens.backbone = fold_batch_norm(model.pixelbert.pixel_tokens.backbone)
         model.to(device=_choose(device), memory_format=torch.channels_last)  # type: ignore[call-arg]
-        return cls(model, processor, weights)
+        return cls(model, processor, weights, WordEvidence.load(weights) if word_evidence else None)
 
     @property
     def device(self) -> str:
@@ -86,7 +92,8 @@ class TorchRuntime:
         words = self._model.pixelbert.words(torch.from_numpy(inputs["input_ids"]).to(self._device), mask)
         states, lengths = _numpy(words.states), inputs["attention_mask"].sum(1)
         features = [states[row, :length] for row, length in enumerate(lengths)]
-        return EncodedText(_numpy(self._model.embed_text(words)), features)
+        ids = [inputs["input_ids"][row, :length] for row, length in enumerate(lengths)]
+        return EncodedText(_numpy(self._model.embed_text(words)), features, ids)
 
     @torch.inference_mode()
     def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -104,7 +111,7 @@ class TorchRuntime:
         logits = np.empty(len(photos), dtype=np.float32)
         for rows, (found,) in self._in_parts("pairs", order, match):
             logits[rows] = found
-        return logits
+        return logits + self._evidence.scaled(text, pixel_features)
 
     @torch.inference_mode()
     def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

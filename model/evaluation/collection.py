@@ -82,7 +82,9 @@ def encode_collection(
     owner = np.array([row for row, photo in enumerate(photos) for _ in photo.captions], dtype=np.int64)
     parts = [runtime.encode_text(captions[start : start + _SENTENCES]) for start in range(0, len(captions), _SENTENCES)]
     text = EncodedText(
-        np.concatenate([part.embeddings for part in parts]), [state for part in parts for state in part.word_features]
+        np.concatenate([part.embeddings for part in parts]),
+        [state for part in parts for state in part.word_features],
+        [ids for part in parts for ids in part.word_ids],
     )
     vectors = np.concatenate(embeddings)
     return EncodedCollection(vectors, features, text, owner, querybank.hubness(vectors))

@@ -22,6 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers.utils import logging
 
+from model import word_evidence
 from model.calibration import Calibration
 from model.memory import keep_freed_memory
 from model.pictures import PictureError, curves
@@ -331,6 +332,7 @@ class _Run:
         kept.config.pixel_sampling = self.recipe.model.get("pixel_sampling")
         kept.save_pretrained(folder)
         self.processor.save_pretrained(folder)
+        (folder / word_evidence.FILE).unlink(missing_ok=True)  # of other weights
         (folder / "recipe.toml").write_text(as_toml(self.recipe), encoding="utf-8")
         (Calibration() if verdict is None else verdict.calibration).save(folder)
         if verdict is not None:

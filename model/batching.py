@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,15 @@ def rows_by_size(images: Sequence[NDArray[np.uint8]]) -> list[list[int]]:
     for row, image in enumerate(images):
         sizes[image.shape].append(row)
     return list(sizes.values())
+
+
+def distinct(arrays: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
+    """Each array once, however often it is named, and which of them stands at each place (B,)."""
+    places: dict[int, int] = {}
+    kept = list(arrays)  # while they are, an id is that of one array only
+    rows = np.array([places.setdefault(id(one), len(places)) for one in kept], dtype=np.int64)
+    _, first = np.unique(rows, return_index=True)
+    return [kept[row] for row in first], rows
 
 
 def batches(

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from model.calibration import Calibration, best_scale
-from model.evaluation import EncodedCollection, Shortlists, encode_collection, rerank_photos
+from model.evaluation import EncodedCollection, Shortlists, encode_collection, encode_photos, rerank_photos
 from model.processor import PixelBertProcessor
 from model.querybank import Querybank
 from model.runtime import Runtime, load_runtime
@@ -22,7 +21,6 @@ from model.weights import WeightsError
 from model.word_evidence import WordEvidence, pooled
 
 SMALL_GALLERY = 100
-_IMAGES = 32
 _WORD_SCALES = (0.0, *np.geomspace(0.02, 20.0, 31).tolist())
 
 
@@ -90,13 +88,10 @@ def _learned(
         raise WeightsError("the words of train photos are learned with PyTorch: pip install 'pixelseek[gpu]'")
     from model.training.word_evidence import learn
 
-    read = []
-    starts = range(0, len(photos), _IMAGES)
-    for start in tqdm(starts, desc="photos to learn words of", unit="batch", disable=not progress):
-        encoded = runtime.encode_image([photo.decode(processor) for photo in photos[start : start + _IMAGES]])
-        read += [pooled(features) for features in encoded.pixel_features]
+    encoded = encode_photos(runtime, photos, processor, what="photos to learn words of", progress=progress)
+    read = np.stack([pooled(features) for some in encoded for features in some.pixel_features])
     captions = [[processor.text([caption])["input_ids"][0] for caption in photo.captions] for photo in photos]
-    return learn(np.stack(read), captions, progress=progress)
+    return learn(read, captions, progress=progress)
 
 
 def _of(evidence: WordEvidence, collection: EncodedCollection, lists: Shortlists) -> NDArray[np.float32]:

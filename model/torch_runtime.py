@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers.utils import logging
 
-from model.batching import Padded, batches, check_pairs, cut, examples, rows_by_size
+from model.batching import Padded, batches, check_pairs, cut, distinct, examples, rows_by_size
 from model.folding import fold_batch_norm
 from model.memory import keep_freed_memory
 from model.network import PixelBertForImageTextRetrieval
@@ -162,11 +162,8 @@ class TorchRuntime:
 
     def _sent(self, states: Sequence[NDArray[np.float32]]) -> tuple[SentTokens, NDArray[np.int64]]:
         """Each of the arrays (T, D) on the device, one that is named several times once; and which is whose (B,)."""
-        places: dict[int, int] = {}
-        kept = list(states)  # while they are, an id is that of one array only
-        rows = np.array([places.setdefault(id(one), len(places)) for one in kept], dtype=np.int64)
-        _, first = np.unique(rows, return_index=True)
-        return SentTokens([kept[row] for row in first], self._device, self._dtype), rows
+        once, rows = distinct(states)
+        return SentTokens(once, self._device, self._dtype), rows
 
     def _tokens(self, padded: Padded) -> Tokens:
         states = torch.from_numpy(padded.states).to(self._device)

@@ -104,7 +104,7 @@ def _download(repository: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        allowed = [*FILES, *GRAPHS, "calibration.json", "querybank.npy", "words.npz", *_HEADS]
+        allowed = [*FILES, *GRAPHS, "calibration.json", "querybank.npy", "word_evidence.npz", *_HEADS]
         return Path(snapshot_download(repository, allow_patterns=allowed))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise WeightsError(f"{repository}: neither a local folder nor a model that can be downloaded.") from error

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.atomic import replacing
+from model.batching import distinct
 from model.runtime import EncodedText
 from model.weights import WeightsError
 
-FILE = "words.npz"
+FILE = "word_evidence.npz"
 _LARGEST_BYTES = 256 << 20
 
 
@@ -54,8 +55,8 @@ class WordEvidence:
         count = len(pixel_features)
         if not count or not len(self.ids) or not text.word_ids:
             return np.zeros(count, dtype=np.float32)
-        photos, photo = _distinct(pixel_features)
-        sentences, sentence = _distinct(text.word_ids)
+        photos, photo = distinct(pixel_features)
+        sentences, sentence = distinct(text.word_ids)
         logits = np.stack([pooled(one) for one in photos]) @ self.weights.T + self.bias  # (N, V)
         said = logits - self.usual
         unsaid = (_log_one_less(logits) - _log_one_less(self.usual)).sum(axis=1, dtype=np.float64)  # (N,)
@@ -121,14 +122,6 @@ def _fits(read: dict[str, Any]) -> bool:
         and all(read[name].dtype.kind == "f" and read[name].shape == (count,) for name in ("bias", "usual"))
         and len(read["weights"]) == count
     )
-
-
-def _distinct(arrays: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
-    """Each array once, however often it is named, and which of them stands at each place (B,)."""
-    places: dict[int, int] = {}
-    rows = np.array([places.setdefault(id(one), len(places)) for one in arrays], dtype=np.int64)
-    _, first = np.unique(rows, return_index=True)
-    return [arrays[row] for row in first], rows
 
 
 def _log_one_less(logits: NDArray[np.float32]) -> NDArray[np.float32]:

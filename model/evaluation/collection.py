@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from model.processor import PixelBertProcessor
 from model.querybank import Querybank
-from model.runtime import EncodedText, Runtime
+from model.runtime import EncodedImages, EncodedText, Runtime
 from model.shards import CaptionedPhoto
 
 Direction = Literal["text_to_image", "image_to_text"]
@@ -63,6 +63,20 @@ class EncodedCollection:
             yield self.part(first, end)
 
 
+def encode_photos(
+    runtime: Runtime,
+    photos: Sequence[CaptionedPhoto],
+    processor: PixelBertProcessor,
+    *,
+    what: str = "photos",
+    progress: bool = False,
+) -> Iterator[EncodedImages]:
+    """Encode photos, a few at a time, in their order; the progress bar calls them `what`."""
+    starts = range(0, len(photos), _IMAGES)
+    for start in tqdm(starts, desc=what, unit="batch", disable=not progress):
+        yield runtime.encode_image([photo.decode(processor) for photo in photos[start : start + _IMAGES]])
+
+
 def encode_collection(
     runtime: Runtime,
     photos: Sequence[CaptionedPhoto],
@@ -73,9 +87,7 @@ def encode_collection(
 ) -> EncodedCollection:
     """Encode captioned photos as an indexer would."""
     embeddings, features = [], []
-    starts = range(0, len(photos), _IMAGES)
-    for start in tqdm(starts, desc="photos", unit="batch", disable=not progress):
-        encoded = runtime.encode_image([photo.decode(processor) for photo in photos[start : start + _IMAGES]])
+    for encoded in encode_photos(runtime, photos, processor, progress=progress):
         embeddings.append(encoded.embeddings)
         features += encoded.pixel_features
     captions = [caption for photo in photos for caption in photo.captions]

@@ -11,6 +11,7 @@ from engine.search import SearchEngine
 from model.calibration import Calibration
 from model.shards import read_shards
 from model.weights import find_weights
+from model.word_evidence import WordEvidence
 from tests.engine.libraries import index
 
 WITHIN = 10
@@ -58,9 +59,10 @@ def test_a_photo_matches_its_own_sentence_better_than_another(engine: SearchEngi
     assert sum(own) / len(own) > 5 * sum(others) / len(others)
 
 
-def test_the_shipped_weights_come_with_calibration_and_card() -> None:
+def test_the_shipped_weights_come_with_calibration_word_evidence_and_card() -> None:
     weights = find_weights()
     assert Calibration.load(weights) != Calibration()
+    assert len(WordEvidence.load(weights).ids) > 1000
     card = (weights / "README.md").read_text(encoding="utf-8")
     for subject in ("Trained on", "R@1", "Limits"):
         assert subject in card

@@ -36,7 +36,7 @@ def shown(animal: int, red: bool, seed: int) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def evidence() -> WordEvidence:
-    """Learned from 600 photos, whose captions call half of the red animals red."""
+    """Learned from 600 photos of two captions, the first of which calls a red animal red."""
     rows = [(CAT if seed % 2 else DOG, seed % 3 == 0, seed) for seed in range(600)]
     captions = [
         [np.array([CLS, *([RED] if red else []), animal, SEP]), np.array([CLS, animal, SEP])] for animal, red, _ in rows
@@ -95,7 +95,7 @@ def test_without_classifiers_there_is_no_evidence(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x80\x04pickled", b"PK\x03\x04cut off"])
 def test_what_is_no_evidence_is_refused_with_its_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
-    with pytest.raises(WeightsError, match=r"words\.npz cannot be read: .*`pixelseek calibrate`"):
+    with pytest.raises(WeightsError, match=r"word_evidence\.npz cannot be read: .*`pixelseek calibrate`"):
         WordEvidence.load(tmp_path)
 
 

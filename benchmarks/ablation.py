@@ -116,7 +116,7 @@ class Measured:
         calibration = Calibration.load(weights)
         lists = [rerank_photos(runtime, one, SHORTLIST) for one in galleries]
         self.shortlist = np.concatenate([one.similarity_ranks for one in lists])
-        self.rerank = np.concatenate([one.ranks(calibration.score(one.itm_logits, one.normalised)) for one in lists])
+        self.rerank = np.concatenate([one.ranks(calibration.scores(one)) for one in lists])
         starts = np.cumsum([0, *(len(one.pixel_features) for one in galleries)])
         self.photos: NDArray[np.int64] = np.concatenate(
             [one.photos + start for one, start in zip(lists, starts, strict=False)]

@@ -45,7 +45,7 @@ def main() -> None:
     dev = read_shards(arguments.data, "dev")
     chosen = random.choice(len(dev), min(arguments.photos, len(dev)), replace=False)
     model = TrainedModel(arguments.weights, device="cpu")
-    itm = load_runtime(model.folder, device="cpu", word_evidence=False)
+    itm = load_runtime(model.folder, device="cpu")
     measured = [changes(model, itm, dev[row], random) for row in tqdm(chosen)]
     curves = {name: np.stack([one[name] for one in measured]) for name in (RANDOM, *METHODS)}  # (photos, REMOVED)
 

@@ -93,7 +93,10 @@ def make(folder: Path, size: int, asked: Sequence[str], library: Path, weights: 
             features = stored.pixel_features(list(wanted.values()))
             one = np.zeros((1, next(iter(features.values())).shape[1] if features else 384), dtype=np.float32)
             pixels = [features[wanted[row]] if row in wanted else one for row in rows]
-            made.encodings.add(ids, EncodedImages(vectors[rows].astype(np.float32), pixels))
+            read = stored.pooled_features(list(wanted.values()))
+            none = np.zeros_like(next(iter(read.values()))) if read else np.zeros(1280, dtype=np.float32)
+            pooled = np.stack([read[wanted[row]] if row in wanted else none for row in rows])
+            made.encodings.add(ids, EncodedImages(vectors[rows].astype(np.float32), pixels, pooled))
             photos = [{"id": n, "digest": n.to_bytes(16), "size": n, "width": 640, "height": 480} for n in ids]
             files = [
                 {"folder_id": 1, "path": f"{n // 1000}/{n}.jpg", "mtime_ns": n, "size": n, "photo_id": n} for n in ids

@@ -76,7 +76,7 @@ class Hat:
         """Embeddings of the shipped model's size, hardly any pixel features."""
         drawn = np.random.default_rng(int(images[0].sum())).normal(size=(len(images), 256)).astype(np.float32)
         drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-        return EncodedImages(drawn, [np.ones((1, 16), dtype=np.float32)] * len(images))
+        return EncodedImages(drawn, [np.ones((1, 16), dtype=np.float32)] * len(images), drawn[:, :16])
 
     def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""

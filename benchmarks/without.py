@@ -26,6 +26,7 @@ from model.querybank import Querybank
 from model.runtime import load_runtime
 from model.shards import CaptionedPhoto, read_shards
 from model.weights import DEFAULT, find_weights
+from model.word_evidence import WordEvidence
 
 WANTED = ("dog", "man", "girl", "child", "woman", "boy", "person")
 UNWANTED = (
@@ -48,7 +49,11 @@ def main() -> None:
     runtime, calibration, querybank = load_runtime(weights), Calibration.load(weights), Querybank.load(weights)
     photos = [photo for photo in read_shards(arguments.data) if photo.split == arguments.split]
     encoded = encode_collection(
-        runtime, [photo.with_captions(1) for photo in photos], PixelBertProcessor.from_pretrained(weights), querybank
+        runtime,
+        [photo.with_captions(1) for photo in photos],
+        PixelBertProcessor.from_pretrained(weights),
+        querybank,
+        WordEvidence.load(weights),
     )
     embeddings = encoded.image_embeddings
     queries = [
@@ -67,7 +72,8 @@ def main() -> None:
 
     def scores(phrase: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         logits = runtime.match(texts[phrase], [encoded.pixel_features[row] for row in rows])
-        return calibration.score(logits, embeddings[rows] @ texts[phrase].embeddings[0] - encoded.hubness[rows])
+        normalised = embeddings[rows] @ texts[phrase].embeddings[0] - encoded.hubness[rows]
+        return calibration.score(logits, normalised, encoded.words.evidence(texts[phrase], rows))
 
     def reranked(wanted: str, unwanted: str | None) -> NDArray[np.int64]:
         rows = nearest(wanted, unwanted)

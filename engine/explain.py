@@ -118,7 +118,9 @@ def explain_file(
         runtime, model.processor, sentence, photo.pixel_features[0], size, method=method, layer=layer, head=head
     )
     normalised = photo.embeddings @ text.embeddings[0] - model.querybank.hubness(photo.embeddings)
-    match = model.calibration.match(model.calibration.score(runtime.match(text, photo.pixel_features), normalised))
+    evidence = model.evidence.read(photo.pooled_features).evidence(text, np.arange(1))
+    score = model.calibration.score(runtime.match(text, photo.pixel_features), normalised, evidence)
+    match = model.calibration.match(score)
     shown = Image.fromarray(picture.pixels)
     scale = max(shown.size) / max(size)
     return ExplainedFile(

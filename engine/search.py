@@ -344,18 +344,22 @@ class SearchEngine:
         photo_ids = [one.photo_id for one in nearest]
         with clock.stage("features"):
             features = self._library.pixel_features(photo_ids)
+            pooled = self._library.pooled_features(photo_ids)
             embeddings = self._library.embeddings(photo_ids)
         with clock.stage("rerank"):
             hubness = self._querybank.hubness(embeddings)
-            normalised = np.array([one.similarity for one in nearest], dtype=np.float32) - hubness
-            scores = self._calibration.score(self._runtime.match(text.select([0]), features), normalised)
-            scores = scores + bonus(self._shares_written(asked.words, photo_ids), self._calibration)
+            words, rows = self._model.evidence.read(pooled), np.arange(len(nearest))
+
+            def score(row: int, phrase: str, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+                sentence = text.select([row])
+                itm, evidence = self._runtime.match(sentence, features), words.evidence(sentence, rows)
+                found = self._calibration.score(itm, similarities - hubness, evidence)
+                return found + bonus(self._shares_written(phrase, photo_ids), self._calibration)
+
+            scores = score(0, asked.words, np.array([one.similarity for one in nearest], dtype=np.float32))
             if asked.without:
                 unwanted = [
-                    self._calibration.score(
-                        self._runtime.match(text.select([row]), features), embeddings @ text.embeddings[row] - hubness
-                    )
-                    + bonus(self._shares_written(phrase, photo_ids), self._calibration)
+                    score(row, phrase, embeddings @ text.embeddings[row])
                     for row, phrase in enumerate(asked.without, start=1)
                 ]
                 scores = scores - penalties(np.stack(unwanted))

@@ -46,6 +46,7 @@ class _Origin(TypedColumns):
     token = Column(String, primary_key=True)
     embedding_size: Named[int]
     hidden_size: Named[int]
+    pooled_size: Named[int]
 
 
 class _Embedding(TypedColumns):
@@ -57,8 +58,10 @@ class _Embedding(TypedColumns):
 
 class _PixelFeatures(TypedColumns):
     photo_id = Column(Integer, primary_key=True)
+    pooled: Named[bytes]
+    """(1, C) as `model.quantization.quantize` packs it: before the larger one, on SQLite's first page of the row."""
     packed: Named[bytes]
-    """(P, D) as `model.quantization.quantize` packs it."""
+    """(P, D), likewise."""
 
 
 _origin = Table("origin", _METADATA, _Origin)
@@ -73,6 +76,7 @@ class Origin:
     token: str
     embedding_size: int
     hidden_size: int
+    pooled_size: int
 
 
 @dataclass(frozen=True)
@@ -124,18 +128,18 @@ class Encodings:
             return None
         with self.engine.connect() as connection:
             row = connection.execute(
-                select(_origin.c.token, _origin.c.embedding_size, _origin.c.hidden_size)
+                select(_origin.c.token, _origin.c.embedding_size, _origin.c.hidden_size, _origin.c.pooled_size)
             ).one_or_none()
         return None if row is None else Origin(*row)
 
     def add(self, photo_ids: Sequence[int], encoded: EncodedImages) -> None:
         """Store the encodings of B photos in one transaction, in the place of any they have."""
-        vectors = np.ascontiguousarray(encoded.embeddings, dtype=np.float32)
+        vectors, pooled = np.ascontiguousarray(encoded.embeddings, dtype=np.float32), encoded.pooled_features
         with self.engine.begin() as connection:
             _METADATA.create_all(connection)
             if connection.execute(select(_origin.c.token)).first() is None:
-                origin = Origin(secrets.token_hex(8), vectors.shape[1], encoded.pixel_features[0].shape[1])
-                connection.execute(insert(_origin).values(**vars(origin)))
+                sizes = vectors.shape[1], encoded.pixel_features[0].shape[1], pooled.shape[1]
+                connection.execute(insert(_origin).values(**vars(Origin(secrets.token_hex(8), *sizes))))
             for table in (_embedding, _pixel_features):
                 connection.execute(delete(table).where(table.c.photo_id.in_(photo_ids)))
             connection.execute(
@@ -148,8 +152,8 @@ class Encodings:
             connection.execute(
                 insert(_pixel_features),
                 [
-                    {"photo_id": photo_id, "packed": quantize(features)}
-                    for photo_id, features in zip(photo_ids, encoded.pixel_features, strict=True)
+                    {"photo_id": photo_id, "pooled": quantize(mean[None]), "packed": quantize(features)}
+                    for photo_id, mean, features in zip(photo_ids, pooled, encoded.pixel_features, strict=True)
                 ],
             )
 
@@ -207,11 +211,22 @@ class Encodings:
     def pixel_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The pixel features (P, D), dequantised, of each of these photos that has them. Raises LibraryDamaged."""
         origin = self.origin()
+        return {} if origin is None else self._features(_pixel_features.c.packed, photo_ids, origin.hidden_size)
+
+    def pooled_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The pooled features (C,), dequantised, of each of these photos that has them. Raises LibraryDamaged."""
+        origin = self.origin()
         if origin is None:
             return {}
-        packed = self._read(_pixel_features.c.photo_id, _pixel_features.c.packed, photo_ids)
+        found = self._features(_pixel_features.c.pooled, photo_ids, origin.pooled_size)
+        if any(len(features) != 1 for features in found.values()):
+            raise self._damaged("pooled features are not of one token")
+        return {photo_id: features[0] for photo_id, features in found.items()}
+
+    def _features(self, column: Column[bytes], photo_ids: Sequence[int], width: int) -> dict[int, NDArray[np.float32]]:
+        packed = self._read(_pixel_features.c.photo_id, column, photo_ids)
         try:
-            return {photo_id: dequantize(features, origin.hidden_size) for photo_id, features in packed.items()}
+            return {photo_id: dequantize(features, width) for photo_id, features in packed.items()}
         except ValueError as error:
             raise self._damaged(str(error)) from error
 

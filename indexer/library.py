@@ -208,6 +208,11 @@ class Library:
         """N arrays (P, D), dequantised, in that order. Raises PhotoMissing."""
         return _in_order(self.encodings.pixel_features(photo_ids), photo_ids)
 
+    def pooled_features(self, photo_ids: Sequence[int]) -> NDArray[np.float32]:
+        """(N, C), dequantised, in that order. Raises PhotoMissing."""
+        found = self.encodings.pooled_features(photo_ids)
+        return np.stack(_in_order(found, photo_ids)) if len(photo_ids) else np.empty((0, 0), dtype=np.float32)
+
     def photos(self, photo_ids: Sequence[int]) -> list[Photo]:
         """What is known of these photos, in that order. Raises PhotoMissing for one that is hidden or unknown."""
         query = (

@@ -91,12 +91,13 @@ def unsound_encodings(library: Library) -> dict[str, list[int]]:
         for photo_id in part.photo_ids.tolist():
             try:
                 features = library.encodings.pixel_features([photo_id]).get(photo_id)
+                pooled = library.encodings.pooled_features([photo_id]).get(photo_id)
             except LibraryDamaged:
                 wrong["photos have pixel features of the wrong size"].append(photo_id)
                 continue
-            if features is None:
+            if features is None or pooled is None:
                 wrong["photos have no pixel features"].append(photo_id)
-            elif not np.isfinite(features).all():
+            elif not (np.isfinite(features).all() and np.isfinite(pooled).all()):
                 wrong["photos have pixel features that are not finite"].append(photo_id)
     return {what: photo_ids for what, photo_ids in wrong.items() if photo_ids}
 

@@ -16,6 +16,8 @@ from model.match_quality import first_hits
 from model.weights import WeightsError, read_json
 
 FILE = "calibration.json"
+_SCALES_OF_SIMILARITY = (0.0, *np.geomspace(0.25, 1024.0, 49).tolist())
+_SCALES_OF_WORDS = (0.0, *np.geomspace(0.02, 20.0, 31).tolist())
 _SPLITS = 4  # ways of taking out half the photos
 _NEARLY = 0.01  # of Youden's J: less than its standard error on a thousand sentences
 
@@ -32,29 +34,44 @@ class Scored(Protocol):
         """(Q, K)."""
 
     @property
+    def evidence(self) -> NDArray[np.float32]:
+        """(Q, K), of words; zeros where none were learned."""
+
+    @property
     def relevant(self) -> NDArray[np.bool_]:
         """(Q, K), True on the right candidates."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Four numbers fitted on dev photos once training is over, kept beside the weights.
+    """Five numbers fitted on dev photos once training is over, kept beside the weights.
 
-    score = ITM logit + similarity_scale * (similarity - hubness), the sum BLIP ranks by with the similarity normalised
-    by a `Querybank`, and
+    score = ITM logit + words_scale * word evidence + similarity_scale * (similarity - hubness), the sum BLIP ranks by
+    with the similarity normalised by a `Querybank` and `WordEvidence` added, and
     match = sigmoid(match_scale * score + match_bias), Platt's scaling: one monotone curve, so that
     the order of the hits is the order of their match. First hits with a match below `cutoff` are best
     taken for wrong ones.
     """
 
     similarity_scale: float = 0.0
+    words_scale: float = 0.0
     match_scale: float = 1.0
     match_bias: float = 0.0
     cutoff: float = 0.0
 
-    def score(self, itm_logits: NDArray[np.float32], normalised: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The score to rank by, elementwise, of ITM logits and similarities less the hubness of their photos."""
-        return np.asarray(itm_logits + np.float32(self.similarity_scale) * normalised, dtype=np.float32)
+    def score(
+        self,
+        itm_logits: NDArray[np.float32],
+        normalised: NDArray[np.float32],
+        evidence: NDArray[np.float32] | float = 0.0,
+    ) -> NDArray[np.float32]:
+        """The score to rank by, elementwise: of ITM logits, similarities less hubness, and word evidence."""
+        words, similarity = np.float32(self.words_scale), np.float32(self.similarity_scale)
+        return np.asarray(itm_logits + words * evidence + similarity * normalised, dtype=np.float32)
+
+    def scores(self, lists: Scored) -> NDArray[np.float32]:
+        """The scores (Q, K) of shortlists."""
+        return self.score(lists.itm_logits, lists.normalised, lists.evidence)
 
     def match(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probability (0 to 1) that sentence and photo belong together, elementwise."""
@@ -65,17 +82,15 @@ class Calibration:
     def fit(cls, galleries: Sequence[Scored]) -> Calibration:
         """Fit to the shortlists of queries in several galleries, which count alike.
 
-        The scale of the sum is the one with the best mean reciprocal rank; of several, the middle one, since at either
-        end one of the two scores may count for nothing. The curve is the one with the best likelihood (logistic
+        The scales of the sum are those with the best mean reciprocal rank; of several, the middle one, since at either
+        end one of the scores may count for nothing. The curve is the one with the best likelihood (logistic
         regression by Newton's method) that the first hit is the photo meant, where half the queries have had theirs
         taken out: what `match_quality` asks. The cut-off is the match that best tells right first hits from wrong ones:
         the greatest sum of the share of right ones above it and of wrong ones below (Youden's J), or nearly so.
         """
-
-        scale, _ = best_scale(galleries)
-        fitted = cls(similarity_scale=scale)
+        fitted = _best_scales(galleries)
         parts = [
-            (*first_hits(fitted.score(one.itm_logits, one.normalised), one.relevant, seed), 1.0 / len(one.relevant))
+            (*first_hits(fitted.scores(one), one.relevant, seed), 1.0 / len(one.relevant))
             for one in galleries
             for seed in range(_SPLITS)
         ]
@@ -103,24 +118,24 @@ class Calibration:
             new.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
 
-def best_scale(galleries: Sequence[Scored]) -> tuple[float, float]:
-    """The scale of the similarity in the score with the best mean reciprocal rank, and that rank (0 to 1)."""
+def _best_scales(galleries: Sequence[Scored]) -> Calibration:
+    """The scales with the best mean reciprocal rank, those of the similarity for each of the words' together."""
+    words = _SCALES_OF_WORDS if any(one.evidence.any() for one in galleries) else (0.0,)
+    found = []
+    for words_scale in words:
+        tried = [Calibration(scale, words_scale) for scale in _SCALES_OF_SIMILARITY]
+        ranked = [float(np.mean([_reciprocal_rank(one, scales) for one in galleries])) for scales in tried]
+        best = [scales for scales, rank in zip(tried, ranked, strict=True) if rank == max(ranked)]
+        found.append((max(ranked), best[len(best) // 2]))
+    return max(found, key=lambda one: one[0])[1]
 
-    def reciprocal_rank(scale: float) -> float:
-        return float(np.mean([_reciprocal_rank(one, scale) for one in galleries]))
 
-    ranked = {float(scale): reciprocal_rank(scale) for scale in (0.0, *np.geomspace(0.25, 1024.0, 49))}
-    highest = max(ranked.values())
-    best = [scale for scale, rank in ranked.items() if rank == highest]
-    return best[len(best) // 2], highest
-
-
-def _reciprocal_rank(lists: Scored, scale: float) -> float:
+def _reciprocal_rank(lists: Scored, scales: Calibration) -> float:
     """Mean over the queries whose right candidates are among the K; 0 where there is none."""
     found = lists.relevant.any(axis=1)
     if not found.any():
         return 0.0
-    scores, relevant = lists.itm_logits[found] + np.float32(scale) * lists.normalised[found], lists.relevant[found]
+    scores, relevant = scales.scores(lists)[found], lists.relevant[found]
     best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)
     return float((1.0 / (1 + ((scores >= best) & ~relevant).sum(axis=1))).mean())
 

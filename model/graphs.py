@@ -47,20 +47,19 @@ def write_graphs(weights: Path) -> list[Path]:
 
 
 class _Pixels(nn.Module):
-    """Photos as bytes (B, H, W, 3) -> pixel features (B, P, D) and embeddings (B, E)."""
+    """Photos as bytes (B, H, W, 3) -> pixel features (B, P, D), embeddings (B, E) and pooled features (B, C)."""
 
     def __init__(self, model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor) -> None:
         super().__init__()
         self.model = model
         self.mean, self.std = processor.image_mean, processor.image_std
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         channels = [
             (images[..., channel].float() - mean) / std
             for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True))
         ]
-        pixels = self.model.pixelbert.pixels(torch.stack(channels, dim=1))
-        return pixels.states, self.model.embed_image(pixels)
+        return self.model.photo(torch.stack(channels, dim=1))
 
 
 class _Words(nn.Module):
@@ -117,7 +116,7 @@ def _passes(model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor
             _Pixels(model, processor),
             {"images": torch.zeros(2, height, width, 3, dtype=torch.uint8)},
             [{0} if processor.aspect == "squash" else {0, 1, 2}],
-            ["pixel_features", "embeddings"],
+            ["pixel_features", "embeddings", "pooled_features"],
         ),
         "words": Pass(
             _Words(model),

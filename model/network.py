@@ -139,6 +139,15 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
         """Pixel features (B, P, D) -> image embeddings (B, E)."""
         return functional.normalize(self.image_projection(mean(self.pixelbert.above(pixels))), dim=-1)
 
+    def photo(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All that is kept of photos (B, 3, H, W): pixel features (B, P, D), embeddings (B, E), pooled features (B, C).
+
+        Those are the mean of the CNN's last feature map, which word evidence reads.
+        """
+        features = self.pixelbert.pixel_tokens.cnn(pixel_values)
+        pixels = self.pixelbert.below(self.pixelbert.pixel_tokens(features))
+        return pixels.states, self.embed_image(pixels), features.mean((2, 3))
+
     def match(self, words: Tokens, pixels: Tokens) -> Tensor:
         """ITM logits (B,) of aligned pairs, from both sides' states at the fusion layer.
 

@@ -15,7 +15,6 @@ from model.processor import PixelBertProcessor
 from model.runtime import EncodedImages, EncodedText
 from model.tasks.heads import Task
 from model.weights import WeightsError, has_graphs, layout
-from model.word_evidence import WordEvidence
 
 LAYOUT_KEY = "pixelseek.layout"
 """Under this name a graph tells of which weights it is true: `model.weights.layout`."""
@@ -28,34 +27,31 @@ class OnnxRuntime:
 
     device = "cpu"
 
-    def __init__(self, weights: Path, *, word_evidence: bool = True) -> None:
+    def __init__(self, weights: Path) -> None:
         self._weights = weights
-        self._word_evidence = word_evidence
         self._layout = layout(weights)
         self._processor = PixelBertProcessor.from_pretrained(weights)
         self._heads: dict[Task, onnxruntime.InferenceSession] = {}
 
     @classmethod
-    def load(cls, weights: Path, *, word_evidence: bool = True) -> OnnxRuntime:
+    def load(cls, weights: Path) -> OnnxRuntime:
         """Open folder `weights`. Raises WeightsError when it has no graphs, or those of other weights."""
         if not has_graphs(weights):
             raise WeightsError(f"{weights} has no graphs: make them with `pixelseek export-onnx`.")
-        return cls(weights, word_evidence=word_evidence)
+        return cls(weights)
 
     def prepare(self, *, rerank: bool) -> None:
         """See `Runtime`."""
-        _ = self._words, rerank and (self._match, self._evidence)
+        _ = self._words, rerank and self._match
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """See `Runtime`."""
-        embeddings: dict[int, NDArray[np.float32]] = {}
-        features: dict[int, NDArray[np.float32]] = {}
+        found: dict[int, tuple[NDArray[np.float32], ...]] = {}
         for rows in rows_by_size(images):
-            states, vectors = self._pixels.run(None, {"images": np.stack([images[row] for row in rows])})
-            embeddings.update(zip(rows, vectors, strict=True))
-            features.update(zip(rows, states, strict=True))
-        order = range(len(images))
-        return EncodedImages(np.stack([embeddings[row] for row in order]), [features[row] for row in order])
+            outputs = self._pixels.run(None, {"images": np.stack([images[row] for row in rows])})
+            found.update(zip(rows, zip(*outputs, strict=True), strict=True))
+        features, embeddings, pooled = zip(*(found[row] for row in range(len(images))), strict=True)
+        return EncodedImages(np.stack(embeddings), list(features), np.stack(pooled))
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         """See `Runtime`."""
@@ -73,7 +69,7 @@ class OnnxRuntime:
         logits = np.empty(len(pixel_features), dtype=np.float32)
         for rows, words, pixels in batches(text, pixel_features, _PAIRS):
             (logits[rows],) = self._match.run(None, _feed(words, pixels))
-        return logits + self._evidence.scaled(text, pixel_features)
+        return logits
 
     def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """See `Runtime`."""
@@ -94,10 +90,6 @@ class OnnxRuntime:
                 feed |= {f"pixel_features_{number}": one.states, f"pixel_mask_{number}": one.mask}
             logits.append(self._heads[task].run(None, feed)[0])
         return np.concatenate(logits)
-
-    @cached_property
-    def _evidence(self) -> WordEvidence:
-        return WordEvidence.load(self._weights) if self._word_evidence else WordEvidence()
 
     @cached_property
     def _pixels(self) -> onnxruntime.InferenceSession:

@@ -1,11 +1,11 @@
-"""Pixel features as int8 with one scale a token: what a library stores of each photo."""
+"""Features as int8 with one scale a token: what a library stores of each photo."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = "int8-token-1"
+VERSION = "int8-token-2"  # of what is stored; 2: pooled features too
 
 
 def quantize(features: NDArray[np.float32]) -> bytes:

@@ -28,6 +28,8 @@ class EncodedImages:
     """(B, E), L2-normalised: what the shortlist compares with a sentence."""
     pixel_features: list[NDArray[np.float32]]
     """B arrays (P, D): the state of each photo's valid pixel tokens at the fusion layer, for `match`."""
+    pooled_features: NDArray[np.float32]
+    """(B, C): the mean of the CNN's last feature map, for `model.word_evidence`."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class EncodedText:
     word_features: list[NDArray[np.float32]]
     """B arrays (T, D): the state of each sentence's tokens at the fusion layer, for `match`."""
     word_ids: list[NDArray[np.int64]] = field(default_factory=list)
-    """B arrays (T,): the word pieces themselves, for word evidence; none where a runtime has none."""
+    """B arrays (T,): the word pieces themselves, for `model.word_evidence`; none where a runtime has none."""
 
     def __len__(self) -> int:
         return len(self.word_features)
@@ -70,9 +72,8 @@ class Runtime(Protocol):
         """Encode sentences. A sentence longer than the model reads is cut at its last word piece."""
 
     def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """How well sentence i matches photo i (B,), full cross-modal; one sentence goes with every photo.
+        """ITM logits (B,): how well sentence i matches photo i, full cross-modal; one sentence goes with every photo.
 
-        ITM logits, and added to them the word evidence where there is some beside the weights.
         Raises ValueError when there are several sentences, but not as many as photos.
         """
 
@@ -107,10 +108,9 @@ class TaskRuntime(Runtime, Protocol):
         """
 
 
-def load_runtime(weights: Path, *, device: str = "auto", word_evidence: bool = True) -> TaskRuntime:
+def load_runtime(weights: Path, *, device: str = "auto") -> TaskRuntime:
     """Load the network in folder `weights`; `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, ...
 
-    Without `word_evidence` pairs are matched by ITM alone.
     On a CPU weights with graphs are computed by ONNX Runtime, all else by PyTorch; neither is imported before.
     Raises `model.weights.WeightsError` when the folder does not hold a complete Pixel-BERT, or when what it needs
     is not installed.
@@ -119,7 +119,7 @@ def load_runtime(weights: Path, *, device: str = "auto", word_evidence: bool = T
     if on_cpu and has_graphs(weights) and find_spec("onnxruntime"):
         from model.onnx_runtime import OnnxRuntime
 
-        return OnnxRuntime.load(weights, word_evidence=word_evidence)
+        return OnnxRuntime.load(weights)
     if not find_spec("torch"):
         raise WeightsError(
             f"{weights} has no graphs for a CPU without PyTorch. Make them where PyTorch is (`pixelseek export-onnx`), "
@@ -129,7 +129,7 @@ def load_runtime(weights: Path, *, device: str = "auto", word_evidence: bool = T
         )
     from model.torch_runtime import TorchRuntime
 
-    return TorchRuntime.load(weights, device=device, word_evidence=word_evidence)
+    return TorchRuntime.load(weights, device=device)
 
 
 def load_gradient_runtime(weights: Path, *, device: str = "auto") -> GradientRuntime:

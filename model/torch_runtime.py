@@ -21,7 +21,6 @@ from model.runtime import EncodedImages, EncodedText
 from model.tasks.heads import Task
 from model.tasks.network import TaskHead, load_head, summary
 from model.weights import WeightsError
-from model.word_evidence import WordEvidence
 
 _PAIRS = 64  # in one forward pass on a CPU
 _PAIRS_ON_GPU = 4096
@@ -36,12 +35,10 @@ class TorchRuntime:
         model: PixelBertForImageTextRetrieval,
         processor: PixelBertProcessor,
         weights: Path | None = None,
-        evidence: WordEvidence | None = None,
     ) -> None:
         self._model = model.eval()
         self._processor = processor
         self._weights = weights
-        self._evidence = WordEvidence() if evidence is None else evidence
         self._heads: dict[Task, TaskHead] = {}
         self._device = next(model.parameters()).device
         on_cpu = self._device.type == "cpu"
@@ -50,13 +47,13 @@ class TorchRuntime:
         """Of the match: a GPU computes it many times as fast in half precision, and logits change by less than 0.01."""
 
     @classmethod
-    def load(cls, weights: Path, *, device: str = "auto", word_evidence: bool = True) -> TorchRuntime:
+    def load(cls, weights: Path, *, device: str = "auto") -> TorchRuntime:
         """Read folder `weights`. Raises WeightsError when it does not hold a complete Pixel-BERT."""
         keep_freed_memory()
         model, processor = load_network(weights), PixelBertProcessor.from_pretrained(weights)
         model.pixelbert.pixel_tokens.backbone = fold_batch_norm(model.pixelbert.pixel_tokens.backbone)
         model.to(device=_choose(device), memory_format=torch.channels_last)  # type: ignore[call-arg]
-        return cls(model, processor, weights, WordEvidence.load(weights) if word_evidence else None)
+        return cls(model, processor, weights)
 
     @property
     def device(self) -> str:
@@ -69,20 +66,19 @@ class TorchRuntime:
     @torch.inference_mode()
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """See `Runtime`."""
-        embeddings = np.empty((len(images), self._model.config.embedding_size), dtype=np.float32)
-        features: dict[int, NDArray[np.float32]] = {}
+        found: dict[int, tuple[NDArray[np.float32], ...]] = {}
 
-        def encode(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        def encode(rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
             values = torch.from_numpy(self._processor.images([images[row] for row in rows])["pixel_values"])
             values = values.to(self._device).contiguous(memory_format=torch.channels_last)
-            pixels = self._model.pixelbert.pixels(values)
-            return self._model.embed_image(pixels), pixels.states
+            kept: tuple[Tensor, ...] = self._model.photo(values)
+            return kept
 
         for same_size in rows_by_size(images):
-            for rows, (vectors, states) in self._in_parts("photos", np.array(same_size), encode):
-                embeddings[rows] = vectors
-                features.update(zip(rows.tolist(), states, strict=True))
-        return EncodedImages(embeddings, [features[row] for row in range(len(images))])
+            for rows, outputs in self._in_parts("photos", np.array(same_size), encode):
+                found.update(zip(rows.tolist(), zip(*outputs, strict=True), strict=True))
+        features, embeddings, pooled = zip(*(found[row] for row in range(len(images))), strict=True)
+        return EncodedImages(np.stack(embeddings), list(features), np.stack(pooled))
 
     @torch.inference_mode()
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
@@ -111,7 +107,7 @@ class TorchRuntime:
         logits = np.empty(len(photos), dtype=np.float32)
         for rows, (found,) in self._in_parts("pairs", order, match):
             logits[rows] = found
-        return logits + self._evidence.scaled(text, pixel_features)
+        return logits
 
     @torch.inference_mode()
     def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

@@ -11,6 +11,7 @@ from model.querybank import Querybank
 from model.runtime import GradientRuntime, TaskRuntime, load_gradient_runtime, load_runtime
 from model.tasks.heads import Head, Task
 from model.weights import DEFAULT, find_weights, generation
+from model.word_evidence import WordEvidence
 
 
 class TrainedModel:
@@ -47,6 +48,11 @@ class TrainedModel:
     def querybank(self) -> Querybank:
         """The sentences that its similarities are normalised by."""
         return Querybank.load(self.folder)
+
+    @cached_property
+    def evidence(self) -> WordEvidence:
+        """What the words of a sentence add to its ITM logits."""
+        return WordEvidence.load(self.folder)
 
     @cached_property
     def runtime(self) -> TaskRuntime:

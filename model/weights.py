@@ -15,7 +15,7 @@ DEFAULT = "pixelbert-small"
 FILES = ("config.json", "model.safetensors", "processor_config.json", "tokenizer.json")
 GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
 """What `pixelseek export-onnx` adds, one for each pass: the weights without PyTorch."""
-_PASSES_VERSION = b"2"  # of what the graphs take and give; 2: every layer's and head's attention
+_PASSES_VERSION = b"3"  # of what the graphs take and give; 2: every layer's and head's attention; 3: pooled features
 _HEADS = [f"{task}.{suffix}" for task in ("vqa", "statements", "pairs") for suffix in ("json", "safetensors", "onnx")]
 _LARGEST_JSON_BYTES = 1 << 20
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows

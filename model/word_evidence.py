@@ -1,6 +1,6 @@
 """Word evidence: which words people use of a photo like this one, and so how likely a sentence is to be about it.
 
-A linear classifier for each word reads what the pixel features have in common, learned from captions; such word
+A linear classifier for each word, learned from captions, reads the mean of the CNN's last feature map. Such word
 detectors are those of Fang et al., "From Captions to Visual Concepts and Back" (arXiv 1411.4952). Naive Bayes makes
 evidence of them: the logarithm of how much likelier the words of a sentence are about this photo than about any.
 Each word of each caption teaches, where ITM learns one bit from a pair: it takes far fewer photos to learn.
@@ -9,7 +9,6 @@ Each word of each caption teaches, where ITM learns one bit from a pair: it take
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -26,10 +25,48 @@ FILE = "word_evidence.npz"
 _LARGEST_BYTES = 256 << 20
 
 
-def pooled(pixel_features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the classifiers read of a photo's pixel features (P, D): their mean, maximum, minimum and spread (4 D,)."""
-    f = pixel_features
-    return np.concatenate([f.mean(axis=0), f.max(axis=0), f.min(axis=0), f.std(axis=0)])
+def rooted(pooled_features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the classifiers read of pooled features, elementwise: the square root, which lets small ones count (power
+    normalisation, Perronnin et al. 2010)."""
+    return np.asarray(np.sign(pooled_features) * np.sqrt(np.abs(pooled_features)), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class PhotoWords:
+    """What N photos say of each of V words."""
+
+    ids: NDArray[np.int64]
+    """(V,) The word pieces, ascending."""
+    said: NDArray[np.float32]
+    """(N, V) Evidence for a photo when a sentence uses the word, beside that when it does not."""
+    unsaid: NDArray[np.float32]
+    """(N,) Evidence for a photo when a sentence uses none of the words."""
+
+    def evidence(self, text: EncodedText, photos: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much speaks for sentence i being about photo `photos[i]` (B,); one sentence goes with every photo.
+
+        Negative where it speaks against it. Words without a classifier count for nothing.
+        """
+        if not (len(self.ids) and text.word_ids and len(photos)):
+            return np.zeros(len(photos), dtype=np.float32)
+        sentences, sentence = distinct(text.word_ids)
+        words = [self._columns(ids) for ids in sentences]
+        mine = np.broadcast_to(sentence, photos.shape)
+        pairs = np.repeat(np.arange(len(photos)), np.array([len(columns) for columns in words])[mine])
+        columns = np.concatenate([words[row] for row in mine.tolist()])
+        sums = np.bincount(pairs, self.said[photos[pairs], columns], minlength=len(photos))
+        return np.asarray(sums + self.unsaid[photos], dtype=np.float32)
+
+    def part(self, first: int, end: int) -> PhotoWords:
+        """The photos from `first` to before `end`."""
+        return PhotoWords(self.ids, self.said[first:end], self.unsaid[first:end])
+
+    def _columns(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The classifiers of a sentence's words, each once."""
+        words = np.unique(ids)
+        places = np.minimum(np.searchsorted(self.ids, words), len(self.ids) - 1)
+        found: NDArray[np.int64] = places[self.ids[places] == words]
+        return found
 
 
 @dataclass(frozen=True)
@@ -39,45 +76,20 @@ class WordEvidence:
     ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """(V,) The word pieces, ascending."""
     weights: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
-    """(V, 4 D)"""
+    """(V, C)"""
     bias: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     """(V,)"""
     usual: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     """(V,) The logit of each word for any photo."""
-    scale: float = 1.0
-    """How much the evidence counts beside an ITM logit; fitted on dev photos."""
 
-    def of(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """The evidence (B,), not scaled, that sentence i is about photo i (P, D); one sentence goes with every photo.
-
-        Positive where it speaks for the pair. Words without a classifier count for nothing.
-        """
-        count = len(pixel_features)
-        if not count or not len(self.ids) or not text.word_ids:
-            return np.zeros(count, dtype=np.float32)
-        photos, photo = distinct(pixel_features)
-        sentences, sentence = distinct(text.word_ids)
-        logits = np.stack([pooled(one) for one in photos]) @ self.weights.T + self.bias  # (N, V)
-        said = logits - self.usual
-        unsaid = (_log_one_less(logits) - _log_one_less(self.usual)).sum(axis=1, dtype=np.float64)  # (N,)
-        words = [self._columns(ids) for ids in sentences]
-        mine = np.broadcast_to(sentence, (count,))
-        lengths = np.array([len(columns) for columns in words])[mine]
-        pairs = np.repeat(np.arange(count), lengths)
-        columns = np.concatenate([words[row] for row in mine])
-        evidence = np.bincount(pairs, said[photo[pairs], columns], minlength=count) + unsaid[photo]
-        return np.asarray(evidence, dtype=np.float32)
-
-    def scaled(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """The evidence (B,) as it is added to ITM logits."""
-        return np.float32(self.scale) * self.of(text, pixel_features)
-
-    def _columns(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The classifiers of a sentence's words, each once."""
-        distinct = np.unique(ids)
-        places = np.minimum(np.searchsorted(self.ids, distinct), len(self.ids) - 1)
-        found: NDArray[np.int64] = places[self.ids[places] == distinct]
-        return found
+    def read(self, pooled_features: NDArray[np.float32]) -> PhotoWords:
+        """What photos say of the words, from their pooled features (N, C)."""
+        count = len(pooled_features)
+        if not len(self.ids):
+            return PhotoWords(self.ids, np.zeros((count, 0), dtype=np.float32), np.zeros(count, dtype=np.float32))
+        logits = rooted(pooled_features) @ self.weights.T + self.bias  # (N, V)
+        unsaid = _log_one_less(logits) - _log_one_less(self.usual)
+        return PhotoWords(self.ids, logits - self.usual, unsaid.sum(axis=1))
 
     @classmethod
     def load(cls, weights: Path) -> Self:
@@ -90,13 +102,13 @@ class WordEvidence:
             if path.stat().st_size > _LARGEST_BYTES:
                 raise WeightsError(f"{path} is larger than any word classifiers. {remedy}")
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                read = {name: arrays[name] for name in ("ids", "weights", "bias", "usual", "scale")}
+                read = {name: arrays[name] for name in ("ids", "weights", "bias", "usual")}
         except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise WeightsError(f"{path} cannot be read: {error}. {remedy}") from error
         if not _fits(read):
             raise WeightsError(f"{path} does not hold word classifiers. {remedy}")
         floats = {name: read[name].astype(np.float32) for name in ("weights", "bias", "usual")}
-        return cls(ids=read["ids"], scale=float(read["scale"]), **floats)
+        return cls(ids=read["ids"], **floats)
 
     def save(self, weights: Path) -> None:
         """Write them into folder `weights`, as float16."""
@@ -107,7 +119,6 @@ class WordEvidence:
                 weights=self.weights.astype(np.float16),
                 bias=self.bias,
                 usual=self.usual,
-                scale=np.float64(self.scale),
             )
 
 
@@ -117,9 +128,8 @@ def _fits(read: dict[str, Any]) -> bool:
         read["ids"].dtype == np.int64
         and bool((np.diff(read["ids"]) > 0).all())
         and read["weights"].ndim == 2
-        and read["scale"].shape == ()
-        and all(read[name].dtype.kind == "f" and np.isfinite(read[name]).all() for name in ("weights", "scale"))
-        and all(read[name].dtype.kind == "f" and read[name].shape == (count,) for name in ("bias", "usual"))
+        and all(read[name].dtype.kind == "f" and np.isfinite(read[name]).all() for name in ("weights", "bias", "usual"))
+        and all(read[name].shape == (count,) for name in ("bias", "usual"))
         and len(read["weights"]) == count
     )
 

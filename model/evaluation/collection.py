@@ -15,6 +15,7 @@ from model.processor import PixelBertProcessor
 from model.querybank import Querybank
 from model.runtime import EncodedImages, EncodedText, Runtime
 from model.shards import CaptionedPhoto
+from model.word_evidence import PhotoWords, WordEvidence
 
 Direction = Literal["text_to_image", "image_to_text"]
 DIRECTIONS: tuple[Direction, ...] = ("text_to_image", "image_to_text")
@@ -36,6 +37,7 @@ class EncodedCollection:
 
     image_embeddings: NDArray[np.float32]  # (N, E)
     pixel_features: list[NDArray[np.float32]]  # N of (P, D)
+    words: PhotoWords  # of the N photos
     text: EncodedText  # M
     owner: NDArray[np.int64]  # (M,)
     hubness: NDArray[np.float32]  # (N,), of the photos: see `Querybank`
@@ -52,6 +54,7 @@ class EncodedCollection:
         return EncodedCollection(
             self.image_embeddings[first:end],
             self.pixel_features[first:end],
+            self.words.part(first, end),
             self.text.select(rows.tolist()),
             self.owner[rows] - first,
             self.hubness[first:end],
@@ -82,14 +85,16 @@ def encode_collection(
     photos: Sequence[CaptionedPhoto],
     processor: PixelBertProcessor,
     querybank: Querybank,
+    evidence: WordEvidence | None = None,
     *,
     progress: bool = False,
 ) -> EncodedCollection:
     """Encode captioned photos as an indexer would."""
-    embeddings, features = [], []
+    embeddings, features, pooled = [], [], []
     for encoded in encode_photos(runtime, photos, processor, progress=progress):
         embeddings.append(encoded.embeddings)
         features += encoded.pixel_features
+        pooled.append(encoded.pooled_features)
     captions = [caption for photo in photos for caption in photo.captions]
     owner = np.array([row for row, photo in enumerate(photos) for _ in photo.captions], dtype=np.int64)
     parts = [runtime.encode_text(captions[start : start + _SENTENCES]) for start in range(0, len(captions), _SENTENCES)]
@@ -99,4 +104,5 @@ def encode_collection(
         [ids for part in parts for ids in part.word_ids],
     )
     vectors = np.concatenate(embeddings)
-    return EncodedCollection(vectors, features, text, owner, querybank.hubness(vectors))
+    words = (evidence or WordEvidence()).read(np.concatenate(pooled))
+    return EncodedCollection(vectors, features, words, text, owner, querybank.hubness(vectors))

@@ -58,8 +58,7 @@ class GroundTruth:
         found = {}
         for way in DIRECTIONS:
             one = lists[way]
-            fused = calibration.score(one.itm_logits, one.normalised)
-            scores = {"shortlist": one.similarities, "itm": one.itm_logits, "rerank": fused}
+            scores = {"shortlist": one.similarities, "itm": one.itm_logits, "rerank": calibration.scores(one)}
             found[way] = first_ranked(collection, way, one, scores, self._length)
         results: dict[str, Any] = {
             way: {

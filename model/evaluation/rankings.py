@@ -19,7 +19,8 @@ class Rankings:
     """The ranks of Q queries of one direction, by the name of the ranking.
 
     - `shortlist`: by similarity alone;
-    - `itm`, `rerank`: the shortlist's candidates by ITM logit, or by the score a search ranks by;
+    - `itm`, `words`, `rerank`: the shortlist's candidates by ITM logit, by word evidence where there is some, or by the
+      score a search ranks by;
     - `rerank@K`: the same for the first K of them.
     """
 
@@ -31,23 +32,17 @@ class Rankings:
     @classmethod
     def of(cls, lists: Shortlists, calibration: Calibration, depths: Sequence[int]) -> Rankings:
         """Those of `lists`, with a `rerank@K` for each K of `depths`."""
-        fused = calibration.score(lists.itm_logits, lists.normalised)
-        deepest = fused.shape[1]
-        return cls(
-            lists.photos,
-            {
-                "shortlist": lists.similarity_ranks,
-                "itm": lists.ranks(lists.itm_logits),
-                **{f"rerank@{depth}": lists.ranks(fused, depth) for depth in depths},
-                "rerank": lists.ranks(fused),
-            },
-            {
-                "shortlist": 0,
-                "itm": deepest,
-                **{f"rerank@{depth}": min(depth, deepest) for depth in depths},
-                "rerank": deepest,
-            },
-        )
+        fused = calibration.scores(lists)
+        deepest: int = fused.shape[1]
+        ranks = {
+            "shortlist": lists.similarity_ranks,
+            "itm": lists.ranks(lists.itm_logits),
+            **({"words": lists.ranks(lists.evidence)} if lists.evidence.any() else {}),
+            **{f"rerank@{depth}": lists.ranks(fused, depth) for depth in depths},
+            "rerank": lists.ranks(fused),
+        }
+        looked_at = {"shortlist": 0, **{f"rerank@{depth}": min(depth, deepest) for depth in depths}}
+        return cls(lists.photos, ranks, {name: looked_at.get(name, deepest) for name in ranks})
 
     @classmethod
     def joined(cls, parts: Sequence[Rankings]) -> Rankings:

@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.calibration import Calibration
 from model.evaluation.collection import DIRECTIONS, Direction, EncodedCollection, encode_collection
 from model.evaluation.comparison import KeptRanks, differences
 from model.evaluation.eccv import GroundTruth
+from model.evaluation.hard_negatives import accuracy
 from model.evaluation.rankings import Rankings, mean_figures
-from model.evaluation.shortlists import Shortlists, rerank, score_all_pairs, shortlist_blocks
-from model.hard_negatives import accuracy
+from model.evaluation.shortlists import PairScores, Shortlists, rerank, score_all_pairs, shortlist_blocks
 from model.match_quality import first_hits, match_quality
 from model.metrics import RECALL_AT
 from model.processor import PixelBertProcessor
 from model.querybank import Querybank
-from model.runtime import EncodedImages, Runtime, load_runtime
+from model.runtime import Runtime, load_runtime
 from model.shards import CaptionedPhoto, ShardError, read_shards
 from model.weights import find_weights
+from model.word_evidence import WordEvidence
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ def evaluate(
     processor: PixelBertProcessor,
     calibration: Calibration,
     querybank: Querybank,
+    evidence: WordEvidence | None = None,
     *,
     shortlists: Sequence[int],
     fold: int | None = None,
@@ -48,7 +51,8 @@ def evaluate(
     eccv: bool = False,
     progress: bool = False,
 ) -> Evaluation:
-    """Recall in percent of the shortlist, of ITM alone and of the rerank, in both directions, and what they cost.
+    """Recall in percent of the shortlist, of ITM and word evidence alone and of the rerank, in both directions, and
+    what they cost.
 
     The rerank is measured for each size of `shortlists`; the largest is the one called `rerank`. With `fold`,
     also the mean over consecutive folds of so many photos (COCO's 1K: five folds of 1,000). With
@@ -66,7 +70,7 @@ def evaluate(
         now = time.perf_counter()
         seconds[stage], clock = round(now - clock, 2), now
 
-    collection = encode_collection(runtime, photos, processor, querybank, progress=progress)
+    collection = encode_collection(runtime, photos, processor, querybank, evidence, progress=progress)
     lap("encode")
     lists: dict[Direction, Shortlists] = {}
     for way in DIRECTIONS:
@@ -81,12 +85,8 @@ def evaluate(
         "match": _match([lists["text_to_image"]], calibration),
     }
     if cases := [(row, case) for row, photo in enumerate(photos) for case in photo.hard_negatives]:
-        shown = EncodedImages(
-            collection.image_embeddings[[row for row, _ in cases]],
-            [collection.pixel_features[row] for row, _ in cases],
-        )
-        # A photo's hubness makes no difference: both sentences are held against the same one.
-        report["hard_negatives"] = accuracy(runtime, calibration, [case for _, case in cases], shown)
+        rows = np.array([row for row, _ in cases])
+        report["hard_negatives"] = accuracy(runtime, calibration, collection, [case for _, case in cases], rows)
         lap("hard_negatives")
     if fold is not None:
         report["folds"] = _folds(runtime, collection, calibration, depths, fold, progress)
@@ -141,6 +141,7 @@ def evaluate_shards(
         PixelBertProcessor.from_pretrained(folder),
         Calibration.load(folder),
         Querybank.load(folder),
+        WordEvidence.load(folder),
         shortlists=shortlists,
         fold=fold,
         exhaustive=exhaustive,
@@ -175,7 +176,7 @@ def _both_directions(figures: Mapping[Direction, dict[str, Any]]) -> dict[str, A
 
 def _match(lists: Sequence[Shortlists], calibration: Calibration) -> dict[str, Any]:
     """How well the match of the first hit foretells that it is right, over all queries of `lists`."""
-    hits = [first_hits(calibration.score(one.itm_logits, one.normalised), one.relevant) for one in lists]
+    hits = [first_hits(calibration.scores(one), one.relevant) for one in lists]
     scores, right = (np.concatenate(parts) for parts in zip(*hits, strict=True))
     return match_quality(calibration.match(scores), right)
 
@@ -208,12 +209,16 @@ def _exhaustive(
 ) -> dict[str, Any]:
     """Every candidate reranked for every query: a pair is scored once, and its score used in both directions."""
     clock = time.perf_counter()
-    logits = score_all_pairs(runtime, collection, progress=progress)
+    logits, evidence = score_all_pairs(runtime, collection, progress=progress)
+
+    def scorer(captions: NDArray[np.int64], photos: NDArray[np.int64]) -> PairScores:
+        return logits[captions, photos], evidence[captions, photos]
+
     seconds = round(time.perf_counter() - clock, 2)
     figures = {}
     for way in DIRECTIONS:
         candidates = len(collection.sides(way)[1].photos)
-        blocks = shortlist_blocks(collection, way, lambda captions, photos: logits[captions, photos], candidates)
+        blocks = shortlist_blocks(collection, way, scorer, candidates)
         parts = [Rankings.of(block, calibration, depths) for block in blocks]
         figures[way] = Rankings.joined(parts).figures()
     photos, captions = len(collection.pixel_features), len(collection.owner)

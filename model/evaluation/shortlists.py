@@ -18,19 +18,21 @@ _PAIRS, _QUERIES = 1024, 128  # computed at once
 _PAIRS_ON_GPU, _QUERIES_ON_GPU = 2**19, 1024  # where a photo is sent once for all its pairs
 _SIMILARITIES = 2**22
 
-Scorer = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
-"""ITM logits (B,) of caption i with photo i, both named by their row (B,) in a collection."""
+PairScores = tuple[NDArray[np.float32], NDArray[np.float32]]
+Scorer = Callable[[NDArray[np.int64], NDArray[np.int64]], PairScores]
+"""ITM logits (B,) and word evidence (B,) of caption i with photo i, both named by their row (B,) in a collection."""
 
 
 @dataclass(frozen=True)
 class Shortlists:
-    """The K most similar candidates of each of Q queries, best first, with both scores."""
+    """The K most similar candidates of each of Q queries, best first, with their scores."""
 
     photos: NDArray[np.int64]  # (Q,), the photo that the query is, or was written about
     candidates: NDArray[np.int64]  # (Q, K), their rows
     similarities: NDArray[np.float32]  # (Q, K), descending
     hubness: NDArray[np.float32]  # (Q, K), of each pair's photo
     itm_logits: NDArray[np.float32]  # (Q, K)
+    evidence: NDArray[np.float32]  # (Q, K), of words
     relevant: NDArray[np.bool_]  # (Q, K), True on the right candidates
     similarity_ranks: NDArray[np.int64]  # (Q,), among all candidates, by similarity alone
 
@@ -87,7 +89,7 @@ def shortlist_blocks(
     at_once: int = _QUERIES,
     progress: bool = False,
 ) -> Iterator[Shortlists]:
-    """The same, `at_once` queries at a time, with the logits of `scorer`: memory does not grow with the queries."""
+    """The same, `at_once` queries at a time, with the scores of `scorer`: memory does not grow with the queries."""
     queries, candidates = collection.sides(direction)
     step = max(1, min(at_once, _SIMILARITIES // len(candidates.photos)))
     for start in tqdm(range(0, len(queries.photos), step), desc=direction, unit="block", disable=not progress):
@@ -97,12 +99,14 @@ def shortlist_blocks(
         best = best_candidates(similarities, relevant, count)  # (B, K)
         asking, found = np.repeat(rows, best.shape[1]), best.ravel()
         captions, photos = (asking, found) if direction == "text_to_image" else (found, asking)
+        itm_logits, evidence = scorer(captions, photos)
         yield Shortlists(
             queries.photos[rows],
             best,
             np.take_along_axis(similarities, best, 1),
             collection.hubness[photos].reshape(best.shape),
-            scorer(captions, photos).reshape(best.shape),
+            itm_logits.reshape(best.shape),
+            evidence.reshape(best.shape),
             np.take_along_axis(relevant, best, 1),
             ranks(similarities, relevant),
         )
@@ -137,26 +141,29 @@ def first_ranked(
     return {name: np.concatenate(found) for name, found in parts.items()}
 
 
-def score_all_pairs(runtime: Runtime, collection: EncodedCollection, *, progress: bool = False) -> NDArray[np.float32]:
-    """ITM logits (M, N) of every caption with every photo: 4 bytes a pair is all that is kept."""
+def score_all_pairs(runtime: Runtime, collection: EncodedCollection, *, progress: bool = False) -> PairScores:
+    """ITM logits (M, N) and word evidence (M, N) of every caption with every photo: 8 bytes a pair are all that is
+    kept."""
     photos = len(collection.pixel_features)
-    logits = np.empty(len(collection.owner) * photos, dtype=np.float32)
+    scores = np.empty((2, len(collection.owner) * photos), dtype=np.float32)
     step = _at_once(runtime)
-    for start in tqdm(range(0, len(logits), step), desc="all pairs", unit="batch", disable=not progress):
-        captions, found = np.divmod(np.arange(start, min(start + step, len(logits))), photos)
-        logits[start : start + step] = _score_pairs(runtime, collection, captions, found)
-    return logits.reshape(-1, photos)
+    for start in tqdm(range(0, scores.shape[1], step), desc="all pairs", unit="batch", disable=not progress):
+        captions, found = np.divmod(np.arange(start, min(start + step, scores.shape[1])), photos)
+        scores[:, start : start + step] = _score_pairs(runtime, collection, captions, found)
+    itm_logits, evidence = scores.reshape(2, -1, photos)
+    return itm_logits, evidence
 
 
 def _score_pairs(
     runtime: Runtime, collection: EncodedCollection, captions: NDArray[np.int64], photos: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    parts, step = [], _at_once(runtime)
+) -> PairScores:
+    itm_logits, evidence, step = [], [], _at_once(runtime)
     for start in range(0, len(captions), step):
         rows = slice(start, start + step)
-        features = [collection.pixel_features[photo] for photo in photos[rows]]
-        parts.append(runtime.match(collection.text.select(captions[rows].tolist()), features))
-    return np.concatenate(parts)
+        text = collection.text.select(captions[rows].tolist())
+        itm_logits.append(runtime.match(text, [collection.pixel_features[photo] for photo in photos[rows]]))
+        evidence.append(collection.words.evidence(text, photos[rows]))
+    return np.concatenate(itm_logits), np.concatenate(evidence)
 
 
 def _at_once(runtime: Runtime) -> int:

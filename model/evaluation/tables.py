@@ -69,14 +69,20 @@ def _seconds(report: dict[str, Any]) -> str:
 
 def _tables(report: dict[str, Any]) -> Iterator[Table]:
     depth = report["shortlist"]
-    names = {"shortlist": "similarity", "itm": f"ITM of {depth}", "rerank": f"rerank of {depth}"}
+    names = {
+        "shortlist": "similarity",
+        "itm": f"ITM of {depth}",
+        "words": f"words of {depth}",
+        "rerank": f"rerank of {depth}",
+    }
     gains = _both({way: _interval(report[way]["rerank_gain_r@1"]) for way in _DIRECTIONS})
     yield _recalls(
         f"All {report['photos']:,} photos",
         report,
         names,
-        "similarity: the shortlist alone. ITM, rerank: so many of its candidates in the order of the ITM logit, or of "
-        "the score a search ranks by. in shortlist: how often a right one is among them, the most that can be reached.",
+        "similarity: the shortlist alone. ITM, words, rerank: so many of its candidates in the order of the ITM logit, "
+        "of word evidence, or of the score a search ranks by. in shortlist: how often a right one is among them, the "
+        "most that can be reached.",
         f"What the rerank of {depth} adds to R@1, with its 95 % interval (paired bootstrap over photos): {gains}.",
     )
     galleries = {f"all {report['photos']:,}": report}
@@ -90,7 +96,7 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
         yield _recalls(
             f"Exhaustive, on the first {some['photos']:,} photos and their {some['captions']:,} captions",
             some,
-            {"shortlist": "similarity", "itm": "ITM of all", "rerank": "rerank of all"},
+            {"shortlist": "similarity", "itm": "ITM of all", "words": "words of all", "rerank": "rerank of all"},
             f"All {some['pairs']:,} pairs, each scored once for both directions, took {some['seconds']:,.1f} s.",
         )
     if "eccv" in report:
@@ -186,6 +192,7 @@ def _more_right_answers(found: dict[str, Any], names: Mapping[str, str]) -> Tabl
             [direction, label, *(f"{found[way][name][figure]:.1f}" for figure in columns)]
             for way, direction in _DIRECTIONS.items()
             for name, label in names.items()
+            if name in found[way]
         ],
         [
             f"ECCV Caption asks {captions['eccv_queries']:,} captions and {photos['eccv_queries']:,} photos, "
@@ -201,9 +208,9 @@ def _differences(against: dict[str, Any], names: Mapping[str, str], depth: int) 
         2,
         ["direction", "ranked by", *_RECALLS.values()],
         [
-            [direction, label, *(_interval(against[way][name][recall]) for recall in _RECALLS)]
+            [direction, names[name], *(_interval(figures[recall]) for recall in _RECALLS)]
             for way, direction in _DIRECTIONS.items()
-            for name, label in names.items()
+            for name, figures in against[way].items()
         ],
         [f"The other run reranked {other} candidates, this one {depth}."] if other != depth else [],
     )

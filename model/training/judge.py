@@ -58,7 +58,7 @@ class Judge:
             name: {
                 "shortlist": recall(one.similarity_ranks),
                 "itm": recall(one.ranks(one.itm_logits)),
-                "rerank": recall(one.ranks(calibration.score(one.itm_logits, one.normalised))),
+                "rerank": recall(one.ranks(calibration.scores(one))),
             }
             for name, one in lists.items()
         }

@@ -1,4 +1,4 @@
-"""Learn which words people use of a photo, from what a finished network makes of its pixels."""
+"""Learn which words people use of a photo, from what a finished network's CNN makes of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import Dropout, Linear, Sequential
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
-from model.word_evidence import WordEvidence
+from model.word_evidence import WordEvidence, rooted
 
 _FEWEST = 10  # photos that a word is used of
 _MOST = 0.9  # of the photos: a word that is used of nearly all tells nothing
@@ -21,13 +21,13 @@ _RAREST = 1e-5
 
 
 def learn(
-    read: NDArray[np.float32],
+    pooled_features: NDArray[np.float32],
     captions: Sequence[Sequence[NDArray[np.int64]]],
     *,
     seed: int = 0,
     progress: bool = True,
 ) -> WordEvidence:
-    """Word classifiers from N photos: what is read of each (N, 4 D), and the word pieces of each of its captions.
+    """Word classifiers from the pooled features of N photos (N, C) and the word pieces of each of their captions.
 
     A word is as true of a photo as the share of its captions that use it (binary cross-entropy, summed over words).
     """
@@ -35,6 +35,7 @@ def learn(
     ids, shares = _used(captions)
     if not len(ids):
         return WordEvidence()
+    read = rooted(pooled_features)
     centre, spread = read.mean(axis=0), read.std(axis=0) + 1e-3
     inputs = torch.from_numpy((read - centre) / spread)
     wanted = torch.from_numpy(shares)

@@ -18,6 +18,7 @@ from model.processor import PixelBertProcessor
 from model.runtime import load_runtime
 from model.trained import TrainedModel
 from model.weights import WeightsError, generation
+from model.word_evidence import WordEvidence
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, similarities_of
 
 
@@ -42,7 +43,7 @@ def test_a_sentence_finds_photos_with_path_match_and_score(engine: SearchEngine,
 
 def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weights: Path) -> None:
     model = TrainedModel(weights, device="cpu")
-    model.calibration, runtime = Calibration(2.0, 0.5, -1.0), model.runtime
+    model.calibration, runtime = Calibration(2.0, match_scale=0.5, match_bias=-1.0), model.runtime
     with Library.open(indexed, generation=model.generation) as library:
         hits = SearchEngine(library, model).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]
@@ -52,6 +53,24 @@ def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weig
     np.testing.assert_allclose(similarities_of(hits), similarities, atol=2e-3)
     np.testing.assert_allclose([hit.score or 0 for hit in hits], scores, atol=1e-2)
     np.testing.assert_allclose([hit.match or 0 for hit in hits], 1 / (1 + np.exp(1.0 - 0.5 * scores)), atol=1e-2)
+
+
+def test_word_evidence_counts_where_the_calibration_says_so(indexed: Path, weights: Path) -> None:
+    model = TrainedModel(weights, device="cpu")
+    text, random = model.runtime.encode_text([SENTENCE]), np.random.default_rng(0)
+    width = model.runtime.encode_image([np.zeros((128, 128, 3), dtype=np.uint8)]).pooled_features.shape[1]
+    words = np.unique(text.word_ids[0])
+    model.evidence = WordEvidence(
+        words, random.normal(0, 1, (len(words), width)).astype(np.float32), *np.zeros((2, len(words)), np.float32)
+    )
+    model.calibration = Calibration(words_scale=0.5)
+    with Library.open(indexed, generation=model.generation) as library:
+        hits = SearchEngine(library, model).search(SENTENCE).hits
+        ids = [hit.photo_id for hit in hits]
+        logits = model.runtime.match(text, library.pixel_features(ids))
+        evidence = model.evidence.read(library.pooled_features(ids)).evidence(text, np.arange(len(ids)))
+    assert np.ptp(evidence) > 0.1
+    np.testing.assert_allclose([hit.score or 0 for hit in hits], logits + 0.5 * evidence, atol=1e-2)
 
 
 def test_reranked_hits_go_by_score(engine: SearchEngine) -> None:

@@ -44,7 +44,7 @@ class ColourRuntime:
             quarters = [image[:high, :wide], image[:high, wide:], image[high:, :wide], image[high:, wide:]]
             features.append(np.stack([_histogram(quarter) @ _PROJECTION for quarter in quarters]))
         embeddings = np.stack([_normalised(_histogram(image) @ _PROJECTION) for image in images])
-        return EncodedImages(embeddings, features)
+        return EncodedImages(embeddings, features, np.stack([_histogram(image) for image in images]))
 
     def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""

@@ -278,9 +278,14 @@ def contents(library: Library) -> dict[str, dict[str, Any]]:
             select(folder_table.c.path.label("folder"), location_table).join_from(location_table, folder_table)
         ).mappings():
             files[str(Path(row["folder"], row["path"]))] = dict(row)
-    vectors, features = library.encodings.vectors(list(photos)), library.encodings.pixel_features(list(photos))
+    encodings, ids = library.encodings, list(photos)
+    stored = {
+        "embedding": encodings.vectors(ids),
+        "features": encodings.pixel_features(ids),
+        "pooled": encodings.pooled_features(ids),
+    }
     for photo_id, photo in photos.items():
-        photo |= {"embedding": vectors.get(photo_id), "features": features.get(photo_id)}
+        photo |= {name: found.get(photo_id) for name, found in stored.items()}
     told: dict[str, dict[str, Any]] = {
         photo["digest"].hex(): {name: value for name, value in photo.items() if name != "id"}
         for photo in photos.values()

@@ -33,6 +33,10 @@ from model.runtime import EncodedImages
 from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
 
+ENCODED = EncodedImages(
+    np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)], np.ones((1, 8), dtype=np.float32)
+)
+
 
 def set_version(library: Path, version: str) -> None:
     with closing(sqlite3.connect(library / "catalog.sqlite")) as connection, connection:
@@ -167,7 +171,7 @@ class TestReading:
             ids, similarities = library.shortlist(desk.runtime.encode_text(["green"]).embeddings[0], 3)
             backwards = ids[::-1].tolist()
             embeddings = library.embeddings(backwards)
-            features = library.pixel_features(backwards)
+            features, pooled = library.pixel_features(backwards), library.pooled_features(backwards)
             names = [Path(photo.path).name for photo in library.photos(backwards)]
         assert names[-1] == "green.png"
         assert similarities[0] == pytest.approx(1.0, abs=1e-3)
@@ -175,10 +179,11 @@ class TestReading:
         expected = desk.runtime.encode_image([np.full((32, 32, 3), (0, 255, 0), dtype=np.uint8)])
         np.testing.assert_array_equal(embeddings[-1], expected.embeddings[0])
         np.testing.assert_allclose(features[-1], expected.pixel_features[0], atol=0.02)
+        np.testing.assert_allclose(pooled[-1], expected.pooled_features[0], atol=0.02)
 
     def test_an_unknown_photo_is_an_error(self, desk: Desk) -> None:
         with desk.open() as library:
-            for read in (library.photos, library.pixel_features, library.embeddings):
+            for read in (library.photos, library.pixel_features, library.pooled_features, library.embeddings):
                 with pytest.raises(PhotoMissing, match="photo 7 is no longer in the library"):
                     read([7])
 
@@ -207,7 +212,7 @@ class TestReading:
         scribble(desk.photos / "a.png", 1)
         desk.index()
         with desk.open(generation="other") as library:  # half done
-            library.encodings.add([1], EncodedImages(np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)]))
+            library.encodings.add([1], ENCODED)
             with library.catalog.begin() as connection:
                 connection.execute(insert(encoded_table).values(generation="other", photo_id=1))
         with desk.open() as library:
@@ -236,13 +241,12 @@ class TestEncodingsWithoutTables:
 
     def test_the_tables_come_with_the_first_encodings_or_not_at_all(self, tmp_path: Path) -> None:
         encodings = Encodings(tmp_path / "encodings.sqlite")
-        one = EncodedImages(np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)])
         with pytest.raises(ValueError, match="shorter"):
-            encodings.add([1, 2], one)
+            encodings.add([1, 2], ENCODED)
         with closing(sqlite3.connect(encodings.path)) as connection:
             assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
         assert (encodings.count(), encodings.origin()) == (0, None)
-        encodings.add([1], one)
+        encodings.add([1], ENCODED)
         assert encodings.photo_ids().tolist() == [1]
         encodings.close()
 
@@ -274,7 +278,7 @@ class TestSweeping:
         scribble(desk.photos / "a.png", 1)
         desk.index()
         with desk.open() as library:  # what a process killed between the two commits leaves behind
-            library.encodings.add([77], EncodedImages(np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)]))
+            library.encodings.add([77], ENCODED)
         with desk.open() as library:
             assert library.encodings.count() == 1
             assert 77 not in library.encodings.photo_ids()
@@ -283,7 +287,7 @@ class TestSweeping:
         scribble(desk.photos / "a.png", 1)
         desk.index()
         with desk.open() as writer, writer.writing():
-            writer.encodings.add([77], EncodedImages(np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)]))
+            writer.encodings.add([77], ENCODED)
             with desk.open() as reader:
                 assert reader.encodings.count() == 2
                 assert 77 not in reader.shortlist(np.ones(32, dtype=np.float32), 9)[0]
@@ -292,7 +296,7 @@ class TestSweeping:
         scribble(desk.photos / "a.png", 1)
         desk.index()
         with desk.open() as library:
-            library.encodings.add([77], EncodedImages(np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)]))
+            library.encodings.add([77], ENCODED)
             with library.writing():
                 assert 77 not in library.encodings.photo_ids()
 

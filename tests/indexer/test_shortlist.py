@@ -165,12 +165,12 @@ def test_an_index_over_other_encodings_is_not_believed(tmp_path: Path) -> None:
     features = [np.ones((2, 4), dtype=np.float32)] * 3
     one, other = Encodings(tmp_path / "one.sqlite"), Encodings(tmp_path / "other.sqlite")
     for encodings in (one, other):
-        encodings.add([1, 2, 3], EncodedImages(vectors, features))
+        encodings.add([1, 2, 3], EncodedImages(vectors, features, vectors))
     update_index(tmp_path / "index.faiss", one)
     assert read_stamp(tmp_path / "index.faiss") is not None
     assert covering_stamp(tmp_path / "index.faiss", one) is not None
     assert covering_stamp(tmp_path / "index.faiss", other) is None
-    one.add([2], EncodedImages(vectors[:1], features[:1]))  # encoded anew
+    one.add([2], EncodedImages(vectors[:1], features[:1], vectors[:1]))  # encoded anew
     assert covering_stamp(tmp_path / "index.faiss", one) is None
     one.close()
     other.close()

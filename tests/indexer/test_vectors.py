@@ -41,7 +41,7 @@ def add(encodings: Encodings, count: int) -> None:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     for start in range(0, count, 1000):
         part = vectors[start : start + 1000]
-        encodings.add(range(first + start, first + start + len(part)), EncodedImages(part, PIXELS * len(part)))
+        encodings.add(range(first + start, first + start + len(part)), EncodedImages(part, PIXELS * len(part), part))
 
 
 def read(path: Path) -> SearchableIndex:
@@ -164,18 +164,24 @@ def test_a_stamp_from_elsewhere_that_makes_no_sense_is_no_stamp(path: Path, told
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("what", "spoil", "message"),
     [
-        ("UPDATE embedding SET vector = x'0102' WHERE photo_id = 2", "an embedding has 2 bytes, not 128"),
-        ("UPDATE pixel_features SET packed = x'0102'", "2 bytes are not a whole number of tokens"),
+        ("embeddings", "embedding SET vector = x'0102' WHERE photo_id = 2", "an embedding has 2 bytes, not 128"),
+        ("pixel_features", "pixel_features SET packed = x'0102'", "2 bytes are not a whole number of tokens"),
+        ("pooled_features", "pixel_features SET pooled = x'0102'", "2 bytes are not a whole number of tokens"),
+        (
+            "pooled_features",
+            "pixel_features SET pooled = zeroblob(2 * length(pooled))",
+            "pooled features are not of one token",
+        ),
     ],
 )
-def test_encodings_of_another_size_are_damage_and_not_read(desk: Desk, spoil: str, message: str) -> None:
+def test_encodings_of_another_size_are_damage_and_not_read(desk: Desk, what: str, spoil: str, message: str) -> None:
     for seed in range(3):
         scribble(desk.photos / f"{seed}.png", seed)
     desk.index()
     with desk.open() as library:
         with library.encodings.engine.begin() as connection:
-            connection.execute(text(spoil))
+            connection.execute(text(f"UPDATE {spoil}"))
         with pytest.raises(LibraryDamaged, match=f"{message}.*pixelseek verify --repair"):
-            library.embeddings([2]) if "embedding" in spoil else library.pixel_features([2])
+            getattr(library, what)([2])

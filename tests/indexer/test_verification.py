@@ -53,7 +53,10 @@ def test_encodings_without_a_photo_and_photos_without_an_encoding_are_counted(fi
     with filled.open() as library:
         library.encodings.remove([1])
         library.encodings.add(
-            [8, 9], EncodedImages(np.eye(2, 32, dtype=np.float32), [np.ones((4, 32), np.float32)] * 2)
+            [8, 9],
+            EncodedImages(
+                np.eye(2, 32, dtype=np.float32), [np.ones((4, 32), np.float32)] * 2, np.ones((2, 8), np.float32)
+            ),
         )
         found = "\n".join(map(str, verify(library)))
     assert "1 encodings are missing" in found
@@ -68,6 +71,10 @@ def test_encodings_without_a_photo_and_photos_without_an_encoding_are_counted(fi
         ("DELETE FROM pixel_features WHERE photo_id = 2", "1 photos have no pixel features"),
         (
             "UPDATE pixel_features SET packed = x'0102' WHERE photo_id = 2",
+            "1 photos have pixel features of the wrong size",
+        ),
+        (
+            "UPDATE pixel_features SET pooled = x'0102' WHERE photo_id = 2",
             "1 photos have pixel features of the wrong size",
         ),
     ],

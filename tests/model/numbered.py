@@ -86,7 +86,7 @@ class Known:
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         rows = [number_on(image) for image in images]
-        return EncodedImages(self.photos[rows], list(self.pixels[rows, None]))
+        return EncodedImages(self.photos[rows], list(self.pixels[rows, None]), self.photos[rows])
 
     def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""

@@ -19,10 +19,11 @@ from model.evaluation import (
     rerank_captions,
     rerank_photos,
 )
-from model.hard_negatives import accuracy
+from model.evaluation.hard_negatives import accuracy
 from model.metrics import recall
 from model.runtime import EncodedImages, EncodedText
 from model.shards import HardNegative, ShardError, write_shard
+from model.word_evidence import WordEvidence
 from tests.model.scenes import photos as scene_photos
 
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -75,6 +76,7 @@ def random_collection(photos: int = 30, captions: Sequence[int] = (5,), seed: in
     return EncodedCollection(
         image_embeddings=noisy(truth, 0.5),
         pixel_features=list(noisy(truth, 0.3)[:, None]),
+        words=WordEvidence().read(np.zeros((photos, 1), dtype=np.float32)),
         text=EncodedText(noisy(truth[owner], 0.5), list(noisy(truth[owner], 0.3)[:, None])),
         owner=owner,
         hubness=np.zeros(photos, dtype=np.float32),
@@ -126,6 +128,7 @@ def test_a_photo_off_the_shortlist_keeps_its_place_behind_it() -> None:
         similarities=np.array([[0.9, 0.8]], dtype=np.float32),
         hubness=np.zeros((1, 2), dtype=np.float32),
         itm_logits=np.array([[0.0, 5.0]], dtype=np.float32),
+        evidence=np.zeros((1, 2), dtype=np.float32),
         relevant=np.array([[False, False]]),
         similarity_ranks=np.array([6]),
     )
@@ -138,6 +141,7 @@ def test_the_rerank_finds_what_the_shortlist_ranked_second() -> None:
     collection = EncodedCollection(
         image_embeddings=np.stack([blurred, near]),
         pixel_features=[near[None], far[None]],
+        words=WordEvidence().read(np.zeros((2, 1), dtype=np.float32)),
         text=EncodedText(np.stack([near, blurred]), [near[None], far[None]]),
         owner=np.array([0, 1]),
         hubness=np.zeros(2, dtype=np.float32),
@@ -216,9 +220,16 @@ def test_a_hard_negative_as_good_as_its_caption_is_a_miss() -> None:
         HardNegative("yes", "no", "word"),
         HardNegative("no", "yes", "word"),
     )
-    photo = np.array([[1, 0]], dtype=np.float32)
-    photos = EncodedImages(np.repeat(photo, 3, axis=0), [photo] * 3)
-    found = accuracy(Spoken({"it": 0.6, "yes": 1.0, "no": 0.0}), Calibration(), [same, near, far], photos)
+    runtime, photo = Spoken({"it": 0.6, "yes": 1.0, "no": 0.0}), np.array([[1, 0]], dtype=np.float32)
+    collection = EncodedCollection(
+        image_embeddings=photo,
+        pixel_features=[photo],
+        words=WordEvidence().read(np.zeros((1, 1), dtype=np.float32)),
+        text=EncodedText(photo[:0], []),
+        owner=np.zeros(0, dtype=np.int64),
+        hubness=np.zeros(1, dtype=np.float32),
+    )
+    found = accuracy(runtime, Calibration(), collection, [same, near, far], np.zeros(3, dtype=np.int64))
     assert (found["cases"], found["similarity"], found["itm"]) == (3, 33.33, 33.33)
     assert found["kinds"]["same"] == {"cases": 1, "similarity": 0.0, "itm": 0.0, "rerank": 0.0}
     assert found["kinds"]["word"] == {"cases": 2, "similarity": 50.0, "itm": 50.0, "rerank": 50.0}

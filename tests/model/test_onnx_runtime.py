@@ -70,6 +70,7 @@ def everything(runtime: Runtime, images: list[NDArray[np.uint8]]) -> list[NDArra
     return [
         photos.embeddings,
         *photos.pixel_features,
+        photos.pooled_features,
         text.embeddings,
         *text.word_features,
         runtime.match(one, photos.pixel_features),

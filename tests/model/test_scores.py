@@ -22,6 +22,11 @@ class Gallery:
     normalised: NDArray[np.float32]
     itm_logits: NDArray[np.float32]
     relevant: NDArray[np.bool_]
+    words: NDArray[np.float32] | None = None
+
+    @property
+    def evidence(self) -> NDArray[np.float32]:
+        return np.zeros_like(self.itm_logits) if self.words is None else self.words
 
 
 def gallery(queries: int, candidates: int, seed: int) -> Gallery:
@@ -58,6 +63,18 @@ def test_similarity_counts_as_much_as_ranks_best() -> None:
     assert Calibration.fit([replace(useless, normalised=noise)]).similarity_scale <= 1.0
 
 
+def test_words_count_as_much_as_rank_best() -> None:
+    one = gallery(4000, 20, seed=0)
+    random = np.random.default_rng(3)
+    noise = random.normal(0, 4.0, one.relevant.shape).astype(np.float32)
+    assert Calibration.fit([one]).words_scale == 0.0, "there are none"
+    # All three scores tell right from wrong by two standard deviations: the best sum weighs them alike.
+    fitted = Calibration.fit([replace(one, words=(noise + 8.0 * one.relevant).astype(np.float32))])
+    assert fitted.words_scale == pytest.approx(0.25, rel=0.4)
+    assert fitted.similarity_scale == pytest.approx(10.0, rel=0.4)
+    assert Calibration.fit([replace(one, words=noise)]).words_scale <= 0.05
+
+
 def test_galleries_count_alike_however_many_queries_they_have() -> None:
     small, large = gallery(500, 5, seed=0), gallery(500, 100, seed=1)
     often = Gallery(*(np.concatenate([table] * 8) for table in (small.normalised, small.itm_logits, small.relevant)))
@@ -92,8 +109,8 @@ def test_the_order_of_the_hits_is_the_order_of_their_match() -> None:
 
 
 def test_a_calibration_is_kept_beside_the_weights(tmp_path: Path) -> None:
-    Calibration(1.5, 0.25, -3.0, 0.4).save(tmp_path)
-    assert Calibration.load(tmp_path) == Calibration(1.5, 0.25, -3.0, 0.4)
+    Calibration(1.5, 0.5, 0.25, -3.0, 0.4).save(tmp_path)
+    assert Calibration.load(tmp_path) == Calibration(1.5, 0.5, 0.25, -3.0, 0.4)
     (tmp_path / "calibration.json").write_text('{"slope": 1}')
     with pytest.raises(WeightsError, match=r"calibration\.json"):
         Calibration.load(tmp_path)

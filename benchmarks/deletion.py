@@ -66,12 +66,13 @@ def changes(
 ) -> dict[str, NDArray[np.floating]]:
     """(REMOVED,) How much the ITM logit of the true caption changes, for every order in which tokens are removed."""
     processor, caption = model.processor, photo.captions[0]
-    (features,) = model.runtime.encode_image([photo.decode(processor)]).pixel_features
+    encoded = model.runtime.encode_image([photo.decode(processor)])
+    (features,), words = encoded.pixel_features, model.evidence.read(encoded.pooled_features)
     size = photo.decode(processor).shape[1::-1]
     orders = [random.permutation(len(features)) for _ in range(RANDOM_ORDERS)]
     for method in METHODS:
         runtime: Runtime = model.gradient_runtime if method == "relevance" else model.runtime
-        heat = explain(runtime, processor, caption, features, (size[0], size[1]), method=method).overall
+        heat = explain(runtime, processor, caption, features, words, (size[0], size[1]), method=method).overall
         orders.append(np.argsort(-heat.ravel(), kind="stable"))
     left = [features[np.sort(order[round(share * len(order)) :])] for order in orders for share in REMOVED]
     logits = itm.match(itm.encode_text([caption]), left).reshape(len(orders), len(REMOVED))

@@ -1,4 +1,4 @@
-"""`pixelseek explain`: where in a photo each word of a sentence looks."""
+"""`pixelseek explain`: where in a photo each word of a sentence looks, and how much it speaks for it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def explain(
     weights: str,
     as_json: bool,
 ) -> None:
-    """Show why a photo matches a sentence: where in it each word looks.
+    """Show why a photo matches a sentence: where in it each word looks, and how much it speaks for the photo.
 
     The picture has the photo first, then one for each word.
 
@@ -54,7 +54,12 @@ def explain(
         draw_panels(explained, sentence).save(output, format="PNG")
     if as_json:
         found = explained.explanation
-        maps = {"words": found.words, "maps": found.maps.round(3).tolist(), "overall": found.overall.round(3).tolist()}
-        print_json({"photo": str(photo), "sentence": sentence, "match": round(explained.match, 4), **maps})
+        told = {
+            "words": found.words,
+            "evidence": found.evidence.round(3).tolist(),
+            "maps": found.maps.round(3).tolist(),
+            "overall": found.overall.round(3).tolist(),
+        }
+        print_json({"photo": str(photo), "sentence": sentence, "match": round(explained.match, 4), **told})
     else:
         click.echo(f"{explained.match:.0%} match; {output} shows where the words look")

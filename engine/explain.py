@@ -1,7 +1,9 @@
-"""Why a photo matches a sentence: where in it each word looks (the paper's section 4.4)."""
+"""Why a photo matches a sentence: where in it each word looks (the paper's section 4.4), and how much each speaks for
+it."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -16,6 +18,7 @@ from model.processor import PixelBertProcessor
 from model.runtime import GradientRuntime, Runtime
 from model.trained import TrainedModel
 from model.weights import DEFAULT
+from model.word_evidence import PhotoWords
 
 Method = Literal["attention", "rollout", "relevance"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -25,6 +28,7 @@ all the layers (arXiv 2005.00928); what of that counts for the match (arXiv 2103
 # Dark blue and yellow differ for every kind of colour vision, and in lightness too.
 _AWAY, _THERE = (0, 16, 60), (255, 221, 51)
 _TINY = 1e-12
+_MOST = math.log(999.0)
 _DARKEST, _BRIGHTEST = 190, 128  # of 255: what is underneath stays visible
 _IS_LIT = [255 * (level > 127) for level in range(256)]
 _OPACITY = [
@@ -42,6 +46,17 @@ class Explanation:
     """(W, h, w), 0 to 1: where each word looks more than words here usually do."""
     overall: NDArray[np.float32]
     """(h, w), 0 to 1: where they usually look."""
+    evidence: NDArray[np.float32]
+    """(W,) How much each word speaks for the photo: the logarithm of how many times as high the odds are that people
+    use it of this photo as of any. Zeros where the weights have learned no words."""
+
+    @property
+    def times(self) -> list[str]:
+        """Those odds, written out; nothing where no words were learned."""
+        if not self.evidence.any():
+            return []
+        ratios = np.exp(np.clip(self.evidence, -_MOST, _MOST)).tolist()
+        return [f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" for ratio in ratios]
 
 
 @dataclass(frozen=True)
@@ -60,13 +75,15 @@ def explain(
     processor: PixelBertProcessor,
     sentence: str,
     pixel_features: NDArray[np.float32],
+    photo_words: PhotoWords,
     size: tuple[int, int],
     *,
     method: Method = "attention",
     layer: int | None = None,
     head: int | None = None,
 ) -> Explanation:
-    """Ask the joint pass over `sentence` and the pixel features (P, D) of a photo where each word looks.
+    """Ask the joint pass over `sentence` and the pixel features (P, D) of a photo where each word looks, and the words
+    of the one photo in `photo_words` how much each speaks for it.
 
     `size` is width and height of the upright photo in pixels. `layer` and `head`, counted from 1, choose one of the
     cross-modal layers and heads whose attention is shown; without them it is the mean of all. A few cells draw every
@@ -85,10 +102,12 @@ def explain(
     usual = looks.mean(axis=0)
     own = np.maximum(looks - usual, 0.0) if len(spans) > 1 else looks
     grid = processor.grid(*size, len(pixel_features))
+    (pieces,) = photo_words.of_each(processor.text([sentence])["input_ids"][0])
     return Explanation(
         [word for word, _ in spans],
         np.stack([_stretched(one).reshape(grid) for one in own]),
         _stretched(usual).reshape(grid),
+        np.array([pieces[span.start : span.stop].sum() for _, span in spans], dtype=np.float32),
     )
 
 
@@ -114,11 +133,12 @@ def explain_file(
     runtime = model.gradient_runtime if method == "relevance" else model.runtime
     photo, text = runtime.encode_image([picture.pixels]), runtime.encode_text([sentence])
     size = picture.width, picture.height
+    words = model.evidence.read(photo.pooled_features)
     explanation = explain(
-        runtime, model.processor, sentence, photo.pixel_features[0], size, method=method, layer=layer, head=head
+        runtime, model.processor, sentence, photo.pixel_features[0], words, size, method=method, layer=layer, head=head
     )
     normalised = photo.embeddings @ text.embeddings[0] - model.querybank.hubness(photo.embeddings)
-    evidence = model.evidence.read(photo.pooled_features).evidence(text, np.arange(1))
+    evidence = words.evidence(text, np.arange(1))
     score = model.calibration.score(runtime.match(text, photo.pixel_features), normalised, evidence)
     match = model.calibration.match(score)
     shown = Image.fromarray(picture.pixels)

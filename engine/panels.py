@@ -15,6 +15,7 @@ _GAP, _CAPTION, _SCALE_WIDTH = 12, 20, 160
 _LINE = round(1.4 * _CAPTION)
 _SHAPE = 1.5  # width of the page by its height, about
 _LEGEND = "from dark to yellow: where a word looks more than the others do"
+_TIMES = "x5: people use the word of a photo like this one at five times the odds"
 _INK, _PAPER, _MIDDLE = "black", "white", (128, 128, 128)
 
 
@@ -24,15 +25,19 @@ def draw_panels(explained: ExplainedFile, sentence: str) -> Image.Image:
     size = max(1, round(scale * explained.photo.width)), max(1, round(scale * explained.photo.height))
     photo = explained.photo.resize(size, Image.Resampling.LANCZOS)
     panels = [(f"match {explained.match:.0%}", photo)]
-    for word, attention in zip(explained.explanation.words, explained.explanation.maps, strict=True):
+    times = explained.explanation.times
+    for number, (word, attention) in enumerate(
+        zip(explained.explanation.words, explained.explanation.maps, strict=True)
+    ):
         panel = photo.copy()
         panel.paste(hot := heat(attention, size), mask=hot)
-        panels.append((word, panel))
+        panels.append((f"{word} x{times[number]}" if times else word, panel))
 
     wide, high = max(size[0], _SCALE_WIDTH) + _GAP, size[1] + _LINE + _GAP
     columns = min(len(panels), max(1, round((len(panels) * _SHAPE * high / wide) ** 0.5)))
     width = _GAP + columns * wide
-    above, below = (_lines(text, width - 2 * _GAP) for text in (sentence, _LEGEND))
+    legend = f"{_LEGEND}; {_TIMES}" if times else _LEGEND
+    above, below = (_lines(text, width - 2 * _GAP) for text in (sentence, legend))
     top = 2 * _GAP + _LINE * len(above)
     bottom = top + -(-len(panels) // columns) * high
     page = Image.new("RGB", (width, bottom + _LINE * (1 + len(below)) + _GAP), _PAPER)

@@ -207,7 +207,9 @@ class SearchEngine:
         return duplicates_of(self._library, self._library.photos([photo_id])[0].id)
 
     def explain(self, photo_id: int, query: str) -> Explanation:
-        """Where in a photo of the library each word of `query` looks; filters and words to keep out do not.
+        """Where in a photo of the library each word of `query` looks, and how much it speaks for it.
+
+        Filters and words to keep out do neither.
 
         Raises PhotoMissing when the library has no such photo, or has it no more, and QueryError as `search` does.
         """
@@ -215,7 +217,9 @@ class SearchEngine:
         with self._answering():
             photo = self._library.photos([photo_id])[0]
             (features,) = self._library.pixel_features([photo_id])
-            return explain(self._runtime, self._model.processor, asked.words, features, (photo.width, photo.height))
+            words = self._model.evidence.read(self._library.pooled_features([photo_id]))
+            size = photo.width, photo.height
+            return explain(self._runtime, self._model.processor, asked.words, features, words, size)
 
     def ask(self, photo_id: int, question: str, *, top: int = 5) -> Answers:
         """The `top` answers to a question about a photo of the library, of which nothing is decoded.

@@ -57,16 +57,24 @@ class PhotoWords:
         sums = np.bincount(pairs, self.said[photos[pairs], columns], minlength=len(photos))
         return np.asarray(sums + self.unsaid[photos], dtype=np.float32)
 
+    def of_each(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The part (N, T) that each of a sentence's word pieces (T,) has in the evidence for each photo.
+
+        Nothing where a piece has no classifier, or has come before.
+        """
+        parts = np.zeros((len(self.said), len(ids)), dtype=np.float32)
+        _, first = np.unique(ids, return_index=True)
+        for place in first.tolist():
+            parts[:, place] = self.said[:, self._columns(ids[place : place + 1])].sum(axis=1)
+        return parts
+
     def part(self, first: int, end: int) -> PhotoWords:
         """The photos from `first` to before `end`."""
         return PhotoWords(self.ids, self.said[first:end], self.unsaid[first:end])
 
     def _columns(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The classifiers of a sentence's words, each once."""
-        words = np.unique(ids)
-        places = np.minimum(np.searchsorted(self.ids, words), len(self.ids) - 1)
-        found: NDArray[np.int64] = places[self.ids[places] == words]
-        return found
+        return np.flatnonzero(np.isin(self.ids, ids))
 
 
 @dataclass(frozen=True)

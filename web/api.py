@@ -110,7 +110,7 @@ def similar_to(asked: SimilarRequest) -> Response:
 @blueprint.get(f"{_PHOTO}/explain")
 @operation(asks=ExplainRequest, answers=ExplainAnswer, problems=(HTTPStatus.NOT_FOUND,))
 def explain(asked: ExplainRequest, photo_id: int) -> Response:
-    """Why a photo matches a sentence: where in it each word looks
+    """Why a photo matches a sentence: where in it each word looks, and how much it speaks for the photo
 
     Filters and words to keep out do not look anywhere.
     """

@@ -175,15 +175,17 @@ def _answers(photo_id: int, question: str) -> Answers | None:
 
 
 def _why(photo_id: int, query: str) -> dict[str, Any] | None:
-    """Where the words of `query` look, and at which the person is looking (`word`; None: all), if they asked."""
+    """Where the words of `query` look, how much each speaks for the photo, and at which the person is looking (`word`;
+    None: all), if they asked."""
     asked = request.args.get("word")
     if asked is None:
         return None
     explanation = current_service().explanations.find(photo_id, query, hung_up=hung_up())
     word = int(asked) if asked.isdecimal() and int(asked) < len(explanation.words) else None
+    times = explanation.times or [""] * len(explanation.words)
     words = [
-        {"text": text, "where": strongest_at(attention)}
-        for text, attention in zip(explanation.words, explanation.maps, strict=True)
+        {"text": text, "where": strongest_at(attention), "times": odds}
+        for text, attention, odds in zip(explanation.words, explanation.maps, times, strict=True)
     ]
     return {"word": word, "words": words, "where": strongest_at(explanation.overall)}
 

@@ -118,14 +118,17 @@ class SimilarAnswer(Answer):
 
 
 class WordAnswer(Answer):
-    """A word, and where it looks."""
+    """A word, where it looks, and how much it speaks for the photo."""
 
     word: str
+    evidence: float = Field(
+        description="The logarithm of how many times as high the odds are that people use it of this photo as of any."
+    )
     map: list[list[float]] = Field(description="Rows of cells that cover the photo, 0 to 1: where it looks most.")
 
 
 class ExplainAnswer(Answer):
-    """Why a photo matches a sentence: where in it each word looks."""
+    """Why a photo matches a sentence: where in it each word looks, and how much each speaks for it."""
 
     words: list[WordAnswer] = Field(description="As they stand in the sentence; only those the model has read.")
     overall: list[list[float]] = Field(description="Rows of cells, 0 to 1: where words usually look.")
@@ -134,7 +137,8 @@ class ExplainAnswer(Answer):
     def of(cls, explanation: Explanation) -> ExplainAnswer:
         """The answer that `explanation` is."""
         maps = explanation.maps.round(3).tolist()
-        words = [WordAnswer(word=word, map=rows) for word, rows in zip(explanation.words, maps, strict=True)]
+        told = zip(explanation.words, explanation.evidence.round(3).tolist(), maps, strict=True)
+        words = [WordAnswer(word=word, evidence=evidence, map=rows) for word, evidence, rows in told]
         return cls(words=words, overall=explanation.overall.round(3).tolist())
 
 

@@ -325,6 +325,7 @@ def test_explain_draws_a_picture_or_prints_the_maps(photos: Path, weights: Path,
     found = json.loads(pixelseek(*asked, "--json").stdout)
     assert found["words"] == SENTENCE.split()
     assert np.shape(found["maps"]) == (len(found["words"]), *np.shape(found["overall"]))
+    assert len(found["evidence"]) == len(found["words"])
     assert pixelseek(*asked).exit_code == 2
     assert json.loads(pixelseek(*asked, "--json", "--head", "1").stdout)["maps"] != found["maps"]
     assert pixelseek(*asked, "--json", "--method", "relevance").exit_code == 0

@@ -16,6 +16,8 @@ from engine.panels import draw_panels
 from engine.search import SearchEngine
 from indexer.library import PhotoMissing
 from model.processor import PixelBertProcessor
+from model.trained import TrainedModel
+from model.word_evidence import WordEvidence
 from tests.engine.libraries import SENTENCE, write_weights
 from tests.indexer.colour_runtime import ColourRuntime, colour_processor
 
@@ -25,7 +27,8 @@ def test_a_word_looks_where_its_colour_is() -> None:
     pixels = np.zeros((64, 64, 3), np.uint8)
     pixels[:32, :32] = 255, 0, 0
     pixels[32:, 32:] = 0, 0, 255
-    (features,) = runtime.encode_image([pixels]).pixel_features  # of the four quarters
+    encoded = runtime.encode_image([pixels])
+    (features,) = encoded.pixel_features  # of the four quarters
 
     class Quarters(PixelBertProcessor):
         def grid(self, width: int, height: int, count: int) -> tuple[int, int]:
@@ -35,7 +38,7 @@ def test_a_word_looks_where_its_colour_is() -> None:
             return [(word, range(row, row + 1)) for row, word in enumerate(sentence.split())]
 
     processor = Quarters(colour_processor().tokenizer, image_size=64)
-    found = explain(runtime, processor, "red blue", features, (64, 64))
+    found = explain(runtime, processor, "red blue", features, WordEvidence().read(encoded.pooled_features), (64, 64))
     assert found.words == ["red", "blue"]
     assert found.maps.shape == (2, 2, 2)
     assert found.overall.shape == (2, 2)
@@ -43,6 +46,28 @@ def test_a_word_looks_where_its_colour_is() -> None:
     assert found.maps[1].argmax() == 3
     assert found.maps.min() == 0.0
     assert found.maps.max() == pytest.approx(1.0)
+    assert found.times == [], "it has learned no words"
+
+
+def test_each_word_is_told_how_much_it_speaks_for_the_photo(indexed: Path, weights: Path) -> None:
+    model = TrainedModel(weights, device="cpu")
+    pieces, spans = model.processor.text([SENTENCE])["input_ids"][0], model.processor.words(SENTENCE)
+    width = model.runtime.encode_image([np.zeros((128, 128, 3), dtype=np.uint8)]).pooled_features.shape[1]
+    known = np.unique(pieces[spans[0][1].start : spans[-1][1].stop])
+    known = known[known != pieces[spans[1][1].start]]  # of the second word at least a piece is not learned
+    random = np.random.default_rng(0)
+    model.evidence = WordEvidence(
+        known, random.normal(0, 1, (len(known), width)).astype(np.float32), *np.zeros((2, len(known)), np.float32)
+    )
+    with SearchEngine.over(indexed, model) as engine:
+        (hit,) = engine.search(SENTENCE, limit=1).hits
+        found = engine.explain(hit.photo_id, SENTENCE)
+        read = model.evidence.read(engine._library.pooled_features([hit.photo_id]))
+    said = read.evidence(model.runtime.encode_text([SENTENCE]), np.arange(1)) - read.unsaid
+    assert found.evidence.sum() == pytest.approx(said[0], abs=1e-3)
+    assert found.evidence[1] == 0.0
+    assert found.times[1] == "1.0"
+    assert all(float(one) > 1 for one, speaks in zip(found.times, found.evidence, strict=True) if speaks > 0.1)
 
 
 def test_a_file_outside_any_library_is_explained_in_its_own_shape(weights: Path, tmp_path: Path) -> None:
@@ -124,7 +149,8 @@ def test_a_page_has_a_panel_for_the_photo_and_one_for_each_word(size: tuple[int,
     words = ["A", "café", "Donaudampfschifffahrtsgesellschaftskapitän", "in", "the", "snow"]
     random = np.random.default_rng(0)
     maps, grey = random.random((len(words), 2, 3), dtype=np.float32), Image.new("RGB", size, (128, 128, 128))
-    page = draw_panels(ExplainedFile(Explanation(words, maps, maps[0]), 0.5, grey), " ".join(words))
+    explanation = Explanation(words, maps, maps[0], np.zeros(len(words), dtype=np.float32))
+    page = draw_panels(ExplainedFile(explanation, 0.5, grey), " ".join(words))
     colours = np.asarray(page)
     plain = (colours == 128).all(-1)
     left, right = (plain.any(0).nonzero()[0][edge] for edge in (0, -1))

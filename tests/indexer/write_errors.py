@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from indexer.errors import LibraryError
 import numpy as np
 
+from indexer.errors import LibraryError
 from tests.indexer.crashes import contents, differences
 from tests.indexer.desk import Desk, scribble
 

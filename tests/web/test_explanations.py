@@ -26,6 +26,7 @@ def test_programs_are_told_where_each_word_looks(client: FlaskClient, app: Flask
     assert [word["word"] for word in answer["words"]] == SENTENCE.split()
     assert np.allclose([word["map"] for word in answer["words"]], expected.maps, atol=1e-3)
     assert np.allclose(answer["overall"], expected.overall, atol=1e-3)
+    assert np.allclose([word["evidence"] for word in answer["words"]], expected.evidence, atol=1e-3)
 
 
 def test_a_word_becomes_a_picture_to_lay_over_the_photo(client: FlaskClient) -> None:

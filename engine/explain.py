@@ -56,7 +56,7 @@ class Explanation:
         if not self.evidence.any():
             return []
         ratios = np.exp(np.clip(self.evidence, -_MOST, _MOST)).tolist()
-        return [f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" for ratio in ratios]
+        return [f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}" for ratio in ratios]
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def explain(
     layer: int | None = None,
     head: int | None = None,
 ) -> Explanation:
-    """Ask the joint pass over `sentence` and the pixel features (P, D) of a photo where each word looks, and the words
-    of the one photo in `photo_words` how much each speaks for it.
+    """Ask the joint pass over `sentence` and the pixel features (P, D) of a photo where each word looks, and
+    `photo_words`, which are of that photo alone, how much each speaks for it.
 
     `size` is width and height of the upright photo in pixels. `layer` and `head`, counted from 1, choose one of the
     cross-modal layers and heads whose attention is shown; without them it is the mean of all. A few cells draw every

@@ -46,7 +46,8 @@ def calibrate(
         raise ShardError(f"no captioned photos of split {split} in {', '.join(map(str, shards))}")
     runtime = load_runtime(weights, device=device)
     processor = PixelBertProcessor.from_pretrained(weights)
-    if train := read_shards(shards, "train"):
+    train = read_shards(shards, "train")
+    if train:
         querybank = Querybank.of(runtime, train)
         evidence = _learned(runtime, processor, train, progress)
     else:
@@ -62,8 +63,9 @@ def calibrate(
                 ]
                 galleries.append(Shortlists.joined(lists))
     calibration = Calibration.fit(galleries)
-    evidence.save(weights)
-    querybank.save(weights)
+    if train:
+        evidence.save(weights)
+        querybank.save(weights)
     calibration.save(weights)
     return calibration
 

@@ -91,10 +91,18 @@ class WordEvidence:
     """(V,) The logit of each word for any photo."""
 
     def read(self, pooled_features: NDArray[np.float32]) -> PhotoWords:
-        """What photos say of the words, from their pooled features (N, C)."""
-        count = len(pooled_features)
+        """What photos say of the words, from their pooled features (N, C).
+
+        Raises WeightsError when the words were learned with another network.
+        """
+        count, width = pooled_features.shape
         if not len(self.ids):
             return PhotoWords(self.ids, np.zeros((count, 0), dtype=np.float32), np.zeros(count, dtype=np.float32))
+        if width != self.weights.shape[1]:
+            raise WeightsError(
+                f"the words in {FILE} were learned from {self.weights.shape[1]:,} features of a photo, these weights "
+                f"have {width:,}: delete it, or make it anew with `pixelseek calibrate` and train photos."
+            )
         logits = rooted(pooled_features) @ self.weights.T + self.bias  # (N, V)
         unsaid = _log_one_less(logits) - _log_one_less(self.usual)
         return PhotoWords(self.ids, logits - self.usual, unsaid.sum(axis=1))

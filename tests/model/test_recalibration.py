@@ -34,6 +34,7 @@ def test_a_match_fitted_on_some_scenes_holds_for_others(trained_on_scenes: Path,
     weights = shutil.copytree(trained_on_scenes, tmp_path / "weights")
     fitted = calibrate(weights, [shard], shortlist=16, progress=False)
     assert Calibration.load(weights) == fitted != Calibration.load(trained_on_scenes)
+    assert not (weights / "word_evidence.npz").exists(), "there was nothing to learn words from"
     assert 0 < fitted.cutoff < 1
     runtime, processor = load_runtime(weights, device="cpu"), PixelBertProcessor.from_pretrained(weights)
     fresh = encode_collection(runtime, photos(len(scenes()), "dev", 12), processor, Querybank.load(weights))

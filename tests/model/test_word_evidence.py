@@ -101,6 +101,11 @@ def test_without_classifiers_there_is_no_evidence(tmp_path: Path) -> None:
     assert speaks(none, sentence(CAT), *[shown(CAT, False, 6)] * 2).tolist() == [0.0, 0.0]
 
 
+def test_words_learned_with_another_network_are_refused(evidence: WordEvidence) -> None:
+    with pytest.raises(WeightsError, match=r"learned from 4 features of a photo, these weights have 5: .* calibrate"):
+        evidence.read(np.zeros((1, 5), dtype=np.float32))
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x80\x04pickled", b"PK\x03\x04cut off"])
 def test_what_is_no_evidence_is_refused_with_its_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)

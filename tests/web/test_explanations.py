@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
+from engine.explain import Explanation
 from tests.engine.libraries import SENTENCE
 from tests.web.applications import hits, photo
 from web.explanations import strongest_at
@@ -87,6 +88,20 @@ def test_the_page_explains_when_asked_with_a_link_for_each_word(client: FlaskCli
     second = client.get(html.unescape(words[1][0])).text
     assert f'class="heat" src="{words[1][1]}"' in second
     assert client.get(html.unescape(words[1][1])).mimetype == "image/webp"
+
+
+def test_the_page_says_how_much_each_word_speaks_for_the_photo(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, maps = f"/photos/{hits(client)[0]['photo_id']}", np.zeros((2, 3, 3), dtype=np.float32)
+    asked = {"q": "red circle", "word": "all"}
+    assert 'class="times"' not in client.get(address, query_string=asked).text, "these weights have learned no words"
+    evidence = np.log(np.array([12.3, 0.25], dtype=np.float32))
+    told = Explanation(["red", "square"], maps, maps[0], evidence)
+    monkeypatch.setattr(service_of(app).engine(), "explain", lambda *_: told)
+    page = client.get(address, query_string=asked | {"q": "red square"}).text
+    assert re.findall(r">(\w+) <span class=\"times\">([^< ]+) .<", page) == [("red", "12"), ("square", "0.25")]
+    assert "at five times the usual odds" in page
 
 
 @pytest.mark.parametrize("query", ["", "type:jpg", "taken:never"])

@@ -28,7 +28,7 @@ all the layers (arXiv 2005.00928); what of that counts for the match (arXiv 2103
 # Dark blue and yellow differ for every kind of colour vision, and in lightness too.
 _AWAY, _THERE = (0, 16, 60), (255, 221, 51)
 _TINY = 1e-12
-_MOST = math.log(999.0)
+_MOST = 999.0
 _DARKEST, _BRIGHTEST = 190, 128  # of 255: what is underneath stays visible
 _IS_LIT = [255 * (level > 127) for level in range(256)]
 _OPACITY = [
@@ -55,8 +55,7 @@ class Explanation:
         """Those odds, written out; nothing where no words were learned."""
         if not self.evidence.any():
             return []
-        ratios = np.exp(np.clip(self.evidence, -_MOST, _MOST)).tolist()
-        return [f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}" for ratio in ratios]
+        return [_times(one) for one in self.evidence.tolist()]
 
 
 @dataclass(frozen=True)
@@ -146,6 +145,13 @@ def explain_file(
     return ExplainedFile(
         explanation, float(match[0]), shown.resize((max(1, round(size[0] * scale)), max(1, round(size[1] * scale))))
     )
+
+
+def _times(evidence: float) -> str:
+    if evidence > math.log(_MOST):
+        return f"{_MOST:.0f}+"
+    ratio = math.exp(max(evidence, -math.log(_MOST)))
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def heat(attention: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:

@@ -15,7 +15,7 @@ _GAP, _CAPTION, _SCALE_WIDTH = 12, 20, 160
 _LINE = round(1.4 * _CAPTION)
 _SHAPE = 1.5  # width of the page by its height, about
 _LEGEND = "from dark to yellow: where a word looks more than the others do"
-_TIMES = "x5: people use the word of a photo like this one at five times the odds"
+_TIMES = "x5: people use the word of a photo like this one at five times the usual odds"
 _INK, _PAPER, _MIDDLE = "black", "white", (128, 128, 128)
 
 

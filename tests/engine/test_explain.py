@@ -67,7 +67,11 @@ def test_each_word_is_told_how_much_it_speaks_for_the_photo(indexed: Path, weigh
     assert found.evidence.sum() == pytest.approx(said[0], abs=1e-3)
     assert found.evidence[1] == 0.0
     assert found.times[1] == "1"
-    assert all(float(one) > 1 for one, speaks in zip(found.times, found.evidence, strict=True) if speaks > 0.1)
+    assert all(
+        float(one) > 1
+        for one, speaks in zip(found.times, found.evidence, strict=True)
+        if speaks > 0.1 and one != "999+"
+    )
 
 
 def test_a_file_outside_any_library_is_explained_in_its_own_shape(weights: Path, tmp_path: Path) -> None:

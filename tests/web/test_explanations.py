@@ -93,14 +93,18 @@ def test_the_page_explains_when_asked_with_a_link_for_each_word(client: FlaskCli
 def test_the_page_says_how_much_each_word_speaks_for_the_photo(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address, maps = f"/photos/{hits(client)[0]['photo_id']}", np.zeros((2, 3, 3), dtype=np.float32)
+    address, maps = f"/photos/{hits(client)[0]['photo_id']}", np.zeros((3, 3, 3), dtype=np.float32)
     asked = {"q": "red circle", "word": "all"}
     assert 'class="times"' not in client.get(address, query_string=asked).text, "these weights have learned no words"
-    evidence = np.log(np.array([12.3, 0.25], dtype=np.float32))
-    told = Explanation(["red", "square"], maps, maps[0], evidence)
+    evidence = np.log(np.array([12.3, 0.25, 5000.0], dtype=np.float32))
+    told = Explanation(["red", "square", "cat"], maps, maps[0], evidence)
     monkeypatch.setattr(service_of(app).engine(), "explain", lambda *_: told)
-    page = client.get(address, query_string=asked | {"q": "red square"}).text
-    assert re.findall(r">(\w+) <span class=\"times\">([^< ]+) .<", page) == [("red", "12"), ("square", "0.25")]
+    page = client.get(address, query_string=asked | {"q": "red square cat"}).text
+    assert re.findall(r">(\w+) <span class=\"times\">([^< ]+) .<", page) == [
+        ("red", "12"),
+        ("square", "0.25"),
+        ("cat", "999+"),
+    ]
     assert "at five times the usual odds" in page
 
 

@@ -5,7 +5,7 @@
 Of dev photos and their first caption. The pixel tokens that the map of all words calls hottest are taken out of the
 joint pass (not blackened: it does not see them), more and more of them, and the ITM logit changes; beside it, by as
 many random ones. Removed is the photo's state at the fusion layer, which is what the rerank reads: there each
-token has already seen its neighbours. The maps are of the joint pass, so word evidence is left out of the logit.
+token has already seen its neighbours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.machine import machine
 from engine.explain import METHODS, explain
-from model.runtime import Runtime, load_runtime
+from model.runtime import Runtime
 from model.shards import CaptionedPhoto, read_shards
 from model.trained import TrainedModel
 from model.weights import DEFAULT
@@ -45,8 +45,7 @@ def main() -> None:
     dev = read_shards(arguments.data, "dev")
     chosen = random.choice(len(dev), min(arguments.photos, len(dev)), replace=False)
     model = TrainedModel(arguments.weights, device="cpu")
-    itm = load_runtime(model.folder, device="cpu")
-    measured = [changes(model, itm, dev[row], random) for row in tqdm(chosen)]
+    measured = [changes(model, dev[row], random) for row in tqdm(chosen)]
     curves = {name: np.stack([one[name] for one in measured]) for name in (RANDOM, *METHODS)}  # (photos, REMOVED)
 
     print("| removed | " + " | ".join(curves) + " |\n|---|" + "---|" * len(curves))
@@ -61,9 +60,7 @@ def main() -> None:
         plot(curves, arguments.plot)
 
 
-def changes(
-    model: TrainedModel, itm: Runtime, photo: CaptionedPhoto, random: np.random.Generator
-) -> dict[str, NDArray[np.floating]]:
+def changes(model: TrainedModel, photo: CaptionedPhoto, random: np.random.Generator) -> dict[str, NDArray[np.floating]]:
     """(REMOVED,) How much the ITM logit of the true caption changes, for every order in which tokens are removed."""
     processor, caption = model.processor, photo.captions[0]
     encoded = model.runtime.encode_image([photo.decode(processor)])
@@ -75,7 +72,7 @@ def changes(
         heat = explain(runtime, processor, caption, features, words, (size[0], size[1]), method=method).overall
         orders.append(np.argsort(-heat.ravel(), kind="stable"))
     left = [features[np.sort(order[round(share * len(order)) :])] for order in orders for share in REMOVED]
-    logits = itm.match(itm.encode_text([caption]), left).reshape(len(orders), len(REMOVED))
+    logits = model.runtime.match(model.runtime.encode_text([caption]), left).reshape(len(orders), len(REMOVED))
     logits -= logits[:, :1]
     return {RANDOM: logits[:RANDOM_ORDERS].mean(axis=0)} | dict(zip(METHODS, logits[RANDOM_ORDERS:], strict=True))
 

@@ -28,7 +28,7 @@ all the layers (arXiv 2005.00928); what of that counts for the match (arXiv 2103
 # Dark blue and yellow differ for every kind of colour vision, and in lightness too.
 _AWAY, _THERE = (0, 16, 60), (255, 221, 51)
 _TINY = 1e-12
-_MOST = 999.0
+_MOST = 999.0  # times: how many more means nothing
 _DARKEST, _BRIGHTEST = 190, 128  # of 255: what is underneath stays visible
 _IS_LIT = [255 * (level > 127) for level in range(256)]
 _OPACITY = [

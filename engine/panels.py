@@ -25,13 +25,12 @@ def draw_panels(explained: ExplainedFile, sentence: str) -> Image.Image:
     size = max(1, round(scale * explained.photo.width)), max(1, round(scale * explained.photo.height))
     photo = explained.photo.resize(size, Image.Resampling.LANCZOS)
     panels = [(f"match {explained.match:.0%}", photo)]
-    times = explained.explanation.times
-    for number, (word, attention) in enumerate(
-        zip(explained.explanation.words, explained.explanation.maps, strict=True)
-    ):
+    words, times = explained.explanation.words, explained.explanation.times
+    captions = [f"{word} x{odds}" for word, odds in zip(words, times, strict=True)] if times else words
+    for caption, attention in zip(captions, explained.explanation.maps, strict=True):
         panel = photo.copy()
         panel.paste(hot := heat(attention, size), mask=hot)
-        panels.append((f"{word} x{times[number]}" if times else word, panel))
+        panels.append((caption, panel))
 
     wide, high = max(size[0], _SCALE_WIDTH) + _GAP, size[1] + _LINE + _GAP
     columns = min(len(panels), max(1, round((len(panels) * _SHAPE * high / wide) ** 0.5)))

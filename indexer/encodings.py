@@ -59,7 +59,7 @@ class _Embedding(TypedColumns):
 class _PixelFeatures(TypedColumns):
     photo_id = Column(Integer, primary_key=True)
     pooled: Named[bytes]
-    """(1, C) as `model.quantization.quantize` packs it: before the larger one, on SQLite's first page of the row."""
+    """(1, C) as `model.quantization.quantize` packs it: before the larger one, which SQLite then need not read."""
     packed: Named[bytes]
     """(P, D), likewise."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from cli.options import FILE, library_option, weights_option
+from model.errors import PixelseekError
 from model.weights import DEFAULT
 
 # The photographs among the pictures that come inside scikit-image and scikit-learn.
@@ -26,7 +27,7 @@ _SENTENCES = ("a dog running on grass", "people outdoors", "food on a table")
 _HITS = 5
 
 
-class DemoError(Exception):
+class DemoError(PixelseekError):
     """The demo lacks something; the message says how to get it."""
 
 

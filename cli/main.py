@@ -14,9 +14,12 @@ import signal
 import sys
 import threading
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import click
+
+from model.errors import PixelseekError
 
 _COMMANDS = (
     "index",
@@ -42,7 +45,6 @@ _COMMANDS = (
     "export-onnx",
     "data",
 )
-_OUR_PACKAGES = frozenset({"cli", "engine", "indexer", "model", "web"})
 _LITTLE_LATER_S = 0.05
 _OBJECTS_TO_COLLECT = 100_000
 """Importing makes so many objects that looking for rubbish after every 700 takes a tenth of a second."""
@@ -98,16 +100,14 @@ class _Pixelseek(click.Group):
 
 
 def _for_the_user(error: Exception) -> str | None:
-    """The message of an error the user can do something about; None for any other.
-
-    Exception classes of our own are written for the user, every one of them. Known by where they are defined,
-    so that reporting one imports nothing.
-    """
-    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] not in _OUR_PACKAGES:
+    """The message of an error the user can do something about; None for any other, which is a bug."""
+    if isinstance(error, PixelseekError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name and find_spec(error.name.partition(".")[0]) is None:
         return f"this needs {error.name}, which is not installed: pip install 'pixelseek[train]'"
     if isinstance(error, OSError) and error.errno != errno.EPIPE:
         return f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    return str(error) if type(error).__module__.partition(".")[0] in _OUR_PACKAGES else None
+    return None
 
 
 def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:

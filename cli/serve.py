@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli.options import FILE, chosen_library, library_option, library_weights_option
+from model.errors import PixelseekError
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _THREADS = 80
@@ -15,7 +16,7 @@ _MIB = 1024**2
 _IDLE_S = 60
 
 
-class PasswordMissing(Exception):  # noqa: N818
+class PasswordMissing(PixelseekError):  # noqa: N818
     """Other machines would be let in without a password."""
 
 

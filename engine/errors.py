@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from model.errors import PixelseekError
 
-class EngineError(Exception):
+
+class EngineError(PixelseekError):
     """A library that cannot answer: empty, or encoded by other weights. The message names the remedy."""
 
 

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from model.errors import PixelseekError
 
-class LibraryError(Exception):
+
+class LibraryError(PixelseekError):
     """Something is wrong with a library; the message names it and the remedy."""
 
 

@@ -10,9 +10,10 @@ from PIL import Image
 
 from indexer.metadata import Metadata, read_metadata
 from indexer.scanning import RAW_SUFFIXES
+from model.errors import PixelseekError
 
 
-class NoPreview(Exception):  # noqa: N818
+class NoPreview(PixelseekError):  # noqa: N818
     """A RAW file of pixels alone."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.atomic import replacing
+from model.errors import PixelseekError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _INCHES, _DOTS_PER_INCH = 4.5, 150
 
 
-class PictureError(Exception):
+class PictureError(PixelseekError):
     """A picture that cannot be drawn; the message says why and what to do."""
 
 

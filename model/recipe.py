@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from model.errors import PixelseekError
+
 RECIPES = Path(__file__).parent / "recipes"
 
 
-class RecipeError(Exception):
+class RecipeError(PixelseekError):
     """A recipe that cannot be used; the message names the file and the key."""
 
 

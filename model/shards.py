@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from model.atomic import replacing
+from model.errors import PixelseekError
 from model.processor import PixelBertProcessor
 
 
-class ShardError(Exception):
+class ShardError(PixelseekError):
     """A shard that cannot be read; the message names the file and the member."""
 
 

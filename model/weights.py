@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model import quantization
+from model.errors import PixelseekError
 
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT = "pixelbert-small"
@@ -21,7 +22,7 @@ _LARGEST_JSON_BYTES = 1 << 20
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows
 
 
-class WeightsError(Exception):
+class WeightsError(PixelseekError):
     """Weights that are missing, incomplete or not a Pixel-BERT; the message names the folder and the remedy."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import importlib
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from model.errors import PixelseekError
 
 ROOT = Path(__file__).parents[1]
 LAYERS = ("cli", "web", "engine", "indexer", "model")
@@ -70,6 +73,15 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == [], "imported at start-up: " + result.stdout
+
+
+def test_every_exception_of_ours_is_a_pixelseek_error() -> None:
+    for name, path in MODULES.items():
+        if "\nclass " not in path.read_text(encoding="utf-8"):
+            continue  # a migration runs under Alembic alone, and defines none
+        kinds = [kind for kind in vars(importlib.import_module(name)).values() if isinstance(kind, type)]
+        exceptions = [kind for kind in kinds if kind.__module__ == name and issubclass(kind, BaseException)]
+        assert [kind for kind in exceptions if not issubclass(kind, PixelseekError)] == []
 
 
 def test_every_module_says_what_it_is_for() -> None:

@@ -18,6 +18,7 @@ from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from model.atomic import replacing
+from model.errors import PixelseekError
 
 SHORTEST_PASSWORD = 8
 _FREE_FOR_ALL = ("static", "monitoring.health", "pages.shapes")
@@ -26,7 +27,7 @@ _WRONG_PASSWORDS = RateLimitItemPerMinute(10)
 _WAIT_S = 60
 
 
-class PasswordTooShort(Exception):  # noqa: N818
+class PasswordTooShort(PixelseekError):  # noqa: N818
     """A password that is easily guessed."""
 
 

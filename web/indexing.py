@@ -10,21 +10,22 @@ from typing import Literal
 
 from indexer.indexing import IndexProgress, IndexReport, index_folders
 from indexer.library import Library
+from model.errors import PixelseekError
 from model.trained import TrainedModel
 from model.weights import lasting_name
 
 State = Literal["idle", "running", "done", "cancelled", "failed"]
 
 
-class AlreadyIndexing(Exception):  # noqa: N818
+class AlreadyIndexing(PixelseekError):  # noqa: N818
     """A run is going on."""
 
 
-class FolderNotAllowed(Exception):  # noqa: N818
+class FolderNotAllowed(PixelseekError):  # noqa: N818
     """A folder outside the roots that were allowed when the server was started."""
 
 
-class _Cancelled(Exception):  # noqa: N818
+class _Cancelled(PixelseekError):  # noqa: N818
     """Thrown into the run to end it."""
 
 

@@ -15,6 +15,7 @@ from engine.answers import Answers
 from engine.files import PhotoFile
 from engine.results import Hit, SearchResult
 from engine.search import SearchEngine, Sort
+from model.errors import PixelseekError
 
 RERANKED = 64
 """How many photos a search reads together with the sentence."""
@@ -26,15 +27,15 @@ Answer = TypeVar("Answer")
 _CURSOR = re.compile(r"([\w-]{8,32})\.(\d{1,4})")
 
 
-class Busy(Exception):  # noqa: N818
+class Busy(PixelseekError):  # noqa: N818
     """More searches are waiting for the model than may."""
 
 
-class HungUp(Exception):  # noqa: N818
+class HungUp(PixelseekError):  # noqa: N818
     """Who asked is no longer there."""
 
 
-class CursorUnknown(Exception):  # noqa: N818
+class CursorUnknown(PixelseekError):  # noqa: N818
     """A cursor of another search, or of one that is no longer remembered."""
 
 

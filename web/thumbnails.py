@@ -13,6 +13,7 @@ from indexer.decoding import Failure
 from indexer.library import Photo
 from indexer.shrinking import Shrinker
 from model.atomic import replacing
+from model.errors import PixelseekError
 from web.searches import HungUp
 
 SMALL = 640
@@ -22,7 +23,7 @@ LARGE = 2048
 _FOLDERS = 256
 
 
-class PhotoUnreadable(Exception):  # noqa: N818
+class PhotoUnreadable(PixelseekError):  # noqa: N818
     """A file that held a photo when it was indexed, and now is gone or damaged."""
 
 

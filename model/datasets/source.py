@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from model.errors import PixelseekError
 from model.shards import Question, Statement
 
 SPLITS = ("train", "dev", "test")
 
 
-class DatasetError(Exception):
+class DatasetError(PixelseekError):
     """A data set that cannot be read; the message names the file and what is wrong with it."""
 
 

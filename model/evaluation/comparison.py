@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.atomic import replacing
+from model.errors import PixelseekError
 from model.evaluation.collection import DIRECTIONS, Direction
 from model.evaluation.rankings import Rankings
 from model.metrics import RECALL_AT, recall_gain
@@ -22,7 +23,7 @@ from model.shards import CaptionedPhoto
 _RANKINGS = ("shortlist", "itm", "rerank")
 
 
-class ComparisonError(Exception):
+class ComparisonError(PixelseekError):
     """Ranks that cannot be read, or are those of other queries; the message names the file and the remedy."""
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.calibration import Calibration
+from model.errors import PixelseekError
 from model.evaluation.collection import DIRECTIONS, Direction, EncodedCollection
 from model.evaluation.shortlists import Shortlists, first_ranked
 from model.metrics import RECALL_AT, percent
@@ -28,7 +29,7 @@ _FIGURES = (*_ECCV, *(f"cxc_r{k}" for k in RECALL_AT))
 _MODALITY: dict[Direction, str] = {"text_to_image": "t2i", "image_to_text": "i2t"}
 
 
-class GroundTruthError(Exception):
+class GroundTruthError(PixelseekError):
     """ECCV Caption and CxC cannot be measured; the message says why and what to do."""
 
 

@@ -24,6 +24,7 @@ from transformers.utils import logging
 
 from model import word_evidence
 from model.calibration import Calibration
+from model.errors import PixelseekError
 from model.memory import keep_freed_memory
 from model.pictures import PictureError, curves
 from model.processor import SPECIAL_TOKENS
@@ -47,7 +48,7 @@ _LOG_EVERY = 10
 _NEAR = 4  # so many times the photos of a group are near enough to be drawn into it
 
 
-class TrainingError(Exception):
+class TrainingError(PixelseekError):
     """A run that cannot go on; the message says why and what to do."""
 
 

@@ -155,6 +155,23 @@ cli.main.main()
     assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
 
 
+@pytest.mark.parametrize("raised", ["ValueError('a bug')", "ModuleNotFoundError(name='cli.nothing')", "KeyError('a')"])
+def test_a_bug_gets_a_traceback(raised: str) -> None:
+    script = f"""
+import cli.main, cli.status
+
+def fail(**_):
+    raise {raised}
+
+cli.status.status.callback = fail
+cli.main.main()
+"""
+    run = pixelseek_alone("status", script=script)
+    assert run.returncode == 1
+    assert "Traceback" in run.stderr
+    assert "pixelseek: error:" not in run.stderr
+
+
 @pytest.mark.parametrize(
     ("fraction", "drawn"),
     [(0.0, ""), (0.004, ""), (0.5, "█████"), (0.55, "█████▌"), (0.99, "█████████▉"), (1.0, "█" * 10)],

@@ -1,19 +1,21 @@
 """What people write about photos, and the words by which they find them again.
 
 Captions and tags belong to the photo, so they stay when its file is moved, and they are never overwritten by
-the machine. The table of words is made from them and from the titles and keywords inside the files; a plain
-table in portable SQL, because a caption is a line and no text to be ranked.
+the machine. The text index is made from them and from the titles and keywords inside the files: from their tokens
+(`words.written_text`), so that what is a word in which script is decided in one place.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, delete, exists, func, insert, select
+from sqlalchemy import Connection, delete, exists, insert, select
 
-from indexer.catalog import annotation_table, in_queries, location_table, photo_table, word_table
+from indexer.catalog import annotation_table, in_queries, location_table, photo_table, written_table
 from indexer.errors import AnnotationRefused
-from indexer.words import words_of
+from indexer.sqlite import holds_words
+from indexer.words import BETWEEN_TEXTS, words_of, written_text
 
 _LONGEST_CAPTION, _LONGEST_TAG, _MOST_TAGS = 2000, 100, 100
 
@@ -28,6 +30,10 @@ def checked_annotation(caption: str | None, tags: Sequence[str]) -> tuple[str | 
             text.encode()
         except UnicodeEncodeError as error:
             raise AnnotationRefused(f"the {kind} is not valid Unicode text.") from error
+        if text and not words_of(text):
+            raise AnnotationRefused(
+                f"no search could find the {kind} {text}: write at least one letter, digit, emoji or symbol like ★."
+            )
     if len(tags) > _MOST_TAGS:
         raise AnnotationRefused(f"{len(tags):,} tags are more than {_MOST_TAGS}.")
     return caption or None, tags
@@ -63,20 +69,25 @@ def inherit(connection: Connection, heirs: Mapping[int, int]) -> None:
 
 
 def store_words(connection: Connection, photo_ids: Sequence[int]) -> None:
-    """Make the words of these photos anew."""
+    """Make what a search looks through for these photos anew."""
     for part in in_queries(photo_ids):
-        connection.execute(delete(word_table).where(word_table.c.photo_id.in_(part)))
+        connection.execute(delete(written_table).where(written_table.c.rowid.in_(part)))
         rows = [
-            {"word": word, "photo_id": photo_id}
-            for photo_id, words in written_words(connection, part).items()
-            for word in sorted(words)
+            {"rowid": photo_id, "tokens": tokens}
+            for photo_id, tokens in written_tokens(connection, part).items()
+            if tokens
         ]
         if rows:
-            connection.execute(insert(word_table), rows)
+            connection.execute(insert(written_table), rows)
 
 
-def written_words(connection: Connection, photo_ids: Sequence[int]) -> dict[int, set[str]]:
-    """The words written about each of these photos, or into it."""
+def store_all_words(connection: Connection) -> None:
+    """Make what a search looks through anew, for every photo."""
+    store_words(connection, connection.execute(select(photo_table.c.id)).scalars().all())
+
+
+def written_tokens(connection: Connection, photo_ids: Sequence[int]) -> dict[int, str]:
+    """The tokens of all that is written about each of these photos, or into it; empty where nothing is."""
     query = (
         select(
             photo_table.c.id,
@@ -90,16 +101,20 @@ def written_words(connection: Connection, photo_ids: Sequence[int]) -> dict[int,
         .where(photo_table.c.id.in_(photo_ids))
     )
     return {
-        photo_id: words_of(" ".join(filter(None, (title, description, *keywords, caption, *(tags or ())))))
+        photo_id: _side_by_side(title, description, *keywords, caption, *(tags or ()))
         for photo_id, title, description, keywords, caption, tags in connection.execute(query)
     }
 
 
+def _side_by_side(*texts: str | None) -> str:
+    return f" {BETWEEN_TEXTS} ".join(filter(None, (written_text(text or "") for text in texts)))
+
+
 def count_words(connection: Connection, words: Collection[str]) -> dict[int, int]:
     """How many of `words` are written about each photo with a location that has any of them."""
-    query = (
-        select(word_table.c.photo_id, func.count())
-        .where(word_table.c.word.in_(words), exists().where(location_table.c.photo_id == word_table.c.photo_id))
-        .group_by(word_table.c.photo_id)
-    )
-    return dict(connection.execute(query).all())
+    counts = Counter[int]()
+    has_location = exists().where(location_table.c.photo_id == written_table.c.rowid)
+    for word in words:
+        found = select(written_table.c.rowid).where(holds_words(written_table.c.tokens, word), has_location)
+        counts.update(connection.execute(found).scalars())
+    return dict(counts)

@@ -29,8 +29,10 @@ from sqlalchemy import (
     TypedColumns,
     UniqueConstraint,
     cast,
+    column,
     func,
     select,
+    table,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -144,14 +146,9 @@ class _Annotation(TypedColumns):
 annotation_table = Table("annotation", METADATA, _Annotation)
 
 
-class _Word(TypedColumns):
-    """A word written about a photo, in it or with Pixelseek. Made from those."""
-
-    word: Named[str] = Column(String, primary_key=True)
-    photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id), primary_key=True, index=True)
-
-
-word_table = Table("word", METADATA, _Word)
+written_table = table("written", column("rowid", BigInteger), column("tokens", String))
+"""A text index (`sqlite.create_text_index`), not a table: by the id of a photo, the tokens of what is written about it,
+in it or with Pixelseek. Made from those."""
 
 
 class _Encoded(TypedColumns):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, delete, exists, func, select
 
 from indexer import migrations, sqlite
-from indexer.annotations import annotate, checked_annotation, count_words
+from indexer.annotations import annotate, checked_annotation, count_words, store_all_words
 from indexer.catalog import (
     annotation_table,
     encoded_table,
@@ -381,6 +381,8 @@ class Library:
             if version is not None:
                 sqlite.back_up(_catalog_path(self.path), self.path / f"catalog-before-{migrations.HEAD}.sqlite")
             migrations.upgrade(connection)
+            if version is not None:
+                store_all_words(connection)  # what counts as a word may have changed, too
 
     def _sweep(self) -> None:
         """Undo what a killed run or a deleted encodings file left half done, where it can be: it harms no search."""

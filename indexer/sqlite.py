@@ -109,6 +109,19 @@ def directory_of(path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
     return cast(func.rtrim(name_last, func.replace(name_last, "/", "")), LargeBinary)
 
 
+def create_text_index(connection: Connection, name: str, column: str) -> None:
+    """Make an index of texts that are tokens with a space between two: no tokenizer here decides what a word is.
+
+    FTS5's tokenizer `ascii` parts at ASCII's spaces and signs only, and takes all else for letters.
+    """
+    connection.exec_driver_sql(f"CREATE VIRTUAL TABLE {name} USING fts5({column}, tokenize = 'ascii')")
+
+
+def holds_words(column: SQLColumnExpression[str], tokens: str) -> ColumnElement[bool]:
+    """Whether `tokens`, with a space between two, stand side by side in a text of such an index."""
+    return column.match(f'"{tokens}"')
+
+
 def back_up(source: Path, target: Path) -> None:
     """Copy a database that may be in use, whole or not at all."""
     remove_leftovers(target)

@@ -11,8 +11,16 @@ import numpy as np
 from sqlalchemy import select
 
 from indexer import sqlite
-from indexer.annotations import written_words
-from indexer.catalog import encoded_table, folder_table, in_queries, location_table, photo_table, read_ids, word_table
+from indexer.annotations import written_tokens
+from indexer.catalog import (
+    encoded_table,
+    folder_table,
+    in_queries,
+    location_table,
+    photo_table,
+    read_ids,
+    written_table,
+)
 from indexer.errors import LibraryDamaged, LibraryError
 from indexer.library import Library
 from indexer.vectors import covering_stamp, read_index, read_stamp
@@ -146,12 +154,10 @@ def wrong_words(library: Library) -> list[int]:
         photo_ids = connection.execute(select(photo_table.c.id)).scalars().all()
         wrong = []
         for part in in_queries(photo_ids):
-            stored = defaultdict[int, set[str]](set)
-            for photo_id, word in connection.execute(
-                select(word_table.c.photo_id, word_table.c.word).where(word_table.c.photo_id.in_(part))
-            ):
-                stored[photo_id].add(word)
-            wrong += [one for one, words in written_words(connection, part).items() if words != stored[one]]
+            written = select(written_table.c.rowid, written_table.c.tokens).where(written_table.c.rowid.in_(part))
+            stored = dict(connection.execute(written).all())
+            expected = written_tokens(connection, part)
+            wrong += [photo_id for photo_id, tokens in expected.items() if tokens != stored.get(photo_id, "")]
     return wrong
 
 

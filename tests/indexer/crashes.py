@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, event, select
 
-from indexer.catalog import annotation_table, folder_table, location_table, photo_table, word_table
+from indexer.catalog import annotation_table, folder_table, location_table, photo_table, written_table
 from indexer.errors import PhotoMissing
 from indexer.generations import current_generation
 from indexer.indexing import index_folders
@@ -45,7 +45,7 @@ _LATEST_WRITE, _AFTER_A_WRITE_S = 8, 0.01
 _NEVER = "never"
 _AGE = """
     DROP TABLE annotation;
-    DROP TABLE word;
+    DROP TABLE written;
     ALTER TABLE location DROP COLUMN previous_photo_id;
     ALTER TABLE photo DROP COLUMN title;
     ALTER TABLE photo DROP COLUMN description;
@@ -269,11 +269,11 @@ def contents(library: Library) -> dict[str, dict[str, Any]]:
     files: dict[str, dict[str, Any]] = {}
     with library.catalog.connect() as connection:
         for row in connection.execute(select(photo_table)).mappings():
-            photos[row["id"]] = {**row, "words": set()}
+            photos[row["id"]] = {**row, "tokens": ""}
         for row in connection.execute(select(annotation_table)).mappings():
             photos[row["photo_id"]] |= {"caption": row["caption"], "tags": row["tags"]}
-        for word, photo_id in connection.execute(select(word_table.c.word, word_table.c.photo_id)):
-            photos[photo_id]["words"].add(word)
+        for photo_id, tokens in connection.execute(select(written_table.c.rowid, written_table.c.tokens)):
+            photos[photo_id]["tokens"] = tokens
         for row in connection.execute(
             select(folder_table.c.path.label("folder"), location_table).join_from(location_table, folder_table)
         ).mappings():

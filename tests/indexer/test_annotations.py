@@ -70,7 +70,30 @@ def test_photos_are_found_by_whole_words_in_any_case_and_without_accents(filled:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.text(max_size=200)
-    | st.lists(st.sampled_from(["'s", "\u2019", "\u0301", "ǅ", "ß", " ", "é", "\0", "_", "a"])).map("".join)
+    | st.lists(
+        st.sampled_from(
+            [
+                "'s",
+                "\u2019",
+                "\u0301",
+                "ǅ",
+                "ß",
+                " ",
+                "é",
+                "\0",
+                "_",
+                "a",
+                "夜",
+                "ก",
+                "❤️",
+                "\u200d",
+                "🏽",
+                "1",
+                '"',
+                "*",
+            ]
+        )
+    ).map("".join)
 )
 def test_any_text_is_found_by_each_of_its_words_or_refused(filled: Desk, text: str) -> None:
     with filled.open() as library:
@@ -78,11 +101,29 @@ def test_any_text_is_found_by_each_of_its_words_or_refused(filled: Desk, text: s
         try:
             library.annotate(photo.id, caption=text, tags=[])
         except AnnotationRefused:
+            assert not words_of(text)
             return
         for word in words_of(text):
             assert library.written([word]) == {photo.id: 1}
-            assert words_of(word) <= {word}
         assert verify(library) == []
+
+
+@pytest.mark.parametrize("text", ["!!!", "\u2026", "\u0301", "\u200b\u200d", "\ufe0f", "---", "?!", "+"])
+def test_what_no_search_could_find_is_refused(filled: Desk, text: str) -> None:
+    for caption, tags in ((text, []), ("A caption", ["a tag", text])):
+        with (
+            filled.open() as library,
+            pytest.raises(AnnotationRefused, match=r"no search could find the (caption|tag)"),
+        ):
+            library.annotate(library.at(filled.photos / "a.png").id, caption=caption, tags=tags)
+        assert photo_at(filled, "a.png").tags == []
+
+
+def test_a_word_of_two_texts_is_in_neither(filled: Desk) -> None:
+    write(filled, "a.png", "東", "京", "4", "th")
+    with filled.open() as library:
+        assert found(library, "東京") == found(library, "4th") == {}
+        assert found(library, "東 京 th") == {"a.png": 3}
 
 
 def test_titles_and_keywords_inside_the_file_are_found_too_until_it_says_something_else(desk: Desk) -> None:

@@ -121,7 +121,7 @@ def test_words_that_are_not_those_written_are_found(filled: Desk) -> None:
     with filled.open() as library:
         library.annotate(1, caption="a red ball", tags=[])
         with library.catalog.begin() as connection:
-            connection.execute(text("UPDATE word SET word = 'green' WHERE word = 'red'"))
+            connection.execute(text("UPDATE written SET tokens = replace(tokens, 'red', 'green')"))
         assert "1 photos are not found by what is written about them" in "\n".join(map(str, verify(library)))
 
 
@@ -136,8 +136,8 @@ class TestRepair:
             ("encodings", "UPDATE embedding SET photo_id = 77 WHERE photo_id = 3"),
             ("encodings", "DROP TABLE pixel_features"),
             ("catalog", "DELETE FROM encoded WHERE photo_id = 1"),
-            ("catalog", "DELETE FROM word"),
-            ("catalog", "INSERT INTO word VALUES ('wrong', 2)"),
+            ("catalog", "DELETE FROM written"),
+            ("catalog", "INSERT INTO written (rowid, tokens) VALUES (2, 'wrong')"),
         ],
     )
     def test_what_is_spoilt_is_made_again_and_what_people_wrote_is_kept(

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import click
 
 from model.weights import DEFAULT
 
-FILE = click.Path(path_type=Path)
+
+class _File(click.Path):
+    """A path, in the form of Unicode that it has on the disk."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """To that path."""
+        from indexer.paths import as_on_disk
+
+        return as_on_disk(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
+FILE = _File(path_type=Path)
 """A file or folder, whether it exists or not: the layers below say it better when it does not."""
 
 library_option = click.option(

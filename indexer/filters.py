@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
 
 from indexer.catalog import folder_table, location_table, photo_table
-from indexer.sqlite import ends_with, path_in, position
+from indexer.sqlite import ends_with, folder_in, path_in, position
+from indexer.words import fold_path
 
 _EARTH_RADIUS_KM = 6371.0
 
@@ -46,7 +47,7 @@ class Filters:
     """A part of the camera's name, in any case; so with lens."""
     lens: tuple[str, ...] = ()
     folder: tuple[str, ...] = ()
-    """An absolute path, or the name of a folder anywhere (`2021/june`: one in the other)."""
+    """An absolute path, or the name of a folder anywhere (`2021/june`: one in the other), compared folded."""
     near: tuple[Circle, ...] = ()
     type: tuple[tuple[str, ...], ...] = ()
     """Endings of the file's name, in any case; with the dot."""
@@ -92,11 +93,12 @@ def newest_photos(catalog: Engine, photo_ids: NDArray[np.int64], count: int) -> 
 
 def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     """What must hold of a row of photos; of `near`, only that it has a place."""
-    path = path_in(folder_table.c.path, location_table.c.path)
     place = select(location_table).join(folder_table).where(location_table.c.photo_id == photo_table.c.id)
     if filters.folder:
-        place = place.where(or_(*(_is_in(path, name) for name in filters.folder)))
+        folder = folder_in(folder_table.c.path, location_table.c.path)
+        place = place.where(or_(*(_is_in(folder, name) for name in filters.folder)))
     if filters.type:
+        path = path_in(folder_table.c.path, location_table.c.path)
         place = place.where(or_(*(ends_with(path, ending) for endings in filters.type for ending in endings)))
     alternatives: list[list[ColumnElement[bool]]] = [
         *([start <= clock] for start in filters.after),
@@ -109,9 +111,9 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     return [place.correlate(photo_table).exists(), *(or_(*some) for some in alternatives if some)]
 
 
-def _is_in(path: ColumnElement[bytes], folder: str) -> ColumnElement[bool]:
-    name = folder.strip("/")
-    return position(path, f"/{name}/") == 1 if folder.startswith("/") else position(path, f"/{name}/") > 0
+def _is_in(folder: ColumnElement[bytes], name: str) -> ColumnElement[bool]:
+    begins_at = position(folder, fold_path(name))
+    return begins_at == 1 if name.startswith("/") else begins_at > 0
 
 
 def kilometres(places: NDArray[np.float64], circle: Circle) -> NDArray[np.float64]:

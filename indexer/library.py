@@ -42,6 +42,7 @@ from indexer.facets import Facets, read_facets
 from indexer.filters import Filters, matching_photos, newest_photos
 from indexer.generations import current_generation, forget_others, make_current, photos_waiting, remove_unused_files
 from indexer.locking import writer_lock
+from indexer.paths import composed
 from indexer.shortlist import Shortlist, visible_photos
 from indexer.status import FolderStatus, LibraryStatus, read_status
 from indexer.vectors import BY_SIZE, update_index
@@ -270,8 +271,9 @@ class Library:
         return paths
 
     def at(self, path: Path) -> Photo:
-        """The photo whose file lies at `path`. Raises PhotoMissing where none is known."""
-        for place in (Path(os.path.normpath(path.expanduser().absolute())), path.expanduser().resolve()):
+        """The photo whose file lies at `path`, composed or decomposed (NFC, NFD). Raises PhotoMissing for none."""
+        places = Path(os.path.normpath(path.expanduser().absolute())), path.expanduser().resolve()
+        for place in places:
             above = [str(parent) for parent in place.parents]
             query = select(location_table.c.photo_id, folder_table.c.path, location_table.c.path).join(folder_table)
             with self.catalog.connect() as connection:
@@ -284,7 +286,27 @@ class Library:
                     photo_id = connection.execute(here).scalars().first()
                     if photo_id is not None:
                         return replace(self.photos([photo_id])[0], path=str(place))
+        if (photo := self._at_other_form(places)) is not None:
+            return photo
         raise PhotoMissing(f"{path} is not in the library. Index the folder it lies in: pixelseek index FOLDER")
+
+    def _at_other_form(self, places: Sequence[Path]) -> Photo | None:
+        """The photo of a file at one of `places`, whatever form of Unicode its path has: found by reading all paths."""
+        wanted = {composed(str(place)) for place in places}
+        if all(name.isascii() for name in wanted):
+            return None
+        files = (
+            select(location_table.c.photo_id, folder_table.c.path, location_table.c.path)
+            .join(folder_table)
+            .where(location_table.c.photo_id.is_not(None))
+        )
+        with self.catalog.connect() as connection:
+            for photo_id, folder, path in connection.execute(files):
+                if not path.isascii() or not folder.isascii():
+                    place = str(Path(folder, path))
+                    if composed(place) in wanted and photo_id is not None:
+                        return replace(self.photos([photo_id])[0], path=place)
+        return None
 
     def annotate(self, photo_id: int, *, caption: str | None, tags: Sequence[str]) -> None:
         """Write caption and tags of a photo in the place of any it has. Need not wait for another process to index.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import ExceptionContext
 
 from indexer.errors import LibraryDamaged, LibraryError
+from indexer.words import fold_path
 from model.atomic import remove_leftovers, replacing
 
 _BUSY_TIMEOUT_MS = 10_000
@@ -54,6 +56,7 @@ def connect(path: Path, *, remedy: str) -> Engine:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.create_function("fold_path", 1, _fold_path, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -92,9 +95,21 @@ def path_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) ->
     return cast(func.lower(cast(folder, String) + "/" + cast(path, String)), LargeBinary)
 
 
+def folder_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
+    """The bytes of the absolute path of the folder in which a file lies, as `words.fold_path` makes it."""
+    below = cast(directory_of(path), String)
+    return func.fold_path(cast(cast(folder, String) + "/" + below, LargeBinary), type_=LargeBinary)
+
+
+@lru_cache(maxsize=10_000)
+def _fold_path(path: bytes) -> bytes:
+    """Called for each file; a folder's name is folded once."""
+    return os.fsencode(fold_path(os.fsdecode(path)))
+
+
 def position(path: ColumnElement[bytes], part: str) -> ColumnElement[int]:
-    """Where `part` begins in what `path_in` made, from 1; 0 for nowhere."""
-    return func.instr(path, os.fsencode(part).lower(), type_=Integer)
+    """Where `part` begins in what `folder_in` made, from 1; 0 for nowhere."""
+    return func.instr(path, os.fsencode(part), type_=Integer)
 
 
 def ends_with(path: ColumnElement[bytes], ending: str) -> ColumnElement[bool]:

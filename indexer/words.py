@@ -78,6 +78,12 @@ def fold(text: str) -> str:
     return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), folded)
 
 
+def fold_path(folder: str) -> str:
+    """The path of a folder, or a part of one, each name folded, with a slash before and behind each."""
+    names = (fold(name).replace("/", "\u2215") for name in folder.split("/") if name)  # the sign / has wide forms too
+    return "/".join(["", *names, ""])
+
+
 def written_text(text: str) -> str:
     """What a search looks through for the words of `text`: its tokens with a space between two, empty without any.
 

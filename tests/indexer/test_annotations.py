@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from sqlalchemy import select
 from indexer.catalog import annotation_table
 from indexer.errors import AnnotationRefused
 from indexer.library import Library, Photo, PhotoMissing
+from indexer.paths import as_on_disk
 from indexer.verification import verify
 from indexer.words import words_of
 from tests.indexer.desk import Desk, scribble
@@ -231,3 +234,33 @@ def test_people_may_write_while_another_process_indexes(filled: Desk) -> None:
     assert (photo_at(filled, "a.png").caption, photo_at(filled, "b.png").caption) == ("Meanwhile", "Later")
     with filled.open() as library:
         assert verify(library) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take the forms for one")
+def test_a_photo_is_known_by_its_path_in_either_form_of_unicode(desk: Desk) -> None:
+    names = {form: unicodedata.normalize(form, "Übung Café/パン.png") for form in ("NFC", "NFD")}
+    for seed, (form, other) in enumerate((("NFC", "NFD"), ("NFD", "NFC"))):
+        path = scribble(desk.photos / names[form], seed)
+        desk.index()
+        with desk.open() as library:
+            photo = library.at(desk.photos / names[other])
+            assert photo.path == str(path)
+        assert as_on_disk(desk.photos / names[other]) == path
+        assert as_on_disk((desk.photos / names[other]).with_name("new.png")) == path.with_name("new.png")
+        path.unlink()
+        with desk.open() as library:  # also when its disk is away
+            assert library.at(desk.photos / names[other]).id == photo.id
+        desk.index()
+
+
+def test_where_both_forms_exist_each_is_its_own_file(desk: Desk) -> None:
+    composed, apart = (desk.photos / unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
+    scribble(composed, 1)
+    scribble(apart, 2)
+    if len(list(desk.photos.iterdir())) == 1:
+        pytest.skip("this disk takes the forms for one")
+    desk.index()
+    with desk.open() as library:
+        assert library.at(composed).path == str(composed)
+        assert library.at(apart).path == str(apart)
+        assert (as_on_disk(composed), as_on_disk(apart)) == (composed, apart)

@@ -3,11 +3,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from sqlalchemy import update
 
+from indexer.catalog import folder_table, location_table
 from indexer.filters import NO_FILTERS, Circle, Filters, matching_photos
 from tests.indexer.desk import Desk
 from tests.indexer.exif import photo
@@ -101,6 +105,39 @@ def test_folders_go_by_path_or_by_a_name_anywhere(desk: Desk) -> None:
     assert found(desk, Filters(folder=(f"{desk.photos / '2021'}/",))) == ["a.jpg", "b.jpg"]
     assert found(desk, Filters(folder=("/2021",))) == []
     assert len(found(desk, Filters(folder=(str(desk.photos),)))) == 5
+
+
+def test_folders_are_compared_as_words_are(desk: Desk) -> None:
+    for form, name in (
+        ("NFD", "Übung Café"),
+        ("NFC", "Übung Café 2"),
+        ("NFC", "Łódź"),
+        ("NFD", "ガーデン"),
+        ("NFC", "a\uff0fb"),
+    ):
+        photo(desk.photos / unicodedata.normalize(form, name) / "a.jpg", camera=name)
+    desk.index()
+    with desk.open() as library:
+
+        def count(folder: str) -> int:
+            return len(matching_photos(library.catalog, Filters(folder=(folder,))))
+
+        for form, _ in names[:2]:
+            assert count(unicodedata.normalize(form, "Übung Café")) == 1
+            assert count(unicodedata.normalize(form, f"{desk.photos}/Übung Café 2")) == 1
+        assert [count(name) for name in ("ubung CAFE", "lodz", "ŁÓDŹ/", "ｶﾞｰﾃﾞﾝ", "カーテン", "b")] == [1, 1, 1, 1, 0, 0]
+
+
+def test_the_root_holds_every_photo(desk: Desk) -> None:
+    photo(desk.photos / "a.jpg")
+    desk.index()
+    assert found(desk, Filters(folder=("/",))) == ["a.jpg"]
+    with desk.open() as library, library.catalog.begin() as connection:
+        relative = str(desk.photos.relative_to("/") / "a.jpg")
+        connection.execute(update(folder_table).values(path="/"))  # as `pixelseek index /` would have it
+        connection.execute(update(location_table).values(path=relative))
+    for folder in ("/", "//", str(desk.photos), f"{desk.photos}/", desk.photos.name):
+        assert found(desk, Filters(folder=(folder,))) == ["a.jpg"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")

@@ -108,13 +108,14 @@ def test_folders_go_by_path_or_by_a_name_anywhere(desk: Desk) -> None:
 
 
 def test_folders_are_compared_as_words_are(desk: Desk) -> None:
-    for form, name in (
+    names: list[tuple[Literal["NFC", "NFD"], str]] = [
         ("NFD", "Übung Café"),
         ("NFC", "Übung Café 2"),
         ("NFC", "Łódź"),
         ("NFD", "ガーデン"),
         ("NFC", "a\uff0fb"),
-    ):
+    ]
+    for form, name in names:
         photo(desk.photos / unicodedata.normalize(form, name) / "a.jpg", camera=name)
     desk.index()
     with desk.open() as library:

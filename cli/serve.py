@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from cli.listening import Endpoint
 from cli.options import FILE, chosen_library, library_option, library_weights_option
 from model.errors import PixelseekError
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _THREADS = 80
 """Most of them wait: 64 searches for the model, 8 for news of indexing."""
 _MIB = 1024**2
@@ -43,7 +43,6 @@ def serve(host: str, port: int, root: tuple[Path, ...], library: Path | None, we
     Example: pixelseek serve --port 8080 --root ~/Pictures
     """
     import logging
-    import socket
 
     from waitress.server import create_server
 
@@ -53,18 +52,15 @@ def serve(host: str, port: int, root: tuple[Path, ...], library: Path | None, we
 
     folder = chosen_library(library)
     config: dict[str, object] = {"LIBRARY": folder, "WEIGHTS": weights, "ROOTS": root or ()}
-    if host in _LOOPBACK:
+    endpoint = Endpoint.resolve(host, port)
+    if endpoint.is_loopback:
         # Other sites, open in the same browser, must not reach the photos under a name of their own.
-        config["TRUSTED_HOSTS"] = list(_LOOPBACK)
+        config["HOSTS"] = ("localhost", "127.0.0.1", "::1", endpoint.host)
     elif password_hash(folder) is None:
-        raise PasswordMissing(f"{host} lets other machines in: set a password first, with `pixelseek password`.")
-    address = f"{f'[{host}]' if ':' in host else host}:{port}"
-    try:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, address) from error
+        named = endpoint.host or "no host name"
+        raise PasswordMissing(f"{named} lets other machines in: set a password first, with `pixelseek password`.")
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a page asks for many photos at once: no news
-    with listener:
+    with endpoint.listen() as listener:
         app = create_app(config)
         server = create_server(
             app,
@@ -75,7 +71,7 @@ def serve(host: str, port: int, root: tuple[Path, ...], library: Path | None, we
             max_request_body_size=MOST_BYTES + _MIB,  # a little more than the application, which says it better
             ident=None,
         )
-        click.echo(f"Pixelseek is at http://{address}  (Ctrl-C stops it)", err=True)
+        click.echo(f"Pixelseek is at {', for other machines at '.join(endpoint.links())}  (Ctrl-C stops it)", err=True)
         try:
             server.run()
         finally:

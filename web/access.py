@@ -1,4 +1,4 @@
-"""Who may ask: whoever knows the password, where one is set; and what changes something only from our own pages."""
+"""Who may ask: whoever knows the password, where one is set."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import hmac
 import secrets
 from pathlib import Path
 from threading import Lock
-from urllib.parse import urlsplit
 
-from flask import request
+from flask import g, request
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from werkzeug.datastructures import WWWAuthenticate
-from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
+from werkzeug.exceptions import TooManyRequests, Unauthorized
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from model.atomic import replacing
@@ -22,7 +21,6 @@ from model.errors import PixelseekError
 
 SHORTEST_PASSWORD = 8
 _FREE_FOR_ALL = ("static", "monitoring.health", "pages.shapes")
-_READING = ("GET", "HEAD", "OPTIONS")
 _WRONG_PASSWORDS = RateLimitItemPerMinute(10)
 _WAIT_S = 60
 
@@ -61,7 +59,10 @@ def _file(library: Path) -> Path:
 
 
 class Guard:
-    """Checks every request before it is answered. Threads may share one."""
+    """Checks every request before it is answered. Threads may share one.
+
+    `g.is_known` is set for whoever may see all pages: who knows the password, or everybody where there is none.
+    """
 
     def __init__(self, password_hash: str | None) -> None:
         self._hash = password_hash
@@ -72,11 +73,12 @@ class Guard:
         self._wrong = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self) -> None:
-        """Raise Forbidden, Unauthorized or TooManyRequests where the request may not be answered."""
-        if request.method not in _READING and not _from_our_own_page():
-            raise Forbidden("only Pixelseek's own pages may do that")
-        if self._hash is not None and request.endpoint not in _FREE_FOR_ALL:
+        """Raise Unauthorized or TooManyRequests where the request may not be answered."""
+        if request.endpoint in _FREE_FOR_ALL:
+            return
+        if self._hash is not None:
             self._check_password(self._hash)
+        g.is_known = True
 
     def _check_password(self, right_hash: str) -> None:
         password = _password()
@@ -101,11 +103,3 @@ def _password() -> str:
     if given is None:
         return ""
     return (given.token if given.type == "bearer" else given.password) or ""
-
-
-def _from_our_own_page() -> bool:
-    """Whether no other site sent this. A program that is no browser names no site."""
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if site is not None:
-        return site in ("same-origin", "none")
-    return origin is None or urlsplit(origin).netloc == request.host

@@ -15,6 +15,8 @@ from indexer.library import LibraryMissing
 from model.weights import DEFAULT
 from web import api, errors, monitoring, pages
 from web.access import Guard, password_hash
+from web.forms import FormTokens
+from web.hosts import check_host
 from web.service import Service, attach, current_service, service_of
 from web.uploads import MOST_BYTES
 
@@ -35,23 +37,30 @@ _HEADERS = {
 def create_app(config: Mapping[str, Any]) -> Flask:
     """The web application over the library in folder `LIBRARY`, searched with `WEIGHTS` (a name or a folder).
 
-    Folders inside `ROOTS` may be added to the library. `config` holds these and any setting of Flask's own. Where a
-    password is set (`web.access`), it is asked for. A library that is missing or empty is waited for; otherwise
-    raises what `SearchEngine.open` raises. Call `close_app` in the end.
+    Folders inside `ROOTS` may be added to the library. Where `HOSTS` is given, requests under any other host name are
+    refused. `config` holds these and any setting of Flask's own. Where a password is set (`web.access`), it is asked
+    for. A library that is missing or empty is waited for; otherwise raises what `SearchEngine.open` raises. Call
+    `close_app` in the end.
     """
     app = Flask(__name__)
-    app.config.from_mapping(WEIGHTS=DEFAULT, ROOTS=(), MAX_CONTENT_LENGTH=MOST_BYTES)
+    app.config.from_mapping(WEIGHTS=DEFAULT, ROOTS=(), HOSTS=(), MAX_CONTENT_LENGTH=MOST_BYTES)
     app.config.from_mapping(config)
     service = Service(Path(app.config["LIBRARY"]), app.config["WEIGHTS"], app.config["ROOTS"])
     with suppress(EngineError, LibraryMissing):
         service.engine()
     attach(app, service)
-    guard = Guard(password_hash(service.library))
+    password = password_hash(service.library)
+    guard, tokens = Guard(password), FormTokens(password)
+    app.add_template_global(tokens.token, "form_token")
+    app.add_template_global(tokens.field, "token_field")
     for module in (pages, api, monitoring):
         app.register_blueprint(module.blueprint)
     app.register_error_handler(Exception, errors.answer)
     app.before_request(_start_clock)
+    if app.config["HOSTS"]:
+        app.before_request(lambda: check_host(app.config["HOSTS"]))
     app.before_request(guard.check)
+    app.before_request(tokens.check)
     app.after_request(_with_headers)
     return app
 

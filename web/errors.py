@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from flask import Response, current_app, jsonify, make_response, render_template, request
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge, SecurityError
+from werkzeug.exceptions import BadHost, HTTPException, NotFound, RequestEntityTooLarge, SecurityError
 
 from engine.errors import EngineError, QueryError
 from indexer.library import LibraryError, PhotoMissing
@@ -24,8 +24,8 @@ def answer(error: Exception) -> Response:
     status, detail = _explain(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.logger.error("unexpected error", exc_info=error)
-    # A request under an untrusted host name has no addresses that a page could link to.
-    if request.path.startswith("/api/v1/") or isinstance(error, SecurityError):
+    # A request under an impossible or untrusted host name has no addresses that a page could link to.
+    if request.path.startswith("/api/v1/") or isinstance(error, BadHost | SecurityError):
         response = jsonify({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
         response.mimetype = "application/problem+json"
     else:

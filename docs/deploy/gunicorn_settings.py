@@ -15,7 +15,7 @@ bind = "127.0.0.1:8080"  # before you let other machines in, here or by a proxy:
 workers = 1  # each would load a model, and have a queue and remembered searches of its own
 threads = 80  # most of them wait: 64 searches for the model, 8 for news of indexing
 control_socket_disable = True  # nothing here asks for it
-_settings = {"LIBRARY": str(default_library()), "TRUSTED_HOSTS": ["127.0.0.1", "localhost"]}
+_settings = {"LIBRARY": str(default_library()), "HOSTS": ["127.0.0.1", "localhost"]}
 wsgi_app = f"web:create_app({_settings})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -31,19 +32,26 @@ def opened(library: Path, weights: Path, **config: Any) -> Iterator[Flask]:
 
 
 @contextmanager
-def served(app: Flask) -> Iterator[str]:
+def served(app: Flask, host: str = "127.0.0.1") -> Iterator[str]:
     """The address at which `app` is served meanwhile, by the server of `pixelseek serve`."""
     channels: dict[int, Any] = {}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server((host, 0)) as listener:
         server: Any = create_server(app, map=channels, sockets=[listener], threads=16, channel_request_lookahead=1)
         thread = Thread(target=server.run)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
             server.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
             thread.join()
             server.task_dispatcher.shutdown()
+
+
+def token(client: FlaskClient, **request: Any) -> str:
+    """The token that a form of the pages holds."""
+    field = re.search('name="csrf_token" value="([^"]+)"', client.get("/similar", **request).text)
+    assert field is not None
+    return field[1]
 
 
 def hits(client: FlaskClient, **question: Any) -> list[dict[str, Any]]:

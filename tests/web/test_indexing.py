@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from indexer.library import Library
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, index
-from tests.web.applications import hits, opened
+from tests.web.applications import hits, opened, token
 from web.service import service_of
 
 
@@ -40,7 +40,10 @@ def ended(client: FlaskClient) -> dict[str, object]:
 
 def test_a_folder_is_added_from_the_page_and_can_be_searched(client: FlaskClient, root: Path) -> None:
     assert 'name="folder"' in client.get("/").text
-    assert client.post("/library/index", data={"folder": str(root / "album")}).status_code == 302
+    assert (
+        client.post("/library/index", data={"folder": str(root / "album"), "csrf_token": token(client)}).status_code
+        == 302
+    )
     job = ended(client)
     assert (job["state"], job["done"], job["total"], job["failed"]) == ("done", PHOTO_COUNT + 1, PHOTO_COUNT + 1, 1)
     assert job["message"] == f"Photos: {PHOTO_COUNT} new, 1 skipped."
@@ -68,7 +71,7 @@ def test_only_folders_inside_an_allowed_root_are_added(client: FlaskClient, root
 
 
 def test_a_folder_that_is_not_there_is_named(client: FlaskClient, root: Path) -> None:
-    client.post("/library/index", data={"folder": str(root / "nowhere")})
+    client.post("/library/index", data={"folder": str(root / "nowhere"), "csrf_token": token(client)})
     job = ended(client)
     assert job["state"] == "failed"
     assert f"{root / 'nowhere'} does not exist" in str(job["message"])

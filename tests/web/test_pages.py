@@ -168,7 +168,7 @@ def test_an_empty_library_says_what_to_do(tmp_path: Path, weights: Path) -> None
 
 
 def test_only_trusted_hosts_are_answered_when_named(indexed: Path, weights: Path) -> None:
-    with opened(indexed, weights, TRUSTED_HOSTS=["localhost"]) as app:
+    with opened(indexed, weights, HOSTS=["localhost"]) as app:
         client = app.test_client()
         assert client.get("/", headers={"Host": "localhost:8080"}).status_code == 200
         assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 400

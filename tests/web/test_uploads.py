@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from tests.engine.libraries import PHOTO_COUNT
-from tests.web.applications import at_work
+from tests.web.applications import at_work, token
 from web.searches import Turns
 from web.service import service_of
 from web.uploads import MOST_BYTES
@@ -26,7 +26,7 @@ def _no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
 
 
 def send(client: FlaskClient, content: bytes, address: str = "/api/v1/similar?limit=5") -> tuple[int, str]:
-    data = {"photo": (io.BytesIO(content), "photo.jpg")}
+    data = {"photo": (io.BytesIO(content), "photo.jpg"), "csrf_token": token(client)}
     answer = client.post(address, data=data, content_type="multipart/form-data")
     return answer.status_code, answer.text
 
@@ -54,7 +54,7 @@ def test_words_may_join_the_photo(client: FlaskClient, photos: Path) -> None:
     status, text = send(client, content, "/api/v1/similar?limit=5&q=a+red+circle")
     assert status == 200
     assert None not in {hit["match"] for hit in json.loads(text)["hits"]}
-    data = {"photo": (io.BytesIO(content), "photo.jpg"), "words": "a red circle"}
+    data = {"photo": (io.BytesIO(content), "photo.jpg"), "words": "a red circle", "csrf_token": token(client)}
     page = client.post("/similar", data=data, content_type="multipart/form-data").text
     assert "<q>a red circle</q>" in page
     assert page.count('<p class="match">') == PHOTO_COUNT - 1

@@ -34,6 +34,7 @@ async function send(photo, words) {
   const form = new FormData();
   form.set("photo", photo);
   form.set("words", words);
+  form.set("csrf_token", document.querySelector("meta[name=csrf-token]").content);
   document.body.classList.add("looking-at-photo");
   try {
     const answer = await fetch(address, { method: "POST", body: form });

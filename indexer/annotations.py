@@ -41,7 +41,6 @@ def checked_annotation(caption: str | None, tags: Sequence[str]) -> tuple[str | 
 
 def annotate(connection: Connection, photo_id: int, caption: str | None, tags: Sequence[str]) -> None:
     """Write caption and tags of a photo in the place of any it has; None and no tags leave it without."""
-    # First, because it takes SQLite's lock.
     connection.execute(delete(annotation_table).where(annotation_table.c.photo_id == photo_id))
     if caption or tags:
         connection.execute(insert(annotation_table).values(photo_id=photo_id, caption=caption or None, tags=list(tags)))

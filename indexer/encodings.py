@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     Column,
+    Connection,
     Integer,
     MetaData,
     Named,
@@ -28,9 +30,10 @@ from sqlalchemy import (
     select,
 )
 
-from indexer import sqlite
 from indexer.catalog import in_queries, read_ids
-from indexer.errors import LibraryDamaged
+from indexer.errors import LibraryDamaged, LibraryMissing
+from indexer.lifetime import Lifetime
+from indexer.sqlite import Database
 from model.quantization import dequantize, quantize
 from model.runtime import EncodedImages
 
@@ -94,48 +97,45 @@ class Embeddings:
 class Encodings:
     """The encodings of one generation; empty while there is no file, or one without tables.
 
-    The tables are made in the transaction that stores the first encodings. SQLite makes the file before that:
-    a process killed in between leaves it empty, and so does a reader who comes just when it is deleted.
+    The tables are made in the transaction that stores the first encodings. The file is made before that: a process
+    killed in between leaves it empty. It may be deleted or replaced while this is open.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lifetime: Lifetime | None = None) -> None:
         self.path = path
-        self.engine = sqlite.connect(path, remedy="Delete it and index again.")
+        self.database = Database(path, remedy="Delete it and index again.", lifetime=lifetime)
 
     def exists(self) -> bool:
-        """Whether there is a file with its tables; asked each time, for it may be deleted while this is open."""
-        return self.path.exists() and inspect(self.engine).has_table(_origin.name)
+        """Whether there is a file with its tables."""
+        with self._reading() as connection:
+            return connection is not None
 
     def is_malformed(self) -> bool:
         """Whether tables are missing, or embeddings are of another size than the first: nothing can be read then."""
-        origin = self.origin()
-        if origin is None:
-            return False
-        if not inspect(self.engine).has_table(_pixel_features.name):
-            return True
-        size = origin.embedding_size * np.dtype(np.float32).itemsize
-        with self.engine.connect() as connection:
+        with self._reading() as connection:
+            origin = _read_origin(connection)
+            if connection is None or origin is None:
+                return False
+            if not inspect(connection).has_table(_pixel_features.name):
+                return True
+            size = origin.embedding_size * np.dtype(np.float32).itemsize
             wrong = select(_embedding.c.sequence).where(func.length(_embedding.c.vector) != size)
             return connection.execute(wrong.limit(1)).first() is not None
 
     def close(self) -> None:
         """Close all connections."""
-        self.engine.dispose()
+        self.database.close()
 
     def origin(self) -> Origin | None:
         """None while nothing was ever stored."""
-        if not self.exists():
-            return None
-        with self.engine.connect() as connection:
-            row = connection.execute(
-                select(_origin.c.token, _origin.c.embedding_size, _origin.c.hidden_size, _origin.c.pooled_size)
-            ).one_or_none()
-        return None if row is None else Origin(*row)
+        with self._reading() as connection:
+            return _read_origin(connection)
 
     def add(self, photo_ids: Sequence[int], encoded: EncodedImages) -> None:
         """Store the encodings of B photos in one transaction, in the place of any they have."""
         vectors, pooled = np.ascontiguousarray(encoded.embeddings, dtype=np.float32), encoded.pooled_features
-        with self.engine.begin() as connection:
+        self.database.make()
+        with self.database.begin() as connection:
             _METADATA.create_all(connection)
             if connection.execute(select(_origin.c.token)).first() is None:
                 sizes = vectors.shape[1], encoded.pixel_features[0].shape[1], pooled.shape[1]
@@ -161,78 +161,75 @@ class Encodings:
         """Forget these photos' encodings."""
         if not self.exists():
             return
-        with self.engine.begin() as connection:
+        with self.database.begin() as connection:
             for part in in_queries(photo_ids):
                 for table in (_embedding, _pixel_features):
                     connection.execute(delete(table).where(table.c.photo_id.in_(part)))
 
     def photo_ids(self) -> NDArray[np.int64]:
         """(N,) Whose encodings are stored, rising."""
-        if not self.exists():
-            return np.empty(0, dtype=np.int64)
-        with self.engine.connect() as connection:
+        with self._reading() as connection:
+            if connection is None:
+                return np.empty(0, dtype=np.int64)
             return read_ids(connection, select(_embedding.c.photo_id))
 
     def count(self, *, up_to: int | None = None) -> int:
         """How many are stored, or how many of them up to a sequence number."""
-        if not self.exists():
-            return 0
         every = select(func.count()).select_from(_embedding)
         # Those after it are counted and taken away: they are few, while counting up to it reads all vectors.
         query = every
         if up_to is not None:
             query = select(every.scalar_subquery() - every.where(_embedding.c.sequence > up_to).scalar_subquery())
-        with self.engine.connect() as connection:
-            return connection.execute(query).scalar_one()
+        with self._reading() as connection:
+            return 0 if connection is None else connection.execute(query).scalar_one()
 
     def after(self, sequence: int) -> Iterator[Embeddings]:
         """All embeddings stored after that sequence number (0 for all), a few thousand at a time."""
-        if not self.exists():
-            return
         query = select(_embedding.c.sequence, _embedding.c.photo_id, _embedding.c.vector).order_by(
             _embedding.c.sequence
         )
         while True:
-            with self.engine.connect() as connection:
+            with self._reading() as connection:
+                origin = _read_origin(connection)
+                if connection is None or origin is None:
+                    return
                 rows = connection.execute(query.where(_embedding.c.sequence > sequence).limit(_ROWS_AT_ONCE)).all()
             if not rows:
                 return
             sequence = rows[-1].sequence
             sequences = np.asarray([row.sequence for row in rows], dtype=np.int64)
             ids = np.asarray([row.photo_id for row in rows], dtype=np.int64)
-            vectors = self._unpack({row.sequence: row.vector for row in rows})
+            vectors = self._unpack({row.sequence: row.vector for row in rows}, origin)
             yield Embeddings(sequences, ids, np.stack(list(vectors.values())))
 
     def vectors(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The embedding (E,) of each of these photos that has one."""
-        packed = self._read(_embedding.c.photo_id, _embedding.c.vector, photo_ids)
-        return self._unpack(packed)
+        origin, packed = self._read(_embedding.c.photo_id, _embedding.c.vector, photo_ids)
+        return {} if origin is None else self._unpack(packed, origin)
 
     def pixel_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The pixel features (P, D), dequantised, of each of these photos that has them. Raises LibraryDamaged."""
-        origin = self.origin()
-        return {} if origin is None else self._features(_pixel_features.c.packed, photo_ids, origin.hidden_size)
+        origin, packed = self._read(_pixel_features.c.photo_id, _pixel_features.c.packed, photo_ids)
+        return {} if origin is None else self._dequantized(packed, origin.hidden_size)
 
     def pooled_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The pooled features (C,), dequantised, of each of these photos that has them. Raises LibraryDamaged."""
-        origin = self.origin()
+        origin, packed = self._read(_pixel_features.c.photo_id, _pixel_features.c.pooled, photo_ids)
         if origin is None:
             return {}
-        found = self._features(_pixel_features.c.pooled, photo_ids, origin.pooled_size)
+        found = self._dequantized(packed, origin.pooled_size)
         if any(len(features) != 1 for features in found.values()):
             raise self._damaged("pooled features are not of one token")
         return {photo_id: features[0] for photo_id, features in found.items()}
 
-    def _features(self, column: Column[bytes], photo_ids: Sequence[int], width: int) -> dict[int, NDArray[np.float32]]:
-        packed = self._read(_pixel_features.c.photo_id, column, photo_ids)
+    def _dequantized(self, packed: Mapping[int, bytes], width: int) -> dict[int, NDArray[np.float32]]:
         try:
             return {photo_id: dequantize(features, width) for photo_id, features in packed.items()}
         except ValueError as error:
             raise self._damaged(str(error)) from error
 
-    def _unpack(self, packed: Mapping[int, bytes]) -> dict[int, NDArray[np.float32]]:
-        origin = self.origin()
-        size = 0 if origin is None else origin.embedding_size * np.dtype(np.float32).itemsize
+    def _unpack(self, packed: Mapping[int, bytes], origin: Origin) -> dict[int, NDArray[np.float32]]:
+        size = origin.embedding_size * np.dtype(np.float32).itemsize
         for vector in packed.values():
             if len(vector) != size:
                 raise self._damaged(f"an embedding has {len(vector)} bytes, not {size}")
@@ -241,11 +238,36 @@ class Encodings:
     def _damaged(self, what: str) -> LibraryDamaged:
         return LibraryDamaged(f"{self.path} is damaged: {what}. Make it again: pixelseek verify --repair")
 
-    def _read(self, key: Column[int], value: Column[bytes], photo_ids: Sequence[int]) -> dict[int, bytes]:
-        if not self.exists():
-            return {}
-        found: dict[int, bytes] = {}
-        with self.engine.connect() as connection:
-            for part in in_queries([int(photo_id) for photo_id in photo_ids]):
-                found.update(connection.execute(select(key, value).where(key.in_(part))).all())
-        return found
+    def _read(
+        self, key: Column[int], value: Column[bytes], photo_ids: Sequence[int]
+    ) -> tuple[Origin | None, dict[int, bytes]]:
+        """The origin, and the value of each of these photos that has one, as one state of the file has them."""
+        packed: dict[int, bytes] = {}
+        with self._reading() as connection:
+            origin = _read_origin(connection)
+            if connection is not None and origin is not None:
+                for part in in_queries([int(photo_id) for photo_id in photo_ids]):
+                    packed.update(connection.execute(select(key, value).where(key.in_(part))).all())
+        return origin, packed
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection | None]:
+        """A connection that reads one state of the file; None where there is none, or one without tables."""
+        with ExitStack() as stack:
+            connection = None
+            if self.path.exists():
+                try:
+                    connection = stack.enter_context(self.database.connect())
+                    if not inspect(connection).has_table(_origin.name):
+                        connection = None
+                except LibraryMissing:  # deleted just now
+                    connection = None
+            yield connection
+
+
+def _read_origin(connection: Connection | None) -> Origin | None:
+    if connection is None:
+        return None
+    columns = _origin.c.token, _origin.c.embedding_size, _origin.c.hidden_size, _origin.c.pooled_size
+    row = connection.execute(select(*columns)).one_or_none()
+    return None if row is None else Origin(*row)

@@ -14,6 +14,10 @@ class LibraryMissing(LibraryError):
     """There is no library at that path."""
 
 
+class LibraryClosed(LibraryError):
+    """The library is used after it was closed."""
+
+
 class LibraryLocked(LibraryError):
     """Another process is writing to the library."""
 

@@ -11,11 +11,11 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Engine, Integer, Select, cast, exists, func, select
+from sqlalchemy import ColumnElement, Integer, Select, cast, exists, func, select
 
 from indexer.catalog import encoded_table, folder_table, in_queries, location_table, photo_table
 from indexer.filters import Circle, Filters, clock, conditions, kilometres, matching_photos
-from indexer.sqlite import directory_of
+from indexer.sqlite import Database, directory_of
 
 _DAY_S = 86400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,7 +50,7 @@ class Facets:
     """Most photos first; a hundred at most."""
 
 
-def read_facets(catalog: Engine, generation: str, filters: Filters) -> Facets:
+def read_facets(catalog: Database, generation: str, filters: Filters) -> Facets:
     """The facets of the photos encoded in this generation for which `filters` hold.
 
     Each is counted as if it were not filtered by itself, so that one can choose another value.
@@ -119,7 +119,7 @@ def _together(cells: list[Place]) -> list[Place]:
     return sorted(places, key=lambda place: -place.photos)
 
 
-def _holds(catalog: Engine, generation: str, filters: Filters) -> Iterator[list[ColumnElement[bool]]]:
+def _holds(catalog: Database, generation: str, filters: Filters) -> Iterator[list[ColumnElement[bool]]]:
     """Conditions that together, one after another, let pass each photo once for which `filters` hold."""
     is_encoded = exists().where(encoded_table.c.generation == generation, encoded_table.c.photo_id == photo_table.c.id)
     if not filters.near:

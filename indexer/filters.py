@@ -8,10 +8,10 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from indexer.catalog import folder_table, location_table, photo_table
-from indexer.sqlite import ends_with, folder_in, path_in, position
+from indexer.sqlite import Database, ends_with, folder_in, path_in, position
 from indexer.words import fold_path
 
 _EARTH_RADIUS_KM = 6371.0
@@ -65,7 +65,7 @@ clock = photo_table.c.taken_at + func.coalesce(photo_table.c.taken_offset, 0)
 """When a photo was taken, in seconds since 1970 on the clock of the place."""
 
 
-def matching_photos(catalog: Engine, filters: Filters) -> NDArray[np.int64]:
+def matching_photos(catalog: Database, filters: Filters) -> NDArray[np.int64]:
     """(N,) ids of the photos with a location for which `filters` hold, rising."""
     query = (
         select(photo_table.c.id, photo_table.c.latitude, photo_table.c.longitude)
@@ -82,7 +82,7 @@ def matching_photos(catalog: Engine, filters: Filters) -> NDArray[np.int64]:
     return ids[np.any(close, axis=0)]
 
 
-def newest_photos(catalog: Engine, photo_ids: NDArray[np.int64], count: int) -> list[int]:
+def newest_photos(catalog: Database, photo_ids: NDArray[np.int64], count: int) -> list[int]:
     """The `count` of these photos that were taken last, the latest first, and then those of which no date is known."""
     by_date = select(photo_table.c.id).order_by(clock.desc().nulls_last(), photo_table.c.id.desc())
     wanted = set(photo_ids.tolist())

@@ -158,6 +158,7 @@ def _survey(library: Library, folders: Sequence[Path], report: IndexReport, *, w
                 found = scan(part.folder, part.below, leave_out=library.path)
         with library.catalog.begin() as connection:
             set_online(connection, part, found is not None)
+        with library.catalog.connect() as connection:
             known = known_files(connection, part, library.generation)
         if found is None:
             report.offline.append(str(part.folder))

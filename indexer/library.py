@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, delete, exists, func, select
+from sqlalchemy import delete, exists, func, select
 
-from indexer import migrations, sqlite
+from indexer import migrations
 from indexer.annotations import annotate, checked_annotation, count_words, store_all_words
 from indexer.catalog import (
     annotation_table,
@@ -30,6 +30,7 @@ from indexer.chosen import default_library
 from indexer.encodings import Encodings
 from indexer.errors import (
     FolderMissing,
+    LibraryClosed,
     LibraryDamaged,
     LibraryError,
     LibraryLocked,
@@ -41,9 +42,11 @@ from indexer.errors import (
 from indexer.facets import Facets, read_facets
 from indexer.filters import Filters, matching_photos, newest_photos
 from indexer.generations import current_generation, forget_others, make_current, photos_waiting, remove_unused_files
+from indexer.lifetime import Lifetime, while_open
 from indexer.locking import writer_lock
 from indexer.paths import composed
 from indexer.shortlist import Shortlist, visible_photos
+from indexer.sqlite import Database, back_up
 from indexer.status import FolderStatus, LibraryStatus, read_status
 from indexer.vectors import BY_SIZE, update_index
 
@@ -54,6 +57,7 @@ __all__ = [
     "FolderMissing",
     "FolderStatus",
     "Library",
+    "LibraryClosed",
     "LibraryDamaged",
     "LibraryError",
     "LibraryLocked",
@@ -118,10 +122,13 @@ class Library:
     def __init__(self, path: Path, generation: str) -> None:
         self.path = path
         self.generation = generation
-        self.catalog: Engine = sqlite.connect(
-            _catalog_path(path), remedy="Put a backup in its place, or move it away and index again."
+        self.lifetime = Lifetime(f"the library in {path}")
+        self.catalog = Database(
+            _catalog_path(path),
+            remedy="Put a backup in its place, or move it away and index again.",
+            lifetime=self.lifetime,
         )
-        self.encodings = Encodings(path / f"encodings-{generation}.sqlite")
+        self.encodings = Encodings(path / f"encodings-{generation}.sqlite", lifetime=self.lifetime)
         self.index_path = path / f"index-{generation}.faiss"
         self._opened_current = False
         self._shortlist = Shortlist(self.catalog, self.encodings, generation, self.index_path)
@@ -148,6 +155,8 @@ class Library:
             raise LibraryMissing(f"there is no library in {path}. Make one with `pixelseek index FOLDER`.")
         library = cls(path, generation)
         try:
+            if create:
+                library.catalog.make()
             library._bring_up_to_date(create)
             library._sweep()
             library._opened_current = library.is_current()
@@ -157,9 +166,10 @@ class Library:
         return library
 
     def close(self) -> None:
-        """Close all files."""
+        """Close all files for good, once the calls of other threads have ended; later ones raise LibraryClosed."""
+        self.lifetime.close()
         self._shortlist.close()
-        self.catalog.dispose()
+        self.catalog.close()
         self.encodings.close()
 
     def __enter__(self) -> Library:
@@ -170,26 +180,32 @@ class Library:
     ) -> None:
         self.close()
 
+    @while_open
     def photo_count(self) -> int:
         """How many photos a search can find: those with a location, encoded in this generation."""
         return len(self._shortlist.snapshot())
 
+    @while_open
     def photo_ids(self) -> NDArray[np.int64]:
         """(N,) The ids of the photos a search can find, rising."""
         return visible_photos(self.catalog, self.generation)
 
+    @while_open
     def matching(self, filters: Filters) -> NDArray[np.int64]:
         """(N,) ids of the photos for which `filters` hold, rising."""
         return matching_photos(self.catalog, filters)
 
+    @while_open
     def facets(self, filters: Filters) -> Facets:
         """How many of the photos for which `filters` hold there are of each kind."""
         return read_facets(self.catalog, self.generation, filters)
 
+    @while_open
     def newest(self, filters: Filters, count: int) -> list[int]:
         """Ids of the `count` photos taken last among those a search can find and for which `filters` hold."""
         return newest_photos(self.catalog, np.intersect1d(self.matching(filters), self.photo_ids()), count)
 
+    @while_open
     def shortlist(
         self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -200,20 +216,24 @@ class Library:
         """
         return self._shortlist.snapshot().nearest(np.asarray(embedding, dtype=np.float32), count, among)
 
+    @while_open
     def embeddings(self, photo_ids: Sequence[int]) -> NDArray[np.float32]:
         """(N, E), in that order. Raises PhotoMissing."""
         found = self.encodings.vectors(photo_ids)
         return np.stack(_in_order(found, photo_ids)) if len(photo_ids) else np.empty((0, 0), dtype=np.float32)
 
+    @while_open
     def pixel_features(self, photo_ids: Sequence[int]) -> list[NDArray[np.float32]]:
         """N arrays (P, D), dequantised, in that order. Raises PhotoMissing."""
         return _in_order(self.encodings.pixel_features(photo_ids), photo_ids)
 
+    @while_open
     def pooled_features(self, photo_ids: Sequence[int]) -> NDArray[np.float32]:
         """(N, C), dequantised, in that order. Raises PhotoMissing."""
         found = self.encodings.pooled_features(photo_ids)
         return np.stack(_in_order(found, photo_ids)) if len(photo_ids) else np.empty((0, 0), dtype=np.float32)
 
+    @while_open
     def photos(self, photo_ids: Sequence[int]) -> list[Photo]:
         """What is known of these photos, in that order. Raises PhotoMissing for one that is hidden or unknown."""
         query = (
@@ -239,6 +259,7 @@ class Library:
                     found.setdefault(row["id"], Photo(path=path, tags=row["tags"] or [], **known))
         return _in_order(found, photo_ids)
 
+    @while_open
     def find(self, identity: Identity) -> int | None:
         """The id of the visible photo with these bytes, encoded in this generation; None where there is none."""
         query = (
@@ -254,6 +275,7 @@ class Library:
         with self.catalog.connect() as connection:
             return connection.execute(query).scalar_one_or_none()
 
+    @while_open
     def paths(self, photo_ids: Sequence[int]) -> dict[int, list[str]]:
         """The absolute paths of every file of each of these photos that has any."""
         query = (
@@ -270,6 +292,7 @@ class Library:
                     paths.setdefault(photo_id, []).append(str(Path(folder, path)))
         return paths
 
+    @while_open
     def at(self, path: Path) -> Photo:
         """The photo whose file lies at `path`, composed or decomposed (NFC, NFD). Raises PhotoMissing for none."""
         places = Path(os.path.normpath(path.expanduser().absolute())), path.expanduser().resolve()
@@ -308,6 +331,7 @@ class Library:
                         return replace(self.photos([photo_id])[0], path=place)
         return None
 
+    @while_open
     def annotate(self, photo_id: int, *, caption: str | None, tags: Sequence[str]) -> None:
         """Write caption and tags of a photo in the place of any it has. Need not wait for another process to index.
 
@@ -318,16 +342,19 @@ class Library:
         with self.catalog.begin() as connection:
             annotate(connection, photo_id, caption, tags)
 
+    @while_open
     def written(self, words: Collection[str]) -> dict[int, int]:
         """How many of `words` (as `words.words_of` gives them) are written about each photo that has any."""
         with self.catalog.connect() as connection:
             return count_words(connection, words)
 
+    @while_open
     def is_current(self) -> bool:
         """Whether this generation answers searches, or none does yet."""
         with self.catalog.connect() as connection:
             return current_generation(connection) in (None, self.generation)
 
+    @while_open
     def status(self) -> LibraryStatus:
         """Where the library stands now."""
         return read_status(self.path, self.generation, self.catalog, self.encodings, self.index_path)
@@ -338,11 +365,12 @@ class Library:
 
         Raises LibraryLocked, naming the other writer, and LibraryReadOnly.
         """
-        with writer_lock(self.path):
+        with self.lifetime.inside(), writer_lock(self.path):
             if not self._is_in_step():
                 self.bring_in_step()
             yield
 
+    @while_open
     def begin_generation(self, weights: str | None) -> bool:
         """Whether another generation answers searches until this one, made by `weights`, is complete.
 
@@ -361,6 +389,7 @@ class Library:
             make_current(connection, self.generation, weights)
         return False
 
+    @while_open
     def complete_generation(self, weights: str | None) -> int:
         """Have this generation answer searches if no photo waits to be encoded; how many do. For the writer only."""
         with self.catalog.connect() as connection:
@@ -371,11 +400,13 @@ class Library:
                 forget_others(connection, self.generation)
         return waiting
 
+    @while_open
     def remove_unused_files(self) -> None:
         """Delete what was made for generations that answer no more; for the writer only."""
         with self.catalog.connect() as connection:
             remove_unused_files(self.path, connection, self.generation)
 
+    @while_open
     def update_index(self) -> None:
         """Make the FAISS index cover all encodings; for the writer only."""
         with self.catalog.connect() as connection:
@@ -401,7 +432,7 @@ class Library:
             if version == migrations.HEAD:
                 return  # another process has done it meanwhile
             if version is not None:
-                sqlite.back_up(_catalog_path(self.path), self.path / f"catalog-before-{migrations.HEAD}.sqlite")
+                back_up(_catalog_path(self.path), self.path / f"catalog-before-{migrations.HEAD}.sqlite")
             migrations.upgrade(connection)
             if version is not None:
                 store_all_words(connection)  # what counts as a word may have changed, too
@@ -424,6 +455,7 @@ class Library:
         with self.catalog.connect() as connection:
             return connection.execute(count).scalar_one() == self.encodings.count()
 
+    @while_open
     def bring_in_step(self) -> None:
         """Remove encodings without a mark, and marks without an encoding; for the writer only."""
         marks = select(encoded_table.c.photo_id).where(encoded_table.c.generation == self.generation)

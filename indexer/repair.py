@@ -6,7 +6,6 @@ from pathlib import Path
 
 from sqlalchemy import delete
 
-from indexer import sqlite
 from indexer.annotations import store_words
 from indexer.catalog import encoded_table, in_queries
 from indexer.encodings import Encodings
@@ -26,7 +25,7 @@ def discard_damaged_encodings(library: Path, generation: str) -> None:
         return
     with writer_lock(library):
         try:
-            damaged = bool(sqlite.damage(encodings.engine)) or encodings.is_malformed()
+            damaged = bool(encodings.database.damage()) or encodings.is_malformed()
         except LibraryError:
             damaged = True
         encodings.close()

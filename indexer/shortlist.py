@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import select
 
-from indexer import sqlite
 from indexer.catalog import encoded_table, location_table, read_ids
 from indexer.encodings import Encodings
+from indexer.file_state import file_state
+from indexer.sqlite import Database
 from indexer.vector_index import COMPARED_EXACTLY, SearchableIndex, inner_products
 from indexer.vectors import Stamp, covering_stamp, read_index
 
 
-def visible_photos(catalog: Engine, generation: str) -> NDArray[np.int64]:
+def visible_photos(catalog: Database, generation: str) -> NDArray[np.int64]:
     """(N,) ids of the photos that have a location and are encoded, rising."""
     with catalog.connect() as connection:
         marked = read_ids(connection, select(encoded_table.c.photo_id).where(encoded_table.c.generation == generation))
@@ -41,7 +42,7 @@ class Snapshot:
 
     @classmethod
     def take(
-        cls, catalog: Engine, encodings: Encodings, generation: str, index_path: Path, before: Snapshot | None = None
+        cls, catalog: Database, encodings: Encodings, generation: str, index_path: Path, before: Snapshot | None = None
     ) -> Snapshot:
         """Read the library as it is now; the index of the snapshot `before`, where it is still the same."""
         stamp = covering_stamp(index_path, encodings)
@@ -95,10 +96,9 @@ class Snapshot:
 class Shortlist:
     """Keeps a snapshot in memory, and takes another when the library has changed on disk."""
 
-    def __init__(self, catalog: Engine, encodings: Encodings, generation: str, index_path: Path) -> None:
+    def __init__(self, catalog: Database, encodings: Encodings, generation: str, index_path: Path) -> None:
         self._library = (catalog, encodings, generation, index_path)
         self._lock = threading.Lock()
-        self._watches: list[Connection] = []
         self._version: tuple[object, ...] | None = None
         self._snapshot: Snapshot | None = None
 
@@ -112,17 +112,11 @@ class Shortlist:
             return self._snapshot
 
     def close(self) -> None:
-        """Close the connections that watch for changes, and let go of the mapped index."""
-        for watch in self._watches:
-            watch.close()
-        self._watches.clear()
+        """Let go of the mapped index."""
         self._snapshot = self._version = None
 
     def _version_now(self) -> tuple[object, ...]:
         catalog, encodings, _, index_path = self._library
         if not encodings.exists():
             return (None,)
-        if not self._watches:
-            self._watches = [catalog.connect(), encodings.engine.connect()]
-        index = index_path.stat() if index_path.exists() else None
-        return (*map(sqlite.change_counter, self._watches), index and (index.st_mtime_ns, index.st_ino))
+        return catalog.version(), encodings.database.version(), file_state(index_path)

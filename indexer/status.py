@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 
 from indexer.catalog import encoded_table, folder_table, location_table, photo_table
 from indexer.encodings import Encodings
 from indexer.generations import generation_files
+from indexer.sqlite import Database
 from indexer.vectors import covering_stamp
 
 
@@ -57,7 +58,9 @@ class LibraryStatus:
     """Bytes of what other weights have made of the photos, by generation: nothing needs it but those weights."""
 
 
-def read_status(path: Path, generation: str, catalog: Engine, encodings: Encodings, index_path: Path) -> LibraryStatus:
+def read_status(
+    path: Path, generation: str, catalog: Database, encodings: Encodings, index_path: Path
+) -> LibraryStatus:
     """The status of the library in folder `path`."""
     placed = select(func.count(location_table.c.photo_id.distinct()))
     encoded = select(encoded_table.c.photo_id).where(encoded_table.c.generation == generation)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import select
 
-from indexer import sqlite
 from indexer.annotations import written_tokens
 from indexer.catalog import (
     encoded_table,
@@ -61,11 +60,12 @@ def verify(library: Library) -> list[Problem]:
 
 
 def _damage(library: Library) -> Iterator[Problem]:
-    for name, engine in (("catalog.sqlite", library.catalog), (library.encodings.path.name, library.encodings.engine)):
-        if not (library.path / name).exists():
+    for database in (library.catalog, library.encodings.database):
+        name = database.path.name
+        if not database.path.exists():
             continue
         try:
-            yield from (Problem(name, line) for line in sqlite.damage(engine))
+            yield from (Problem(name, line) for line in database.damage())
         except LibraryError as error:
             yield Problem(name, str(error))
             return

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert
 
-from indexer import migrations, sqlite
+from indexer import migrations
 from indexer.catalog import METADATA, encoded_table
 from indexer.encodings import Encodings
 from indexer.indexing import index_folders
@@ -28,6 +28,7 @@ from indexer.library import (
     default_library,
 )
 from indexer.locking import writer_lock
+from indexer.sqlite import Database
 from indexer.verification import verify
 from indexer.words import words_of
 from model.runtime import EncodedImages
@@ -37,6 +38,14 @@ from tests.indexer.desk import Desk, paint, scribble
 ENCODED = EncodedImages(
     np.eye(1, 32, dtype=np.float32), [np.ones((4, 32), np.float32)], np.ones((1, 8), dtype=np.float32)
 )
+
+
+def empty_database(path: Path) -> None:
+    """What a process leaves that was killed while it made the file."""
+    with closing(Database(path, remedy="")) as database:
+        database.make()
+        with database.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
 
 
 def set_version(library: Path, version: str) -> None:
@@ -61,7 +70,7 @@ class TestOpening:
 
     def test_the_half_made_catalog_of_a_killed_process_is_no_library_and_no_obstacle(self, desk: Desk) -> None:
         desk.library.mkdir()
-        sqlite.connect(desk.library / "catalog.sqlite", remedy="").connect().close()
+        empty_database(desk.library / "catalog.sqlite")
         with pytest.raises(LibraryMissing):
             desk.open(create=False)
         desk.open(create=True).close()
@@ -119,10 +128,8 @@ class TestMigrations:
 
     def test_a_failed_migration_changes_nothing(self, desk: Desk) -> None:
         desk.library.mkdir()
-        engine = sqlite.connect(desk.library / "catalog.sqlite", remedy="")
-        with engine.begin() as connection:
-            connection.exec_driver_sql("CREATE TABLE setting (unexpected INTEGER)")  # the last table to be made
-        engine.dispose()
+        with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection:
+            connection.execute("CREATE TABLE setting (unexpected INTEGER)")  # the last table to be made
         with pytest.raises(LibraryError, match="already exists"):
             desk.open()
         with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection:
@@ -136,10 +143,8 @@ class TestMigrations:
                 while not (desk.library / "catalog.sqlite").exists():
                     time.sleep(0.01)
                 time.sleep(0.3)  # it has found no tables, and waits for the lock
-                catalog = sqlite.connect(desk.library / "catalog.sqlite", remedy="")
-                with catalog.begin() as connection:
-                    migrations.upgrade(connection)
-                catalog.dispose()
+                with closing(Database(desk.library / "catalog.sqlite", remedy="")) as catalog, catalog.begin() as new:
+                    migrations.upgrade(new)
             late.result()
         assert not list(desk.library.glob("catalog-before-*"))
 
@@ -282,7 +287,7 @@ class TestEncodingsWithoutTables:
     def test_an_empty_file_is_as_good_as_none(self, desk: Desk) -> None:
         scribble(desk.photos / "a.png", 1)
         desk.open().close()
-        sqlite.connect(desk.library / f"encodings-{GENERATION}.sqlite", remedy="").connect().close()
+        empty_database(desk.library / f"encodings-{GENERATION}.sqlite")
         with desk.open(create=False) as library:
             assert library.status().photos == 0
             assert library.shortlist(np.ones(32, dtype=np.float32), 5)[0].tolist() == []
@@ -292,7 +297,7 @@ class TestEncodingsWithoutTables:
     def test_an_empty_file_may_take_the_place_of_a_full_one_while_a_library_is_open(self, desk: Desk) -> None:
         scribble(desk.photos / "a.png", 1)
         desk.index()
-        with desk.open() as library, library.encodings.engine.connect():  # a thread is reading: the next opens anew
+        with desk.open() as library, library.encodings.database.connect():  # a thread is reading: the next opens anew
             for path in desk.library.glob("encodings-*"):
                 path.unlink()
             (desk.library / f"encodings-{GENERATION}.sqlite").touch()

@@ -181,7 +181,7 @@ def test_encodings_of_another_size_are_damage_and_not_read(desk: Desk, what: str
         scribble(desk.photos / f"{seed}.png", seed)
     desk.index()
     with desk.open() as library:
-        with library.encodings.engine.begin() as connection:
+        with library.encodings.database.begin() as connection:
             connection.execute(text(f"UPDATE {spoil}"))
         with pytest.raises(LibraryDamaged, match=f"{message}.*pixelseek verify --repair"):
             getattr(library, what)([2])

@@ -81,14 +81,14 @@ def test_encodings_without_a_photo_and_photos_without_an_encoding_are_counted(fi
 )
 def test_spoilt_encodings_are_found(filled: Desk, spoil: str, message: str) -> None:
     with filled.open() as library:
-        with library.encodings.engine.begin() as connection:
+        with library.encodings.database.begin() as connection:
             connection.execute(text(spoil))
         assert message in "\n".join(map(str, verify(library)))
 
 
 def test_an_index_that_disagrees_with_the_encodings_is_found(filled: Desk) -> None:
     with filled.open() as library:
-        with library.encodings.engine.begin() as connection:
+        with library.encodings.database.begin() as connection:
             connection.execute(
                 text("UPDATE embedding SET vector = :vector WHERE photo_id = 1"),
                 {"vector": np.eye(1, 32, dtype=np.float32).tobytes()},

@@ -12,11 +12,11 @@ from cli.output import bar, print_json
 
 @click.command()
 @click.argument("photo", type=FILE, metavar="FILE", help="A photo, in a library or not.")
-@click.argument("question", help="In English.")
+@click.argument("words", nargs=-1, required=True, metavar="QUESTION", help="In English.")
 @click.option("--top", type=click.IntRange(min=1), default=5, help="How many answers to print.")
 @weights_option
 @json_option
-def ask(photo: Path, question: str, top: int, weights: str, as_json: bool) -> None:
+def ask(photo: Path, words: tuple[str, ...], top: int, weights: str, as_json: bool) -> None:
     """Answer a question about a photo.
 
     The percentage says how likely an answer is right. Where even the first is unlikely, the model does not know.
@@ -25,7 +25,7 @@ def ask(photo: Path, question: str, top: int, weights: str, as_json: bool) -> No
     """
     from engine.answers import ask_file
 
-    found = ask_file(photo.expanduser(), question, top=top, weights=weights)
+    found = ask_file(photo.expanduser(), " ".join(words), top=top, weights=weights)
     if as_json:
         print_json({"photo": str(photo), **found.to_json()})
         return

@@ -8,11 +8,12 @@ import click
 
 from cli.options import FILE, json_option, weights_option
 from cli.output import print_json
+from cli.sentences import SentenceCommand, as_typed
 
 
-@click.command()
+@click.command(cls=SentenceCommand)
 @click.argument("photo", type=FILE, metavar="FILE", help="A photo, in a library or not.")
-@click.argument("sentence", help="What it is held against.")
+@click.argument("words", nargs=-1, required=True, metavar="SENTENCE", help="What it is held against.")
 @click.option("--output", "-o", type=FILE, metavar="PNG", help="Where to draw it.")
 @click.option(
     "--method",
@@ -28,7 +29,7 @@ from cli.output import print_json
 @json_option
 def explain(
     photo: Path,
-    sentence: str,
+    words: tuple[str, ...],
     output: Path | None,
     method: str,
     layer: int | None,
@@ -38,20 +39,22 @@ def explain(
 ) -> None:
     """Show why a photo matches a sentence: where in it each word looks, and how much it speaks for the photo.
 
-    The picture has the photo first, then one for each word.
+    The picture has the photo first, then one for each word. Filters and words to keep out look nowhere.
 
     Example: pixelseek explain beach.jpg "a dog running on the sand" --output why.png
     """
     from engine.explain import METHODS, explain_file
+    from engine.query import parse
 
     if output is None and not as_json:
         raise click.UsageError("say where to draw it, --output why.png, or ask for numbers with --json")
+    query = parse(as_typed(words))
     chosen = METHODS[METHODS.index(method)]
-    explained = explain_file(photo.expanduser(), sentence, weights=weights, method=chosen, layer=layer, head=head)
+    explained = explain_file(photo.expanduser(), query, weights=weights, method=chosen, layer=layer, head=head)
     if output is not None:
         from engine.panels import draw_panels
 
-        draw_panels(explained, sentence).save(output, format="PNG")
+        draw_panels(explained, query.words).save(output, format="PNG")
     if as_json:
         found = explained.explanation
         told = {
@@ -60,6 +63,6 @@ def explain(
             "maps": found.maps.round(3).tolist(),
             "overall": found.overall.round(3).tolist(),
         }
-        print_json({"photo": str(photo), "sentence": sentence, "match": round(explained.match, 4), **told})
+        print_json({"photo": str(photo), "sentence": query.text, "match": round(explained.match, 4), **told})
     else:
         click.echo(f"{explained.match:.0%} match; {output} shows where the words look")

@@ -10,13 +10,19 @@ import click
 
 from cli.options import chosen_library, json_option, library_option, library_weights_option
 from cli.output import print_hits, print_json
+from cli.sentences import SentenceCommand, as_typed
 
 if TYPE_CHECKING:
     from model.trained import TrainedModel
 
 
-@click.command()
-@click.argument("sentence", required=False, help="What the photos show, in English; filters and -words too.")
+@click.command(cls=SentenceCommand)
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="SENTENCE",
+    help="What the photos show, in English; filters and -words too. It need not be in quotes.",
+)
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="How many photos to print.")
 @click.option(
     "--shortlist",
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
 @library_weights_option
 @json_option
 def search(
-    sentence: str | None,
+    words: tuple[str, ...],
     limit: int,
     shortlist: int,
     rerank: bool,
@@ -54,27 +60,25 @@ def search(
     the weaker matches. Photos past the shortlist have none.
 
     Words to keep out and filters may stand in the sentence: "a beach -crowd taken:2021". Of a filter named twice,
-    either will do.
+    either will do. A shell takes the quotes off: 'a dog camera:"EOS 80D"', or --camera "EOS 80D".
 
     Filters without a sentence list the photos by date, newest first.
 
     Example: pixelseek search "two children playing in the snow" --limit 5 --after 2021
     """
-    if sentence is None and not any(filter_options.values()):
+    if not words and not any(filter_options.values()):
         raise click.UsageError("Missing argument 'SENTENCE'.")
     with ThreadPoolExecutor(max_workers=1) as side:
         model = side.submit(_load, weights, rerank)  # beside the imports, which take as long
-        from engine.query import parse_filter
+        from engine.query import parse, parse_filter
         from engine.search import SearchEngine
         from indexer.filters import NO_FILTERS
 
-    filters = NO_FILTERS
+    query, filters = parse(as_typed(words)), NO_FILTERS
     for name, value in ((name, value) for name, named in filter_options.items() for value in named):
         filters = filters.combined(parse_filter(name, value))
     with SearchEngine.over(chosen_library(library), model.result()) as engine:
-        result = engine.search(
-            sentence or "", limit=limit, shortlist=shortlist, rerank=rerank, filters=filters, without=without
-        )
+        result = engine.search(query, limit=limit, shortlist=shortlist, rerank=rerank, filters=filters, without=without)
     if as_json:
         print_json(result.to_json())
     elif not result.hits:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import QueryError
+from engine.query import Query, parse
 from model.attention import averaged, rollout
 from model.processor import PixelBertProcessor
 from model.runtime import GradientRuntime, Runtime
@@ -112,7 +113,7 @@ def explain(
 
 def explain_file(
     path: Path,
-    sentence: str,
+    query: str | Query,
     *,
     weights: str | Path = DEFAULT,
     device: str = "auto",
@@ -120,13 +121,14 @@ def explain_file(
     layer: int | None = None,
     head: int | None = None,
 ) -> ExplainedFile:
-    """Hold the photo at `path` against `sentence`. It need not be in a library, and nothing is stored.
+    """Hold the photo at `path` against the words of `query`. It need not be in a library, and nothing is stored.
 
     Raises QueryError when the file cannot be read as a photo and as `explain` does, and WeightsError when there are no
     such weights, or no PyTorch for `relevance`.
     """
     from engine.files import read_file  # slow to import, and needless for a photo of the library
 
+    sentence = parse(query).words
     model = TrainedModel(weights, device=device)
     picture = read_file(path, model.processor).picture
     runtime = model.gradient_runtime if method == "relevance" else model.runtime

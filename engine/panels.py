@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.explain import ExplainedFile, heat
+from indexer.words import without_accents
 
 _SIDE = 320  # pixels of a panel's longer side
 _GAP, _CAPTION, _SCALE_WIDTH = 12, 20, 160
@@ -74,7 +74,7 @@ def _lines(text: str, width: int) -> list[str]:
 
 def _plain(text: str) -> str:
     """Without accents: Pillow's own font has none."""
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return without_accents(text).encode("ascii", "ignore").decode()
 
 
 @cache

@@ -96,7 +96,7 @@ class SearchEngine:
 
     def search(
         self,
-        query: str,
+        query: str | Query,
         *,
         limit: int = 20,
         shortlist: int = 64,
@@ -124,8 +124,7 @@ class SearchEngine:
         Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, a filter makes no sense, a
         number is out of range, or photos without a match shall be sorted by date.
         """
-        text = checked_text(query)
-        asked = parse(text)
+        asked = parse(query)
         if sort == "date" and not rerank:
             raise QueryError("only reranked photos can be sorted by date: the others have no match.")
         asked = replace(asked, without=(*asked.without, *without), filters=asked.filters.combined(filters))
@@ -134,7 +133,7 @@ class SearchEngine:
             clock = _Clock()
             if not asked.words:
                 newest = [_Candidate(photo_id) for photo_id in self._library.newest(asked.filters, limit)]
-                return SearchResult(text, self._hits(newest), self._calibration.cutoff, clock.timings_ms())
+                return SearchResult(asked.text, self._hits(newest), self._calibration.cutoff, clock.timings_ms())
             with clock.stage("text"):
                 encoded = self._runtime.encode_text([asked.words, *asked.without])
             with clock.stage("shortlist"):
@@ -154,9 +153,9 @@ class SearchEngine:
                         one for one in self._nearest(*_apart(encoded), limit, among) if one.photo_id not in block
                     ]
             hits = self._hits(ranked[:limit])
-            return SearchResult(text, hits, self._calibration.cutoff, clock.timings_ms())
+            return SearchResult(asked.text, hits, self._calibration.cutoff, clock.timings_ms())
 
-    def similar(self, photo: int | Path | PhotoFile, query: str = "", *, limit: int = 20) -> list[Hit]:
+    def similar(self, photo: int | Path | PhotoFile, query: str | Query = "", *, limit: int = 20) -> list[Hit]:
         """The `limit` photos most similar to `photo`, best first, equal ones by id; without a match.
 
         `photo` is the id of a photo in the library, or a file anywhere. A file is decoded in a process of its own,
@@ -170,20 +169,23 @@ class SearchEngine:
         cannot be read as a photo, the limit is out of range, or as `search` does.
         """
         _check_limit(limit)
-        asked = parse(checked_text(query))
+        asked = parse(query)
         _check_without(asked)
         # Before the lock, because decoding takes its time.
         known = self.read_photo(photo) if isinstance(photo, Path) else photo
         with self._answering():
             itself, embedding = self._embedding(known)
             among = None if asked.filters == NO_FILTERS else self._library.matching(asked.filters)
-            text = self._runtime.encode_text([asked.words, *asked.without])
+            phrases = [asked.words, *asked.without] if asked.words else list(asked.without)
+            text = self._runtime.encode_text(phrases) if phrases else None
+            told = embedding[:0].reshape(0, len(embedding)) if text is None else text.embeddings
+            unwanted = told[len(told) - len(asked.without) :]
 
             def nearest(wanted: NDArray[np.float32], count: int) -> list[_Candidate]:
-                found = self._nearest(wanted, text.embeddings[1:], count + 1, among)
+                found = self._nearest(wanted, unwanted, count + 1, among)
                 return [one for one in found if one.photo_id != itself][:count]
 
-            if not asked.words:
+            if text is None or not asked.words:
                 return self._hits(nearest(embedding, limit))
             both = (embedding + text.embeddings[0]) / 2
             ranked = self._reranked(asked, text, self._by_words(nearest(both, _COMBINED), text), _Clock())
@@ -206,14 +208,14 @@ class SearchEngine:
         """
         return duplicates_of(self._library, self._library.photos([photo_id])[0].id)
 
-    def explain(self, photo_id: int, query: str) -> Explanation:
+    def explain(self, photo_id: int, query: str | Query) -> Explanation:
         """Where in a photo of the library each word of `query` looks, and how much it speaks for it.
 
         Filters and words to keep out do neither.
 
         Raises PhotoMissing when the library has no such photo, or has it no more, and QueryError as `search` does.
         """
-        asked = parse(checked_text(query))
+        asked = parse(query)
         with self._answering():
             photo = self._library.photos([photo_id])[0]
             (features,) = self._library.pixel_features([photo_id])
@@ -240,13 +242,13 @@ class SearchEngine:
             return False
         return True
 
-    def facets(self, query: str = "") -> Facets:
+    def facets(self, query: str | Query = "") -> Facets:
         """How many photos there are of each month, camera, folder and place among those that the filters in `query` let
         pass. Its words make no difference.
 
         Raises QueryError when `query` is over MAX_CHARACTERS or not text, or a filter makes no sense.
         """
-        return self._library.facets(parse(checked_text(query)).filters)
+        return self._library.facets(parse(query).filters)
 
     def photo(self, photo_id: int) -> Photo:
         """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""

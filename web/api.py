@@ -9,6 +9,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, current_app, jsonify, request
 from pydantic import BaseModel
 
+from engine.query import parse
 from engine.results import Hit
 from web.explanations import heat_webp, map_of
 from web.indexing import Progress
@@ -49,12 +50,12 @@ def search(asked: SearchRequest) -> Response:
 
     What `pixelseek search --json` prints. Filters may stand in the sentence: `a beach taken:2021 -crowd`.
     """
-    service = current_service()
+    service, query = current_service(), parse(asked.q)
     if asked.cursor is None:
-        page = service.searches.first(asked.q, asked.limit, rerank=asked.rerank, sort=asked.sort, hung_up=hung_up())
+        page = service.searches.first(query, asked.limit, rerank=asked.rerank, sort=asked.sort, hung_up=hung_up())
         service.metrics.searched(page.order.result.timings_ms)
     else:
-        page = service.searches.page(asked.q, asked.cursor, asked.limit, hung_up=hung_up())
+        page = service.searches.page(query, asked.cursor, asked.limit, hung_up=hung_up())
     return jsonify(page.order.result.to_json() | {"hits": _as_json(page.hits), "next": page.next})
 
 
@@ -86,7 +87,7 @@ def similar(asked: SimilarRequest, photo_id: int) -> Response:
 
     With words in `q`, to photo and words together.
     """
-    hits = current_service().searches.similar(photo_id, asked.q, asked.limit, hung_up=hung_up())
+    hits = current_service().searches.similar(photo_id, parse(asked.q), asked.limit, hung_up=hung_up())
     return jsonify({"hits": _as_json(hits)})
 
 
@@ -104,7 +105,7 @@ def similar_to(asked: SimilarRequest) -> Response:
 
     It is compared and not kept. At most 32 MiB. With words in `q`, to photo and words together.
     """
-    return jsonify({"hits": _as_json(similar_to_upload(asked.q, asked.limit))})
+    return jsonify({"hits": _as_json(similar_to_upload(parse(asked.q), asked.limit))})
 
 
 @blueprint.get(f"{_PHOTO}/explain")
@@ -114,7 +115,7 @@ def explain(asked: ExplainRequest, photo_id: int) -> Response:
 
     Filters and words to keep out do not look anywhere.
     """
-    return _answer(ExplainAnswer.of(current_service().explanations.find(photo_id, asked.q, hung_up=hung_up())))
+    return _answer(ExplainAnswer.of(current_service().explanations.find(photo_id, parse(asked.q), hung_up=hung_up())))
 
 
 @blueprint.get(f"{_PHOTO}/ask")
@@ -135,7 +136,7 @@ def heat(asked: HeatRequest, photo_id: int) -> Response:
 
     It darkens what the word does not look at, and lights up what it looks at most.
     """
-    explanation = current_service().explanations.find(photo_id, asked.q, hung_up=hung_up())
+    explanation = current_service().explanations.find(photo_id, parse(asked.q), hung_up=hung_up())
     response = Response(heat_webp(map_of(explanation, asked.word)), mimetype=_WEBP)
     response.add_etag()
     return _to_be_asked_again(response)
@@ -145,7 +146,7 @@ def heat(asked: HeatRequest, photo_id: int) -> Response:
 @operation(asks=FacetsRequest, answers=FacetsAnswer)
 def facets(asked: FacetsRequest) -> Response:
     """How many photos there are of each month, camera, folder and place"""
-    return _answer(FacetsAnswer.of(current_service().engine().facets(asked.q)))
+    return _answer(FacetsAnswer.of(current_service().engine().facets(parse(asked.q))))
 
 
 @blueprint.get("/status")

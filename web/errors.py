@@ -29,7 +29,9 @@ def answer(error: Exception) -> Response:
         response = jsonify({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
         response.mimetype = "application/problem+json"
     else:
-        response = make_response(render_template("error.html", title=status.phrase, message=detail))
+        response = make_response(
+            render_template("error.html", title=status.phrase, message=detail, query=request.args.get("q"))
+        )
     response.status_code = status
     if isinstance(error, HTTPException):
         kept = ("allow", "retry-after", "www-authenticate")

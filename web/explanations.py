@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import QueryError
 from engine.explain import Explanation, heat
+from engine.query import Query
 from engine.search import SearchEngine
 from web.searches import Searches
 
@@ -31,9 +32,9 @@ class Explanations:
         self._kept: OrderedDict[tuple[int, str], Explanation] = OrderedDict()
         self._lock = Lock()
 
-    def find(self, photo_id: int, query: str, *, hung_up: Callable[[], bool] = bool) -> Explanation:
+    def find(self, photo_id: int, query: Query, *, hung_up: Callable[[], bool] = bool) -> Explanation:
         """Where the words of `query` look. Raises what `SearchEngine.explain` and `Turns.run` raise."""
-        key = photo_id, query.strip()
+        key = photo_id, query.words
         engine = self._engine()
         engine.photo(photo_id)  # which may have gone since it was explained
         with self._lock:
@@ -42,7 +43,7 @@ class Explanations:
                 self._asked = engine
             found = self._kept.get(key)
         if found is None:
-            found = self._searches.turns.run(lambda: engine.explain(*key), hung_up)
+            found = self._searches.turns.run(lambda: engine.explain(photo_id, query), hung_up)
         with self._lock:
             if engine is not self._asked:
                 return found

@@ -1,17 +1,14 @@
-"""Filters as one clicks them: what stands in a query and can be taken out, and what can be put in.
-
-The queries here are ones that `engine.query.parse` takes.
-"""
+"""Filters as one clicks them: what stands in a query and can be taken out, and what can be put in."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePath
 
-from engine.query import Part, parts, write_filter
+from engine.query import Part, Query, parse, write_filter
 from indexer.facets import Facets
 from web.schema import PlaceAnswer
 
@@ -48,9 +45,9 @@ class Choices:
     places: list[Choice]
 
 
-def active(query: str) -> list[Choice]:
+def active(query: Query) -> list[Choice]:
     """The filters and unwanted words that stand in `query`; each takes itself out."""
-    found = parts(query)
+    found = query.parts
     return [
         Choice(label, part.source, _joined(other for other in found if other is not part), chosen=True)
         for part in found
@@ -58,9 +55,9 @@ def active(query: str) -> list[Choice]:
     ]
 
 
-def choices(query: str, facets: Facets) -> Choices:
+def choices(query: Query, facets: Facets) -> Choices:
     """What `query` can be filtered by."""
-    found = parts(query)
+    found = query.parts
     dates = [part.value for part in found if part.name == "taken"]
     without_dates = _joined(part for part in found if part.name not in ("taken", "after", "before"))
     year = dates[0][:4] if len({value[:4] for value in dates}) == 1 else None
@@ -94,7 +91,7 @@ def choices(query: str, facets: Facets) -> Choices:
     )
 
 
-def _toggles(found: list[Part], name: str, counts: Mapping[str, int]) -> list[Choice]:
+def _toggles(found: Sequence[Part], name: str, counts: Mapping[str, int]) -> list[Choice]:
     """Choices for the values that a query can say."""
     written = [(value, write_filter(name, value), count) for value, count in counts.items()]
     return [
@@ -104,8 +101,9 @@ def _toggles(found: list[Part], name: str, counts: Mapping[str, int]) -> list[Ch
     ][:_MOST_CHOICES]
 
 
-def _toggle(found: list[Part], source: str, label: str, title: str, photos: int) -> Choice:
-    others = [part for part in found if part.source != source]
+def _toggle(found: Sequence[Part], source: str, label: str, title: str, photos: int) -> Choice:
+    wanted = parse(source).filters
+    others = [part for part in found if part.filters != wanted]
     chosen = len(others) < len(found)
     return Choice(label, title, _joined(others) if chosen else f"{_joined(found)} {source}".strip(), chosen, photos)
 
@@ -135,14 +133,14 @@ def _label(part: Part) -> str | None:
         case "folder":
             return _short(part.value)
         case "near":
-            latitude, longitude, kilometres = map(float, part.value.split(","))
-            return f"{kilometres:g} km around {_position(latitude, longitude)}"
+            (circle,) = part.filters.near
+            return f"{circle.kilometres:g} km around {_position(circle.latitude, circle.longitude)}"
         case _:
             return part.value
 
 
 def _month(value: str) -> str:
-    """`2021-07` as July 2021; years and days too."""
+    """`2021-07`, as a `Part` has it, as July 2021; years and days too."""
     year, *rest = (int(number) for number in value.split("-"))
     if not rest:
         return str(year)

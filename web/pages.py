@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from engine.answers import Answers
 from engine.errors import EngineError, QueryError
-from engine.query import parse
+from engine.query import Query, parse
 from engine.search import Sort
 from engine.sentences import MAX_CHARACTERS
 from indexer.library import LibraryError, LibraryMissing
@@ -50,13 +50,14 @@ def search() -> AnyResponse | str:
         return render_template("home.html", photos=photos, examples=_EXAMPLES)
     if unwanted := request.args.get("without", "").replace('"', "").strip():
         return redirect(url_for("pages.search", q=f'{query} -"{unwanted}"', sort=request.args.get("sort")))
+    asked = parse(query)
     sort: Sort = "date" if request.args.get("sort") == "date" else "match"
     if cursor := request.args.get("cursor"):
-        return _later_page(query, sort, cursor)
-    return _first_page(query, sort)
+        return _later_page(asked, sort, cursor)
+    return _first_page(asked, sort)
 
 
-def _first_page(query: str, sort: Sort) -> Response:
+def _first_page(query: Query, sort: Sort) -> Response:
     """The shortlist at once; the reranked photos, which take its place, as soon as there are any.
 
     Both come in one answer, so that nothing is asked twice, and no script is needed.
@@ -65,7 +66,7 @@ def _first_page(query: str, sort: Sort) -> Response:
     shortlist = service.searches.shortlist(query, PHOTOS_A_PAGE, hung_up=hung_up())
     page = render_template(
         "results.html",
-        query=query,
+        query=query.text,
         sort=sort,
         filters=active(query),
         shortlist=shortlist,
@@ -90,33 +91,33 @@ def _first_page(query: str, sort: Sort) -> Response:
     return Response(stream_with_context(stream()), mimetype="text/html")
 
 
-def _later_page(query: str, sort: Sort, cursor: str) -> AnyResponse | str:
+def _later_page(query: Query, sort: Sort, cursor: str) -> AnyResponse | str:
     is_first = cursor.endswith(".0")
     try:
         page = current_service().searches.page(
             query, cursor, RERANKED if is_first else PHOTOS_A_PAGE, hung_up=hung_up()
         )
     except CursorUnknown:
-        return redirect(_address(query, sort))
+        return redirect(_address(query.text, sort))
     if is_first:
         return render_template("results.html", awaited=False, filters=active(query), **_reranked(query, page))
-    return render_template("more.html", query=query, page=page, first=page.order.cursor(0))
+    return render_template("more.html", query=query.text, page=page, first=page.order.cursor(0))
 
 
-def _reranked(query: str, page: Page) -> dict[str, Any]:
+def _reranked(query: Query, page: Page) -> dict[str, Any]:
     """What the template says of the first page: strong hits, and behind a fold the weak ones."""
     cutoff = page.order.result.cutoff
     strong = sum(hit.match is not None and hit.match >= cutoff for hit in page.hits)
-    return {"query": query, "page": page, "strong": strong, "result": page.order.result, "sort": page.order.sort}
+    return {"query": query.text, "page": page, "strong": strong, "result": page.order.result, "sort": page.order.sort}
 
 
 @blueprint.get("/filters")
 def filters() -> str:
     """What a search can be filtered by."""
-    query = request.args.get("q", "").strip()
+    query = parse(request.args.get("q", ""))
     found = choices(query, current_service().engine().facets(query))
     sort = request.args.get("sort")
-    return render_template("filters.html", query=query, sort=sort, filters=active(query), choices=found)
+    return render_template("filters.html", query=query.text, sort=sort, filters=active(query), choices=found)
 
 
 @blueprint.app_template_global("search_address")
@@ -129,19 +130,19 @@ def _address(query: str, sort: str | None = None, cursor: str | None = None, anc
 def photo(photo_id: int) -> str:
     """One photo, large, with what is known of it; in the order of the search where it was found."""
     service = current_service()
-    query, cursor = request.args.get("q", ""), request.args.get("cursor", "")
+    query, cursor = _parsed(request.args.get("q", "")), request.args.get("cursor", "")
     asked = request.args.get("question", "").strip()
     shown = service.engine().photo(photo_id)
     copies = service.engine().duplicates(photo_id)
     same = {copy.photo_id for copy in copies}
-    near = service.searches.similar(photo_id, "", _SIMILAR + len(same), hung_up=hung_up())
+    near = service.searches.similar(photo_id, parse(""), _SIMILAR + len(same), hung_up=hung_up())
     return render_template(
         "photo.html",
         photo=shown,
         taken=taken_at(shown),
-        query=query,
+        query=query.text,
         cursor=cursor,
-        explainable=_has_words(query),
+        explainable=bool(query.words),
         why=_why(photo_id, query),
         way=_way(query, cursor, photo_id),
         can_answer=service.engine().can_answer(),
@@ -157,16 +158,16 @@ def similar_to_photo(photo_id: int) -> str:
     """Photos similar to one of the library, and to words where there are any."""
     service = current_service()
     words = request.args.get("words", "")
-    hits = service.searches.similar(photo_id, words, _MORE_SIMILAR, hung_up=hung_up())
+    hits = service.searches.similar(photo_id, parse(words), _MORE_SIMILAR, hung_up=hung_up())
     return render_template("similar.html", hits=hits, words=words, photo=service.engine().photo(photo_id))
 
 
-def _has_words(query: str) -> bool:
-    """Whether anything but filters is in it."""
+def _parsed(text: str) -> Query:
+    """The query; one without words where it makes no sense, because the photo is shown all the same."""
     try:
-        return bool(parse(query).words)
+        return parse(text)
     except QueryError:
-        return False
+        return Query("", text=text)
 
 
 def _answers(photo_id: int, question: str) -> Answers | None:
@@ -174,7 +175,7 @@ def _answers(photo_id: int, question: str) -> Answers | None:
     return current_service().searches.ask(photo_id, question, _ANSWERS, hung_up=hung_up()) if question else None
 
 
-def _why(photo_id: int, query: str) -> dict[str, Any] | None:
+def _why(photo_id: int, query: Query) -> dict[str, Any] | None:
     """Where the words of `query` look, how much each speaks for the photo, and at which the person is looking (`word`;
     None: all), if they asked."""
     asked = request.args.get("word")
@@ -190,9 +191,9 @@ def _why(photo_id: int, query: str) -> dict[str, Any] | None:
     return {"word": word, "words": words, "where": strongest_at(explanation.overall)}
 
 
-def _way(query: str, cursor: str, photo_id: int) -> dict[str, str]:
+def _way(query: Query, cursor: str, photo_id: int) -> dict[str, str]:
     """Addresses of the results (`back`) and of the photos before and after this one, where there are any."""
-    if not query:
+    if not query.text:
         return {}
     anchor = f"photo-{photo_id}"
     try:
@@ -200,13 +201,13 @@ def _way(query: str, cursor: str, photo_id: int) -> dict[str, str]:
     except CursorUnknown:
         place = None
     if place is None or place.hit.photo_id != photo_id:
-        return {"back": _address(query, anchor=anchor)}
+        return {"back": _address(query.text, anchor=anchor)}
     order, position = place.order, place.position
     page_start = 0 if position < RERANKED else position - (position - RERANKED) % PHOTOS_A_PAGE
-    way = {"back": _address(query, order.sort, order.cursor(page_start), anchor)}
+    way = {"back": _address(query.text, order.sort, order.cursor(page_start), anchor)}
     for name, hit, at in (("prev", place.before, position - 1), ("next", place.after, position + 1)):
         if hit is not None:
-            way[name] = url_for("pages.photo", photo_id=hit.photo_id, q=query, cursor=order.cursor(at))
+            way[name] = url_for("pages.photo", photo_id=hit.photo_id, q=query.text, cursor=order.cursor(at))
     return way
 
 
@@ -214,7 +215,7 @@ def _way(query: str, cursor: str, photo_id: int) -> dict[str, str]:
 def similar() -> str:
     """Search by a photo: the form that takes one, and the photos most similar to the one it took."""
     words = request.form.get("words", "")
-    hits = similar_to_upload(words, _MORE_SIMILAR) if request.method == "POST" else None
+    hits = similar_to_upload(parse(words), _MORE_SIMILAR) if request.method == "POST" else None
     return render_template("similar.html", hits=hits, words=words, photo=None)
 
 

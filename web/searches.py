@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from engine.answers import Answers
 from engine.files import PhotoFile
+from engine.query import Query
 from engine.results import Hit, SearchResult
 from engine.search import SearchEngine, Sort
 from model.errors import PixelseekError
@@ -82,6 +83,7 @@ class Order:
     """What a search found, as far as it has been asked for; what is in it stays where it is."""
 
     key: str
+    query: Query
     result: SearchResult
     sort: Sort
     complete: bool
@@ -129,7 +131,7 @@ class Searches:
 
     def first(
         self,
-        query: str,
+        query: Query,
         limit: int,
         *,
         rerank: bool = True,
@@ -144,20 +146,20 @@ class Searches:
         )
         complete = len(result.hits) <= depth
         del result.hits[depth:]
-        order = Order(secrets.token_urlsafe(9), result, sort, complete)
+        order = Order(secrets.token_urlsafe(9), query, result, sort, complete)
         with self._lock:
             self._orders[order.key] = order
             while len(self._orders) > _ORDERS_KEPT:
                 self._orders.popitem(last=False)
         return Page(order, 0, result.hits[:limit])
 
-    def shortlist(self, query: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> SearchResult:
+    def shortlist(self, query: Query, limit: int, *, hung_up: Callable[[], bool] = bool) -> SearchResult:
         """The shortlist's own order, which is there at once."""
         engine = self._engine()
         return self.turns.run(lambda: engine.search(query, limit=limit, rerank=False), hung_up)
 
     def similar(
-        self, photo: int | PhotoFile, query: str, limit: int, *, hung_up: Callable[[], bool] = bool
+        self, photo: int | PhotoFile, query: Query, limit: int, *, hung_up: Callable[[], bool] = bool
     ) -> list[Hit]:
         """The `limit` photos most similar to a photo, of the library or not, and to `query` where it has words.
 
@@ -171,7 +173,7 @@ class Searches:
         engine = self._engine()
         return self.turns.run(lambda: engine.ask(photo_id, question, top=top), hung_up)
 
-    def page(self, query: str, cursor: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> Page:
+    def page(self, query: Query, cursor: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> Page:
         """The `limit` photos at `cursor` in the order found for `query`, also when photos came or went since.
 
         Raises CursorUnknown, and what `first` raises.
@@ -183,7 +185,7 @@ class Searches:
                 self._extend(order, min(2 * (start + limit), _DEEPEST), hung_up)
             return Page(order, start, hits[start : start + limit])
 
-    def place(self, query: str, cursor: str, *, hung_up: Callable[[], bool] = bool) -> Place:
+    def place(self, query: Query, cursor: str, *, hung_up: Callable[[], bool] = bool) -> Place:
         """The hit at `cursor`, and its neighbours. Raises what `page` raises."""
         page = self.page(query, cursor, 2, hung_up=hung_up)
         if not page.hits:
@@ -191,11 +193,11 @@ class Searches:
         before = page.order.result.hits[page.start - 1] if page.start else None
         return Place(page.order, page.start, before, page.hits[0], page.hits[1] if len(page.hits) > 1 else None)
 
-    def _order_at(self, query: str, cursor: str) -> tuple[Order, int]:
+    def _order_at(self, query: Query, cursor: str) -> tuple[Order, int]:
         found = _CURSOR.fullmatch(cursor)
         with self._lock:
             order = self._orders.get(found[1]) if found else None
-            if found is None or order is None or order.result.query != query.strip():
+            if found is None or order is None or order.query.text != query.text:
                 raise CursorUnknown("this search is no longer remembered: search again.")
             self._orders.move_to_end(order.key)
             return order, int(found[2])
@@ -203,7 +205,7 @@ class Searches:
     def _extend(self, order: Order, depth: int, hung_up: Callable[[], bool]) -> None:
         """Find more, and append what is new: what was found before keeps its place."""
         engine = self._engine()
-        result = self.turns.run(lambda: engine.search(order.result.query, limit=depth, rerank=False), hung_up)
+        result = self.turns.run(lambda: engine.search(order.query, limit=depth, rerank=False), hung_up)
         known = {hit.photo_id for hit in order.result.hits}
         order.result.hits.extend(hit for hit in result.hits if hit.photo_id not in known)
         order.complete = len(result.hits) < depth or depth >= _DEEPEST

@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadRequest
 
 from engine.errors import QueryError
 from engine.files import PhotoFile
+from engine.query import Query
 from engine.results import Hit
 from engine.search import SearchEngine
 from web.searches import Busy
@@ -23,7 +24,7 @@ _FIELD = "photo"
 _AT_ONCE = BoundedSemaphore(2)  # each is decoded in a process of its own
 
 
-def similar_to_upload(query: str, limit: int) -> list[Hit]:
+def similar_to_upload(query: Query, limit: int) -> list[Hit]:
     """The photos most similar to the one in the request's form field `photo`, and to `query` where it has words.
 
     Raises BadRequest when there is none, QueryError when it cannot be read as a photo, and what `Searches.similar`

@@ -26,6 +26,7 @@ PIECES = st.sampled_from(
             "folder:/",
             "type:png",
             "type:",
+            "camara:",
         ),
         *(
             '"',
@@ -47,6 +48,7 @@ PIECES = st.sampled_from(
             "ǅ",
             "\u0301",
             "👩‍👩‍👧",
+            *("“", "”", "«", "»", "‘", "’", "「", "」", "–", "：", "٢", "²", "\u200f", "~x/", "夜景"),
         ),
     ]
 )
@@ -68,5 +70,6 @@ def test_any_text_finds_photos_or_is_refused_in_a_line(engine: SearchEngine, tex
         result = engine.search(text, limit=3, shortlist=3)
     except QueryError:
         return
+    assert result.query == text.strip()
     assert len(result.hits) <= 3
     assert all(0 <= hit.match <= 1 for hit in result.hits if hit.match is not None)

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001  (letters that look alike are what this is about)
 """What is the same word, and what is not, in any script."""
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from engine.explain import Explanation
+from engine.query import Query
 from tests.engine.libraries import SENTENCE
 from tests.web.applications import hits, photo
 from web.explanations import strongest_at
@@ -49,8 +50,8 @@ def test_an_explanation_is_computed_once_for_all_its_words(
 ) -> None:
     engine, computed = service_of(app).engine(), []
 
-    def explain(photo_id: int, query: str) -> object:
-        computed.append(query)
+    def explain(photo_id: int, query: Query) -> object:
+        computed.append(query.words)
         return type(engine).explain(engine, photo_id, query)
 
     monkeypatch.setattr(engine, "explain", explain)

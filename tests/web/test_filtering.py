@@ -12,8 +12,11 @@ import piexif
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from engine.query import parse
 from indexer.facets import Facets
 from tests.engine.libraries import SENTENCE, index
 from tests.web.applications import hits, opened
@@ -120,14 +123,14 @@ def test_the_newest_come_first_when_asked_for_and_paging_stays_so(
 
 def test_what_no_query_can_say_is_not_offered() -> None:
     facets = Facets({}, {'The "Brownie"': 2, "Box": 1}, {"/photos": 3, "/photos/a\udce9": 2, "/photos/b": 1}, [])
-    found = choices("a dog", facets)
+    found = choices(parse("a dog"), facets)
     assert [choice.label for choice in found.cameras] == ["Box"]
     assert [choice.label for choice in found.folders] == ["photos/b"]
 
 
 def test_a_folder_that_says_nothing_is_not_offered() -> None:
     facets = Facets({}, {}, {"/p": 5, "/p/2021": 3, "/p/2021/06": 3, "/p/b": 2, "/p/b/c": 1}, [])
-    assert [choice.label for choice in choices("", facets).folders] == ["2021/06", "p/b", "b/c"]
+    assert [choice.label for choice in choices(parse(""), facets).folders] == ["2021/06", "p/b", "b/c"]
 
 
 @pytest.mark.parametrize(
@@ -144,14 +147,72 @@ def test_a_folder_that_says_nothing_is_not_offered() -> None:
         ("near:-33.9,18.4,20", "20 km around 33.9° S, 18.4° E"),
         ("type:jpg", "jpg"),
         ("-crowd", "without crowd"),
+        ("taken:٢٠٢١", "2021"),
+        ("taken：２０２１—7", "July 2021"),
+        ("camera:“EOS 80D”", "EOS 80D"),
+        ("near:٤٨٫٥،−١١٫٥،٢٠", "20 km around 48.5° N, 11.5° W"),
+        ("–crowd", "without crowd"),
     ],
 )
 def test_a_chip_says_what_a_filter_means(query: str, label: str) -> None:
-    (chip,) = active(f"a dog {query} outdoors")
+    (chip,) = active(parse(f"a dog {query} outdoors"))
     assert (chip.label, chip.query) == (label, "a dog outdoors")
 
 
-@pytest.mark.parametrize("query", ["taken:never", "near:1,2", "taken:2021-99", "near:a,b,c"])
+@pytest.mark.parametrize(
+    "query", ["taken:never", "near:1,2", "taken:2021-99", "near:a,b,c", "camara:canon", "taken:٢٠٢١-٩٩", "taken:²⁰²"]
+)
 def test_a_filter_without_sense_is_told(client: FlaskClient, query: str) -> None:
-    for address in ("/", "/filters", "/api/v1/facets"):
-        assert client.get(address, query_string={"q": f"dog {query}"}).status_code == 400
+    for address in ("/", "/filters", "/api/v1/facets", "/api/v1/search"):
+        answer = client.get(address, query_string={"q": f"dog {query}"})
+        assert answer.status_code == 400
+        assert "api" in address or f"dog {query}" in html.unescape(answer.text)  # it stays in the box
+
+
+@pytest.mark.parametrize(
+    "query", ["taken:٢٠١٢", "taken：２０１２", "taken:٢٠١٢-0٧", "“taken:x” dog", "–dog folder:/ cat"]
+)
+def test_what_a_search_reads_every_page_reads(client: FlaskClient, query: str) -> None:
+    for address in ("/", "/filters", "/api/v1/facets", "/api/v1/search"):
+        assert client.get(address, query_string={"q": query}).status_code == 200
+
+
+PIECES = st.sampled_from(
+    [
+        *("camera:", "near:", "taken:", "taken：٢٠٢١", "before:9998", "folder:/", "type:", "camara:", "tkaen:20"),
+        *(
+            '"',
+            "“",
+            "”",
+            "«",
+            "»",
+            "‘",
+            "’",
+            "「",
+            "」",
+            " ",
+            "-",
+            "–",
+            "—",
+            ":",
+            "：",
+            ",",
+            "،",
+            "~x/",
+            "1",
+            "²",
+            "٢",
+            "\0",
+            "\n",
+        ),
+        *("red", "❤️", "\u200f", "\u0301", "\ud800", "夜景"),
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=60) | st.lists(PIECES).map("".join))
+def test_any_query_is_read_or_refused_and_never_a_fault_of_the_server(client: FlaskClient, query: str) -> None:
+    asked = {"q": query.encode("utf-8", "surrogatepass").decode("utf-8", "replace")}
+    codes = {address: client.get(address, query_string=asked).status_code for address in ("/filters", "/api/v1/facets")}
+    assert set(codes.values()) in ({200}, {400}), codes

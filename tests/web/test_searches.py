@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from engine.query import Query
 from engine.results import SearchResult
 from engine.search import SearchEngine
 from tests.engine.libraries import SENTENCE
@@ -79,8 +80,8 @@ def test_a_connection_that_is_closed_while_waiting_costs_the_model_nothing(
     turns, engine = Turns(5), service.engine()
     searched: list[str] = []
 
-    def search(query: str, **options: Any) -> SearchResult:
-        searched.append(query)
+    def search(query: Query, **options: Any) -> SearchResult:
+        searched.append(query.words)
         return SearchEngine.search(engine, query, **options)
 
     monkeypatch.setattr(service.searches, "turns", turns)

@@ -49,6 +49,12 @@ library_weights_option = click.option(
 weights_option = click.option(
     "--weights", metavar="NAME_OR_PATH", default=DEFAULT, help="The model: a shipped name, or a folder of weights."
 )
+log_file_option = click.option(
+    "--log-file", type=FILE, metavar="PATH", help="Write the log into this file instead of to standard error."
+)
+verbose_option = click.option(
+    "--verbose", is_flag=True, help="Log more: every request with the sentence searched for, and what packages say."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 data_option = click.option(
     "--data",

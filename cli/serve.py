@@ -7,7 +7,14 @@ from pathlib import Path
 import click
 
 from cli.listening import Endpoint
-from cli.options import FILE, chosen_library, library_option, library_weights_option
+from cli.options import (
+    FILE,
+    chosen_library,
+    library_option,
+    library_weights_option,
+    log_file_option,
+    verbose_option,
+)
 from model.errors import PixelseekError
 
 _THREADS = 80
@@ -34,7 +41,17 @@ class PasswordMissing(PixelseekError):  # noqa: N818
 )
 @library_option
 @library_weights_option
-def serve(host: str, port: int, root: tuple[Path, ...], library: Path | None, weights: str) -> None:
+@log_file_option
+@verbose_option
+def serve(
+    host: str,
+    port: int,
+    root: tuple[Path, ...],
+    library: Path | None,
+    weights: str,
+    log_file: Path | None,
+    verbose: bool,
+) -> None:
     """Search in a browser.
 
     Only this machine can reach the page, unless --host says otherwise; then a
@@ -46,6 +63,7 @@ def serve(host: str, port: int, root: tuple[Path, ...], library: Path | None, we
 
     from waitress.server import create_server
 
+    from cli.logs import logging_to
     from web import close_app, create_app
     from web.access import password_hash
     from web.uploads import MOST_BYTES
@@ -60,7 +78,7 @@ def serve(host: str, port: int, root: tuple[Path, ...], library: Path | None, we
         named = endpoint.host or "no host name"
         raise PasswordMissing(f"{named} lets other machines in: set a password first, with `pixelseek password`.")
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a page asks for many photos at once: no news
-    with endpoint.listen() as listener:
+    with logging_to(log_file, verbose=verbose), endpoint.listen() as listener:
         app = create_app(config)
         server = create_server(
             app,
@@ -72,7 +90,10 @@ def serve(host: str, port: int, root: tuple[Path, ...], library: Path | None, we
             ident=None,
         )
         click.echo(f"Pixelseek is at {', for other machines at '.join(endpoint.links())}  (Ctrl-C stops it)", err=True)
+        log = logging.getLogger("pixelseek.serve")
+        log.info("serves the library %s at %s", folder, " and ".join(endpoint.links()))
         try:
             server.run()
         finally:
             close_app(app)
+            log.info("has stopped")

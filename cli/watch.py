@@ -7,18 +7,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import FILE, chosen_library, library_option, library_weights_option
+from cli.options import (
+    FILE,
+    chosen_library,
+    library_option,
+    library_weights_option,
+    log_file_option,
+    verbose_option,
+)
 
 if TYPE_CHECKING:
     from indexer.indexing import IndexReport
-    from indexer.library import LibraryLocked
 
 
 @click.command()
 @click.argument("folders", type=FILE, metavar="FOLDER", nargs=-1, help="Default: every folder the library knows.")
 @library_option
 @library_weights_option
-def watch(folders: tuple[Path, ...], library: Path | None, weights: str) -> None:
+@log_file_option
+@verbose_option
+def watch(folders: tuple[Path, ...], library: Path | None, weights: str, log_file: Path | None, verbose: bool) -> None:
     """Index folders, and then whatever changes in them, until Ctrl-C.
 
     Searches and `pixelseek serve` go on beside it, and find a new photo within seconds. A line is printed for every
@@ -26,30 +34,38 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str) -> None
 
     Example: pixelseek watch ~/Pictures
     """
+    import logging
+
+    from cli.index import print_report
+    from cli.logs import logging_to
     from indexer.library import Library
     from indexer.watching import watch_folders
     from model.trained import TrainedModel
     from model.weights import lasting_name
 
-    model = TrainedModel(weights)
-    with Library.open(chosen_library(library), generation=model.generation, create=bool(folders)) as opened:
-        watch_folders(
-            opened,
-            folders or [],
-            processor=model.processor,
-            load_runtime=lambda: model.runtime,
-            weights=lasting_name(weights),
-            indexed=_say,
-            delayed=_say_why,
-        )
+    log = logging.getLogger("pixelseek.watch")
 
+    def say(report: IndexReport) -> None:
+        if report.added or report.changed or report.moved or report.removed or report.offline:
+            print_report(report, [])
+            if log_file is not None:  # on the terminal it stands already
+                log.info(
+                    "indexed: %s", ", ".join(f"{count:,} {name}" for name, count in report.counts().items() if count)
+                )
+                for path in report.offline:
+                    log.warning("%s cannot be reached; its photos are kept", path)
 
-def _say(report: IndexReport) -> None:
-    from cli.index import print_report
-
-    if report.added or report.changed or report.moved or report.removed or report.offline:
-        print_report(report, [])
-
-
-def _say_why(error: LibraryLocked) -> None:
-    click.echo(f"pixelseek: {error}", err=True)
+    chosen = chosen_library(library)
+    with logging_to(log_file, verbose=verbose):
+        model = TrainedModel(weights)
+        with Library.open(chosen, generation=model.generation, create=bool(folders)) as opened:
+            log.info("keeps the library %s in step with its folders", chosen)
+            watch_folders(
+                opened,
+                folders or [],
+                processor=model.processor,
+                load_runtime=lambda: model.runtime,
+                weights=lasting_name(weights),
+                indexed=say,
+                delayed=lambda error: log.warning("%s", error),
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from pathlib import Path
 from threading import Lock
@@ -23,6 +24,7 @@ SHORTEST_PASSWORD = 8
 _FREE_FOR_ALL = ("static", "monitoring.health", "pages.shapes")
 _WRONG_PASSWORDS = RateLimitItemPerMinute(10)
 _WAIT_S = 60
+_log = logging.getLogger("pixelseek.web")
 
 
 class PasswordTooShort(PixelseekError):  # noqa: N818
@@ -93,6 +95,7 @@ class Guard:
                 self._known = digest
                 return
         if password:
+            _log.warning("a wrong password from %s", address)
             self._wrong.hit(_WRONG_PASSWORDS, address)
         realm = WWWAuthenticate("basic", {"realm": "Pixelseek", "charset": "UTF-8"})
         raise Unauthorized("the password is needed; any user name will do", www_authenticate=realm)

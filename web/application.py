@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,6 +33,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_log = logging.getLogger("pixelseek.web")
 
 
 def create_app(config: Mapping[str, Any]) -> Flask:
@@ -78,6 +80,8 @@ def _with_headers(response: Response) -> Response:
     response.headers.update(_HEADERS)
     started = g.get("started")
     if started is not None:
-        endpoint = request.endpoint or "none"
-        current_service().metrics.answered(endpoint, response.status_code, time.perf_counter() - started)
+        endpoint, seconds = request.endpoint or "none", time.perf_counter() - started
+        current_service().metrics.answered(endpoint, response.status_code, seconds)
+        address, path = request.remote_addr, request.full_path.removesuffix("?")
+        _log.debug("%s %s %s: %d in %.0f ms", address, request.method, path, response.status_code, 1000 * seconds)
     return response

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 
-from flask import Response, current_app, jsonify, make_response, render_template, request
+from flask import Response, jsonify, make_response, render_template, request
 from pydantic import ValidationError
 from werkzeug.exceptions import BadHost, HTTPException, NotFound, RequestEntityTooLarge, SecurityError
 
@@ -17,13 +18,16 @@ from web.thumbnails import PhotoUnreadable
 from web.uploads import MOST_BYTES
 
 _BUSY_S = 5
+_log = logging.getLogger("pixelseek.web")
 
 
 def answer(error: Exception) -> Response:
     """The answer to a request that failed with `error`."""
     status, detail = _explain(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        current_app.logger.error("unexpected error", exc_info=error)
+        _log.error("%s failed", request.endpoint, exc_info=error)
+    elif status == HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(error, HungUp):
+        _log.warning("%s could not be answered: %s", request.endpoint, detail)
     # A request under an impossible or untrusted host name has no addresses that a page could link to.
     if request.path.startswith("/api/v1/") or isinstance(error, BadHost | SecurityError):
         response = jsonify({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})

@@ -8,6 +8,7 @@ takes no token, because a program has no page to take it from; it refuses what a
 
 from __future__ import annotations
 
+import logging
 import secrets
 
 from flask import g, request
@@ -21,6 +22,7 @@ FIELD = "csrf_token"
 _READING = ("GET", "HEAD", "OPTIONS")
 _LASTS_S = 7 * 86400
 _SIGNED = "form"
+_log = logging.getLogger("pixelseek.web")
 
 
 class FormTokens:
@@ -48,10 +50,13 @@ class FormTokens:
         """Raise Forbidden unless the request is from a page of ours, from a program, or changes nothing."""
         if request.method in _READING or request.endpoint is None:
             return
+        refused = "a request from %s for %s is refused: %s"
         if request.blueprint == "api":
             if _from_another_site():
+                _log.warning(refused, request.remote_addr, request.endpoint, "another site sent it")
                 raise Forbidden("another site sent this; only programs and Pixelseek's own pages may")
         elif not self._is_ours(request.form.get(FIELD, "")):
+            _log.warning(refused, request.remote_addr, request.endpoint, "its form has no valid token")
             raise Forbidden("this form is not from a page of this server, or older than it: load its page again first")
 
     def _is_ours(self, token: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from indexer.library import Library
 from model.errors import PixelseekError
 from model.trained import TrainedModel
 from model.weights import lasting_name
+
+_log = logging.getLogger("pixelseek.indexing")
 
 State = Literal["idle", "running", "done", "cancelled", "failed"]
 
@@ -70,6 +73,7 @@ class IndexJob:
                 raise AlreadyIndexing("indexing is running already. Wait until it is done, or cancel it.")
             self._cancelled = False
             self._tell(Progress("running"))
+            _log.info("indexes %s", ", ".join(map(str, allowed)) or "every folder of the library")
             self._thread = Thread(target=self._run, args=(allowed,), name="indexing", daemon=True)
             self._thread.start()
 
@@ -111,8 +115,13 @@ class IndexJob:
             end = replace(self._progress, state="done", message=_summary(report))
         except _Cancelled:
             end = replace(self._progress, state="cancelled", message="Cancelled. What was done is kept.")
+            _log.info("indexing was cancelled")
         except Exception as error:  # whatever it is, the person who watches must learn of it
             end = replace(self._progress, state="failed", message=str(error))
+            is_bug = not isinstance(error, PixelseekError | OSError)
+            _log.error("indexing failed: %s", error, exc_info=is_bug)
+        else:
+            _log.info("has indexed: %s", end.message)
         with self._changed:
             self._tell(end)
 

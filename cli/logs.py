@@ -1,0 +1,85 @@
+"""The log of a command that runs for long: one line an event, with its time, its level and what happened."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+
+from cli.output import printable
+from model.errors import PixelseekError
+
+_OURS = logging.getLogger("pixelseek")
+_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_OTHERS = ("waitress", "watchfiles")
+"""Packages whose news `--verbose` logs. Not below INFO: there watchfiles tells of each line added to the log."""
+_TIME = "%Y-%m-%dT%H:%M:%S%z"
+
+
+class _OneLine(logging.Formatter):
+    """Escapes what would begin a new line or garble a terminal: names of files and sentences are anybody's.
+
+    Lines of a traceback are indented, so that none can be taken for an event.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The event in a line, and a bug's traceback below it."""
+        record.message = record.getMessage()
+        record.asctime = self.formatTime(record, self.datefmt)
+        lines = [printable(self.formatMessage(record))]
+        if record.exc_info and record.exc_info[0] is not None:
+            lines += [f"    {printable(line)}" for line in self.formatException(record.exc_info).split("\n")]
+        return "\n".join(lines)
+
+
+class _LogFile(WatchedFileHandler):
+    """A file that something else may rotate. Where it cannot be written, the command goes on without it."""
+
+    _said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say once why the log has a gap."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._said:
+            self._said = True
+            sys.stderr.write(f"pixelseek: {printable(self.baseFilename)}: {error.strerror}; the log has a gap here\n")
+
+
+@contextmanager
+def logging_to(file: Path | None, *, verbose: bool) -> Iterator[None]:
+    """Log to `file`, by default to standard error, until the end. `verbose` logs every request too.
+
+    Packages that we use log their warnings alone; `verbose` adds news of the server and of the watched folders. What
+    ends the command goes to the file as well. Raises OSError where the file cannot be opened.
+    """
+    handler: logging.Handler = logging.StreamHandler()
+    if file is not None:
+        handler = _LogFile(file.expanduser(), encoding="utf-8")
+    handler.setFormatter(_OneLine(_LINE, _TIME))
+    root = logging.getLogger()
+    loggers = [_OURS, *map(logging.getLogger, _OTHERS)]
+    levels = [logger.level for logger in loggers]
+    root.addHandler(handler)
+    _OURS.setLevel(logging.DEBUG if verbose else logging.INFO)
+    for logger in loggers[1:] if verbose else ():
+        logger.setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
+    try:
+        yield
+    except Exception as error:
+        if file is not None:  # standard error is told by `cli.main`
+            is_bug = not isinstance(error, PixelseekError | OSError)
+            _OURS.error("ended by: %s", error, exc_info=is_bug)
+        raise
+    finally:
+        logging.captureWarnings(capture=False)
+        root.removeHandler(handler)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        with suppress(OSError):  # said already
+            handler.close()

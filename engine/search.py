@@ -107,9 +107,9 @@ class SearchEngine:
     ) -> SearchResult:
         """The `limit` photos that fit `query` best.
 
-        `query` is a sentence with, if you like, words to keep out and filters in it (`engine.query`); `filters` and
-        `without` add to those. Only photos for which the filters hold are looked at. A photo that shows what is to
-        be kept out ranks lower.
+        `query` is a sentence with, if you like, words to keep out and filters in it (`engine.query`), parsed or not;
+        `filters` and `without` add to those. Only photos for which the filters hold are looked at. A photo that shows
+        what is to be kept out ranks lower.
 
         Filters without a sentence list the photos for which they hold, the newest first.
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from indexer.catalog import folder_table, location_table, photo_table
-from indexer.sqlite import Database, ends_with, folder_in, path_in, position
-from indexer.words import fold_path
+from indexer.sqlite import Database, ends_with, folded, folder_in, path_in, position
+from indexer.words import fold, fold_path
 
 _EARTH_RADIUS_KM = 6371.0
 
@@ -44,7 +44,7 @@ class Filters:
     taken: tuple[tuple[int, int], ...] = ()
     """Taken in the time from the first number to just before the second."""
     camera: tuple[str, ...] = ()
-    """A part of the camera's name, in any case; so with lens."""
+    """A part of the camera's name, compared folded; so with lens."""
     lens: tuple[str, ...] = ()
     folder: tuple[str, ...] = ()
     """An absolute path, or the name of a folder anywhere (`2021/june`: one in the other), compared folded."""
@@ -104,8 +104,8 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         *([start <= clock] for start in filters.after),
         *([end > clock] for end in filters.before),
         [and_(start <= clock, end > clock) for start, end in filters.taken],
-        [photo_table.c.camera.icontains(name, autoescape=True) for name in filters.camera],
-        [photo_table.c.lens.icontains(name, autoescape=True) for name in filters.lens],
+        [folded(photo_table.c.camera).contains(fold(name), autoescape=True) for name in filters.camera],
+        [folded(photo_table.c.lens).contains(fold(name), autoescape=True) for name in filters.lens],
         [photo_table.c.latitude.is_not(None)] if filters.near else [],
     ]
     return [place.correlate(photo_table).exists(), *(or_(*some) for some in alternatives if some)]

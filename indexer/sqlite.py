@@ -29,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from indexer.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryMissing
 from indexer.file_state import file_state
 from indexer.lifetime import Lifetime
-from indexer.words import fold_path
+from indexer.words import fold, fold_path
 from model.atomic import remove_leftovers, replacing
 
 _BUSY_TIMEOUT_S = 10.0
@@ -137,6 +137,7 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.create_function("fold", 1, _fold, deterministic=True)
         connection.create_function("fold_path", 1, _fold_path, deterministic=True)
 
     @staticmethod
@@ -188,6 +189,17 @@ def path_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) ->
     Bytes, because LIKE takes all that are no text for one another.
     """
     return cast(func.lower(cast(folder, String) + "/" + cast(path, String)), LargeBinary)
+
+
+def folded(text: SQLColumnExpression[str | None]) -> ColumnElement[str]:
+    """The text as `words.fold` makes it."""
+    return func.fold(text, type_=String)
+
+
+@lru_cache(maxsize=10_000)
+def _fold(text: str | None) -> str | None:
+    """Called for each photo; the name of a camera is folded once."""
+    return None if text is None else fold(text)
 
 
 def folder_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) -> ColumnElement[bytes]:

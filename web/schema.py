@@ -31,7 +31,11 @@ class Request(BaseModel):
 class SearchRequest(Request):
     """A sentence, and how much of its answer is wanted."""
 
-    q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="What the photos show, in English.")
+    q: str = Field(
+        min_length=1,
+        max_length=MAX_CHARACTERS,
+        description="What the photos show, in English; words to keep out and filters too.",
+    )
     limit: int = Field(20, ge=1, le=LARGEST_LIMIT, description="How many photos to return.")
     rerank: bool = Field(True, description="Read words and photos together; false stops at the order of similarity.")
     sort: Sort = Field("match", description="`date`: the photos whose match is not weak come newest first.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
@@ -99,3 +101,32 @@ def test_any_arguments_are_a_query_or_refused(arguments: list[str]) -> None:
     if result.exit_code == 0 and result.stdout.startswith("["):
         with suppress(QueryError):
             parse(json.loads(result.stdout)[0])
+
+
+def test_filters_and_words_to_keep_out_explain_nothing(photos: Path, weights: Path) -> None:
+    photo = photos / "scene 05.jpg"
+    plain = json.loads(pixelseek("explain", photo, "a red circle", "--json", "--weights", weights).stdout)
+    more = ("a", "red", "circle", "-crowd", "taken:2021")
+    found = json.loads(pixelseek("explain", photo, *more, "--json", "--weights", weights).stdout)
+    assert found["words"] == plain["words"] == ["a", "red", "circle"]
+    assert found["match"] == plain["match"]
+    for sentence in ("taken:2021", "camara:canon"):
+        assert pixelseek("explain", photo, sentence, "--json", "--weights", weights).exit_code == 1
+
+
+def test_a_photo_is_captioned_by_its_name_in_either_form_of_unicode(
+    tmp_path: Path, photos: Path, weights: Path
+) -> None:
+    folder = tmp_path / unicodedata.normalize("NFD", "Übung Café")
+    folder.mkdir()
+    shutil.copy(photos / "scene 05.jpg", folder / unicodedata.normalize("NFC", "é.jpg"))
+    where = ("--library", tmp_path / "library", "--weights", weights)
+    assert pixelseek("index", tmp_path / unicodedata.normalize("NFC", "Übung Café"), *where).exit_code == 0
+    for form, caption in (("NFC", "Łódź"), ("NFD", "Ærø")):
+        typed = str(tmp_path) + unicodedata.normalize(form, "/Übung Café/é.jpg")  # type: ignore[arg-type]
+        assert pixelseek("caption", typed, caption, *where).exit_code == 0
+        assert json.loads(pixelseek("caption", typed, "--json", *where).stdout)["caption"] == caption
+        assert pixelseek("similar", typed, *where).exit_code == 0
+    refused = pixelseek("caption", typed, "--tag", "!!!", *where)
+    assert refused.exit_code == 1
+    assert "no search could find the tag !!!" in refused.stderr

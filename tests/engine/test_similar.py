@@ -40,6 +40,22 @@ def test_photos_come_in_the_order_of_their_similarity_to_one_without_that_one(
     assert engine.similar(itself, limit=3) == hits[:3]
 
 
+def test_without_words_nothing_is_encoded(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    itself = engine.search(SENTENCE, limit=1).hits[0].photo_id
+    expected, encoded = engine.similar(itself, "", limit=3), []
+    encode_text = engine._runtime.encode_text
+
+    def encode(sentences: list[str]) -> object:
+        encoded.extend(sentences)
+        return encode_text(sentences)
+
+    monkeypatch.setattr(engine._runtime, "encode_text", encode)
+    assert engine.similar(itself, limit=3) == engine.similar(itself, "folder:/", limit=3) == expected
+    assert encoded == []
+    engine.similar(itself, "-crowd folder:/")
+    assert encoded == ["crowd"]
+
+
 def test_a_file_of_the_library_and_a_copy_of_it_elsewhere_are_that_photo(
     engine: SearchEngine, photos: Path, tmp_path: Path
 ) -> None:

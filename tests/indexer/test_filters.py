@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from sqlalchemy import update
 
-from indexer.catalog import folder_table, location_table
+from indexer.catalog import folder_table, location_table, photo_table
 from indexer.filters import NO_FILTERS, Circle, Filters, matching_photos
 from tests.indexer.desk import Desk
 from tests.indexer.exif import photo
@@ -80,6 +80,18 @@ def test_cameras_and_lenses_go_by_a_part_of_their_name_in_any_case(desk: Desk) -
     assert found(desk, Filters(camera=("canon", "pixel"))) == ["a.jpg", "b.jpg", "c.jpg"]
     assert found(desk, Filters(lens=("MM",))) == ["a.jpg", "b.jpg"]
     assert found(desk, Filters(lens=("mm",), camera=("eos",))) == ["a.jpg"]
+
+
+def test_names_of_cameras_and_lenses_are_compared_as_words_are(desk: Desk) -> None:
+    photo(desk.photos / "a.jpg", camera="x", lens="y")
+    desk.index()
+    with desk.open() as library, library.catalog.begin() as connection:
+        connection.execute(update(photo_table).values(camera="ЗЕНИТ Ё", lens="Hélios"))
+    for name in ("зенит", "Зенит е", "зенит\u200b"):
+        assert found(desk, Filters(camera=(name,))) == ["a.jpg"]
+    for name in ("helios", "HÉLIOS", "he\u0301lios", "ｈｅｌｉｏｓ"):
+        assert found(desk, Filters(lens=(name,))) == ["a.jpg"]
+    assert found(desk, Filters(camera=("з_нит",))) == found(desk, Filters(lens=("%",))) == []
 
 
 def test_places_go_by_their_distance_over_the_date_line_too(desk: Desk) -> None:

@@ -21,16 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine
-from model.calibration import Calibration
 from model.evaluation import EncodedCollection, encode_collection, rerank_photos
+from model.fitted import FittedScores
 from model.metrics import recall_gain
 from model.processor import PixelBertProcessor
 from model.quantization import dequantize, quantize
-from model.querybank import Querybank
 from model.recipe import Recipe, as_toml, load_recipe, overridden
 from model.runtime import Runtime, load_runtime
 from model.shards import CaptionedPhoto, read_shards
 from model.training import train
+from model.weights import generation
 
 ROWS = Path(__file__).with_suffix(".toml")
 BASE = "base"
@@ -113,7 +113,7 @@ class Measured:
 
     def __init__(self, weights: Path, runtime: Runtime, galleries: list[EncodedCollection]) -> None:
         self._weights, self._runtime, self._galleries = weights, runtime, galleries
-        calibration = Calibration.load(weights)
+        calibration = FittedScores.load(weights, generation(weights)).calibration
         lists = [rerank_photos(runtime, one, SHORTLIST) for one in galleries]
         self.shortlist = np.concatenate([one.similarity_ranks for one in lists])
         self.rerank = np.concatenate([one.ranks(calibration.scores(one)) for one in lists])
@@ -127,7 +127,7 @@ class Measured:
         """The weights in that folder, each dataset of the dev photos in a gallery of its own."""
         runtime, processor = load_runtime(weights), PixelBertProcessor.from_pretrained(weights)
         datasets = sorted({photo.dataset for photo in dev})
-        bank = Querybank.load(weights)
+        bank = FittedScores.load(weights, generation(weights)).querybank
         galleries = [[photo for photo in dev if photo.dataset == dataset] for dataset in datasets]
         return cls(weights, runtime, [encode_collection(runtime, one, processor, bank) for one in galleries])
 

@@ -19,14 +19,12 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import machine
 from engine.without import direction, penalties
-from model.calibration import Calibration
 from model.evaluation.collection import encode_collection
+from model.fitted import FittedScores
 from model.processor import PixelBertProcessor
-from model.querybank import Querybank
 from model.runtime import load_runtime
 from model.shards import CaptionedPhoto, read_shards
-from model.weights import DEFAULT, find_weights
-from model.word_evidence import WordEvidence
+from model.weights import DEFAULT, find_weights, generation
 
 WANTED = ("dog", "man", "girl", "child", "woman", "boy", "person")
 UNWANTED = (
@@ -46,14 +44,14 @@ def main() -> None:
     arguments = parser.parse_args()
 
     weights = find_weights(arguments.weights)
-    runtime, calibration, querybank = load_runtime(weights), Calibration.load(weights), Querybank.load(weights)
+    runtime, fitted = load_runtime(weights), FittedScores.load(weights, generation(weights))
     photos = [photo for photo in read_shards(arguments.data) if photo.split == arguments.split]
     encoded = encode_collection(
         runtime,
         [photo.with_captions(1) for photo in photos],
         PixelBertProcessor.from_pretrained(weights),
-        querybank,
-        WordEvidence.load(weights),
+        fitted.querybank,
+        fitted.evidence,
     )
     embeddings = encoded.image_embeddings
     queries = [
@@ -73,7 +71,7 @@ def main() -> None:
     def scores(phrase: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         logits = runtime.match(texts[phrase], [encoded.pixel_features[row] for row in rows])
         normalised = embeddings[rows] @ texts[phrase].embeddings[0] - encoded.hubness[rows]
-        return calibration.score(logits, normalised, encoded.words.evidence(texts[phrase], rows))
+        return fitted.calibration.score(logits, normalised, encoded.words.evidence(texts[phrase], rows))
 
     def reranked(wanted: str, unwanted: str | None) -> NDArray[np.int64]:
         rows = nearest(wanted, unwanted)

@@ -34,11 +34,10 @@ def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: in
     """
     from model.recalibration import calibrate as fit
     from model.weights import find_weights
-    from model.word_evidence import WordEvidence
 
     folder = find_weights(weights)
-    found = fit(folder, data, captions=captions, shortlist=shortlist, device=device)
-    words = WordEvidence.load(folder)
+    fitted = fit(folder, data, captions=captions, shortlist=shortlist, device=device)
+    found, words = fitted.calibration, fitted.evidence
     if as_json:
         print_json({**asdict(found), "words": len(words.ids)})
         return

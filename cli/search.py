@@ -92,5 +92,5 @@ def _load(weights: str, rerank: bool) -> TrainedModel:
 
     model = TrainedModel(weights)
     model.runtime.prepare(rerank=rerank)
-    _ = model.generation, model.calibration, model.querybank, rerank and model.evidence
+    _ = model.fitted
     return model

@@ -57,7 +57,7 @@ def ask(model: TrainedModel, question: str, pixel_features: NDArray[np.float32],
     if top < 1:
         raise QueryError(f"at least 1 answer can be asked for, not {top}.")
     head, runtime = model.head("vqa"), model.runtime
-    (logits,) = runtime.classify("vqa", runtime.encode_text([question]), [pixel_features])
+    (logits,) = runtime.classify(head, runtime.encode_text([question]), [pixel_features])
     probabilities = head.probabilities(logits)
     best = np.argsort(-probabilities, kind="stable")[:top].tolist()
     return Answers(question, [Answer(head.labels[row], float(probabilities[row])) for row in best], head.cutoff)
@@ -82,7 +82,7 @@ def compare_files(
     model = TrainedModel(weights, device=device)
     head, sentence = model.head("pairs"), _said(model, sentence, "sentence")
     photos = [[_features(model, path)] for path in (left, right)]
-    logits = model.runtime.classify("pairs", model.runtime.encode_text([sentence]), *photos)
+    logits = model.runtime.classify(head, model.runtime.encode_text([sentence]), *photos)
     return float(head.probabilities(logits)[0, 1])
 
 

@@ -134,14 +134,14 @@ def explain_file(
     runtime = model.gradient_runtime if method == "relevance" else model.runtime
     photo, text = runtime.encode_image([picture.pixels]), runtime.encode_text([sentence])
     size = picture.width, picture.height
-    words = model.evidence.read(photo.pooled_features)
+    words = model.fitted.evidence.read(photo.pooled_features)
     explanation = explain(
         runtime, model.processor, sentence, photo.pixel_features[0], words, size, method=method, layer=layer, head=head
     )
-    normalised = photo.embeddings @ text.embeddings[0] - model.querybank.hubness(photo.embeddings)
+    normalised = photo.embeddings @ text.embeddings[0] - model.fitted.querybank.hubness(photo.embeddings)
     evidence = words.evidence(text, np.arange(1))
-    score = model.calibration.score(runtime.match(text, photo.pixel_features), normalised, evidence)
-    match = model.calibration.match(score)
+    score = model.fitted.calibration.score(runtime.match(text, photo.pixel_features), normalised, evidence)
+    match = model.fitted.calibration.match(score)
     shown = Image.fromarray(picture.pixels)
     scale = max(shown.size) / max(size)
     return ExplainedFile(

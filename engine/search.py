@@ -70,8 +70,8 @@ class SearchEngine:
         self._library = library
         self._model = model
         self._runtime = model.runtime
-        self._calibration = model.calibration
-        self._querybank = model.querybank
+        self._calibration = model.fitted.calibration
+        self._querybank = model.fitted.querybank
         self._lock = Lock()
 
     @classmethod
@@ -219,7 +219,7 @@ class SearchEngine:
         with self._answering():
             photo = self._library.photos([photo_id])[0]
             (features,) = self._library.pixel_features([photo_id])
-            words = self._model.evidence.read(self._library.pooled_features([photo_id]))
+            words = self._model.fitted.evidence.read(self._library.pooled_features([photo_id]))
             size = photo.width, photo.height
             return explain(self._runtime, self._model.processor, asked.words, features, words, size)
 
@@ -354,7 +354,7 @@ class SearchEngine:
             embeddings = self._library.embeddings(photo_ids)
         with clock.stage("rerank"):
             hubness = self._querybank.hubness(embeddings)
-            words, rows = self._model.evidence.read(pooled), np.arange(len(nearest))
+            words, rows = self._model.fitted.evidence.read(pooled), np.arange(len(nearest))
 
             def score(row: int, phrase: str, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
                 sentence = text.select([row])

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_NEW, _OLD = "being-written", "being-replaced"
 
 
 @contextmanager
@@ -29,6 +32,45 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
         raise
     if os.name != "nt":  # where a folder cannot be flushed
         _flush(path.parent)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A new, empty folder beside `path` to write to; it takes the place of all of `path` when the block ends without an
+    error.
+
+    Its files are on the disk before that. For the only writer of `path`, which begins with `put_back`: no system moves
+    one folder into the place of another in one step, and a process killed between the two leaves the old one aside.
+    """
+    put_back(path)
+    new = _beside(path, _NEW)
+    new.mkdir(parents=True)
+    try:
+        yield new
+        for file in (*new.rglob("*"), new):
+            if file.is_file() or os.name != "nt":
+                _flush(file)
+        if path.exists():
+            path.rename(_beside(path, _OLD))
+        new.rename(path)
+    finally:
+        put_back(path)
+    if os.name != "nt":
+        _flush(path.parent)
+
+
+def put_back(path: Path) -> None:
+    """Remove what a killed writer of the folder `path` has left beside it; put back the old one where it was moved."""
+    old = _beside(path, _OLD)
+    if old.exists() and not path.exists():
+        old.rename(path)
+    for left in (old, _beside(path, _NEW)):
+        if left.exists():
+            shutil.rmtree(left)
+
+
+def _beside(path: Path, state: str) -> Path:
+    return path.with_name(f".{path.name}.{state}-by-pixelseek")
 
 
 def remove_leftovers(path: Path) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.atomic import replacing
 from model.match_quality import first_hits
 from model.weights import WeightsError, read_json
 
 FILE = "calibration.json"
+STAMPS = ("weights", "querybank", "word_evidence")
+"""What else the file says: what the numbers were fitted for, and with (`model.fitted`)."""
 _SCALES_OF_SIMILARITY = (0.0, *np.geomspace(0.25, 1024.0, 49).tolist())
 _SCALES_OF_WORDS = (0.0, *np.geomspace(0.02, 20.0, 31).tolist())
 _SPLITS = 4  # ways of taking out half the photos
@@ -103,19 +103,18 @@ class Calibration:
 
     @classmethod
     def load(cls, weights: Path) -> Calibration:
-        """The calibration in folder `weights`; the neutral one where none was fitted yet."""
+        """The calibration in folder `weights`; the neutral one where none was fitted yet.
+
+        It may be of other weights: `model.fitted.FittedScores.load` sees to that.
+        """
         path = weights / FILE
         if not path.exists():
             return cls()
         try:
-            return cls(**{name: float(value) for name, value in read_json(path).items()})
+            numbers = {name: value for name, value in read_json(path).items() if name not in STAMPS}
+            return cls(**{name: float(value) for name, value in numbers.items()})
         except (TypeError, ValueError) as error:
             raise WeightsError(f"{path} is not a calibration: {error}") from error
-
-    def save(self, weights: Path) -> None:
-        """Write it into folder `weights`."""
-        with replacing(weights / FILE) as new:
-            new.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
 
 def _best_scales(galleries: Sequence[Scored]) -> Calibration:

@@ -201,8 +201,12 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
         pixel_mask: Tensor | None = None,
     ) -> PixelBertRetrievalOutput:
         """Score B aligned pairs of sentences (B, T) and photos (B, 3, H, W)."""
-        words = self.pixelbert.words(input_ids, attention_mask)
-        pixels = self.pixelbert.pixels(pixel_values, pixel_mask)
+        return self.score(
+            self.pixelbert.words(input_ids, attention_mask), self.pixelbert.pixels(pixel_values, pixel_mask)
+        )
+
+    def score(self, words: Tokens, pixels: Tokens) -> PixelBertRetrievalOutput:
+        """The same of B sentences and photos at the fusion layer."""
         return PixelBertRetrievalOutput(
             itm_logits=self.match(words, pixels),
             text_embeds=self.embed_text(words),
@@ -249,8 +253,8 @@ class PixelBertForPreTraining(PixelBertForImageTextRetrieval):
         pixel_mask: Tensor | None = None,
     ) -> PixelBertRetrievalOutput:
         """As the retrieval model, and the MLM logits (B, T, V) of every word."""
-        output = super().forward(input_ids, pixel_values, attention_mask, pixel_mask)
         words = self.pixelbert.words(input_ids, attention_mask)
-        pixels = self.pixelbert.pixels(pixel_values, pixel_mask)
+        pixels = self.pixelbert.pixels(pixel_values, pixel_mask)  # once: the CNN is most of the work
+        output = self.score(words, pixels)
         output.mlm_logits = self.mlm_head(self.predict_words(words, pixels))
         return output

@@ -11,6 +11,8 @@ import numpy as np
 
 from model.calibration import Calibration
 from model.evaluation import Shortlists, encode_collection, encode_photos, rerank_photos
+from model.fitted import FittedScores
+from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.querybank import Querybank
 from model.runtime import Runtime, load_runtime
@@ -30,7 +32,7 @@ def calibrate(
     shortlist: int = 16,
     device: str = "auto",
     progress: bool = True,
-) -> Calibration:
+) -> FittedScores:
     """Fit on the photos of `split` with their first `captions` captions, and write it into folder `weights`.
 
     Where the shards hold train photos, the querybank and the word evidence are made anew of them first.
@@ -44,14 +46,20 @@ def calibrate(
         datasets[photo.dataset].append(photo.with_captions(captions))
     if not datasets:
         raise ShardError(f"no captioned photos of split {split} in {', '.join(map(str, shards))}")
-    runtime = load_runtime(weights, device=device)
-    processor = PixelBertProcessor.from_pretrained(weights)
+    opened = OpenedWeights(weights)
+    runtime = load_runtime(opened, device=device)
+    with opened.reading():
+        processor = PixelBertProcessor.from_pretrained(weights)
     train = read_shards(shards, "train")
     if train:
         querybank = Querybank.of(runtime, train)
         evidence = _learned(runtime, processor, train, progress)
     else:
-        querybank, evidence = Querybank.load(weights), WordEvidence.load(weights)
+        try:
+            kept = FittedScores.load(weights, opened.generation)
+        except WeightsError:  # of other weights: nothing in it holds for these
+            kept = FittedScores()
+        querybank, evidence = kept.querybank, kept.evidence
     galleries: list[Shortlists] = []
     for photos in datasets.values():
         collection = encode_collection(runtime, photos, processor, querybank, evidence, progress=progress)
@@ -62,12 +70,10 @@ def calibrate(
                     rerank_photos(runtime, part, shortlist, progress=progress and len(parts) == 1) for part in parts
                 ]
                 galleries.append(Shortlists.joined(lists))
-    calibration = Calibration.fit(galleries)
-    if train:
-        evidence.save(weights)
-        querybank.save(weights)
-    calibration.save(weights)
-    return calibration
+    fitted = FittedScores(Calibration.fit(galleries), querybank, evidence)
+    with opened.reading():
+        fitted.save(weights, opened.generation)
+    return fitted
 
 
 def _learned(

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.hardware import has_gpu
-from model.tasks.heads import Task
+from model.opened import OpenedWeights
+from model.tasks.heads import Head
 from model.weights import WeightsError, has_graphs
 
 
@@ -101,29 +102,30 @@ class GradientRuntime(Runtime, Protocol):
 class TaskRuntime(Runtime, Protocol):
     """A loaded Pixel-BERT that can be asked for more than retrieval, where there are heads beside its weights."""
 
-    def classify(self, task: Task, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Logits (B, L) of the labels of the head for `task`: sentence i read with photo i of every list of `photos`.
+    def classify(self, head: Head, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Logits (B, L) of the labels of `head`: sentence i read with photo i of every list of `photos`.
 
-        Raises ValueError when those are not as many as sentences, and WeightsError when there is no such head.
+        Raises ValueError when those are not as many as sentences, and WeightsError when the head cannot be loaded.
         """
 
 
-def load_runtime(weights: Path, *, device: str = "auto") -> TaskRuntime:
-    """Load the network in folder `weights`; `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, ...
+def load_runtime(weights: Path | OpenedWeights, *, device: str = "auto") -> TaskRuntime:
+    """Load the network in a folder of weights; `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, ...
 
     On a CPU weights with graphs are computed by ONNX Runtime, all else by PyTorch; neither is imported before.
-    Raises `model.weights.WeightsError` when the folder does not hold a complete Pixel-BERT, or when what it needs
-    is not installed.
+    Raises `model.weights.WeightsError` when the folder does not hold a complete Pixel-BERT, when it holds another one
+    than was opened, or when what it needs is not installed.
     """
+    weights = OpenedWeights.of(weights)
     on_cpu = device == "cpu" or (device == "auto" and not has_gpu())
-    if on_cpu and has_graphs(weights) and find_spec("onnxruntime"):
+    if on_cpu and has_graphs(weights.folder) and find_spec("onnxruntime"):
         from model.onnx_runtime import OnnxRuntime
 
         return OnnxRuntime.load(weights)
     if not find_spec("torch"):
         raise WeightsError(
-            f"{weights} has no graphs for a CPU without PyTorch. Make them where PyTorch is (`pixelseek export-onnx`), "
-            "or install it: pip install 'pixelseek[gpu]'"
+            f"{weights.folder} has no graphs for a CPU without PyTorch. Make them where PyTorch is "
+            "(`pixelseek export-onnx`), or install it: pip install 'pixelseek[gpu]'"
             if on_cpu
             else f"device {device} needs PyTorch: pip install 'pixelseek[gpu]'"
         )
@@ -132,7 +134,7 @@ def load_runtime(weights: Path, *, device: str = "auto") -> TaskRuntime:
     return TorchRuntime.load(weights, device=device)
 
 
-def load_gradient_runtime(weights: Path, *, device: str = "auto") -> GradientRuntime:
+def load_gradient_runtime(weights: Path | OpenedWeights, *, device: str = "auto") -> GradientRuntime:
     """As `load_runtime`, always by PyTorch. Raises WeightsError also where that is not installed."""
     if not find_spec("torch"):
         raise WeightsError("gradients need PyTorch: pip install 'pixelseek[gpu]'")

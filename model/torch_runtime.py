@@ -15,10 +15,11 @@ from model.batching import Padded, batches, check_pairs, cut, distinct, examples
 from model.folding import fold_batch_norm
 from model.memory import keep_freed_memory
 from model.network import PixelBertForImageTextRetrieval
+from model.opened import OpenedWeights
 from model.pixels import Tokens
 from model.processor import PixelBertProcessor
 from model.runtime import EncodedImages, EncodedText
-from model.tasks.heads import Task
+from model.tasks.heads import Head
 from model.tasks.network import TaskHead, load_head, summary
 from model.weights import WeightsError
 
@@ -34,12 +35,12 @@ class TorchRuntime:
         self,
         model: PixelBertForImageTextRetrieval,
         processor: PixelBertProcessor,
-        weights: Path | None = None,
+        weights: OpenedWeights | None = None,
     ) -> None:
         self._model = model.eval()
         self._processor = processor
         self._weights = weights
-        self._heads: dict[Task, TaskHead] = {}
+        self._heads: dict[str, TaskHead] = {}
         self._device = next(model.parameters()).device
         on_cpu = self._device.type == "cpu"
         self._at_once = {"pairs": _PAIRS if on_cpu else _PAIRS_ON_GPU, "photos": _PHOTOS}
@@ -47,10 +48,15 @@ class TorchRuntime:
         """Of the match: a GPU computes it many times as fast in half precision, and logits change by less than 0.01."""
 
     @classmethod
-    def load(cls, weights: Path, *, device: str = "auto") -> TorchRuntime:
-        """Read folder `weights`. Raises WeightsError when it does not hold a complete Pixel-BERT."""
+    def load(cls, weights: Path | OpenedWeights, *, device: str = "auto") -> TorchRuntime:
+        """Read a folder of weights.
+
+        Raises WeightsError when it does not hold a complete Pixel-BERT, or another one than was opened.
+        """
         keep_freed_memory()
-        model, processor = load_network(weights), PixelBertProcessor.from_pretrained(weights)
+        weights = OpenedWeights.of(weights)
+        with weights.reading() as folder:
+            model, processor = load_network(folder), PixelBertProcessor.from_pretrained(folder)
         model.pixelbert.pixel_tokens.backbone = fold_batch_norm(model.pixelbert.pixel_tokens.backbone)
         model.to(device=_choose(device), memory_format=torch.channels_last)  # type: ignore[call-arg]
         return cls(model, processor, weights)
@@ -127,16 +133,17 @@ class TorchRuntime:
         return [maps[row] for row in range(len(pixel_features))]
 
     @torch.inference_mode()
-    def classify(self, task: Task, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def classify(self, head: Head, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """See `Runtime`."""
-        if task not in self._heads:
+        if head.tensors not in self._heads:
             if self._weights is None:
-                raise WeightsError(f"a network that was not read from a folder has no head for {task}.")
-            self._heads[task] = load_head(self._weights, task, self._model.config).to(self._device)
+                raise WeightsError(f"a network that was not read from a folder has no head for {head.task}.")
+            with head.held(self._weights.folder).reading() as folder:
+                self._heads[head.tensors] = load_head(folder, head.task, self._model.config).to(self._device)
         logits = []
         for _, words, pixels in examples(text, photos, _PAIRS):
             read = summary(self._model.pixelbert, self._tokens(words), [self._tokens(one) for one in pixels])
-            logits.append(_numpy(self._heads[task](read)))
+            logits.append(_numpy(self._heads[head.tensors](read)))
         return np.concatenate(logits)
 
     def _in_parts(
@@ -195,6 +202,8 @@ def load_network(weights: Path) -> PixelBertForImageTextRetrieval:
         model = PixelBertForImageTextRetrieval.from_pretrained(weights, dtype=torch.float32, local_files_only=True)
     except Exception as error:  # transformers and safetensors raise many kinds, all of them "does not fit"
         raise WeightsError(f"{weights} does not hold a Pixel-BERT that can be loaded: {error}") from error
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()  # where the file holds float32, it is a map of it, and would change with it
     return model
 
 

@@ -4,62 +4,66 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
-from model.calibration import Calibration
+from model.fitted import FittedScores
+from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
-from model.querybank import Querybank
 from model.runtime import GradientRuntime, TaskRuntime, load_gradient_runtime, load_runtime
 from model.tasks.heads import Head, Task
-from model.weights import DEFAULT, find_weights, generation
-from model.word_evidence import WordEvidence
+from model.weights import DEFAULT, find_weights
 
 
 class TrainedModel:
     """The weights called `weights` (a name or a folder); each part is loaded when it is first asked for.
 
-    Raises WeightsError when there are no such weights, and its parts do when they cannot be read.
+    All parts are of the weights that lay there when this was made. Threads may share one.
+
+    Raises WeightsError when there are no such weights. Its parts do when they cannot be read, and WeightsReplaced when
+    the folder holds other weights by then.
     """
 
     def __init__(self, weights: str | Path = DEFAULT, *, device: str = "auto") -> None:
         self.name = str(weights)
-        self.folder = find_weights(weights)
         self._device = device
+        self._weights = OpenedWeights(find_weights(weights))
+        self._loading = Lock()
+        self._runtime: TaskRuntime | None = None
 
-    @cached_property
+    @property
+    def folder(self) -> Path:
+        """Where the weights lie."""
+        return self._weights.folder
+
+    @property
     def generation(self) -> str:
         """See `weights.generation`."""
-        return generation(self.folder)
+        return self._weights.generation
 
     @cached_property
     def processor(self) -> PixelBertProcessor:
         """What the network reads."""
-        return PixelBertProcessor.from_pretrained(self.folder)
+        with self._weights.reading() as folder:
+            return PixelBertProcessor.from_pretrained(folder)
 
     @cached_property
-    def calibration(self) -> Calibration:
+    def fitted(self) -> FittedScores:
         """How its scores are read."""
-        return Calibration.load(self.folder)
+        return FittedScores.load(self.folder, self.generation)
 
     def head(self, task: Task) -> Head:
         """What it has learned beside retrieval. Raises WeightsError when it has not, or for other weights."""
         return Head.load(self.folder, task, self.generation)
 
-    @cached_property
-    def querybank(self) -> Querybank:
-        """The sentences that its similarities are normalised by."""
-        return Querybank.load(self.folder)
-
-    @cached_property
-    def evidence(self) -> WordEvidence:
-        """What the words of a sentence add to its ITM logits."""
-        return WordEvidence.load(self.folder)
-
-    @cached_property
+    @property
     def runtime(self) -> TaskRuntime:
-        """The network."""
-        return load_runtime(self.folder, device=self._device)
+        """The network, loaded once."""
+        with self._loading:
+            if self._runtime is None:
+                self._runtime = load_runtime(self._weights, device=self._device)
+            return self._runtime
 
     @cached_property
     def gradient_runtime(self) -> GradientRuntime:
         """The network, with gradients. Raises WeightsError without PyTorch."""
-        return load_gradient_runtime(self.folder, device=self._device)
+        return load_gradient_runtime(self._weights, device=self._device)

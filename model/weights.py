@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from mmap import ACCESS_READ, mmap
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
 _PASSES_VERSION = b"3"  # of what the graphs take and give; 2: every layer's and head's attention; 3: pooled features
 _HEADS = [f"{task}.{suffix}" for task in ("vqa", "statements", "pairs") for suffix in ("json", "safetensors", "onnx")]
 _LARGEST_JSON_BYTES = 1 << 20
+_PIECE_BYTES = 64 << 20  # large: after each piece a thread would have to wait for the interpreter again
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows
 
 
@@ -56,15 +60,23 @@ def generation(weights: Path) -> str:
     """A digest (16 hex digits) of all that decides an encoding: weights, configuration, processor, quantiser.
 
     Two folders of one generation give the same embeddings and pixel features. The calibration is left
-    out on purpose: it changes how a score is read, not what is stored.
+    out on purpose: it changes how a score is read, not what is stored. Who computes with the weights, too, takes it
+    from `model.opened.OpenedWeights`.
     """
-    digest = hashlib.blake2b(quantization.VERSION.encode(), digest_size=8)
-    for name in FILES:
-        digest.update(f"{name}\0{(weights / name).stat().st_size}\0".encode())
-        # In one piece: after each piece a thread would have to wait for the interpreter again.
-        with (weights / name).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-            digest.update(content)
-    return digest.hexdigest()
+    with ExitStack() as stack:
+        return digest({name: stack.enter_context(FileIO(weights / name)) for name in FILES})
+
+
+def digest(files: Mapping[str, FileIO]) -> str:
+    """A digest (16 hex digits) of open files by name, and of the quantiser."""
+    state = hashlib.blake2b(quantization.VERSION.encode(), digest_size=8)
+    for name, file in files.items():
+        state.update(f"{name}\0{os.fstat(file.fileno()).st_size}\0".encode())
+        file.seek(0)
+        # Read, not mapped: a process dies that touches the map of a file which is cut short meanwhile.
+        while piece := file.read(_PIECE_BYTES):
+            state.update(piece)
+    return state.hexdigest()
 
 
 def has_graphs(weights: Path) -> bool:

@@ -22,9 +22,9 @@ from model.match_quality import first_hits, match_quality
 from model.metrics import RECALL_AT
 from model.processor import PixelBertProcessor
 from model.querybank import Querybank
-from model.runtime import Runtime, load_runtime
+from model.runtime import Runtime
 from model.shards import CaptionedPhoto, ShardError, read_shards
-from model.weights import find_weights
+from model.trained import TrainedModel
 from model.word_evidence import WordEvidence
 
 
@@ -133,15 +133,15 @@ def evaluate_shards(
     before = None if against is None else KeptRanks.load(against, photos)
     if ranks is not None:
         ranks.parent.mkdir(parents=True, exist_ok=True)
-    folder = find_weights(weights)
-    runtime = load_runtime(folder, device=device)
+    model = TrainedModel(weights, device=device)
+    runtime, fitted = model.runtime, model.fitted
     done = evaluate(
         runtime,
         photos,
-        PixelBertProcessor.from_pretrained(folder),
-        Calibration.load(folder),
-        Querybank.load(folder),
-        WordEvidence.load(folder),
+        model.processor,
+        fitted.calibration,
+        fitted.querybank,
+        fitted.evidence,
         shortlists=shortlists,
         fold=fold,
         exhaustive=exhaustive,

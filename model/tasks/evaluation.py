@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.metrics import mean_interval, percent
+from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.runtime import load_runtime
 from model.shards import ShardError, read_shards
@@ -22,7 +23,6 @@ from model.tasks.fitting import fit
 from model.tasks.heads import PHOTOS, TRUTH, Head, Task
 from model.tasks.summaries import encode_photos, summaries
 from model.torch_runtime import load_network
-from model.weights import generation
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Bench:
 
     def __init__(
         self,
-        weights: Path,
+        weights: OpenedWeights,
         shards: Sequence[Path],
         tasks: Sequence[Task],
         *,
@@ -97,9 +97,10 @@ class Bench:
         progress: bool,
     ) -> None:
         self.weights, self.split, self.progress = weights, split, progress
-        self.processor = PixelBertProcessor.from_pretrained(weights)
         self.runtime = load_runtime(weights, device=device)
-        self.network = load_network(weights).eval()
+        with weights.reading() as folder:
+            self.processor = PixelBertProcessor.from_pretrained(folder)
+            self.network = load_network(folder).eval()
         photos = {split: read_shards(shards, split, captioned=False) for split in ("train", split)}
         self.examples: Mapping[Task, Mapping[str, list[Example]]] = {
             task: {split: examples(task, some) for split, some in photos.items()} for task in tasks
@@ -156,7 +157,7 @@ class Bench:
         gain, low, high = mean_interval(found["sentence and photo"] - found["sentence alone"], photos)
         return Report(
             head.task,
-            str(self.weights),
+            str(self.weights.folder),
             self.split,
             len(measured),
             len({key for one in measured for key in one.photos}),
@@ -172,7 +173,7 @@ class Bench:
         photos = [
             [self._features[one.photos[place]].astype(np.float32) for one in some] for place in range(PHOTOS[head.task])
         ]
-        return self.runtime.classify(head.task, text, *photos)
+        return self.runtime.classify(head, text, *photos)
 
 
 def evaluate_task(
@@ -188,8 +189,9 @@ def evaluate_task(
 
     Raises WeightsError where there is no such head, and ShardError as `Bench` does.
     """
-    head = Head.load(weights, task, generation(weights))
-    return Bench(weights, shards, [task], split=split, learn=False, device=device, progress=progress).report(head)
+    opened = OpenedWeights(weights)
+    head = Head.load(weights, task, opened.generation)
+    return Bench(opened, shards, [task], split=split, learn=False, device=device, progress=progress).report(head)
 
 
 def right(head: Head, some: Sequence[Example], logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
+from model.atomic import replacing_folder
 from model.configuration import PixelBertConfig
 from model.network import PixelBertForImageTextRetrieval
 from model.processor import PixelBertProcessor
@@ -33,7 +34,7 @@ from model.tasks.training import calibrated, save_head
 from model.torch_runtime import load_network
 from model.training.loop import TrainingError
 from model.training.optimizers import make_optimizers, rate
-from model.weights import find_weights
+from model.weights import find_weights, generation
 
 _LOG_EVERY = 10
 
@@ -168,7 +169,9 @@ def _keep(
     """Write the trunk in the place of the one it started from, and the head beside it."""
     whole: PixelBertForImageTextRetrieval = load_network(start)
     whole.pixelbert.load_state_dict(model.pixelbert.state_dict())
-    whole.half().save_pretrained(weights)
-    processor.save_pretrained(weights)
-    save_head(weights, calibrated(Head(task, tuple(labels), ""), measured, logits.numpy()), model.head)
+    with replacing_folder(weights) as folder:
+        whole.half().save_pretrained(folder)
+        processor.save_pretrained(folder)
+        head = Head(task, tuple(labels), generation(folder))
+        save_head(folder, calibrated(head, measured, logits.numpy()), model.head)
     return weights

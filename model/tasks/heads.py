@@ -7,7 +7,8 @@ by which it is computed without PyTorch). It reads what a rerank reads: words an
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import shlex
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.atomic import replacing
+from model.opened import HeldFiles
 from model.weights import WeightsError, read_json
 
 Task: TypeAlias = Literal["vqa", "statements", "pairs"]
@@ -39,6 +41,8 @@ class Head:
     """Fitted on dev, so that the probability of the first label says how often it is right."""
     cutoff: float = 0.0
     """The probability of the first answer below which it is best taken for not known, chosen on dev."""
+    tensors: str = ""
+    """The digest of the file with its tensors; none before they are written."""
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Logits (B, L) -> the probability of each label, which together are 1."""
@@ -46,10 +50,25 @@ class Head:
         likely = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
         return np.asarray(likely / likely.sum(axis=-1, keepdims=True))
 
-    def save(self, weights: Path) -> None:
-        """Write it into folder `weights`."""
+    def held(self, weights: Path) -> HeldFiles:
+        """The file of its tensors in folder `weights`. Raises WeightsError when that holds those of another head."""
+        files = _tensors(weights, self.task)
+        if files.digest != self.tensors:
+            raise WeightsError(
+                f"{self.task}.safetensors and {self.task}.json in {weights} are of two heads: "
+                f"{_make(weights)} both anew."
+            )
+        return files
+
+    def save(self, weights: Path) -> Head:
+        """Write it into folder `weights`, beside its tensors; what is known of it then.
+
+        To be called last: until then the tensors are refused as those of another head.
+        """
+        head = replace(self, tensors=_tensors(weights, self.task).digest)
         with replacing(weights / f"{self.task}.json") as new:
-            new.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+            new.write_text(json.dumps(asdict(head), indent=2) + "\n", encoding="utf-8")
+        return head
 
     @classmethod
     def load(cls, weights: Path, task: Task, trunk: str) -> Head:
@@ -58,21 +77,30 @@ class Head:
         Raises WeightsError when there is none, or it was made for other weights: it would answer nonsense.
         """
         path = weights / f"{task}.json"
-        remedy = f"`pixelseek heads --weights {weights} --data SHARD` makes it"
         if not (path.is_file() and (weights / f"{task}.safetensors").is_file()):
-            raise WeightsError(f"{weights} has no head for {task}: {remedy}.")
+            raise WeightsError(f"{weights} has no head for {task}: {_make(weights)} it.")
         try:
             settings = read_json(path)
             head = cls(**{**settings, "labels": tuple(map(str, settings["labels"]))})
             fits = head.task == task and 1 < len(head.labels) <= _MOST_LABELS
             fits = fits and all(np.isfinite(float(number)) for number in (head.scale, head.cutoff))
         except (KeyError, TypeError, ValueError) as error:
-            raise WeightsError(f"{path} is not a head: {error}") from error
+            raise WeightsError(f"{path} is not a head ({error}): {_make(weights)} it anew.") from error
         if not fits:
             raise WeightsError(f"{path} is not a head for {task}.")
+        if not head.tensors:
+            raise WeightsError(f"{path} was made by an older Pixelseek: {_make(weights)} it anew.")
         if head.trunk != trunk:
-            raise WeightsError(f"{path} was made for other weights than those beside it: {remedy} anew.")
+            raise WeightsError(f"{path} was made for other weights than those beside it: {_make(weights)} it anew.")
         return head
+
+
+def _tensors(weights: Path, task: Task) -> HeldFiles:
+    return HeldFiles(weights, (f"{task}.safetensors",))
+
+
+def _make(weights: Path) -> str:
+    return f"`pixelseek heads --weights {shlex.quote(str(weights))} --data SHARD` makes"
 
 
 def heads_in(weights: Path) -> list[Task]:

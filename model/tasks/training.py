@@ -13,13 +13,13 @@ from safetensors.torch import save
 
 from model.atomic import replacing
 from model.calibration import best_cutoff
+from model.opened import OpenedWeights
 from model.tasks.evaluation import Bench, Report, right
 from model.tasks.examples import Example
 from model.tasks.fitting import fit, labels_of
 from model.tasks.graphs import write_head_graph
 from model.tasks.heads import Head, Task
 from model.tasks.network import TaskHead
-from model.weights import generation
 
 
 def train_heads(
@@ -30,26 +30,26 @@ def train_heads(
 
     Each photo passes the CNN once. Raises ShardError where there is nothing to learn a task from, or no dev photos.
     """
-    bench = Bench(weights, shards, tasks, learn=True, device=device, progress=progress)
+    bench = Bench(OpenedWeights(weights), shards, tasks, learn=True, device=device, progress=progress)
     for task in tasks:
         learned, dev = bench.examples[task]["train"], bench.examples[task]["dev"]
         labels = labels_of(task, learned)
         head = fit(bench.network.config, task, learned, bench.summaries(learned), labels, progress=progress)
         with torch.inference_mode():
             logits = head(bench.summaries(dev)).numpy()
-        known = save_head(weights, calibrated(Head(task, tuple(labels), ""), dev, logits), head)
+        with bench.weights.reading() as folder:
+            found = Head(task, tuple(labels), bench.weights.generation)
+            known = save_head(folder, calibrated(found, dev, logits), head)
         yield bench.report(known)
 
 
 def save_head(weights: Path, head: Head, network: TaskHead) -> Head:
     """Write a head into the folder of the weights it was made for, with its graph; what is known of it then."""
-    head = replace(head, trunk=generation(weights))
     state = {name: tensor.half().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with replacing(weights / f"{head.task}.safetensors") as new:
         new.write_bytes(save(state))
-    head.save(weights)
     write_head_graph(weights, head.task)
-    return head
+    return head.save(weights)
 
 
 def calibrated(head: Head, dev: Sequence[Example], logits: NDArray[np.float32]) -> Head:

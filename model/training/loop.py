@@ -22,9 +22,9 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers.utils import logging
 
-from model import word_evidence
-from model.calibration import Calibration
+from model.atomic import put_back, replacing_folder
 from model.errors import PixelseekError
+from model.fitted import FittedScores
 from model.memory import keep_freed_memory
 from model.pictures import PictureError, curves
 from model.processor import SPECIAL_TOKENS
@@ -42,6 +42,7 @@ from model.training.photos import TrainingPhotos, stage_features
 from model.training.processes import Processes
 from model.training.start import freeze, start
 from model.training.step import Batch, losses, total
+from model.weights import generation
 
 _CHECKPOINT_SECONDS = 300.0
 _LOG_EVERY = 10
@@ -97,6 +98,7 @@ def train(
         if not begun:  # else another process may be reading it
             output.mkdir(parents=True, exist_ok=True)
             (output / "recipe.toml").write_text(as_toml(settings), encoding="utf-8")
+        put_back(output / "weights")
         tqdm.write(as_toml(settings), file=sys.stderr)
     processes.wait()
     keep_freed_memory()
@@ -328,27 +330,25 @@ class _Run:
         self._train_mode()
 
     def _keep(self, verdict: Verdict | None) -> None:
-        folder = self.output / "weights"
         kept = copy.deepcopy(self.average).half()
         kept.config.pixel_sampling = self.recipe.model.get("pixel_sampling")
-        kept.save_pretrained(folder)
-        self.processor.save_pretrained(folder)
-        (folder / word_evidence.FILE).unlink(missing_ok=True)  # of other weights
-        (folder / "recipe.toml").write_text(as_toml(self.recipe), encoding="utf-8")
-        (Calibration() if verdict is None else verdict.calibration).save(folder)
-        if verdict is not None:
-            verdict.querybank.save(folder)
-        write_card(
-            folder,
-            recipe=self.recipe,
-            photos=len(self.learned),
-            captions=sum(len(self.captions[row]) for row in self.learned.tolist()),
-            steps=self.step,
-            seconds=self.seconds,
-            device=str(self.device),
-            dev_photos=len(self.judge),
-            figures={} if verdict is None else verdict.figures,
-        )
+        with replacing_folder(self.output / "weights") as folder:
+            kept.save_pretrained(folder)
+            self.processor.save_pretrained(folder)
+            (folder / "recipe.toml").write_text(as_toml(self.recipe), encoding="utf-8")
+            fitted = FittedScores() if verdict is None else FittedScores(verdict.calibration, verdict.querybank)
+            fitted.save(folder, generation(folder))
+            write_card(
+                folder,
+                recipe=self.recipe,
+                photos=len(self.learned),
+                captions=sum(len(self.captions[row]) for row in self.learned.tolist()),
+                steps=self.step,
+                seconds=self.seconds,
+                device=str(self.device),
+                dev_photos=len(self.judge),
+                figures={} if verdict is None else verdict.figures,
+            )
 
     def _train_mode(self) -> None:
         self.model.train()

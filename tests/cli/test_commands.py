@@ -13,6 +13,9 @@ import pytest
 from PIL import Image
 
 from cli.main import app
+from model.calibration import Calibration
+from model.fitted import FittedScores
+from model.weights import generation
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 from web.access import password_hash
@@ -84,7 +87,7 @@ def test_search_draws_a_line_above_the_weaker_matches(tmp_path: Path, photos: Pa
     matches = [hit["match"] for hit in json.loads(pixelseek("search", "--json", SENTENCE, *options).stdout)["hits"]]
 
     def line(cutoff: float) -> list[str]:
-        (calibrated / "calibration.json").write_text(json.dumps({"cutoff": cutoff}))
+        FittedScores(Calibration(cutoff=cutoff)).save(calibrated, generation(calibrated))
         lines = pixelseek("search", SENTENCE, *options).stdout.splitlines()
         found = [number for number, text in enumerate(lines) if "weak" in text]
         return [f"{number} {lines[number].strip()}" for number in found]

@@ -15,6 +15,7 @@ from engine.explain import METHODS, ExplainedFile, Explanation, Method, explain,
 from engine.panels import draw_panels
 from engine.search import SearchEngine
 from indexer.library import PhotoMissing
+from model.fitted import FittedScores
 from model.processor import PixelBertProcessor
 from model.trained import TrainedModel
 from model.word_evidence import WordEvidence
@@ -56,13 +57,14 @@ def test_each_word_is_told_how_much_it_speaks_for_the_photo(indexed: Path, weigh
     known = np.unique(pieces[spans[0][1].start : spans[-1][1].stop])
     known = known[known != pieces[spans[1][1].start]]  # of the second word at least a piece is not learned
     random = np.random.default_rng(0)
-    model.evidence = WordEvidence(
+    evidence = WordEvidence(
         known, random.normal(0, 1, (len(known), width)).astype(np.float32), *np.zeros((2, len(known)), np.float32)
     )
+    model.fitted = FittedScores(evidence=evidence)
     with SearchEngine.over(indexed, model) as engine:
         (hit,) = engine.search(SENTENCE, limit=1).hits
         found = engine.explain(hit.photo_id, SENTENCE)
-        read = model.evidence.read(engine._library.pooled_features([hit.photo_id]))
+        read = evidence.read(engine._library.pooled_features([hit.photo_id]))
     said = read.evidence(model.runtime.encode_text([SENTENCE]), np.arange(1)) - read.unsaid
     assert found.evidence.sum() == pytest.approx(said[0], abs=1e-3)
     assert found.evidence[1] == 0.0

@@ -14,6 +14,7 @@ from indexer import batches
 from indexer.indexing import IndexProgress, index_folders
 from indexer.library import Library, LibraryMissing, PhotoMissing
 from model.calibration import Calibration
+from model.fitted import FittedScores
 from model.processor import PixelBertProcessor
 from model.runtime import load_runtime
 from model.trained import TrainedModel
@@ -43,7 +44,7 @@ def test_a_sentence_finds_photos_with_path_match_and_score(engine: SearchEngine,
 
 def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weights: Path) -> None:
     model = TrainedModel(weights, device="cpu")
-    model.calibration, runtime = Calibration(2.0, match_scale=0.5, match_bias=-1.0), model.runtime
+    model.fitted, runtime = FittedScores(Calibration(2.0, match_scale=0.5, match_bias=-1.0)), model.runtime
     with Library.open(indexed, generation=model.generation) as library:
         hits = SearchEngine(library, model).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]
@@ -60,15 +61,15 @@ def test_word_evidence_counts_where_the_calibration_says_so(indexed: Path, weigh
     text, random = model.runtime.encode_text([SENTENCE]), np.random.default_rng(0)
     width = model.runtime.encode_image([np.zeros((128, 128, 3), dtype=np.uint8)]).pooled_features.shape[1]
     words = np.unique(text.word_ids[0])
-    model.evidence = WordEvidence(
+    words_of_photos = WordEvidence(
         words, random.normal(0, 1, (len(words), width)).astype(np.float32), *np.zeros((2, len(words)), np.float32)
     )
-    model.calibration = Calibration(words_scale=0.5)
+    model.fitted = FittedScores(Calibration(words_scale=0.5), evidence=words_of_photos)
     with Library.open(indexed, generation=model.generation) as library:
         hits = SearchEngine(library, model).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]
         logits = model.runtime.match(text, library.pixel_features(ids))
-        evidence = model.evidence.read(library.pooled_features(ids)).evidence(text, np.arange(len(ids)))
+        evidence = words_of_photos.read(library.pooled_features(ids)).evidence(text, np.arange(len(ids)))
     assert np.ptp(evidence) > 0.1
     np.testing.assert_allclose([hit.score or 0 for hit in hits], logits + 0.5 * evidence, atol=1e-2)
 

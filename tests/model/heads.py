@@ -23,5 +23,4 @@ def add_head(weights: Path, task: Task, *, cutoff: float = 0.0) -> Head:
     network = TaskHead(PixelBertConfig.from_pretrained(weights), PHOTOS[task], len(head.labels))
     state = {name: tensor.half() for name, tensor in network.state_dict().items()}
     (weights / f"{task}.safetensors").write_bytes(save(state))
-    head.save(weights)
-    return head
+    return head.save(weights)

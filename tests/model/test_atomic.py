@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from model.atomic import remove_leftovers, replacing
+from model.atomic import put_back, remove_leftovers, replacing, replacing_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,3 +76,55 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
     remove_leftovers(path)
     assert set(tmp_path.iterdir()) == {path, *others}
     assert path.read_text() == "kept"
+
+
+def test_a_folder_takes_the_place_of_all_that_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    for content in ("old", "new"):
+        with replacing_folder(path) as new:
+            (new / content).write_text(content)
+            (new / "both").write_text(content)
+            assert not path.exists() or (path / "both").read_text() == "old"
+    assert sorted(file.name for file in path.iterdir()) == ["both", "new"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_folder_that_was_there_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    with replacing_folder(path) as new:
+        (new / "file").write_text("old")
+    with pytest.raises(UnicodeEncodeError), replacing_folder(path) as new:
+        (new / "file").write_text("half \ud800", encoding="utf-8")
+    assert (path / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_writer_killed_at_any_step_loses_no_folder(tmp_path: Path, step: int) -> None:
+    path = tmp_path / "weights"
+    with replacing_folder(path) as new:
+        (new / "file").write_text("old")
+    program = """
+import os, sys
+from pathlib import Path
+from model.atomic import replacing_folder
+path, step = Path(sys.argv[1]), int(sys.argv[2])
+def count(event, arguments):
+    global step
+    if event in ("os.rename", "shutil.rmtree"):
+        if step == 0:
+            os._exit(9)
+        step -= 1
+with replacing_folder(path) as new:
+    (new / "file").write_text("new")
+    sys.addaudithook(count)
+"""
+    run = subprocess.run([sys.executable, "-c", program, path, str(step)], cwd=ROOT, check=False)
+    put_back(path)
+    assert (run.returncode, (path / "file").read_text()) == {
+        0: (9, "old"),
+        1: (9, "old"),
+        2: (9, "new"),
+        3: (0, "new"),
+    }[step]
+    assert list(tmp_path.iterdir()) == [path]

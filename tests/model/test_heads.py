@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from model.onnx_runtime import OnnxRuntime
 from model.runtime import TaskRuntime
 from model.tasks.graphs import write_head_graph
-from model.tasks.heads import PHOTOS, TASKS, TRUTH, Head, heads_in
+from model.tasks.heads import PHOTOS, TASKS, TRUTH, Head, Task, heads_in
 from model.torch_runtime import TorchRuntime
 from model.weights import GRAPHS, WeightsError, find_weights, generation
 from tests.model.heads import ANSWERS, add_head
@@ -33,14 +33,18 @@ def answering(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return weights
 
 
+def load(weights: Path, task: Task) -> Head:
+    return Head.load(weights, task, generation(weights))
+
+
 def logits(runtime: TaskRuntime, weights: Path) -> list[NDArray[np.float32]]:
     images = pictures(weights, [(200, 100), (100, 200), (150, 150), (100, 100)])
     features, text = runtime.encode_image(images).pixel_features, runtime.encode_text(SENTENCES)
     return [
-        runtime.classify("vqa", text, features[:3]),
-        runtime.classify("statements", text, features[1:]),
-        runtime.classify("pairs", text, features[:3], features[1:]),
-        runtime.classify("vqa", text.select([0] * 40), [features[3]] * 40),
+        runtime.classify(load(weights, "vqa"), text, features[:3]),
+        runtime.classify(load(weights, "statements"), text, features[1:]),
+        runtime.classify(load(weights, "pairs"), text, features[:3], features[1:]),
+        runtime.classify(load(weights, "vqa"), text.select([0] * 40), [features[3]] * 40),
     ]
 
 
@@ -57,7 +61,8 @@ def test_left_and_right_are_told_apart(answering: Path) -> None:
     runtime = OnnxRuntime.load(answering)
     one, other = runtime.encode_image(pictures(answering, [(200, 100), (100, 200)])).pixel_features
     text = runtime.encode_text(SENTENCES[:1])
-    there, back = runtime.classify("pairs", text, [one], [other]), runtime.classify("pairs", text, [other], [one])
+    head = load(answering, "pairs")
+    there, back = runtime.classify(head, text, [one], [other]), runtime.classify(head, text, [other], [one])
     assert np.abs(there - back).max() > 10 * TOLERANCE
 
 
@@ -72,7 +77,7 @@ def test_there_must_be_as_many_photos_as_sentences(answering: Path) -> None:
     runtime = OnnxRuntime.load(answering)
     features = runtime.encode_image(pictures(answering, [(100, 100)])).pixel_features
     with pytest.raises(ValueError, match="3 sentences"):
-        runtime.classify("vqa", runtime.encode_text(SENTENCES), features)
+        runtime.classify(load(answering, "vqa"), runtime.encode_text(SENTENCES), features)
 
 
 def test_a_head_made_for_other_weights_is_refused(answering: Path, tmp_path: Path) -> None:
@@ -115,10 +120,32 @@ def test_tensors_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     weights = tiny(tmp_path)
     add_head(weights, "pairs")
     (weights / "pairs.safetensors").rename(weights / "vqa.safetensors")
+    head = Head("vqa", ANSWERS, generation(weights)).save(weights)
     runtime = TorchRuntime.load(weights, device="cpu")
     features = runtime.encode_image(pictures(weights, [(100, 100)])).pixel_features
     with pytest.raises(WeightsError, match=r"vqa\.safetensors does not hold a head"):
-        runtime.classify("vqa", runtime.encode_text(SENTENCES[:1]), features)
+        runtime.classify(head, runtime.encode_text(SENTENCES[:1]), features)
+
+
+@pytest.mark.parametrize("kind", [OnnxRuntime, TorchRuntime])
+def test_what_is_known_of_one_head_is_not_believed_of_the_tensors_of_another(
+    answering: Path, tmp_path: Path, kind: type[OnnxRuntime | TorchRuntime]
+) -> None:
+    weights = shutil.copytree(answering, tmp_path / "weights")
+    head, content = load(weights, "vqa"), (weights / "vqa.safetensors").read_bytes()
+    (weights / "vqa.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    runtime = kind.load(weights)
+    features = runtime.encode_image(pictures(weights, [(100, 100)])).pixel_features
+    with pytest.raises(WeightsError, match=r"vqa\.safetensors and vqa\.json in .* two heads: `pixelseek heads"):
+        runtime.classify(head, runtime.encode_text(SENTENCES[:1]), features)
+
+
+def test_a_head_of_an_older_pixelseek_is_refused(answering: Path, tmp_path: Path) -> None:
+    weights = shutil.copytree(answering, tmp_path / "weights")
+    settings = json.loads((weights / "vqa.json").read_text())
+    (weights / "vqa.json").write_text(json.dumps({key: settings[key] for key in settings if key != "tensors"}))
+    with pytest.raises(WeightsError, match=r"vqa\.json was made by an older Pixelseek: `pixelseek heads"):
+        load(weights, "vqa")
 
 
 def test_probabilities_of_all_labels_are_one_and_the_scale_makes_them_more_or_less_sure() -> None:
@@ -139,9 +166,9 @@ def test_every_shipped_head_fits_the_shipped_weights_and_its_graph_its_tensors()
     for task in tasks:
         head = Head.load(weights, task, generation(weights))
         photos = [[one], [other]][: PHOTOS[task]]
-        found = onnx.classify(task, text, *photos)
+        found = onnx.classify(head, text, *photos)
         assert found.shape == (1, len(head.labels))
-        np.testing.assert_allclose(found, torch.classify(task, text, *photos), atol=TOLERANCE)
+        np.testing.assert_allclose(found, torch.classify(head, text, *photos), atol=TOLERANCE)
         assert (weights / f"{task}.safetensors").stat().st_size < 8_000_000
         if task == "vqa":
             assert 0.1 < head.cutoff < 0.9

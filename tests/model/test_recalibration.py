@@ -11,12 +11,14 @@ import pytest
 
 from model.calibration import Calibration
 from model.evaluation import encode_collection, rerank_photos
+from model.fitted import FittedScores
 from model.match_quality import first_hits, match_quality
 from model.processor import PixelBertProcessor
 from model.querybank import Querybank
 from model.recalibration import calibrate
 from model.runtime import load_runtime
 from model.shards import ShardError, write_shard
+from model.weights import generation
 from tests.model.scenes import photos, scenes
 
 
@@ -32,8 +34,9 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_match_fitted_on_some_scenes_holds_for_others(trained_on_scenes: Path, shard: Path, tmp_path: Path) -> None:
     weights = shutil.copytree(trained_on_scenes, tmp_path / "weights")
-    fitted = calibrate(weights, [shard], shortlist=16, progress=False)
-    assert Calibration.load(weights) == fitted != Calibration.load(trained_on_scenes)
+    fitted = calibrate(weights, [shard], shortlist=16, progress=False).calibration
+    assert FittedScores.load(weights, generation(weights)).calibration == fitted
+    assert fitted != Calibration.load(trained_on_scenes)
     assert not (weights / "word_evidence.npz").exists(), "there was nothing to learn words from"
     assert 0 < fitted.cutoff < 1
     runtime, processor = load_runtime(weights, device="cpu"), PixelBertProcessor.from_pretrained(weights)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model.calibration import Calibration, best_cutoff
+from model.fitted import FittedScores
 from model.match_quality import first_hits
 from model.quantization import dequantize, quantize
 from model.weights import WeightsError
@@ -109,7 +110,7 @@ def test_the_order_of_the_hits_is_the_order_of_their_match() -> None:
 
 
 def test_a_calibration_is_kept_beside_the_weights(tmp_path: Path) -> None:
-    Calibration(1.5, 0.5, 0.25, -3.0, 0.4).save(tmp_path)
+    FittedScores(Calibration(1.5, 0.5, 0.25, -3.0, 0.4)).save(tmp_path, "generation")
     assert Calibration.load(tmp_path) == Calibration(1.5, 0.5, 0.25, -3.0, 0.4)
     (tmp_path / "calibration.json").write_text('{"slope": 1}')
     with pytest.raises(WeightsError, match=r"calibration\.json"):

@@ -159,7 +159,7 @@ def test_a_whole_network_is_fine_tuned_by_recipe_and_answers(tmp_path: Path, nam
     head = Head.load(weights, recipe.task, generation(weights))
     runtime = load_runtime(weights, device="cpu")
     features = runtime.encode_image([made[0].decode(PixelBertProcessor.from_pretrained(weights))]).pixel_features
-    logits = runtime.classify(head.task, runtime.encode_text(["is it red?"]), *[features] * PHOTOS[head.task])
+    logits = runtime.classify(head, runtime.encode_text(["is it red?"]), *[features] * PHOTOS[head.task])
     assert logits.shape == (1, len(head.labels))
     assert "dev accuracy" in (tmp_path / "run" / "log.jsonl").read_text()
     with pytest.raises(TrainingError, match="already holds a run"):

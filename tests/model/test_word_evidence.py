@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 from model.calibration import Calibration
 from model.evaluation import evaluate_shards
 from model.evaluation.tables import text
+from model.fitted import FittedScores
 from model.recalibration import calibrate
 from model.runtime import EncodedText
 from model.shards import write_shard
 from model.trained import TrainedModel
 from model.training.word_evidence import learn
-from model.weights import WeightsError
+from model.weights import WeightsError, generation
 from model.word_evidence import FILE, WordEvidence
 from tests.model.scenes import photos, scenes
 
@@ -139,10 +141,10 @@ def calibrated(trained_on_scenes: Path, tmp_path_factory: pytest.TempPathFactory
 
 def test_calibrating_with_train_photos_learns_their_words(calibrated: Path) -> None:
     model, shown = TrainedModel(calibrated, device="cpu"), photos(40, "dev", 13)
-    assert len(model.evidence.ids) > 5
+    assert len(model.fitted.evidence.ids) > 5
     encoded = model.runtime.encode_image([photo.decode(model.processor) for photo in shown])
     text, rows = model.runtime.encode_text([photo.captions[0] for photo in shown]), np.arange(len(shown))
-    read = model.evidence.read(encoded.pooled_features)
+    read = model.fitted.evidence.read(encoded.pooled_features)
     own, other = read.evidence(text, rows), read.evidence(text, np.roll(rows, 1))
     assert (own > other).mean() > 0.75
 
@@ -155,10 +157,12 @@ def test_an_evaluation_tells_of_words_alone_and_of_their_part_in_the_rerank(cali
         return evaluate_shards(weights, [shard], split="test", shortlists=[8], progress=False, **options)
 
     without = shutil.copytree(calibrated, tmp_path / "without")
-    (without / FILE).unlink()
+    fitted = FittedScores.load(without, generation(without))
+    replace(fitted, evidence=WordEvidence()).save(without, generation(without))
+    assert not (without / FILE).exists()
     assert "words" not in report(without, ranks=tmp_path / "ranks.npz")["text_to_image"]
     counting = shutil.copytree(calibrated, tmp_path / "counting")
-    Calibration(words_scale=1e6).save(counting)
+    replace(fitted, calibration=Calibration(words_scale=1e6)).save(counting, generation(counting))
     found = report(counting, against=tmp_path / "ranks.npz")
     words = found["text_to_image"]["words"]
     assert 10 < words["r@1"] < found["text_to_image"]["itm"]["r@1"], "1 in 30 is chance"

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cli.options import chosen_library, json_option, library_option, library_weights_option
-from cli.output import print_json, printable
+from cli.output import print_json, printable, readable_size
 
 
 @click.command()
@@ -49,6 +49,6 @@ def duplicates(agreement: float | None, library: Path | None, weights: str, as_j
     for group in groups:
         for copy in group:
             size = f"{copy.width} x {copy.height}"
-            click.echo(f"{size:>13}  {copy.size / 1e6:6.1f} MB  {printable(copy.path)}")
+            click.echo(f"{size:>13}  {readable_size(copy.size):>9}  {printable(copy.path)}")
         click.echo()
     click.echo(f"{len(groups):,} groups")

@@ -46,6 +46,14 @@ def bar(fraction: float) -> str:
     return ("█" * full + " ▏▎▍▌▋▊▉"[eighths]).rstrip().ljust(_BAR_CELLS)
 
 
+def readable_size(size: int) -> str:
+    """`size` bytes as people read it."""
+    for unit, suffix in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return f"{size / unit:,.1f} {suffix}"
+    return f"{size} bytes"
+
+
 def printable(path: str) -> str:
     """`path` with what would garble a terminal (control characters, undecodable bytes) escaped."""
     return "".join(

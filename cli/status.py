@@ -57,7 +57,7 @@ def _as_json(status: LibraryStatus, weights: str) -> dict[str, Any]:
 
 
 def _print_summary(status: LibraryStatus, weights: str) -> None:
-    rows = [("Library", printable(str(status.path))), ("Photos", f"{status.photos:,}")]
+    rows = [("Library", printable(str(status.path))), ("Photos", f"{status.photos:,}{_copies(status)}")]
     if status.waiting:
         rows.append(("Waiting", f"{status.waiting:,} not encoded by these weights yet: pixelseek index"))
     for folder in status.folders:
@@ -78,3 +78,9 @@ def _print_summary(status: LibraryStatus, weights: str) -> None:
         click.echo(f"  {printable(path)}: {reason}")
     if status.failed > _FAILURES_SHOWN:
         click.echo(f"  and {status.failed - _FAILURES_SHOWN:,} more: pixelseek status --json lists them all")
+
+
+def _copies(status: LibraryStatus) -> str:
+    """Why there are more files than photos, where there are."""
+    is_more = status.locations > status.photos + status.waiting
+    return f" (in {status.locations:,} files: copies of the same bytes count once)" if is_more else ""

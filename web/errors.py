@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 
-from flask import Response, jsonify, make_response, render_template, request
+from flask import Response, g, jsonify, make_response, render_template, request
 from pydantic import ValidationError
 from werkzeug.exceptions import BadHost, HTTPException, NotFound, RequestEntityTooLarge, SecurityError
 
@@ -33,9 +34,7 @@ def answer(error: Exception) -> Response:
         response = jsonify({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
         response.mimetype = "application/problem+json"
     else:
-        response = make_response(
-            render_template("error.html", title=status.phrase, message=detail, query=request.args.get("q"))
-        )
+        response = make_response(render_template("error.html", title=status.phrase, message=detail, query=_typed()))
     response.status_code = status
     if isinstance(error, HTTPException):
         kept = ("allow", "retry-after", "www-authenticate")
@@ -43,6 +42,20 @@ def answer(error: Exception) -> Response:
     if isinstance(error, Busy):
         response.headers["Retry-After"] = str(_BUSY_S)
     return response
+
+
+def _typed() -> str | None:
+    """The sentence that came with the request, for the search box: nobody has to type it again.
+
+    A form of a stranger's is not read.
+    """
+    for given in (request.args.get(name) for name in ("question", "words", "q")):
+        if given:
+            return given
+    if request.method == "POST" and g.get("is_known"):
+        with suppress(HTTPException):  # too large, or no form
+            return request.form.get("words")
+    return None
 
 
 def _explain(error: Exception) -> tuple[HTTPStatus, str]:

@@ -45,7 +45,9 @@ def search() -> AnyResponse | str:
     try:
         photos = service.engine().photo_count()
     except (EngineError, LibraryMissing) as error:
-        return render_template("welcome.html", reason=str(error), library=service.library, job=service.indexing)
+        return render_template(
+            "welcome.html", reason=str(error), library=service.library, job=service.indexing, query=query
+        )
     if not query:
         return render_template("home.html", photos=photos, examples=_EXAMPLES)
     if unwanted := request.args.get("without", "").replace('"', "").strip():

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from cli.main import app
+from cli.output import readable_size
 from model.calibration import Calibration
 from model.fitted import FittedScores
 from model.weights import generation
@@ -234,6 +235,8 @@ def test_duplicates_prints_groups(tmp_path: Path, photos: Path, weights: Path) -
     pixelseek("index", tmp_path / "photos", *options)
     lines = pixelseek("duplicates", *options).stdout.splitlines()
     assert [line.rpartition("/")[2] for line in lines] == ["a.jpg", "b.jpg", "", "1 groups"]
+    assert f"  {readable_size((photos / 'scene 05.jpg').stat().st_size)}  /" in lines[0]
+    assert "Photos   1 (in 2 files: copies of the same bytes count once)" in pixelseek("status", *options).stdout
     (group,) = json.loads(pixelseek("duplicates", "--json", *options).stdout)["groups"]
     assert [Path(copy["path"]).name for copy in group] == ["a.jpg", "b.jpg"]
 

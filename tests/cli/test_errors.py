@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from cli.output import bar, printable
+from cli.output import bar, printable, readable_size
 from tests.cli.commands import ROOT, RUN, pixelseek, pixelseek_alone
 from tests.engine.libraries import SENTENCE
 from tests.model.scenes import draw, scenes
@@ -98,6 +98,17 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     assert_fails(pixelseek(*arguments), "Usage: pixelseek", status=2)
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("serach", "search"), ("Status", "status"), ("dupes", "duplicates"), ("explian", "explain"), ("photos", None)],
+)
+def test_a_slip_in_a_commands_name_is_told_the_right_one(typed: str, meant: str | None) -> None:
+    run = pixelseek(typed, SENTENCE)
+    assert_fails(run, f"No such command '{typed}'", status=2)
+    assert ("Did you mean" in run.stderr) is (meant is not None)
+    assert meant is None or f"'{meant}'" in run.stderr
+
+
 @pytest.mark.parametrize(("told", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("delay_s", [0.0, 0.5, 1.0, 1.5])  # before the workers start, while they wake up, at work
 def test_ctrl_c_and_sigterm_stop_an_indexing_run_and_the_next_one_goes_on(
@@ -170,6 +181,21 @@ cli.main.main()
     assert run.returncode == 1
     assert "Traceback" in run.stderr
     assert "pixelseek: error:" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (48_211, "48.2 kB"),
+        (3_400_000, "3.4 MB"),
+        (10**10, "10.0 GB"),
+    ],
+)
+def test_a_size_is_never_nothing_point_nothing(size: int, said: str) -> None:
+    assert readable_size(size) == said
 
 
 @pytest.mark.parametrize(

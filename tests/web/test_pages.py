@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import html
+import io
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from flask.testing import FlaskClient
 from indexer.library import Library
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
-from tests.web.applications import hits, opened
+from tests.web.applications import hits, opened, token
 from web.service import service_of
 
 
@@ -165,6 +167,48 @@ def test_an_empty_library_says_what_to_do(tmp_path: Path, weights: Path) -> None
     Library.open(tmp_path, generation=generation(weights), create=True).close()
     with opened(tmp_path, weights) as app:
         assert "holds no photos" in app.test_client().get("/").text
+
+
+TYPED = "a dog that I have described at length"
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        (f"/?q={TYPED} near:nowhere", 400),
+        (f"/?q={TYPED} {'x' * 1000}", 400),
+        (f"/filters?q={TYPED} near:nowhere", 400),
+        (f"/photos/999?q={TYPED}", 404),
+        (f"/photos/999/similar?words={TYPED}", 404),
+        (f"/photos/999?question={TYPED}", 404),
+        (f"/nothing?q={TYPED}", 404),
+    ],
+)
+def test_an_error_keeps_the_sentence_that_was_typed(client: FlaskClient, address: str, status: int) -> None:
+    answer = client.get(address)
+    assert answer.status_code == status
+    assert f'name="q" value="{TYPED}' in answer.text
+
+
+def test_an_upload_that_fails_keeps_the_words(client: FlaskClient) -> None:
+    for form in ({"csrf_token": token(client)}, {}):
+        answer = client.post("/similar", data={"words": TYPED, "photo": (io.BytesIO(b"no photo"), "a.jpg"), **form})
+        assert answer.status_code == (400 if form else 403)
+        assert f'name="q" value="{TYPED}"' in answer.text
+
+
+def test_a_library_that_cannot_be_searched_yet_keeps_the_sentence(tmp_path: Path, weights: Path) -> None:
+    with opened(tmp_path, weights) as app:
+        assert f'name="q" value="{TYPED}"' in app.test_client().get("/", query_string={"q": TYPED}).text
+
+
+def test_copies_of_the_same_bytes_explain_why_there_are_more_files(tmp_path: Path, photos: Path, weights: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(photos / "scene 05.jpg", tmp_path / "photos" / name)
+    index(tmp_path / "library", tmp_path / "photos", weights)
+    with opened(tmp_path / "library", weights) as app:
+        assert "in 2 files: copies of the same bytes count once" in app.test_client().get("/library").text
 
 
 def test_only_trusted_hosts_are_answered_when_named(indexed: Path, weights: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from indexer.indexing import IndexProgress, IndexReport
 
 _FAILURES_SHOWN = 3
+_UNREADABLE_SHOWN = 10
 
 
 @click.command()
@@ -31,7 +32,8 @@ def index(folders: tuple[Path, ...], library: Path | None, weights: str, as_json
     """Index folders of photos, or bring them up to date.
 
     Folders inside them are indexed too. Photos are read, never written. A second run does only what changed.
-    Stop it at any time: the next run goes on from there.
+    Stop it at any time: the next run goes on from there. The exit status is 1 when a folder that you named could not be
+    read; the others are indexed all the same.
 
     Example: pixelseek index ~/Pictures /media/camera
     """
@@ -40,6 +42,10 @@ def index(folders: tuple[Path, ...], library: Path | None, weights: str, as_json
         print_json(asdict(report))
     else:
         print_report(report, failures)
+    for path, reason in report.not_read:
+        click.echo(f"pixelseek: error: {printable(path)} could not be read: {reason}", err=True)
+    if report.not_read:
+        sys.exit(1)
 
 
 def index_photos(library: Path, folders: Sequence[Path], weights: str) -> tuple[IndexReport, list[tuple[str, str]]]:
@@ -66,9 +72,13 @@ def print_report(report: IndexReport, failures: Sequence[tuple[str, str]]) -> No
     """Say what an indexing run did, in a line, and what it could not read."""
     always = ("new", "unchanged")
     said = [f"{count:,} {name}" for name, count in report.counts().items() if count or name in always]
+    if report.unreadable:
+        said.append(f"{len(report.unreadable):,} could not be looked at")
     click.echo(f"Photos: {', '.join(said)} ({report.seconds:.1f} s)")
-    for path, reason in [*report.unreadable, *failures[:_FAILURES_SHOWN]]:
+    for path, reason in [*report.unreadable[:_UNREADABLE_SHOWN], *failures[:_FAILURES_SHOWN]]:
         click.echo(f"  {printable(path)}: {reason}")
+    if len(report.unreadable) > _UNREADABLE_SHOWN:
+        click.echo("  ... `pixelseek index --json` lists all that could not be read")
     if len(failures) > _FAILURES_SHOWN:
         click.echo("  ... `pixelseek status` shows more")
     if report.waiting:

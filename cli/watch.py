@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str, log_fil
 
     from cli.index import print_report
     from cli.logs import logging_to
+    from cli.output import printable
     from indexer.library import Library
     from indexer.watching import watch_folders
     from model.trained import TrainedModel
@@ -45,15 +47,22 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str, log_fil
 
     log = logging.getLogger("pixelseek.watch")
 
+    said: set[tuple[str, str]] = set()
+
     def say(report: IndexReport) -> None:
+        """Print what a run did. What could not be read is said once, not at every run."""
+        unread = [entry for entry in [*report.not_read, *report.unreadable] if entry not in said]
+        said.update(unread)
         if report.added or report.changed or report.moved or report.removed or report.offline:
-            print_report(report, [])
+            print_report(replace(report, unreadable=[]), [])
             if log_file is not None:  # on the terminal it stands already
                 log.info(
                     "indexed: %s", ", ".join(f"{count:,} {name}" for name, count in report.counts().items() if count)
                 )
                 for path in report.offline:
-                    log.warning("%s cannot be reached; its photos are kept", path)
+                    log.warning("%s cannot be reached; its photos are kept", printable(path))
+        for path, reason in unread:
+            log.warning("%s could not be read: %s", printable(path), reason)
 
     chosen = chosen_library(library)
     with logging_to(log_file, verbose=verbose):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from indexer.catalog import folder_table, location_table
 from indexer.errors import FolderMissing
-from indexer.scanning import mount_point
+from indexer.scanning import mount_point, reason
 
 
 @dataclass(frozen=True)
@@ -29,29 +30,53 @@ class Part:
         """Whether the file at `path`, relative to the folder, lies in this part."""
         return not self.below or Path(path).is_relative_to(self.below)
 
-    def is_reachable(self) -> bool:
-        """Whether the folder is there, and not just the empty place where its disk used to be mounted."""
-        return os.path.ismount(self.mount_point) and (self.folder / self.below).is_dir()
+    @property
+    def path(self) -> Path:
+        """Absolute path of the part."""
+        return self.folder / self.below
+
+    def why_away(self) -> str | None:
+        """Why the folder cannot be reached; None where it can, whatever is wrong with the part.
+
+        The empty place where its disk used to be mounted is not the folder.
+        """
+        if not os.path.ismount(self.mount_point):
+            return f"no disk is mounted at {self.mount_point}"
+        return why_unreadable(self.folder)
 
 
-def parts_to_index(connection: Connection, requested: Sequence[Path]) -> list[Part]:
+def why_unreadable(folder: Path) -> str | None:
+    """Why what lies in `folder` cannot be listed; None where it can."""
+    try:
+        with os.scandir(folder):
+            return None
+    except OSError as error:
+        return reason(error)
+
+
+def parts_to_index(connection: Connection, requested: Sequence[Path]) -> tuple[list[Part], dict[Path, str]]:
     """Make the requested folders known; the parts of known folders to read, every known folder if none is requested.
 
-    A folder inside a known one is a part of that one; known folders inside a requested one become part of it.
-    Raises FolderMissing when a folder neither exists nor is known.
+    A folder inside a known one is a part of that one; known folders inside a requested one become part of it. Beside
+    the parts come the requested folders that cannot be read, with the reason, unless they are known.
+    Raises FolderMissing when what is requested is not known and does not exist, or is no folder.
     """
-    folders = [Path(os.path.normpath(folder.expanduser().absolute())) for folder in requested]
     known = _known(connection)
-    for folder in folders:
-        if not folder.is_dir() and folder not in known:
-            what = "is not a folder" if folder.exists() else "does not exist"
-            raise FolderMissing(f"{folder} {what}. Name a folder that holds photos.")
+    folders, unreadable = [], {}
+    for folder in [normalized(folder) for folder in requested]:
+        root = next((part for path, part in known.items() if folder.is_relative_to(path)), None)
+        may_be_away = root is not None and (root.folder == folder or root.why_away() is not None)
+        why = None if may_be_away else _why_not_indexed(folder)
+        if why is None:
+            folders.append(folder)
+        else:
+            unreadable[folder] = why
     for folder in folders:
         if not any(folder.is_relative_to(path) for path in known):
             _add(connection, folder)
             known = _known(connection)
     parts = []
-    for folder in folders or known:
+    for folder in folders if requested else known:
         root = known[next(path for path in known if folder.is_relative_to(path))]
         below = "" if folder == root.folder else str(folder.relative_to(root.folder))
         parts.append(replace(root, below=below))
@@ -59,7 +84,25 @@ def parts_to_index(connection: Connection, requested: Sequence[Path]) -> list[Pa
         part
         for index, part in enumerate(parts)
         if part not in parts[:index] and not any(_contains(other, part) for other in parts)
-    ]
+    ], unreadable
+
+
+def normalized(folder: Path) -> Path:
+    """The absolute path of a folder as a person names it; links stay as they are."""
+    return Path(os.path.normpath(folder.expanduser().absolute()))
+
+
+def _why_not_indexed(folder: Path) -> str | None:
+    """Why a folder that exists cannot be read. Raises FolderMissing."""
+    try:
+        is_folder = stat.S_ISDIR(folder.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FolderMissing(f"{folder} does not exist. Name a folder that holds photos.") from error
+    except OSError as error:
+        return reason(error)
+    if not is_folder:
+        raise FolderMissing(f"{folder} is not a folder. Name a folder that holds photos.")
+    return why_unreadable(folder)
 
 
 def set_online(connection: Connection, part: Part, online: bool) -> None:

@@ -6,16 +6,16 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.batches import Batch, KnownPhotos, remove_locations
 from indexer.changes import Changes, FileToRead, compare, known_files
 from indexer.decoding import Failure, ReadPhoto
-from indexer.folders import parts_to_index, set_online
+from indexer.folders import Part, normalized, parts_to_index, set_online
 from indexer.library import Library
-from indexer.scanning import scan
+from indexer.scanning import Scan, reason, scan
 from indexer.workers import read_photos
 from model.processor import PixelBertProcessor
 from model.runtime import Runtime
@@ -52,9 +52,11 @@ class IndexReport:
     waiting: int = 0
     """Photos that could not be encoded anew: until they are, the weights of before answer searches."""
     offline: list[str] = field(default_factory=list)
-    """Folders that could not be reached; their photos are kept."""
+    """Known folders that could not be reached; their photos are kept."""
+    not_read: list[tuple[str, str]] = field(default_factory=list)
+    """Of the folders that were named, those that could not be read, with the reason; what is known of them is kept."""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
-    """Folders and links inside them that could not be read, with the reason; what is known of them is kept."""
+    """What could not be looked at inside the folders, with the reason; what is known of it is kept."""
     seconds: float = 0.0
 
     def counts(self) -> dict[str, int]:
@@ -148,24 +150,38 @@ class _Tally:
 def _survey(library: Library, folders: Sequence[Path], report: IndexReport, *, whole: bool) -> Changes:
     changes = Changes()
     with library.catalog.begin() as connection:
-        parts = parts_to_index(connection, folders)
+        parts, unreadable = parts_to_index(connection, folders)
         if whole:
-            parts = parts_to_index(connection, [])
+            parts, _ = parts_to_index(connection, [])
+    named = [normalized(folder) for folder in folders]
+    report.not_read += [(str(folder), why) for folder, why in unreadable.items()]
     for part in parts:
-        found = None
-        if part.is_reachable():
-            with suppress(OSError):
-                found = scan(part.folder, part.below, leave_out=library.path)
+        outcome = _scan(part, library)
+        away = part.why_away()  # asked after the scan too: a disk that was pulled out meanwhile looks empty
         with library.catalog.begin() as connection:
-            set_online(connection, part, found is not None)
+            set_online(connection, part, away is None)
+        if away is not None or isinstance(outcome, str):
+            why = away or str(outcome)
+            asked = [str(folder) for folder in named if folder.is_relative_to(part.path)]
+            report.not_read += [(folder, why) for folder in asked]
+            if away is not None:
+                report.offline.append(str(part.folder))
+            elif not asked:
+                report.unreadable.append((str(part.path), why))
+            continue
         with library.catalog.connect() as connection:
             known = known_files(connection, part, library.generation)
-        if found is None:
-            report.offline.append(str(part.folder))
-            continue
-        compare(part, found, known, changes)
-        report.unreadable += [(str(part.folder / path), reason) for path, reason in found.unreadable.items()]
+        compare(part, outcome, known, changes)
+        report.unreadable += [(str(part.folder / path), why) for path, why in outcome.unreadable.items()]
     return changes
+
+
+def _scan(part: Part, library: Library) -> Scan | str:
+    """What lies in the part, or why it cannot be read."""
+    try:
+        return part.why_away() or scan(part.folder, part.below, leave_out=library.path)
+    except OSError as error:
+        return reason(error)
 
 
 def _read_and_encode(

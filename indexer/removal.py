@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from sqlalchemy import delete, func, select
 
 from indexer.catalog import folder_table, location_table
 from indexer.errors import FolderMissing
+from indexer.folders import normalized
 from indexer.library import Library
 
 
@@ -29,7 +29,7 @@ def remove_folder(library: Library, folder: Path) -> RemovalReport:
     Photos, their encodings and what people wrote about them stay, hidden: indexed again, they are back at once.
     Raises FolderMissing when the library does not know the folder, or only one around it, and LibraryLocked.
     """
-    path = Path(os.path.normpath(folder.expanduser().absolute()))
+    path = normalized(folder)
     with library.writing(), library.catalog.begin() as connection:
         known = {
             Path(name): number for number, name in connection.execute(select(folder_table.c.id, folder_table.c.path))

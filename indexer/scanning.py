@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 RAW_SUFFIXES = frozenset(
     {
         *(
@@ -43,7 +46,14 @@ class FileState(NamedTuple):  # quicker to make and compare than a dataclass: th
     """What tells, short of reading it, whether a file has changed."""
 
     mtime_ns: int
+    """Nanoseconds since 1970, within 64 bits: the catalog holds no more."""
     size: int
+    """Bytes."""
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileState:
+        """The state of a file, from what the system says of it."""
+        return cls(bounded(status.st_mtime_ns), bounded(status.st_size))
 
 
 @dataclass
@@ -52,7 +62,7 @@ class Scan:
 
     files: dict[str, FileState] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
-    """Folders and links that could not be followed, with the reason: what is below them is unknown, not gone."""
+    """Whatever could not be looked at, with the reason: a file there, or what lies below, is unknown, not gone."""
 
     def is_unknown(self, path: str) -> bool:
         """Whether `path` is, or lies below, something that could not be read."""
@@ -65,13 +75,12 @@ def scan(folder: Path, below: str = "", *, leave_out: Path) -> Scan:
     """Walk `folder`, or the part of it `below`: every photo file by its suffix, in any case.
 
     Names that begin with a dot are passed over, and so is the folder `leave_out` (the library). Linked
-    folders are followed after all others, and no folder is read twice, so that loops end.
-    Raises OSError when the starting folder itself cannot be read.
+    folders are followed after all others, and no folder is read twice, so that loops end. An entry that cannot be
+    looked at is noted as unreadable. Raises OSError when the starting folder itself cannot be read.
     """
     result = Scan()
     start = folder / below
-    seen = {_identity(path) for path in (leave_out, *start.absolute().parents)}
-    seen.discard(None)
+    seen = _identities((leave_out, *start.absolute().parents))
     pending, links = deque([below]), deque[str]()
     while pending or links:
         relative = pending.popleft() if pending else links.popleft()
@@ -83,33 +92,42 @@ def scan(folder: Path, below: str = "", *, leave_out: Path) -> Scan:
         except OSError as error:
             if relative == below:
                 raise
-            result.unreadable[relative] = error.strerror or str(error)
+            result.unreadable[relative] = reason(error)
             continue
         if identity in seen:
             continue
         seen.add(identity)
         above = os.path.join(relative, "")  # noqa: PTH118  (str stays str: a Path for each file is slow)
         for child in children:
-            name = above + child.name
             if child.name.startswith("."):
                 continue
-            if child.is_dir():
-                (links if child.is_symlink() else pending).append(name)
-            else:
-                _note_file(result, name, child)
+            name = above + child.name
+            try:
+                if child.is_dir():
+                    (links if child.is_symlink() else pending).append(name)
+                else:
+                    _note_file(result, name, child)
+            except OSError as error:  # of this entry alone
+                result.unreadable[name] = reason(error)
     return result
 
 
 def _note_file(result: Scan, name: str, child: os.DirEntry[str]) -> None:
     is_photo = os.path.splitext(child.name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122
-    try:
-        if is_photo and child.is_file():
-            state = child.stat()
-            result.files[name] = FileState(state.st_mtime_ns, state.st_size)
-        elif child.is_symlink():
-            child.stat()  # a dead link may have led to photos on a disk that is away
-    except OSError as error:
-        result.unreadable[name] = error.strerror or str(error)
+    if is_photo and child.is_file():
+        result.files[name] = FileState.of(child.stat())
+    elif child.is_symlink():
+        child.stat()  # a dead link may have led to photos on a disk that is away
+
+
+def reason(error: OSError) -> str:
+    """What the system says is wrong."""
+    return error.strerror or str(error)
+
+
+def bounded(number: int) -> int:
+    """The nearest number that a signed integer of 64 bits holds: disks give larger ones."""
+    return min(max(number, MIN_INTEGER), MAX_INTEGER)
 
 
 def mount_point(path: Path) -> Path:
@@ -117,9 +135,15 @@ def mount_point(path: Path) -> Path:
     return next(parent for parent in (path, *path.parents) if os.path.ismount(parent) or parent == parent.parent)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_dev, state.st_ino
+def _identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
+    """Those of the folders that can be looked at."""
+    identities = set()
+    for path in paths:
+        with suppress(OSError):
+            identities.add(_identity(path))
+    return identities
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino

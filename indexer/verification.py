@@ -22,6 +22,7 @@ from indexer.catalog import (
 )
 from indexer.errors import LibraryDamaged, LibraryError
 from indexer.library import Library
+from indexer.scanning import FileState, reason
 from indexer.vectors import covering_stamp, read_index, read_stamp
 
 _NORM_TOLERANCE = 1e-3
@@ -173,9 +174,9 @@ def _files(library: Library) -> Iterator[Problem]:
         ):
             file = Path(folder, path)
             try:
-                state = file.stat()
+                state = FileState.of(file.stat())
             except OSError as error:
-                yield Problem(str(file), f"{error.strerror}; index again")
+                yield Problem(str(file), f"{reason(error)}; index again")
                 continue
-            if (state.st_mtime_ns, state.st_size) != (mtime_ns, size):
+            if (state.mtime_ns, state.size) != (mtime_ns, size):
                 yield Problem(str(file), "has changed since it was indexed; index again")

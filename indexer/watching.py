@@ -63,6 +63,11 @@ def watch_folders(
         except LibraryLocked as error:
             delayed(error)
             continue
+        except FolderMissing:
+            if pending.issuperset(watched):
+                raise
+            pending = set(watched)  # what has changed is gone already
+            continue
         if pending.issuperset(watched):
             last_pass = now
         pending.clear()

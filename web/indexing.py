@@ -16,6 +16,7 @@ from model.trained import TrainedModel
 from model.weights import lasting_name
 
 _log = logging.getLogger("pixelseek.indexing")
+_SHOWN = 3
 
 State = Literal["idle", "running", "done", "cancelled", "failed"]
 
@@ -140,4 +141,7 @@ class IndexJob:
 def _summary(report: IndexReport) -> str:
     said = ", ".join(f"{count:,} {name}" for name, count in report.counts().items() if count)
     away = f" Not reachable: {', '.join(report.offline)}." if report.offline else ""
-    return f"Photos: {said or 'none'}.{away}"
+    refused = [f"{path}: {why}" for path, why in [*report.not_read, *report.unreadable] if path not in report.offline]
+    more = f" and {len(refused) - _SHOWN:,} more" if len(refused) > _SHOWN else ""
+    unreadable = f" Could not be looked at: {'; '.join(refused[:_SHOWN])}{more}." if refused else ""
+    return f"Photos: {said or 'none'}.{away}{unreadable}"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -66,6 +68,42 @@ def test_weights_that_do_not_exist(indexed: Path) -> None:
 def test_a_folder_that_does_not_exist(tmp_path: Path, weights: Path) -> None:
     run = pixelseek("index", tmp_path / "nowhere", "--library", tmp_path / "library", "--weights", weights)
     assert_fails(run, str(tmp_path / "nowhere"))
+
+
+def test_a_named_folder_that_cannot_be_read_is_an_error_and_the_others_are_indexed(
+    tmp_path: Path, photos: Path, weights: Path
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    options = ("--library", tmp_path / "library", "--weights", weights)
+    run = pixelseek("index", tmp_path / "loop", photos, *options)
+    assert run.exit_code == 1
+    assert "12 new" in run.stdout
+    assert run.stderr.splitlines()[-1] == (
+        f"pixelseek: error: {tmp_path / 'loop'} could not be read: Too many levels of symbolic links"
+    )
+    report = json.loads(pixelseek("index", tmp_path / "loop", "--json", *options).stdout)
+    assert [path for path, _ in report["not_read"]] == [str(tmp_path / "loop")]
+
+
+def test_a_known_folder_that_is_away_is_an_error_when_it_is_named(tmp_path: Path, weights: Path) -> None:
+    away, options = tmp_path / "away", ("--library", tmp_path / "library", "--weights", weights)
+    away.mkdir()
+    assert pixelseek("index", away, *options).exit_code == 0
+    away.rmdir()
+    named, not_named = pixelseek("index", away, *options), pixelseek("index", *options)
+    assert (named.exit_code, not_named.exit_code) == (1, 0)
+    assert "cannot be reached; its photos are kept" in named.stdout
+    assert "cannot be reached; its photos are kept" in not_named.stdout
+
+
+def test_an_entry_that_cannot_be_looked_at_is_named(tmp_path: Path, photos: Path, weights: Path) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    (folder / "x").symlink_to("x")
+    run = pixelseek("index", folder, "--library", tmp_path / "library", "--weights", weights)
+    assert run.exit_code == 0
+    assert "12 new, 0 unchanged, 1 skipped, 1 could not be looked at" in run.stdout
+    assert f"{folder / 'x'}: Too many levels of symbolic links" in run.stdout
 
 
 def test_a_library_where_there_can_be_none(tmp_path: Path, photos: Path, weights: Path) -> None:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from sqlalchemy import delete, update
 
+from indexer import indexing
 from indexer.catalog import photo_table, setting_table
 from indexer.chosen import recorded_weights
 from indexer.decoding import Failure
@@ -139,6 +142,16 @@ def test_unreadable_photos_are_noted_with_a_reason_and_tried_again_only_when_the
     assert counts(desk.index()) == {"found": 5, "unchanged": 1, "failed": 4}
     scribble(desk.photos / "empty.jpg", 5)
     assert counts(desk.index()) == {"found": 5, "changed": 1, "unchanged": 1, "failed": 3, "encoded": 1}
+
+
+@pytest.mark.parametrize("seconds", [10_413_792_000, 2**40, -(2**40), 0])
+def test_a_time_far_away_costs_neither_the_photo_nor_its_batch(desk: Desk, seconds: int) -> None:
+    scribble(desk.photos / "a.png", 1)
+    os.utime(scribble(desk.photos / "b.png", 2), (seconds, seconds))
+    assert counts(desk.index()) == {"found": 2, "added": 2, "encoded": 2}
+    assert counts(desk.index()) == {"found": 2, "unchanged": 2}
+    with desk.open() as library:
+        assert verify(library) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
@@ -283,6 +296,83 @@ class TestFolders:
     def test_a_folder_that_never_was_is_an_error(self, desk: Desk) -> None:
         with pytest.raises(FolderMissing, match="nowhere does not exist"):
             desk.index(desk.photos, desk.photos / "nowhere")
+
+    def test_an_entry_that_cannot_be_looked_at_is_not_an_error_of_its_folder(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        scribble(desk.photos / "sub" / "b.png", 2)
+        desk.index()
+        (desk.photos / "sub").rename(desk.photos.with_name("elsewhere"))
+        (desk.photos / "sub").symlink_to("sub")
+        report = desk.index()
+        assert counts(report) == {"found": 1, "unchanged": 1}, "what lies below is unknown, not gone"
+        assert (report.offline, report.not_read) == ([], [])
+        assert report.unreadable == [(str(desk.photos / "sub"), os.strerror(errno.ELOOP))]
+        assert sorted(desk.search("red")) == ["a.png", "b.png"]
+
+    @pytest.mark.parametrize("member", ["a loop", "a name that is too long", "below a loop"])
+    def test_a_named_folder_that_cannot_be_read_is_told_and_the_others_are_indexed(
+        self, desk: Desk, member: str
+    ) -> None:
+        scribble(desk.photos / "a.png", 1)
+        loop = desk.photos.with_name("loop")
+        loop.symlink_to("loop")
+        bad = {"a loop": loop, "a name that is too long": desk.photos / ("n" * 300), "below a loop": loop / "x"}[member]
+        report = desk.index(bad, desk.photos)
+        assert counts(report) == {"found": 1, "added": 1, "encoded": 1}
+        assert [path for path, _ in report.not_read] == [str(bad)]
+        with desk.open() as library:
+            assert [folder.path for folder in library.status().folders] == [str(desk.photos)]
+        assert counts(desk.index(bad)) == {}, "not every folder of the library instead"
+
+    def test_a_part_that_cannot_be_read_leaves_its_folder_online(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scribble(desk.photos / "sub" / "a.png", 1)
+        desk.index()
+        real = os.scandir
+
+        def guarded(path: Path) -> object:
+            if Path(path).name == "sub":  # a permission would not stop the tests' root
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return real(path)
+
+        monkeypatch.setattr(os, "scandir", guarded)
+        report = desk.index(desk.photos / "sub")
+        assert report.not_read == [(str(desk.photos / "sub"), "Permission denied")]
+        assert report.offline == []
+        assert desk.search("red") == ["a.png"]
+
+    def test_a_disk_that_is_pulled_out_while_it_is_read_is_not_a_deletion(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = scribble(desk.photos / "a.png", 1)
+        real_ismount, real_scan = os.path.ismount, indexing.scan
+        mounted = True
+        monkeypatch.setattr(
+            os.path, "ismount", lambda place: real_ismount(place) or (mounted and Path(place) == desk.photos)
+        )
+        desk.index()
+
+        def pulled_out(*arguments: Any, **named: Any) -> object:
+            nonlocal mounted
+            mounted = False
+            path.unlink()
+            return real_scan(*arguments, **named)
+
+        monkeypatch.setattr(indexing, "scan", pulled_out)
+        report = desk.index()
+        assert report.offline == [str(desk.photos)]
+        assert report.removed == 0
+        assert desk.search("red") == ["a.png"]
+
+    def test_a_folder_inside_one_that_is_away_is_away_too(self, desk: Desk) -> None:
+        scribble(desk.photos / "sub" / "a.png", 1)
+        desk.index()
+        desk.photos.rename(desk.photos.with_name("away"))
+        report = desk.index(desk.photos / "sub")
+        assert report.offline == [str(desk.photos)]
+        assert [path for path, _ in report.not_read] == [str(desk.photos / "sub")]
+        assert desk.search("red") == ["a.png"]
 
     def test_a_file_is_no_folder(self, desk: Desk) -> None:
         with pytest.raises(FolderMissing, match="is not a folder"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from indexer.scanning import Scan, mount_point, scan
+from indexer.scanning import Scan, bounded, mount_point, scan
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -80,6 +80,73 @@ def test_a_folder_that_may_not_be_read_is_reported_and_its_photos_unknown(
     assert list(found.files) == ["open/a.jpg"]
     assert found.unreadable == {"closed": "Permission denied"}
     assert found.is_unknown("closed/b.jpg")
+
+
+_LONG_NAME, _DEPTH, _LONGEST_PATH = "d" * 250, 17, 4095
+
+
+def make_unreadable(folder: Path, member: str) -> str:
+    """Make an entry that cannot be looked at; its path in the folder."""
+    if member == "a link to itself":
+        (folder / "x").symlink_to("x")
+        return "x"
+    if member == "a photo that is a link to itself":
+        (folder / "x.jpg").symlink_to("x.jpg")
+        return "x.jpg"
+    if member == "links in a ring":
+        (folder / "x.jpg").symlink_to("y")
+        (folder / "y").symlink_to("x.jpg")
+        return "x.jpg"
+    if member == "a link through a file":
+        (folder / "x.jpg").symlink_to("a.jpg/b")
+        return "x.jpg"
+    if member == "a link to a name that is too long":
+        (folder / "x.jpg").symlink_to("n" * 300)
+        return "x.jpg"
+    return _dig(folder)
+
+
+def _dig(folder: Path) -> str:
+    """Nest folders deeper than a path may be long; the first of them, in the folder, that no path reaches."""
+    directory = os.open(folder, os.O_RDONLY)
+    for _ in range(_DEPTH):
+        os.mkdir(_LONG_NAME, dir_fd=directory)
+        above, directory = directory, os.open(_LONG_NAME, os.O_RDONLY, dir_fd=directory)
+        os.close(above)
+    os.close(directory)
+    nested = ["/".join([_LONG_NAME] * depth) for depth in range(1, _DEPTH + 1)]
+    return next(path for path in nested if len(os.fsencode(folder / path)) > _LONGEST_PATH)
+
+
+MEMBERS = [
+    *("a link to itself", "a photo that is a link to itself", "links in a ring", "a link through a file"),
+    *("a link to a name that is too long", "a folder too deep"),
+]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="made with Linux's file descriptors")
+@pytest.mark.parametrize("member", MEMBERS)
+def test_an_entry_that_cannot_be_looked_at_is_named_and_costs_nothing_else(tmp_path: Path, member: str) -> None:
+    touch(tmp_path, "a.jpg", "z/b.jpg")
+    path = make_unreadable(tmp_path, member)
+    found = walk(tmp_path)
+    assert set(found.files) == {"a.jpg", "z/b.jpg"}
+    assert path in found.unreadable
+    assert found.is_unknown(f"{path}/c.jpg")
+
+
+@pytest.mark.parametrize("seconds", [-(2**40), -1, 0, 10_413_792_000, 2**40])
+def test_any_time_of_a_file_fits_the_catalog(tmp_path: Path, seconds: int) -> None:
+    touch(tmp_path, "a.jpg")
+    os.utime(tmp_path / "a.jpg", (seconds, seconds))
+    (state,) = walk(tmp_path).files.values()
+    assert -(2**63) <= state.mtime_ns < 2**63
+
+
+def test_numbers_beyond_64_bits_become_the_nearest_that_fit() -> None:
+    assert [bounded(number) for number in (2**64, 2**63, 2**63 - 1, 0, -(2**63), -(2**70))] == [
+        *(2**63 - 1, 2**63 - 1, 2**63 - 1, 0, -(2**63), -(2**63)),
+    ]
 
 
 def test_the_library_itself_is_passed_over(tmp_path: Path) -> None:

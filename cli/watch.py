@@ -39,7 +39,6 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str, log_fil
 
     from cli.index import print_report
     from cli.logs import logging_to
-    from cli.output import printable
     from indexer.library import Library
     from indexer.watching import watch_folders
     from model.trained import TrainedModel
@@ -60,9 +59,9 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str, log_fil
                     "indexed: %s", ", ".join(f"{count:,} {name}" for name, count in report.counts().items() if count)
                 )
                 for path in report.offline:
-                    log.warning("%s cannot be reached; its photos are kept", printable(path))
+                    log.warning("%s cannot be reached; its photos are kept", path)
         for path, reason in unread:
-            log.warning("%s could not be read: %s", printable(path), reason)
+            log.warning("%s could not be read: %s", path, reason)
 
     chosen = chosen_library(library)
     with logging_to(log_file, verbose=verbose):

@@ -5,14 +5,12 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from sqlalchemy import delete, update
 
-from indexer import indexing
 from indexer.catalog import photo_table, setting_table
 from indexer.chosen import recorded_weights
 from indexer.decoding import Failure
@@ -346,20 +344,20 @@ class TestFolders:
         self, desk: Desk, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = scribble(desk.photos / "a.png", 1)
-        real_ismount, real_scan = os.path.ismount, indexing.scan
+        real_ismount, real_scandir = os.path.ismount, os.scandir
         mounted = True
         monkeypatch.setattr(
             os.path, "ismount", lambda place: real_ismount(place) or (mounted and Path(place) == desk.photos)
         )
         desk.index()
 
-        def pulled_out(*arguments: Any, **named: Any) -> object:
+        def pulled_out(place: Path) -> object:
             nonlocal mounted
             mounted = False
-            path.unlink()
-            return real_scan(*arguments, **named)
+            path.unlink(missing_ok=True)
+            return real_scandir(place)
 
-        monkeypatch.setattr(indexing, "scan", pulled_out)
+        monkeypatch.setattr(os, "scandir", pulled_out)
         report = desk.index()
         assert report.offline == [str(desk.photos)]
         assert report.removed == 0

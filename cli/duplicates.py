@@ -10,6 +10,14 @@ import click
 from cli.options import chosen_library, json_option, library_option, library_weights_option
 from cli.output import print_json, printable, readable_size
 
+_ONLY = "  (the only one that can be reached now)"
+_MARKS = {
+    "here": "",
+    "changed": "  (changed since it was indexed)",
+    "offline": "  (not reachable now)",
+    "gone": "  (gone)",
+}
+
 
 @click.command()
 @click.option(
@@ -23,7 +31,8 @@ from cli.output import print_json, printable, readable_size
 def duplicates(agreement: float | None, library: Path | None, weights: str, as_json: bool) -> None:
     """List photos that are nearly the same, in groups: copies, resized, compressed again, cropped a little.
 
-    The largest of a group comes first. Nothing is deleted.
+    The largest of a group comes first. Several paths of one file (links) are one file. What cannot be reached now, is
+    gone, or has changed since it was indexed is marked, and so is the only file within reach. Nothing is deleted.
 
     Example: pixelseek duplicates --json
     """
@@ -47,8 +56,12 @@ def duplicates(agreement: float | None, library: Path | None, weights: str, as_j
         print_json({"groups": [[asdict(copy) for copy in group] for group in groups]})
         return
     for group in groups:
+        here = sum(copy.state == "here" for copy in group)
         for copy in group:
+            mark = _ONLY if here == 1 and copy.state == "here" else _MARKS[copy.state]
             size = f"{copy.width} x {copy.height}"
-            click.echo(f"{size:>13}  {readable_size(copy.size):>9}  {printable(copy.path)}")
+            click.echo(f"{size:>13}  {readable_size(copy.size):>9}  {printable(copy.path)}{mark}")
+            for path in copy.links:
+                click.echo(f"{'the same file:':>26} {printable(path)}")
         click.echo()
     click.echo(f"{len(groups):,} groups")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.library import Library
+from indexer.present import PhotoFile, State, files_of
 
 AGREEMENT = 0.94
 """Cosine of the pixel features from which on two photos are taken for nearly the same."""
@@ -21,6 +22,7 @@ LEAST_SIMILARITY = 0.9
 """Cosine of the embeddings from which on the pixel features are compared at all."""
 _NEIGHBOURS = 8
 _ROWS_AT_ONCE = 512
+_EXISTS = ("here", "offline")
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,18 @@ class Copy:
     """One file of a group."""
 
     path: str
+    """Absolute."""
     photo_id: int
     """Files of one photo are the same byte by byte."""
     width: int
     height: int
     size: int
     """Bytes."""
+    state: State
+    """`here`; `changed` since it was indexed, so that it may hold something else; `offline`: it cannot be looked at
+    now; or `gone`."""
+    links: list[str]
+    """Other paths that lead to the same file: whoever deletes the file at `path` has no copy there."""
 
 
 def find_duplicates(
@@ -41,7 +49,8 @@ def find_duplicates(
 ) -> list[list[Copy]]:
     """Groups of files that hold nearly the same photo, in each the largest first, the largest groups first.
 
-    Each photo is compared with the few nearest to it; who is nearly the same as one of a group belongs to it.
+    A group has two files at least that exist as far as is known: `here` or `offline`. Several paths of one file count
+    once. Each photo is compared with the few nearest to it; who is nearly the same as one of a group belongs to it.
     `progress` is told how many photos of how many are compared.
     """
     photo_ids = library.photo_ids()
@@ -63,7 +72,10 @@ def find_duplicates(
         groups[root(photo_id)].append(photo_id)
     paths = library.paths(photo_ids.tolist())
     doubled = [group for group in groups.values() if sum(len(paths[photo_id]) for photo_id in group) > 1]
-    return sorted((_copies(library, group, paths) for group in doubled), key=lambda group: (-len(group), group[0].path))
+    files = files_of(library.catalog, [photo_id for group in doubled for photo_id in group])
+    copies = [_copies(library, group, files) for group in doubled]
+    several = [group for group in copies if sum(copy.state in _EXISTS for copy in group) > 1]
+    return sorted(several, key=lambda group: (-len(group), group[0].path))
 
 
 def duplicates_of(library: Library, photo_id: int, *, agreement: float = AGREEMENT) -> list[Copy]:
@@ -72,7 +84,7 @@ def duplicates_of(library: Library, photo_id: int, *, agreement: float = AGREEME
     near, similarities = library.shortlist(embedding, _NEIGHBOURS + 1)
     others = near[(similarities >= LEAST_SIMILARITY) & (near != photo_id)].tolist()
     group = [photo_id, *_confirmed(library, photo_id, others, agreement)]
-    return _copies(library, group, library.paths(group))
+    return _copies(library, group, files_of(library.catalog, group))
 
 
 def _proposed(library: Library, photo_ids: NDArray[np.int64]) -> Iterator[tuple[int, dict[int, list[int]]]]:
@@ -100,12 +112,12 @@ def _confirmed(library: Library, first: int, others: list[int], agreement: float
     ]
 
 
-def _copies(library: Library, photo_ids: list[int], paths: dict[int, list[str]]) -> list[Copy]:
+def _copies(library: Library, photo_ids: list[int], files: dict[int, list[PhotoFile]]) -> list[Copy]:
     return sorted(
         (
-            Copy(path, photo.id, photo.width, photo.height, photo.size)
+            Copy(file.path, photo.id, photo.width, photo.height, photo.size, file.state, file.links)
             for photo in library.photos(photo_ids)
-            for path in paths[photo.id]
+            for file in files[photo.id]
         ),
         key=lambda copy: (-copy.width * copy.height, -copy.size, copy.path),
     )

@@ -150,7 +150,7 @@ def photo(photo_id: int) -> str:
         can_answer=service.engine().can_answer(),
         asked=asked,
         answers=_answers(photo_id, asked),
-        copies=[copy for copy in copies if copy.path != shown.path],
+        copies=[copy for copy in copies if shown.path not in (copy.path, *copy.links)],
         similar=[hit for hit in near if hit.photo_id not in same][:_SIMILAR],
     )
 

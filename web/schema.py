@@ -17,6 +17,7 @@ from engine.search import Sort
 from engine.sentences import MAX_CHARACTERS
 from indexer.facets import PLACE_KM, Facets, Place
 from indexer.library import LibraryStatus, Photo
+from indexer.present import State
 
 LARGEST_LIMIT = 200
 _MOST_FACETS = 100
@@ -261,6 +262,8 @@ class CopyAnswer(Answer):
     width: int = Field(description="Pixels, as height is.")
     height: int
     size: int = Field(description="Bytes.")
+    state: State = Field(description="`changed`: since it was indexed. `offline`: it cannot be looked at now.")
+    links: list[str] = Field(description="Other paths that lead to the same file.")
 
 
 class DuplicatesAnswer(Answer):

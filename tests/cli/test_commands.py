@@ -241,6 +241,26 @@ def test_duplicates_prints_groups(tmp_path: Path, photos: Path, weights: Path) -
     assert [Path(copy["path"]).name for copy in group] == ["a.jpg", "b.jpg"]
 
 
+def test_duplicates_marks_the_only_file_that_can_be_reached_and_names_links(
+    tmp_path: Path, photos: Path, weights: Path
+) -> None:
+    options = ("--library", tmp_path / "library", "--weights", weights)
+    here, disk = tmp_path / "here", tmp_path / "disk"
+    for folder in (here, disk):
+        folder.mkdir()
+        shutil.copy(photos / "scene 05.jpg", folder / "a.jpg")
+    (here / "0.jpg").symlink_to("a.jpg")
+    pixelseek("index", here, disk, *options)
+    disk.rename(tmp_path / "away")
+    lines = pixelseek("duplicates", *options).stdout.splitlines()
+    assert [line.partition(str(tmp_path))[2] for line in lines[:3]] == [
+        "/disk/a.jpg  (not reachable now)",
+        "/here/a.jpg  (the only one that can be reached now)",
+        "/here/0.jpg",
+    ]
+    assert "the same file:" in lines[2]
+
+
 def test_demo_with_a_folder_searches_it_three_times(tmp_path: Path, photos: Path, weights: Path) -> None:
     run = pixelseek("demo", "--photos", photos, "--library", tmp_path / "demo", "--weights", weights)
     assert run.exit_code == 0, run.stderr

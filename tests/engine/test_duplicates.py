@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.duplicates import duplicates_of, find_duplicates
+from engine.duplicates import Copy, duplicates_of, find_duplicates
 from indexer.library import Library
 from model.weights import find_weights, generation
 from tests.engine.libraries import index
@@ -58,3 +58,92 @@ def test_copies_are_grouped_the_largest_first_and_different_photos_are_not(real_
 def test_an_empty_library_has_no_duplicates(tmp_path: Path, weights: Path) -> None:
     with Library.open(tmp_path, generation=generation(weights), create=True) as library:
         assert find_duplicates(library) == []
+
+
+def groups_of(photos: Path, library: Path, weights: Path) -> list[list[Copy]]:
+    index(library, photos, weights)
+    return groups_in(library, weights)
+
+
+def groups_in(library: Path, weights: Path) -> list[list[Copy]]:
+    with Library.open(library, generation=generation(weights)) as opened:
+        return find_duplicates(opened)
+
+
+@pytest.fixture
+def album(tmp_path: Path, photos: Path) -> Path:
+    """A folder of one photo."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    shutil.copy(photos / "scene 05.jpg", folder / "a.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "link to a link", "linked folder", "hard link and link"])
+def test_paths_of_one_file_are_no_copies(album: Path, tmp_path: Path, weights: Path, kind: str) -> None:
+    if kind in ("link", "link to a link", "hard link and link"):
+        (album / "link.jpg").symlink_to("a.jpg")
+    if kind == "link to a link":
+        (album / "0.jpg").symlink_to("link.jpg")
+    if kind in ("hard link", "hard link and link"):
+        (album / "b.jpg").hardlink_to(album / "a.jpg")
+    if kind == "linked folder":
+        more = tmp_path / "more"
+        more.mkdir()
+        (more / "album").symlink_to(album)
+        index(tmp_path / "library", more, weights)
+    assert groups_of(album, tmp_path / "library", weights) == []
+
+
+def test_a_copy_beside_links_is_two_files_and_the_links_are_named(album: Path, tmp_path: Path, weights: Path) -> None:
+    (album / "0.jpg").symlink_to("a.jpg")
+    shutil.copy(album / "a.jpg", album / "copy.jpg")
+    (group,) = groups_of(album, tmp_path / "library", weights)
+    assert [(Path(copy.path).name, copy.state, [Path(link).name for link in copy.links]) for copy in group] == [
+        ("a.jpg", "here", ["0.jpg"]),
+        ("copy.jpg", "here", []),
+    ]
+
+
+def test_a_copy_that_is_gone_or_has_changed_leaves_no_group_of_one(album: Path, tmp_path: Path, weights: Path) -> None:
+    shutil.copy(album / "a.jpg", album / "b.jpg")
+    library = tmp_path / "library"
+    assert len(groups_of(album, library, weights)) == 1
+    (album / "b.jpg").write_bytes(b"something else")
+    assert groups_in(library, weights) == []
+    (album / "b.jpg").unlink()
+    assert groups_in(library, weights) == []
+
+
+def test_of_three_copies_the_one_that_is_gone_is_marked(album: Path, tmp_path: Path, weights: Path) -> None:
+    for name in ("b.jpg", "c.jpg", "d.jpg"):
+        shutil.copy(album / "a.jpg", album / name)
+    index(tmp_path / "library", album, weights)
+    (album / "b.jpg").unlink()
+    (album / "c.jpg").write_bytes(b"something else")
+    (group,) = groups_in(tmp_path / "library", weights)
+    assert [(Path(copy.path).name, copy.state) for copy in group] == [
+        ("a.jpg", "here"), ("b.jpg", "gone"), ("c.jpg", "changed"), ("d.jpg", "here"),
+    ]  # fmt: skip
+
+
+def test_a_copy_on_a_disk_that_is_away_is_marked(album: Path, tmp_path: Path, weights: Path) -> None:
+    disk = shutil.copytree(album, tmp_path / "disk")
+    library = tmp_path / "library"
+    index(library, album, weights)
+    index(library, disk, weights)
+    disk.rename(tmp_path / "away")
+    (group,) = groups_in(library, weights)
+    assert [(copy.path, copy.state) for copy in group] == [
+        (str(album / "a.jpg"), "here"),
+        (str(disk / "a.jpg"), "offline"),
+    ]
+
+
+def test_a_link_to_a_disk_that_is_away_is_marked(album: Path, tmp_path: Path, weights: Path) -> None:
+    disk = shutil.copytree(album, tmp_path / "disk")
+    (album / "link.jpg").symlink_to(disk / "a.jpg")
+    index(tmp_path / "library", album, weights)
+    disk.rename(tmp_path / "away")
+    (group,) = groups_in(tmp_path / "library", weights)
+    assert [(Path(copy.path).name, copy.state) for copy in group] == [("a.jpg", "here"), ("link.jpg", "offline")]

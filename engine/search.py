@@ -380,9 +380,12 @@ class SearchEngine:
         strong = [one for one in ranked if one.match is not None and one.match >= self._calibration.cutoff]
         photos = self._library.photos([one.photo_id for one in strong])
         clocks = [
-            -math.inf if photo.taken_at is None else photo.taken_at + (photo.taken_offset or 0) for photo in photos
+            (-math.inf, 0)
+            if photo.taken_at is None
+            else (photo.taken_at + (photo.taken_offset or 0), photo.taken_microsecond or 0)
+            for photo in photos
         ]
-        order = sorted(range(len(strong)), key=lambda row: -clocks[row])
+        order = sorted(range(len(strong)), key=lambda row: clocks[row], reverse=True)
         return [strong[row] for row in order] + ranked[len(strong) :]
 
     def _hits(self, ranked: list[_Candidate]) -> list[Hit]:

@@ -93,6 +93,7 @@ def written_tokens(connection: Connection, photo_ids: Sequence[int]) -> dict[int
             photo_table.c.title,
             photo_table.c.description,
             photo_table.c.keywords,
+            photo_table.c.author,
             annotation_table.c.caption,
             annotation_table.c.tags,
         )
@@ -100,8 +101,8 @@ def written_tokens(connection: Connection, photo_ids: Sequence[int]) -> dict[int
         .where(photo_table.c.id.in_(photo_ids))
     )
     return {
-        photo_id: _side_by_side(title, description, *keywords, caption, *(tags or ()))
-        for photo_id, title, description, keywords, caption, tags in connection.execute(query)
+        photo_id: _side_by_side(title, description, *keywords, author, caption, *(tags or ()))
+        for photo_id, title, description, keywords, author, caption, tags in connection.execute(query)
     }
 
 

@@ -15,15 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from indexer.annotations import inherit, store_words
+from indexer.annotations import inherit
 from indexer.catalog import encoded_table, in_queries, location_table, photo_table
 from indexer.changes import FileToRead
 from indexer.decoding import Failure, Identity, Picture
 from indexer.library import Library
+from indexer.metadata.fields import METADATA_VERSION, Metadata
+from indexer.settling import settle, stated
 from model.runtime import Runtime
 
 ENCODED_AT_ONCE = 32
 _LOCATIONS_AT_ONCE = 1000
+_NOTHING = Metadata()
 
 
 class KnownPhotos:
@@ -35,15 +38,22 @@ class KnownPhotos:
         self._digests_by_size: dict[int, set[bytes]] = {}
         self._next_id = (connection.execute(select(func.max(photo_table.c.id))).scalar() or 0) + 1
         photos = select(
-            photo_table.c.id, photo_table.c.digest, photo_table.c.size, encoded_table.c.photo_id.is_not(None)
+            photo_table.c.id,
+            photo_table.c.digest,
+            photo_table.c.size,
+            photo_table.c.metadata_version,
+            encoded_table.c.photo_id.is_not(None),
         ).outerjoin(
             encoded_table, (encoded_table.c.photo_id == photo_table.c.id) & (encoded_table.c.generation == generation)
         )
         for part in in_queries(sorted(set(sizes))):
-            for photo_id, digest, size, encoded in connection.execute(photos.where(photo_table.c.size.in_(part))):
+            for photo_id, digest, size, version, encoded in connection.execute(
+                photos.where(photo_table.c.size.in_(part))
+            ):
                 self._ids[digest] = photo_id
                 if encoded:
                     self._encoded.add(photo_id)
+                if encoded and version >= METADATA_VERSION:
                     self._digests_by_size.setdefault(size, set()).add(digest)
 
     def encoded_digests(self, size: int) -> frozenset[bytes]:
@@ -76,6 +86,7 @@ class Batch:
         self._read_again: list[dict[str, Any]] = []
         self._locations: list[dict[str, Any]] = []
         self._heirs: dict[int, int] = {}
+        self._touched: set[int] = set()
         self._to_encode: dict[int, NDArray[np.uint8]] = {}
 
     @property
@@ -85,7 +96,14 @@ class Batch:
 
     def add_photo(self, photo_id: int, identity: Identity, picture: Picture, *, is_new: bool) -> None:
         """A photo the catalog does not have, or one that was decoded again and may tell more than it did."""
-        told = {"width": picture.width, "height": picture.height, **asdict(picture.metadata)}
+        told = {
+            "width": picture.width,
+            "height": picture.height,
+            "note": picture.note,
+            "own": None,
+            "metadata_version": METADATA_VERSION,
+            **asdict(picture.metadata),
+        }
         if is_new:
             self._photos.append({"id": photo_id, "digest": identity.digest, "size": identity.size, **told})
         else:
@@ -95,8 +113,10 @@ class Batch:
         """A photo to encode."""
         self._to_encode[photo_id] = pixels
 
-    def add_location(self, file: FileToRead, photo_id: int | None, failure: Failure | None) -> None:
-        """Where a photo, or a failure, lies."""
+    def add_location(
+        self, file: FileToRead, photo_id: int | None, failure: Failure | None, sidecar: Metadata = _NOTHING
+    ) -> None:
+        """Where a photo, or a failure, lies, and what the XMP file beside it tells."""
         self._locations.append(
             {
                 "folder_id": file.part.folder_id,
@@ -106,8 +126,11 @@ class Batch:
                 "photo_id": photo_id,
                 "failure": None if failure is None else str(failure),
                 "previous_photo_id": None if failure is None else file.previous_photo_id,
+                "sidecar_ns": file.state.sidecar_ns,
+                "sidecar": stated(sidecar) or None,
             }
         )
+        self._touched.update(touched for touched in (photo_id, file.known_photo_id) if touched is not None)
         if photo_id is not None and file.previous_photo_id not in (None, photo_id):
             self._heirs[photo_id] = file.previous_photo_id
 
@@ -124,11 +147,10 @@ class Batch:
                     update(photo_table).where(photo_table.c.id == bindparam("known_id")), self._read_again
                 )
             inherit(connection, self._heirs)
-            told = [row["id"] for row in self._photos] + [row["known_id"] for row in self._read_again]
-            store_words(connection, [*told, *self._heirs])
             if self._locations:
                 remove_locations(connection, [(row["folder_id"], row["path"]) for row in self._locations])
                 connection.execute(insert(location_table), self._locations)
+            settle(connection, self._touched)
             if photo_ids:
                 marks = [{"generation": self._library.generation, "photo_id": photo_id} for photo_id in photo_ids]
                 connection.execute(insert(encoded_table), marks)
@@ -136,6 +158,7 @@ class Batch:
         self._read_again.clear()
         self._locations.clear()
         self._heirs.clear()
+        self._touched.clear()
         self._to_encode.clear()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,11 @@ class _Photo(TypedColumns):
     """UTC seconds; the camera's own clock read as UTC when `taken_offset` is unknown."""
     taken_offset: Named[int | None]
     """Seconds east of UTC."""
+    taken_microsecond: Named[int | None]
+    taken_precision: Named[str | None]
+    """`year`, `month` or `day` where no more is known."""
+    taken_source: Named[str | None]
+    """Where the date stands: `exif`, `xmp`, `iptc` or `png`; else it is guessed from a file's `name` or `file` time."""
     camera: Named[str | None]
     lens: Named[str | None]
     latitude: Named[float | None]
@@ -110,6 +115,13 @@ class _Photo(TypedColumns):
     """What other programs have written into the file, as description and keywords."""
     description: Named[str | None]
     keywords: Named[list[str]] = Column(JSON, server_default="[]")
+    author: Named[str | None]
+    note: Named[str | None]
+    """What is wrong with a file that is read all the same."""
+    own: Named[dict[str, Any] | None] = Column(JSON(none_as_null=True))
+    """The metadata of its bytes, where the columns above tell something else because of a file beside it."""
+    metadata_version: Named[int] = Column(server_default="0")
+    """The `METADATA_VERSION` that has read it."""
 
 
 photo_table = Table("photo", METADATA, _Photo, UniqueConstraint("digest", "size"))
@@ -128,6 +140,10 @@ class _Location(TypedColumns):
     """A `decoding.Failure`."""
     previous_photo_id: Named[int | None] = Column(BigInteger)
     """Of a file that fails: the photo it held before, whose heir it is once it can be read again."""
+    sidecar_ns: Named[int | None] = Column(BigInteger)
+    """When the XMP file beside it was last written; None: there is none."""
+    sidecar: Named[dict[str, Any] | None] = Column(JSON(none_as_null=True))
+    """The fields of `Metadata` that it tells."""
 
 
 location_table = Table(

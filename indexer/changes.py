@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, select
 
-from indexer.catalog import encoded_table, location_table
+from indexer.catalog import encoded_table, location_table, photo_table
 from indexer.decoding import Failure
 from indexer.folders import Part
+from indexer.metadata.fields import METADATA_VERSION
 from indexer.scanning import FileState, Scan
 
 
@@ -25,6 +26,8 @@ class KnownFile(NamedTuple):
     """Whether its photo is encoded in the generation at hand."""
     previous_photo_id: int | None
     """Where it failed, the photo it held before."""
+    outdated: bool
+    """Whether an earlier Pixelseek, which read less, has read its photo's metadata."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Changes:
     gone: list[tuple[Part, str, int | None]] = field(default_factory=list)
     """Part, path and photo id of each file that is no longer there."""
     found: int = 0
+    outdated: list[FileToRead] = field(default_factory=list)
+    """Of the unchanged files, one for each photo whose metadata an earlier Pixelseek has read."""
     unchanged: int = 0
     failed: int = 0
     """Files that failed before and have not changed since."""
@@ -71,16 +76,19 @@ def known_files(connection: Connection, part: Part, generation: str) -> dict[str
             location_table.c.failure,
             encoded_table.c.photo_id.is_not(None),
             location_table.c.previous_photo_id,
+            location_table.c.sidecar_ns,
+            photo_table.c.metadata_version < METADATA_VERSION,
         )
         .outerjoin(
             encoded_table,
             and_(encoded_table.c.photo_id == location_table.c.photo_id, encoded_table.c.generation == generation),
         )
+        .outerjoin(photo_table, photo_table.c.id == location_table.c.photo_id)
         .where(location_table.c.folder_id == part.folder_id)
     )
     return {
-        path: KnownFile(FileState(mtime_ns, size), photo_id, failure, encoded, previous)
-        for path, mtime_ns, size, photo_id, failure, encoded, previous in connection.execute(query)
+        path: KnownFile(FileState(mtime_ns, size, sidecar), photo_id, failure, encoded, previous, bool(outdated))
+        for path, mtime_ns, size, photo_id, failure, encoded, previous, sidecar, outdated in connection.execute(query)
         if part.holds(path)
     }
 
@@ -88,11 +96,15 @@ def known_files(connection: Connection, part: Part, generation: str) -> dict[str
 def compare(part: Part, scan: Scan, known: Mapping[str, KnownFile], changes: Changes) -> None:
     """Add to `changes` what `scan` tells of `part`."""
     changes.found += len(scan.files)
+    outdated = {file.known_photo_id for file in changes.outdated}
     for path, state in scan.files.items():
         before = known.get(path)
         if before is not None and before.state == state and not _worth_reading(part, path, before):
             changes.unchanged += before.failure is None
             changes.failed += before.failure is not None
+            if before.outdated and before.photo_id not in outdated:
+                outdated.add(before.photo_id)
+                changes.outdated.append(_to_read(part, path, state, before))
         else:
             changes.to_read.append(_to_read(part, path, state, before))
     changes.gone += [

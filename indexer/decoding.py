@@ -16,7 +16,8 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from indexer.metadata import Metadata, read_metadata
+from indexer.metadata.fields import Metadata
+from indexer.metadata.reading import read_metadata, read_sidecar
 from indexer.raw import NoPreview, is_raw, open_preview, read_container
 from model.processor import PixelBertProcessor
 
@@ -39,8 +40,13 @@ Size: TypeAlias = tuple[int, int]
 """Width and height."""
 Value = TypeVar("Value")
 
+CUT_SHORT = "cut short: the end of the picture is missing"
+"""The note on a JPEG that lacks its last bytes, and of which most is there."""
+_MAX_MISSING = 0.5
+_END_OF_JPEG = b"\xff\xd9"
+_MIDDLE_GREY = 128  # what libjpeg shows of a part that is missing
+
 pillow_heif.register_heif_opener()
-Image.MAX_IMAGE_PIXELS = None  # the limit is ours, below
 
 
 class Failure(StrEnum):
@@ -57,6 +63,9 @@ class Failure(StrEnum):
     OUT_OF_MEMORY = "takes too much memory to decode"
     TIMED_OUT = "takes too long to decode"
     CRASHED = "crashed the decoder"
+
+
+_NOTHING = Metadata()
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,8 @@ class Picture:
     metadata: Metadata
     pixels: NDArray[np.uint8]
     """(H, W, 3) as `PixelBertProcessor.resize` makes it."""
+    note: str | None = None
+    """What is wrong with the file, where it is read all the same."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +98,44 @@ class ReadPhoto:
 
     identity: Identity
     picture: Picture | None
+    sidecar: Metadata = _NOTHING
+    """What the XMP file beside it tells."""
 
 
-def read_photo(path: str, known: frozenset[bytes], processor: PixelBertProcessor) -> ReadPhoto | Failure:
-    """Read the file at `path` once, and decode it unless its digest is among `known`. Never raises."""
+def read_photo(
+    path: str, known: frozenset[bytes], processor: PixelBertProcessor, *, sidecar: str | None = None
+) -> ReadPhoto | Failure:
+    """Read the file at `path` once, and decode it unless its digest is among `known`. Never raises.
+
+    `sidecar` is the path of the XMP file beside it.
+    """
     content = _content(path)
     if isinstance(content, Failure):
         return content
     identity = Identity(hashlib.blake2b(content, digest_size=16).digest(), len(content))
+    beside = _NOTHING if sidecar is None else read_sidecar(sidecar)
     if identity.digest in known:
-        return ReadPhoto(identity, None)
-    picture = _decoded(content, path, processor.target_size, lambda *decoded: _picture(processor, *decoded))
-    return picture if isinstance(picture, Failure) else ReadPhoto(identity, picture)
+        return ReadPhoto(identity, None, beside)
+    decoded = _decoded(content, path, processor.target_size)
+    if isinstance(decoded, Failure):
+        return decoded
+    pixels = _or_failure(lambda: processor.resize(decoded.image))
+    if isinstance(pixels, Failure):
+        return pixels
+    return ReadPhoto(identity, Picture(*decoded.size, decoded.metadata, pixels, decoded.note), beside)
+
+
+def read_metadata_in(path: str) -> Metadata | Failure:
+    """The metadata of the photo at `path`, of which no more is read than that takes. Never raises."""
+
+    def read() -> Metadata | Failure:
+        if not os.access(path, os.R_OK):
+            return Failure.UNREADABLE
+        with Path(path).open("rb") as file, _open_image(file, path) as image:
+            too_large = image.width * image.height > LARGEST_PIXELS
+            return Failure.TOO_MANY_PIXELS if too_large else _metadata(image, file, path)
+
+    return _or_failure(read)
 
 
 def shrink_photo(path: str, side: int) -> bytes | Failure:
@@ -109,20 +146,13 @@ def shrink_photo(path: str, side: int) -> bytes | Failure:
         return max(1, round(scale * width)), max(1, round(scale * height))
 
     content = _content(path)
-    return (
-        content
-        if isinstance(content, Failure)
-        else _decoded(content, path, fitting, lambda *decoded: _webp(fitting, *decoded))
-    )
+    decoded = content if isinstance(content, Failure) else _decoded(content, path, fitting)
+    return decoded if isinstance(decoded, Failure) else _or_failure(lambda: _webp(fitting, decoded))
 
 
-def _picture(processor: PixelBertProcessor, image: Image.Image, size: Size, metadata: Metadata) -> Picture:
-    return Picture(*size, metadata, processor.resize(image))
-
-
-def _webp(fitting: Callable[[int, int], Size], image: Image.Image, size: Size, _: Metadata) -> bytes:
+def _webp(fitting: Callable[[int, int], Size], decoded: _Decoded) -> bytes:
     packed = io.BytesIO()
-    image.resize(fitting(*size), Image.Resampling.BICUBIC, reducing_gap=3.0).save(
+    decoded.image.resize(fitting(*decoded.size), Image.Resampling.BICUBIC, reducing_gap=3.0).save(
         packed, "WEBP", quality=_QUALITY, exif=b""
     )
     return packed.getvalue()
@@ -140,35 +170,78 @@ def _content(path: str) -> bytes | Failure:
         return Failure.UNREADABLE
 
 
-def _decoded(
-    content: bytes, path: str, needed: Callable[[int, int], Size], use: Callable[[Image.Image, Size, Metadata], Value]
-) -> Value | Failure:
-    """What `use` makes of the upright photo, its whole size and metadata.
+@dataclass(frozen=True)
+class _Decoded:
+    image: Image.Image
+    """Upright, RGB, perhaps smaller than the photo."""
+    size: Size
+    """Of the whole photo."""
+    metadata: Metadata
+    note: str | None
 
-    `needed` says from that size which detail is needed, so that JPEG can skip the rest.
-    """
-    try:
+
+def _decoded(content: bytes, path: str, needed: Callable[[int, int], Size]) -> _Decoded | Failure:
+    """The photo in `content`. `needed` says from its size which detail is needed, so that JPEG can skip the rest."""
+
+    def decode() -> _Decoded | Failure:
         file = io.BytesIO(content)
         with _open_image(file, path) as image:
             if image.width * image.height > LARGEST_PIXELS:
                 return Failure.TOO_MANY_PIXELS
-            metadata = read_metadata(image)
+            metadata = _metadata(image, file, path)
             # Pillow opens a TIFF upright already.
             orientation = None if image.format == "TIFF" else metadata.orientation
             turned = orientation in _SIDEWAYS
             size = image.size[::-1] if turned else image.size
-            image.draft(None, needed(*size)[::-1] if turned else needed(*size))
-            if is_raw(path):
-                metadata = replace(read_container(file).completed_by(metadata), orientation=metadata.orientation)
-            return use(_upright(as_rgb(image), orientation), size, metadata)
+            detail = needed(*size)[::-1] if turned else needed(*size)
+            image.draft(None, detail)
+            try:
+                image.load()
+                whole, note = image, None
+            except OSError:
+                if image.format not in ("JPEG", "MPO") or is_raw(path):
+                    raise
+                whole, note = _with_its_end(content, detail), CUT_SHORT
+            return _Decoded(_upright(as_rgb(whole), orientation), size, metadata, note)
+
+    return _or_failure(decode)
+
+
+def _or_failure(read: Callable[[], Value | Failure]) -> Value | Failure:
+    """What `read` returns, or the failure that it raises."""
+    try:
+        return read()
     except UnidentifiedImageError:
         return Failure.NOT_A_PHOTO
+    except Image.DecompressionBombError:  # Pillow's own limit, lifted in the worker processes
+        return Failure.TOO_MANY_PIXELS
     except NoPreview:
         return Failure.NO_PREVIEW
     except MemoryError:
         return Failure.OUT_OF_MEMORY
     except Exception:  # decoders raise whatever a damaged file happens to trip over
         return Failure.DAMAGED
+
+
+def _metadata(image: Image.Image, file: BinaryIO, path: str) -> Metadata:
+    if image.format == "PNG":
+        image.load()  # its text may stand after the pixels
+    metadata = read_metadata(image)
+    if is_raw(path):
+        return replace(read_container(file).completed_by(metadata), orientation=metadata.orientation)
+    return metadata
+
+
+def _with_its_end(content: bytes, detail: Size) -> Image.Image:
+    """A JPEG that lacks its last bytes, loaded. Raises OSError where most of the picture is missing."""
+    image = Image.open(io.BytesIO(content + _END_OF_JPEG), formats=FORMATS)
+    image.draft(None, detail)
+    image.load()
+    values = np.asarray(image).reshape(image.height, image.width, -1)
+    filler = np.abs(values.astype(np.int16) - _MIDDLE_GREY).max(axis=2) <= 1
+    if filler.mean() > _MAX_MISSING:
+        raise OSError("most of the picture is missing")
+    return image
 
 
 def _open_image(file: BinaryIO, path: str) -> Image.Image:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 
 from indexer.catalog import annotation_table, photo_table
 from indexer.library import Library
+from indexer.metadata.dates import iso_date
 
 _PHOTOS_AT_ONCE = 1000
 FIELDS = (
-    "paths", "digest", "size", "width", "height", "taken", "camera", "lens", "latitude", "longitude", "orientation",
-    "title", "description", "keywords", "caption", "tags",
+    "paths", "digest", "size", "width", "height", "taken", "taken_source", "camera", "lens", "latitude", "longitude",
+    "orientation", "title", "description", "keywords", "author", "note", "caption", "tags",
 )  # fmt: skip
 """What each photo has, in that order."""
 
@@ -22,7 +22,8 @@ FIELDS = (
 def exported_photos(library: Library) -> Iterator[dict[str, Any]]:
     """The photos that have a location, or have had one and are written about, in order of id; see `FIELDS`.
 
-    `taken` is ISO 8601, on the clock of the place where known; `digest` BLAKE2b-128 of the file in hexadecimal.
+    `taken` is ISO 8601, on the clock of the place where known, no more exact than it is known: `1950`, `1950-07`;
+    `digest` BLAKE2b-128 of the file in hexadecimal.
     """
     photos = (
         select(photo_table, annotation_table.c.caption, annotation_table.c.tags)
@@ -44,15 +45,13 @@ def exported_photos(library: Library) -> Iterator[dict[str, Any]]:
                     **row,
                     "paths": paths.get(row["id"], []),
                     "digest": row["digest"].hex(),
-                    "taken": _taken(row["taken_at"], row["taken_offset"]),
+                    "taken": _taken(row),
                     "tags": row["tags"] or [],
                 }
                 yield {name: told[name] for name in FIELDS}
 
 
-def _taken(at: int | None, offset: int | None) -> str | None:
-    if at is None:
+def _taken(row: RowMapping) -> str | None:
+    if row["taken_at"] is None:
         return None
-    if offset is None:
-        return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat()
-    return datetime.fromtimestamp(at, timezone(timedelta(seconds=offset))).isoformat()
+    return iso_date(row["taken_at"], row["taken_offset"], row["taken_microsecond"], row["taken_precision"])

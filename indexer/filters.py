@@ -84,7 +84,10 @@ def matching_photos(catalog: Database, filters: Filters) -> NDArray[np.int64]:
 
 def newest_photos(catalog: Database, photo_ids: NDArray[np.int64], count: int) -> list[int]:
     """The `count` of these photos that were taken last, the latest first, and then those of which no date is known."""
-    by_date = select(photo_table.c.id).order_by(clock.desc().nulls_last(), photo_table.c.id.desc())
+    part_of_a_second = func.coalesce(photo_table.c.taken_microsecond, 0)
+    by_date = select(photo_table.c.id).order_by(
+        clock.desc().nulls_last(), part_of_a_second.desc(), photo_table.c.id.desc()
+    )
     wanted = set(photo_ids.tolist())
     with catalog.connect() as connection:
         found = (photo_id for photo_id in connection.execute(by_date).scalars() if photo_id in wanted)

@@ -15,8 +15,11 @@ from indexer.changes import Changes, FileToRead, compare, known_files
 from indexer.decoding import Failure, ReadPhoto
 from indexer.folders import Part, normalized, parts_to_index, set_online
 from indexer.library import Library
+from indexer.rereading import reread_metadata
 from indexer.scanning import Scan, reason, scan
-from indexer.workers import read_photos
+from indexer.settling import settle
+from indexer.sidecars import sidecar_of
+from indexer.workers import ReadRequest, read_photos
 from model.processor import PixelBertProcessor
 from model.runtime import Runtime
 
@@ -100,6 +103,7 @@ def index_folders(
         taking_over = library.begin_generation(weights)
         changes = _survey(library, folders, report, whole=taking_over)
         report.found, report.unchanged, report.failed = changes.found, changes.unchanged, changes.failed
+        note = _Tally(report, changes, progress)
         if changes.to_read:
             report.encoded = _read_and_encode(
                 library,
@@ -107,10 +111,13 @@ def index_folders(
                 processor,
                 load_runtime=load_runtime,
                 workers=workers,
-                note=_Tally(report, changes, progress),
+                note=note,
             )
+        if changes.outdated:
+            reread_metadata(library, changes.outdated, workers=workers, note=note.of_metadata)
         with library.catalog.begin() as connection:
             remove_locations(connection, [(part.folder_id, path) for part, path, _ in changes.gone])
+            settle(connection, [photo_id for _, _, photo_id in changes.gone if photo_id is not None])
         report.removed = len(changes.gone) - report.moved
         library.update_index()
         if taking_over:
@@ -126,8 +133,13 @@ class _Tally:
     def __init__(self, report: IndexReport, changes: Changes, progress: Callable[[IndexProgress], None] | None) -> None:
         self._report = report
         self._progress = progress
-        self._done, self._total, self._failed = 0, len(changes.to_read), 0
+        self._done, self._total, self._failed = 0, len(changes.to_read) + len(changes.outdated), 0
         self._gone = Counter(photo_id for _, _, photo_id in changes.gone if photo_id is not None)
+
+    def of_metadata(self) -> None:
+        """The metadata of a file that has not changed was read again."""
+        self._done += 1
+        self._tell()
 
     def __call__(self, file: FileToRead, photo_id: int | None) -> None:
         self._done += 1
@@ -143,6 +155,9 @@ class _Tally:
             self._report.moved += 1
         else:
             self._report.added += 1
+        self._tell()
+
+    def _tell(self) -> None:
         if self._progress is not None:
             self._progress(IndexProgress(self._done, self._total, self._failed))
 
@@ -196,7 +211,14 @@ def _read_and_encode(
     """Read `files`, commit what they hold, and tell `note` the photo id of each (None: failed); photos encoded."""
     with library.catalog.connect() as connection:
         photos = KnownPhotos(connection, library.generation, [file.state.size for file in files])
-    requests = ((file.absolute_path, photos.encoded_digests(file.state.size)) for file in files)
+    requests = (
+        ReadRequest(
+            file.absolute_path,
+            photos.encoded_digests(file.state.size),
+            None if file.state.sidecar_ns is None else sidecar_of(file.absolute_path),
+        )
+        for file in files
+    )
     batch = Batch(library, functools.cache(load_runtime))
     encoded = 0
     with closing(read_photos(requests, processor, workers=workers)) as results:
@@ -213,7 +235,7 @@ def _read_and_encode(
                 if read.picture is not None and photos.needs_encoding(photo_id):
                     batch.add_pixels(photo_id, read.picture.pixels)
                     encoded += 1
-                batch.add_location(file, photo_id, None)
+                batch.add_location(file, photo_id, None, read.sidecar)
                 note(file, photo_id)
             if batch.is_full:
                 batch.commit()

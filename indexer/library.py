@@ -93,6 +93,12 @@ class Photo:
     """UTC seconds; the camera's own clock read as UTC when `taken_offset` is unknown."""
     taken_offset: int | None
     """Seconds east of UTC."""
+    taken_microsecond: int | None
+    """To be added to `taken_at`."""
+    taken_precision: str | None
+    """`year`, `month` or `day` where no more is known; `taken_at` is the start of it."""
+    taken_source: str | None
+    """Where the date stands: `exif`, `xmp`, `iptc` or `png`; else it is guessed from a file's `name` or `file` time."""
     camera: str | None
     lens: str | None
     latitude: float | None
@@ -103,6 +109,9 @@ class Photo:
     """What other programs have written into the file, as description and keywords."""
     description: str | None
     keywords: list[str]
+    author: str | None
+    note: str | None
+    """What is wrong with its file, which is read all the same."""
     caption: str | None
     """What people have written about it with Pixelseek, as tags."""
     tags: list[str]

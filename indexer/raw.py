@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from indexer.metadata import Metadata, read_metadata
+from indexer.metadata.fields import Metadata
+from indexer.metadata.reading import read_metadata
 from indexer.scanning import RAW_SUFFIXES
 from model.errors import PixelseekError
 

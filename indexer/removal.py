@@ -11,6 +11,7 @@ from indexer.catalog import folder_table, location_table
 from indexer.errors import FolderMissing
 from indexer.folders import normalized
 from indexer.library import Library
+from indexer.settling import settle
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ def remove_folder(library: Library, folder: Path) -> RemovalReport:
             raise FolderMissing(f"{path} is not a folder of the library. Its folders: {names}")
         visible = select(func.count(location_table.c.photo_id.distinct()))
         before = connection.execute(visible).scalar_one()
+        held = select(location_table.c.photo_id).where(
+            location_table.c.folder_id == known[path], location_table.c.photo_id.is_not(None)
+        )
+        photo_ids = set(connection.execute(held).scalars())
         removed = connection.execute(delete(location_table).where(location_table.c.folder_id == known[path]))
         connection.execute(delete(folder_table).where(folder_table.c.id == known[path]))
+        settle(connection, {photo_id for photo_id in photo_ids if photo_id is not None})
         return RemovalReport(str(path), removed.rowcount, before - connection.execute(visible).scalar_one())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+from indexer.sidecars import SIDECAR_SUFFIX, written_ns
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 RAW_SUFFIXES = frozenset(
@@ -49,11 +51,14 @@ class FileState(NamedTuple):  # quicker to make and compare than a dataclass: th
     """Nanoseconds since 1970, within 64 bits: the catalog holds no more."""
     size: int
     """Bytes."""
+    sidecar_ns: int | None = None
+    """When the XMP file beside it was last written; None: there is none."""
 
     @classmethod
-    def of(cls, status: os.stat_result) -> FileState:
+    def of(cls, status: os.stat_result, sidecar_ns: int | None = None) -> FileState:
         """The state of a file, from what the system says of it."""
-        return cls(bounded(status.st_mtime_ns), bounded(status.st_size))
+        written = None if sidecar_ns is None else bounded(sidecar_ns)
+        return cls(bounded(status.st_mtime_ns), bounded(status.st_size), written)
 
 
 @dataclass
@@ -97,6 +102,7 @@ def scan(folder: Path, below: str = "", *, leave_out: Path) -> Scan:
         if identity in seen:
             continue
         seen.add(identity)
+        beside = {child.name: child for child in children if child.name.lower().endswith(SIDECAR_SUFFIX)}
         above = os.path.join(relative, "")  # noqa: PTH118  (str stays str: a Path for each file is slow)
         for child in children:
             if child.name.startswith("."):
@@ -106,16 +112,16 @@ def scan(folder: Path, below: str = "", *, leave_out: Path) -> Scan:
                 if child.is_dir():
                     (links if child.is_symlink() else pending).append(name)
                 else:
-                    _note_file(result, name, child)
+                    _note_file(result, name, child, beside)
             except OSError as error:  # of this entry alone
                 result.unreadable[name] = reason(error)
     return result
 
 
-def _note_file(result: Scan, name: str, child: os.DirEntry[str]) -> None:
+def _note_file(result: Scan, name: str, child: os.DirEntry[str], beside: Mapping[str, os.DirEntry[str]]) -> None:
     is_photo = os.path.splitext(child.name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122
     if is_photo and child.is_file():
-        result.files[name] = FileState.of(child.stat())
+        result.files[name] = FileState.of(child.stat(), written_ns(child.name, beside))
     elif child.is_symlink():
         child.stat()  # a dead link may have led to photos on a disk that is away
 

@@ -14,9 +14,11 @@ from indexer.errors import FolderMissing, LibraryLocked
 from indexer.indexing import IndexReport, index_folders
 from indexer.library import Library
 from indexer.scanning import PHOTO_SUFFIXES
+from indexer.sidecars import SIDECAR_SUFFIX
 from model.processor import PixelBertProcessor
 from model.runtime import Runtime
 
+_SUFFIXES = PHOTO_SUFFIXES | {SIDECAR_SUFFIX}
 _QUIET_MS = 1000
 """Nothing has changed for so long: a copy that was going on is done."""
 _LONGEST_WAIT_S = 30.0
@@ -96,7 +98,7 @@ def _matters(change: Change, path: Path, watched: Sequence[Path], library: Path)
     inside = path.relative_to(_root_of(path, watched))
     if path.is_relative_to(library) or any(part.startswith(".") for part in inside.parts):
         return False
-    return change is Change.deleted or path.suffix.lower() in PHOTO_SUFFIXES or path.is_dir()
+    return change is Change.deleted or path.suffix.lower() in _SUFFIXES or path.is_dir()
 
 
 def _folder_of(path: Path, watched: Sequence[Path]) -> Path:

@@ -12,11 +12,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
+from PIL import Image
 
-from indexer.decoding import Failure, ReadPhoto, read_photo
+from indexer.decoding import Failure, ReadPhoto, read_metadata_in, read_photo
+from indexer.metadata.fields import Metadata
 from model.processor import PixelBertProcessor
 
 TIME_LIMIT_S = 30.0
@@ -26,8 +28,16 @@ _TRY_AGAIN = (Failure.TIMED_OUT, Failure.CRASHED)
 _LOOK_AHEAD = 64
 _MOST_WORKERS = 8
 
-ReadRequest: TypeAlias = tuple[str, frozenset[bytes]]
-"""Path of a file, and the digests that need not be decoded."""
+
+class ReadRequest(NamedTuple):
+    """A photo file to be read."""
+
+    path: str
+    known: frozenset[bytes] = frozenset()
+    """The digests that need not be decoded."""
+    sidecar: str | None = None
+    """The path of the XMP file beside it."""
+
 
 Value = TypeVar("Value")
 
@@ -48,16 +58,31 @@ def read_photos(
     Linux only) becomes a Failure, as does one that crashes the decoder, at the second try: a machine that slept or ran
     out of memory shall not cost a photo. `workers` defaults to the number of cores.
     """
-    pool = start_pool(
-        workers or min(os.cpu_count() or 1, _MOST_WORKERS), _prepare_reader, processor, memory_limit_bytes
-    )
-    waiting: deque[tuple[ReadRequest, Future[ReadPhoto | Failure]]] = deque()
+    pool = start_pool(_workers(workers), _prepare_reader, processor, memory_limit_bytes)
+    return _in_order(pool, _read, requests, time_limit_s)
 
-    def schedule(request: ReadRequest) -> Future[ReadPhoto | Failure]:
-        future: Future[ReadPhoto | Failure] = pool.schedule(_read, args=request, timeout=time_limit_s)
+
+def read_metadata_of(paths: Iterable[str], *, workers: int | None = None) -> Generator[Metadata | Failure, None, None]:
+    """What `decoding.read_metadata_in` makes of each file, in their order, under the limits of `read_photos`."""
+    pool = start_pool(_workers(workers), limit_worker, MEMORY_LIMIT_BYTES)
+    return _in_order(pool, read_metadata_in, ((path,) for path in paths), TIME_LIMIT_S)
+
+
+def _workers(wanted: int | None) -> int:
+    return wanted or min(os.cpu_count() or 1, _MOST_WORKERS)
+
+
+def _in_order(
+    pool: ProcessPool, read: Callable[..., Value | Failure], requests: Iterable[tuple[Any, ...]], time_limit_s: float
+) -> Generator[Value | Failure, None, None]:
+    """What `read` makes of each request, some read ahead; stops the pool in the end."""
+    waiting: deque[tuple[tuple[Any, ...], Future[Value | Failure]]] = deque()
+
+    def schedule(request: tuple[Any, ...]) -> Future[Value | Failure]:
+        future: Future[Value | Failure] = pool.schedule(read, args=request, timeout=time_limit_s)
         return future
 
-    def next_outcome() -> ReadPhoto | Failure:
+    def next_outcome() -> Value | Failure:
         request, future = waiting.popleft()
         outcome = outcome_of(future)
         return outcome_of(schedule(request)) if outcome in _TRY_AGAIN else outcome
@@ -75,7 +100,7 @@ def read_photos(
 
 def read_photo_alone(path: str, processor: PixelBertProcessor) -> ReadPhoto | Failure:
     """What `decoding.read_photo` makes of one file, in a process of its own and under the same limits."""
-    with closing(read_photos([(path, frozenset())], processor, workers=1)) as results:
+    with closing(read_photos([ReadRequest(path)], processor, workers=1)) as results:
         return next(results)
 
 
@@ -131,6 +156,7 @@ def limit_worker(memory_limit_bytes: int) -> None:
     """Let this process take so much memory beyond what it has (Linux only), and say nothing."""
     # Remarks on odd files, Pillow's and those that libtiff writes straight to standard error, are no news to the user.
     warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # the limit is ours: `decoding.LARGEST_PIXELS`
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if sys.platform == "linux":
         import resource
@@ -140,5 +166,5 @@ def limit_worker(memory_limit_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _read(path: str, known: frozenset[bytes]) -> ReadPhoto | Failure:
-    return read_photo(path, known, _processor)
+def _read(path: str, known: frozenset[bytes], sidecar: str | None) -> ReadPhoto | Failure:
+    return read_photo(path, known, _processor, sidecar=sidecar)

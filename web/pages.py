@@ -16,11 +16,12 @@ from engine.errors import EngineError, QueryError
 from engine.query import Query, parse
 from engine.search import Sort
 from engine.sentences import MAX_CHARACTERS
-from indexer.library import LibraryError, LibraryMissing
+from indexer.library import LibraryError, LibraryMissing, Photo
+from indexer.metadata.dates import clock_time
 from web.explanations import strongest_at
 from web.filtering import active, choices
 from web.openapi import LARGEST_ID, document
-from web.schema import taken_at
+from web.schema import taken_iso
 from web.searches import RERANKED, Busy, CursorUnknown, HungUp, Page
 from web.service import current_service, hung_up
 from web.shapes import ratio_class, ratio_styles
@@ -33,6 +34,8 @@ _EXAMPLES = ("a dog running on the beach", "children playing in the snow", "some
 _HERE_COMES_THE_RERANK = "<!-- reranked -->"
 _ANSWERS = 3
 _DAY_S = 86400
+_GUESSES = {"name": "by its file name", "file": "when its file was written"}
+"""What a date is guessed from where none is stated."""
 
 blueprint = Blueprint("pages", __name__)
 
@@ -141,7 +144,7 @@ def photo(photo_id: int) -> str:
     return render_template(
         "photo.html",
         photo=shown,
-        taken=taken_at(shown),
+        taken=_taken(shown),
         query=query.text,
         cursor=cursor,
         explainable=bool(query.words),
@@ -162,6 +165,16 @@ def similar_to_photo(photo_id: int) -> str:
     words = request.args.get("words", "")
     hits = service.searches.similar(photo_id, parse(words), _MORE_SIMILAR, hung_up=hung_up())
     return render_template("similar.html", hits=hits, words=words, photo=service.engine().photo(photo_id))
+
+
+def _taken(photo: Photo) -> dict[str, str | None] | None:
+    """When a photo was taken, for people and for machines, and what that is guessed from if nobody has stated it."""
+    if photo.taken_at is None:
+        return None
+    moment = clock_time(photo.taken_at, photo.taken_offset)
+    forms = {"year": f"{moment:%Y}", "month": f"{moment:%B %Y}", "day": f"{moment.day} {moment:%B %Y}"}
+    text = forms.get(photo.taken_precision or "", f"{moment.day} {moment:%B %Y, %H:%M}")
+    return {"iso": taken_iso(photo), "text": text, "guess": _GUESSES.get(photo.taken_source or "")}
 
 
 def _parsed(text: str) -> Query:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 from typing import Literal
 
@@ -17,6 +16,7 @@ from engine.search import Sort
 from engine.sentences import MAX_CHARACTERS
 from indexer.facets import PLACE_KM, Facets, Place
 from indexer.library import LibraryStatus, Photo
+from indexer.metadata.dates import iso_date
 from indexer.present import State
 
 LARGEST_LIMIT = 200
@@ -220,7 +220,14 @@ class PhotoAnswer(Answer):
     online: bool = Field(description="False while its folder cannot be reached.")
     width: int = Field(description="Pixels, upright, as height is.")
     height: int
-    taken_at: str | None = Field(description="ISO 8601; without an offset where the camera did not say its own.")
+    taken_at: str | None = Field(
+        description="ISO 8601; without an offset where the camera did not say its own. No more exact than it is known: "
+        "a year is `1950`, a month `1950-07`, a day `1950-07-14`."
+    )
+    taken_source: Literal["exif", "xmp", "iptc", "png", "name", "file"] | None = Field(
+        description="Where the date stands. Guessed from the `name` of the file, or from when the `file` was written, "
+        "it is not certain."
+    )
     camera: str | None
     lens: str | None
     latitude: float | None
@@ -228,20 +235,22 @@ class PhotoAnswer(Answer):
     title: str | None = Field(description="Written into the file by other programs, as description and keywords.")
     description: str | None
     keywords: list[str]
+    author: str | None
+    note: str | None = Field(description="What is wrong with the file, where it is read all the same.")
     caption: str | None = Field(description="Written by people with Pixelseek, as tags.")
     tags: list[str]
 
     @classmethod
     def of(cls, photo: Photo) -> PhotoAnswer:
         """The answer about `photo`; made without checks, since file names need not be text."""
-        taken = taken_at(photo)
         return cls.model_construct(
             photo_id=photo.id,
             path=photo.path,
             online=photo.online,
             width=photo.width,
             height=photo.height,
-            taken_at=None if taken is None else taken.isoformat(),
+            taken_at=taken_iso(photo),
+            taken_source=photo.taken_source,
             camera=photo.camera,
             lens=photo.lens,
             latitude=photo.latitude,
@@ -249,6 +258,8 @@ class PhotoAnswer(Answer):
             title=photo.title,
             description=photo.description,
             keywords=photo.keywords,
+            author=photo.author,
+            note=photo.note,
             caption=photo.caption,
             tags=photo.tags,
         )
@@ -341,11 +352,8 @@ class Problem(Answer):
     detail: str = Field(description="What is wrong and what helps.")
 
 
-def taken_at(photo: Photo) -> datetime | None:
-    """When `photo` was taken, on the clock of the place where that is known; None where it is not."""
+def taken_iso(photo: Photo) -> str | None:
+    """When `photo` was taken, on the clock of the place where that is known, in ISO 8601; None where it is not."""
     if photo.taken_at is None:
         return None
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=photo.taken_at)
-    if photo.taken_offset is None:
-        return moment.replace(tzinfo=None)
-    return moment.astimezone(timezone(timedelta(seconds=photo.taken_offset)))
+    return iso_date(photo.taken_at, photo.taken_offset, photo.taken_microsecond, photo.taken_precision)

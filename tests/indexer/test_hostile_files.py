@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexer.decoding import Failure, ReadPhoto, read_photo
-from indexer.workers import read_photos
+from indexer.workers import ReadRequest, read_photos
 from tests.indexer.colour_runtime import colour_processor
 from tests.indexer.desk import Desk
 from tests.indexer.hostile import hostile, mutated, sound
@@ -38,7 +38,7 @@ def test_a_sound_photo_of_every_variant_is_read(tmp_path: Path, name: str) -> No
 @pytest.mark.parametrize("name", hostile())
 def test_a_file_that_means_harm_is_read_or_refused_with_a_reason(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(hostile()[name])
-    (outcome,) = read_photos([(str(tmp_path / name), frozenset())], PROCESSOR, workers=1)
+    (outcome,) = read_photos([ReadRequest(str(tmp_path / name))], PROCESSOR, workers=1)
     if name in READ:
         assert isinstance(outcome, ReadPhoto), outcome
     else:

@@ -13,7 +13,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pillow_heif import register_heif_opener
 
-from indexer.metadata import Metadata, read_metadata
+from indexer.metadata.fields import Metadata
+from indexer.metadata.reading import read_metadata
 
 FULL: dict[str, dict[int, Any]] = {
     "0th": {

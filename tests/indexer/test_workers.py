@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from indexer.decoding import Failure, ReadPhoto
-from indexer.workers import read_photos
+from indexer.workers import ReadRequest, read_photos
 from tests.indexer.colour_runtime import colour_processor
 from tests.indexer.desk import paint
 from tests.indexer.hostile import sound
@@ -29,7 +29,7 @@ def test_results_come_in_the_order_of_the_requests(tmp_path: Path) -> None:
     light = paint(tmp_path / "light.png", "red")
     missing = tmp_path / "missing.png"
     paths = [heavy, light, missing, light]
-    results = list(read_photos([(str(path), frozenset()) for path in paths], PROCESSOR, workers=2))
+    results = list(read_photos([ReadRequest(str(path)) for path in paths], PROCESSOR, workers=2))
     assert [type(result) for result in results] == [ReadPhoto, ReadPhoto, Failure, ReadPhoto]
     assert results[1] != results[0]
 
@@ -38,9 +38,7 @@ def test_a_photo_that_takes_too_long_is_given_up_and_the_next_one_read(tmp_path:
     if not hasattr(os, "mkfifo"):
         pytest.skip("needs a pipe that never answers")
     os.mkfifo(tmp_path / "endless.jpg")
-    requests = [
-        (str(path), frozenset[bytes]()) for path in (tmp_path / "endless.jpg", paint(tmp_path / "a.png", "red"))
-    ]
+    requests = [ReadRequest(str(path)) for path in (tmp_path / "endless.jpg", paint(tmp_path / "a.png", "red"))]
     started = time.monotonic()
     results = list(read_photos(requests, PROCESSOR, workers=1, time_limit_s=3))
     assert results[0] is Failure.TIMED_OUT
@@ -51,7 +49,7 @@ def test_a_photo_that_takes_too_long_is_given_up_and_the_next_one_read(tmp_path:
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
 def test_a_photo_that_takes_too_much_memory_is_given_up_and_the_next_one_read(tmp_path: Path) -> None:
     Image.new("L", (9000, 9000)).save(tmp_path / "vast.png")
-    requests = [(str(path), frozenset[bytes]()) for path in (tmp_path / "vast.png", paint(tmp_path / "a.png", "red"))]
+    requests = [ReadRequest(str(path)) for path in (tmp_path / "vast.png", paint(tmp_path / "a.png", "red"))]
     results = list(read_photos(requests, PROCESSOR, workers=1, memory_limit_bytes=200 * 1024**2))
     assert results[0] is Failure.OUT_OF_MEMORY
     assert isinstance(results[1], ReadPhoto)
@@ -59,11 +57,11 @@ def test_a_photo_that_takes_too_much_memory_is_given_up_and_the_next_one_read(tm
 
 READ_ON = """
 import sys
-from indexer.workers import read_photos
+from indexer.workers import ReadRequest, read_photos
 from tests.indexer.colour_runtime import colour_processor
 
 if __name__ == "__main__":
-    results = read_photos([(path, frozenset()) for path in sys.argv[1:]], colour_processor(), workers=1)
+    results = read_photos([ReadRequest(path) for path in sys.argv[1:]], colour_processor(), workers=1)
     for result in results:
         print(type(result).__name__ if hasattr(result, "identity") else result.name, flush=True)
 """

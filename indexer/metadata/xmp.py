@@ -79,7 +79,7 @@ def _first(root: Element, *names: str) -> str | None:
 def _values(root: Element, name: str) -> Iterator[str | None]:
     """The values of a property: of a list each, of a plain one that; written as an element or as an attribute."""
     for element in root.iter(name):
-        entries = [entry.text for entry in element.findall(f"*/{_RDF}li")]
+        entries = [entry.text for entry in (*element.findall(f"*/{_RDF}li"), *element.findall(f"{_RDF}li"))]
         yield from entries or [element.text]
     yield from filter(None, (element.get(name) for element in chain([root], root.iter(f"{_RDF}Description"))))
 

@@ -50,6 +50,16 @@ _AGE = """
     ALTER TABLE photo DROP COLUMN title;
     ALTER TABLE photo DROP COLUMN description;
     ALTER TABLE photo DROP COLUMN keywords;
+    UPDATE photo SET taken_at = NULL, taken_offset = NULL WHERE taken_source IN ('name', 'file');
+    ALTER TABLE photo DROP COLUMN taken_microsecond;
+    ALTER TABLE photo DROP COLUMN taken_precision;
+    ALTER TABLE photo DROP COLUMN taken_source;
+    ALTER TABLE photo DROP COLUMN author;
+    ALTER TABLE photo DROP COLUMN note;
+    ALTER TABLE photo DROP COLUMN own;
+    ALTER TABLE photo DROP COLUMN metadata_version;
+    ALTER TABLE location DROP COLUMN sidecar_ns;
+    ALTER TABLE location DROP COLUMN sidecar;
     UPDATE alembic_version SET version_num = '0001';
 """
 

@@ -153,20 +153,18 @@ def test_the_sources_of_a_date_stand_in_an_order() -> None:
     details = {tag: ascii_field(date) for tag, date in EXIF_DATES.items()}
     first = {DATE_TIME: ascii_field(b"2003:01:01 00:00:00")}
     xmp = dict(XMP_DATES)
-    iptc = [(2, 55, b"20070101"), (2, 62, b"20080101")]
+    iptc = {55: b"20070101", 62: b"20080101"}
     found = []
-    for remove in (
-        *(lambda tag=tag: details.pop(tag) for tag in EXIF_DATES),
-        first.clear,
-        *(lambda name=name: xmp.pop(name) for name in XMP_DATES),
-        *[lambda: iptc.pop(0)] * 2,
-    ):
-        content = jpeg(
-            (APP1, exif_block(first, details)), (APP1, XMP_SIGNATURE + xmp_packet(**xmp)), iptc_segment(*iptc)
+    for source in (details, details, first, xmp, xmp, xmp, iptc, iptc):
+        metadata = read(
+            jpeg(
+                (APP1, exif_block(first, details)),
+                (APP1, XMP_SIGNATURE + xmp_packet(**xmp)),
+                iptc_segment(*((2, number, value) for number, value in iptc.items())),
+            )
         )
-        metadata = read(content)
         found.append((iso(metadata), metadata.taken_source))
-        remove()
+        del source[next(iter(source))]  # type: ignore[arg-type]
     assert found == [
         *(("2001-01-01T00:00:00", "exif"), ("2002-01-01T00:00:00", "exif"), ("2003-01-01T00:00:00", "exif")),
         *(("2004-01-01", "xmp"), ("2005", "xmp"), ("2006-01", "xmp"), ("2007-01-01", "iptc"), ("2008-01-01", "iptc")),

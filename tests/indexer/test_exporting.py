@@ -38,6 +38,7 @@ def test_everything_known_of_each_photo_is_exported(desk: Desk) -> None:
         "width": 40,
         "height": 30,
         "taken": "2021-07-14T18:30:05-03:30",
+        "taken_source": "exif",
         "camera": "Canon EOS 80D",
         "lens": None,
         "latitude": 48.0,
@@ -46,6 +47,8 @@ def test_everything_known_of_each_photo_is_exported(desk: Desk) -> None:
         "title": None,
         "description": None,
         "keywords": [],
+        "author": None,
+        "note": None,
         "caption": "A caption",
         "tags": ["one", "two"],
     }

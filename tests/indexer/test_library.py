@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -223,6 +224,7 @@ class TestReading:
 
     def test_metadata_of_a_photo_is_kept(self, desk: Desk) -> None:
         path = scribble(desk.photos / "a.png", 1, size=(60, 45))
+        os.utime(path, (0, 0))  # a clock that was never set: no date
         desk.index()
         with desk.open() as library:
             (photo,) = library.photos(library.encodings.photo_ids().tolist())

@@ -21,4 +21,5 @@ def upgrade() -> None:
     op.add_column("location", sa.Column("sidecar_ns", sa.BigInteger))
     op.add_column("location", sa.Column("sidecar", sa.JSON))
     op.execute("UPDATE photo SET taken_source = 'exif' WHERE taken_at IS NOT NULL")
-    op.execute("UPDATE location SET mtime_ns = 0 WHERE failure IS NOT NULL")
+    # What no file beside a photo can be: the file differs from what is known, and is read again.
+    op.execute("UPDATE location SET sidecar_ns = -1 WHERE failure IS NOT NULL")

@@ -53,7 +53,8 @@ def test_photos_that_an_earlier_version_has_read_are_asked_again_and_not_encoded
     assert (report.unchanged, report.encoded) == (3, 0)
     assert photos(desk) == before
     told = before["a.jpg"]
-    assert (told.author, told.taken_source, told.latitude) == ("Zoë", "exif", pytest.approx(48.1375))
+    assert (told.author, told.taken_source) == ("Zoë", "exif")
+    assert told.latitude == pytest.approx(48.1375)
     with desk.open() as library:
         assert library.written(["zoe"]) == {told.id: 1}, "what is read is found"
 

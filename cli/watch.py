@@ -19,6 +19,7 @@ from cli.options import (
 
 if TYPE_CHECKING:
     from indexer.indexing import IndexReport
+    from indexer.library import LibraryLocked
 
 
 @click.command()
@@ -47,9 +48,18 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str, log_fil
     log = logging.getLogger("pixelseek.watch")
 
     said: set[tuple[str, str]] = set()
+    delay = ""
 
-    def say(report: IndexReport) -> None:
+    def delayed(error: LibraryLocked) -> None:
+        nonlocal delay
+        if str(error) != delay:  # it is asked again every second
+            delay = str(error)
+            log.warning("%s", error)
+
+    def indexed(report: IndexReport) -> None:
         """Print what a run did. What could not be read is said once, not at every run."""
+        nonlocal delay
+        delay = ""
         unread = [entry for entry in [*report.not_read, *report.unreadable] if entry not in said]
         said.update(unread)
         if report.added or report.changed or report.moved or report.removed or report.offline:
@@ -74,6 +84,6 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str, log_fil
                 processor=model.processor,
                 load_runtime=lambda: model.runtime,
                 weights=lasting_name(weights),
-                indexed=say,
-                delayed=lambda error: log.warning("%s", error),
+                indexed=indexed,
+                delayed=delayed,
             )

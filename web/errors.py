@@ -10,9 +10,9 @@ from flask import Response, g, jsonify, make_response, render_template, request
 from pydantic import ValidationError
 from werkzeug.exceptions import BadHost, HTTPException, NotFound, RequestEntityTooLarge, SecurityError
 
-from engine.errors import EngineError, QueryError
-from indexer.library import LibraryError, PhotoMissing
-from model.weights import WeightsError
+from engine.errors import QueryError
+from indexer.library import PhotoMissing
+from model.errors import PixelseekError
 from web.indexing import AlreadyIndexing, FolderNotAllowed
 from web.searches import Busy, CursorUnknown, HungUp
 from web.thumbnails import PhotoUnreadable
@@ -78,7 +78,7 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
             return HTTPStatus.CONFLICT, str(error)
         case FolderNotAllowed():
             return HTTPStatus.FORBIDDEN, str(error)
-        case Busy() | HungUp() | EngineError() | LibraryError() | WeightsError():
+        case PixelseekError():
             return HTTPStatus.SERVICE_UNAVAILABLE, str(error)
         case _:
             return HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here; the server's log says what"

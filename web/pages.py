@@ -16,13 +16,14 @@ from engine.errors import EngineError, QueryError
 from engine.query import Query, parse
 from engine.search import Sort
 from engine.sentences import MAX_CHARACTERS
-from indexer.library import LibraryError, LibraryMissing, Photo
+from indexer.library import LibraryMissing, Photo
 from indexer.metadata.dates import clock_time
+from model.errors import PixelseekError
 from web.explanations import strongest_at
 from web.filtering import active, choices
 from web.openapi import LARGEST_ID, document
 from web.schema import taken_iso
-from web.searches import RERANKED, Busy, CursorUnknown, HungUp, Page
+from web.searches import RERANKED, CursorUnknown, HungUp, Page
 from web.service import current_service, hung_up
 from web.shapes import ratio_class, ratio_styles
 from web.uploads import similar_to_upload
@@ -84,10 +85,10 @@ def _first_page(query: Query, sort: Sort) -> Response:
         if shortlist.hits:
             try:
                 found = service.searches.first(query, RERANKED, sort=sort, hung_up=hung_up())
-            except (Busy, EngineError, LibraryError) as error:
-                yield render_template("not_reranked.html", reason=str(error))
             except HungUp:
                 return
+            except PixelseekError as error:
+                yield render_template("not_reranked.html", reason=str(error))
             else:
                 service.metrics.searched(found.order.result.timings_ms)
                 yield render_template("reranked.html", **_reranked(query, found))

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,13 +31,18 @@ def test_watch_tells_of_what_is_new_until_it_is_stopped(
         assert "1 new, 0 unchanged" in run.stdout.readline()
         shutil.copy(photos / "scene 02.jpg", folder)
         assert "1 new, 1 unchanged" in run.stdout.readline()
+        with Library.open(library, generation=generation(weights)) as opened, opened.writing():
+            shutil.copy(photos / "scene 03.jpg", folder)
+            time.sleep(4)
+        assert "1 new, 2 unchanged" in run.stdout.readline()
         run.send_signal(number)
         _, stderr = run.communicate(timeout=60)
     finally:
         run.kill()
     assert run.returncode == status
+    assert stderr.count("is being written by") == 1, "said once, however long it takes"
     assert "stopped; nothing is lost" in stderr
     assert "Traceback" not in stderr
     with Library.open(library, generation=generation(weights)) as opened:
         assert verify(opened) == []
-        assert opened.photo_count() == 2
+        assert opened.photo_count() == 3

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from indexer.library import Library
-from model.weights import generation
+from model.weights import find_weights, generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import hits, opened, token
 from web.service import service_of
@@ -200,6 +200,19 @@ def test_an_upload_that_fails_keeps_the_words(client: FlaskClient) -> None:
 def test_a_library_that_cannot_be_searched_yet_keeps_the_sentence(tmp_path: Path, weights: Path) -> None:
     with opened(tmp_path, weights) as app:
         assert f'name="q" value="{TYPED}"' in app.test_client().get("/", query_string={"q": TYPED}).text
+
+
+def test_weights_replaced_during_a_search_leave_the_nearest_photos_and_say_so(tmp_path: Path, photos: Path) -> None:
+    weights = shutil.copytree(find_weights("pixelbert-small"), tmp_path / "weights")
+    index(tmp_path / "library", photos, weights)
+    with opened(tmp_path / "library", weights) as app:
+        parts = app.test_client().get("/", query_string={"q": SENTENCE}).iter_encoded()
+        assert 'class="shortlist"' in next(parts).decode()
+        with (weights / "model.safetensors").open("ab") as file:
+            file.write(b" ")
+        rest = b"".join(parts).decode()
+    assert f"without a match: {weights} holds other weights" in rest
+    assert rest.rstrip().endswith("</html>")
 
 
 def test_copies_of_the_same_bytes_explain_why_there_are_more_files(tmp_path: Path, photos: Path, weights: Path) -> None:

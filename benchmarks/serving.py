@@ -128,7 +128,7 @@ def batches(path: Path, weights: str) -> None:
     with Library.open(path, generation=generation(folder)) as library:
         text = runtime.encode_text(SENTENCES[:_TOGETHER])
         shortlists = [library.shortlist(embedding, _SHORTLIST)[0].tolist() for embedding in text.embeddings]
-        features = [library.pixel_features(photo_ids) for photo_ids in shortlists]
+        features = [list(library.pixel_features(photo_ids).values()) for photo_ids in shortlists]
     rows = [row for row, photo_ids in enumerate(shortlists) for _ in photo_ids]
     everything = [feature for shortlist in features for feature in shortlist]
     alone = [text.select([row]) for row in range(_TOGETHER)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.library import Library
+from indexer.library import Library, PhotoMissing
 from indexer.present import PhotoFile, State, files_of
 
 AGREEMENT = 0.94
@@ -53,7 +53,8 @@ def find_duplicates(
     once. Each photo is compared with the few nearest to it; who is nearly the same as one of a group belongs to it.
     `progress` is told how many photos of how many are compared.
     """
-    photo_ids = library.photo_ids()
+    embeddings = library.embeddings(library.photo_ids().tolist())
+    photo_ids = np.array(list(embeddings), dtype=np.int64)
     parent = {photo_id: photo_id for photo_id in photo_ids.tolist()}
 
     def root(photo_id: int) -> int:
@@ -61,7 +62,7 @@ def find_duplicates(
             parent[photo_id] = photo_id = parent[parent[photo_id]]
         return photo_id
 
-    for done, pairs in _proposed(library, photo_ids):
+    for done, pairs in _proposed(photo_ids, np.array(list(embeddings.values()))):
         for first, others in pairs.items():
             for other in _confirmed(library, first, others, agreement):
                 parent[root(other)] = root(first)
@@ -71,7 +72,7 @@ def find_duplicates(
     for photo_id in parent:
         groups[root(photo_id)].append(photo_id)
     paths = library.paths(photo_ids.tolist())
-    doubled = [group for group in groups.values() if sum(len(paths[photo_id]) for photo_id in group) > 1]
+    doubled = [group for group in groups.values() if sum(len(paths.get(photo_id, ())) for photo_id in group) > 1]
     files = files_of(library.catalog, [photo_id for group in doubled for photo_id in group])
     copies = [_copies(library, group, files) for group in doubled]
     several = [group for group in copies if sum(copy.state in _EXISTS for copy in group) > 1]
@@ -80,16 +81,17 @@ def find_duplicates(
 
 def duplicates_of(library: Library, photo_id: int, *, agreement: float = AGREEMENT) -> list[Copy]:
     """The files that hold this photo or nearly the same one, the largest first. Raises PhotoMissing."""
-    (embedding,) = library.embeddings([photo_id])
+    embedding = library.embeddings([photo_id]).get(photo_id)
+    if embedding is None:
+        raise PhotoMissing(f"photo {photo_id} is no longer in the library. Search again.")
     near, similarities = library.shortlist(embedding, _NEIGHBOURS + 1)
     others = near[(similarities >= LEAST_SIMILARITY) & (near != photo_id)].tolist()
     group = [photo_id, *_confirmed(library, photo_id, others, agreement)]
     return _copies(library, group, files_of(library.catalog, group))
 
 
-def _proposed(library: Library, photo_ids: NDArray[np.int64]) -> Iterator[tuple[int, dict[int, list[int]]]]:
+def _proposed(photo_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Iterator[tuple[int, dict[int, list[int]]]]:
     """How many photos are through, and for some of these the later ones that are among their nearest."""
-    vectors = library.embeddings(photo_ids.tolist())
     for start in range(0, len(photo_ids), _ROWS_AT_ONCE):
         similarities = vectors[start : start + _ROWS_AT_ONCE] @ vectors.T
         pairs = {}
@@ -103,10 +105,13 @@ def _proposed(library: Library, photo_ids: NDArray[np.int64]) -> Iterator[tuple[
 
 
 def _confirmed(library: Library, first: int, others: list[int], agreement: float) -> list[int]:
-    mine, *theirs = library.pixel_features([first, *others])
+    known = library.pixel_features([first, *others])
+    mine = known.pop(first, None)
+    if mine is None:
+        return []
     return [
         other
-        for other, features in zip(others, theirs, strict=True)
+        for other, features in known.items()
         if features.shape == mine.shape
         and float((mine * features).sum()) >= agreement * float(np.linalg.norm(mine) * np.linalg.norm(features))
     ]
@@ -117,7 +122,7 @@ def _copies(library: Library, photo_ids: list[int], files: dict[int, list[PhotoF
         (
             Copy(file.path, photo.id, photo.width, photo.height, photo.size, file.state, file.links)
             for photo in library.photos(photo_ids)
-            for file in files[photo.id]
+            for file in files.get(photo.id, ())
         ),
         key=lambda copy: (-copy.width * copy.height, -copy.size, copy.path),
     )

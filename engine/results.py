@@ -44,6 +44,8 @@ class SearchResult:
     hits: list[Hit]
     cutoff: float
     """The match below which a hit is weak, as chosen on dev photos when the weights were calibrated."""
+    reranked: int
+    """How many photos were reranked. They come first, and are all there where the limit allows."""
     timings_ms: dict[str, float]
     """Milliseconds of the stages `text`, `shortlist`, `features` and `rerank`, and of it all: `total`."""
 
@@ -53,5 +55,6 @@ class SearchResult:
             "query": self.query,
             "hits": [hit.to_json() for hit in self.hits],
             "cutoff": self.cutoff,
+            "reranked": self.reranked,
             "timings_ms": {stage: round(milliseconds, 2) for stage, milliseconds in self.timings_ms.items()},
         }

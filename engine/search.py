@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import shlex
 import time
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from engine.answers import Answers, ask
 from engine.duplicates import Copy, duplicates_of
-from engine.errors import EngineError, QueryError
+from engine.errors import EngineError, EngineReplaced, QueryError
 from engine.explain import Explanation, explain
 from engine.query import Query, parse
 from engine.results import Hit, SearchResult
@@ -28,7 +29,8 @@ from engine.written import bonus
 from indexer.chosen import recorded_weights
 from indexer.facets import Facets
 from indexer.filters import NO_FILTERS, Filters
-from indexer.library import Library, Photo
+from indexer.library import Library, Photo, PhotoMissing
+from indexer.lifetime import Lifetime, while_open
 from indexer.words import words_of
 from model.runtime import EncodedText
 from model.trained import TrainedModel
@@ -63,10 +65,12 @@ class _Candidate:
 class SearchEngine:
     """A library and the model that encoded it, ready for questions; a context manager.
 
-    Threads may share one: searches wait for each other.
+    Threads may share one: searches wait for each other. After `close` every method raises LibraryClosed.
     """
 
     def __init__(self, library: Library, model: TrainedModel) -> None:
+        self.lifetime = Lifetime(f"the search engine over {library.path}")
+        """Keeps the engine open for whoever is inside."""
         self._library = library
         self._model = model
         self._runtime = model.runtime
@@ -94,6 +98,7 @@ class SearchEngine:
             opened.close()
             raise
 
+    @while_open
     def search(
         self,
         query: str | Query,
@@ -133,28 +138,29 @@ class SearchEngine:
             clock = _Clock()
             if not asked.words:
                 newest = [_Candidate(photo_id) for photo_id in self._library.newest(asked.filters, limit)]
-                return SearchResult(asked.text, self._hits(newest), self._calibration.cutoff, clock.timings_ms())
+                return SearchResult(asked.text, self._hits(newest), self._calibration.cutoff, 0, clock.timings_ms())
             with clock.stage("text"):
                 encoded = self._runtime.encode_text([asked.words, *asked.without])
             with clock.stage("shortlist"):
                 among = None if asked.filters == NO_FILTERS else self._library.matching(asked.filters)
                 ranked = self._nearest(*_apart(encoded), shortlist if rerank else limit, among)
                 if rerank:
-                    ranked += self._written(asked, encoded, max(1, shortlist // _PARTS), among, leave_out=ranked)
+                    ranked += self._written(asked, encoded, _written_places(shortlist), among, leave_out=ranked)
+            block = {candidate.photo_id for candidate in ranked}
             if rerank:
                 ranked = self._reranked(asked, encoded, ranked, clock)
             if sort == "date":
                 ranked = self._newest_first(ranked)
-            if limit > len(ranked):
+            reranked = len(ranked) if rerank else 0
+            if rerank and limit > reranked:
                 # The tail comes from a search of its own, so that the reranked block cannot depend on `limit`.
-                block = {candidate.photo_id for candidate in ranked}
                 with clock.stage("shortlist"):
-                    ranked += [
-                        one for one in self._nearest(*_apart(encoded), limit, among) if one.photo_id not in block
-                    ]
+                    nearest = self._nearest(*_apart(encoded), limit + len(block) - reranked, among)
+                    ranked += [candidate for candidate in nearest if candidate.photo_id not in block]
             hits = self._hits(ranked[:limit])
-            return SearchResult(asked.text, hits, self._calibration.cutoff, clock.timings_ms())
+            return SearchResult(asked.text, hits, self._calibration.cutoff, reranked, clock.timings_ms())
 
+    @while_open
     def similar(self, photo: int | Path | PhotoFile, query: str | Query = "", *, limit: int = 20) -> list[Hit]:
         """The `limit` photos most similar to `photo`, best first, equal ones by id; without a match.
 
@@ -188,26 +194,30 @@ class SearchEngine:
             if text is None or not asked.words:
                 return self._hits(nearest(embedding, limit))
             both = (embedding + text.embeddings[0]) / 2
-            ranked = self._reranked(asked, text, self._by_words(nearest(both, _COMBINED), text), _Clock())
+            combined = nearest(both, _COMBINED)
+            ranked = self._reranked(asked, text, self._by_words(combined, text), _Clock())
             if limit > len(ranked):
-                block = {one.photo_id for one in ranked}
-                tail = [one for one in nearest(both, limit) if one.photo_id not in block]
-                ranked += self._by_words(tail, text)
+                block = {candidate.photo_id for candidate in combined}
+                after = nearest(both, limit + len(block) - len(ranked))
+                ranked += self._by_words([one for one in after if one.photo_id not in block], text)
             return self._hits(ranked[:limit])
 
+    @while_open
     def read_photo(self, path: Path) -> PhotoFile:
         """The photo at `path`, for `similar`. Raises QueryError when it cannot be read as a photo."""
         from engine.files import read_file  # needless for a sentence, and slow to import
 
         return read_file(path, self._model.processor)
 
+    @while_open
     def duplicates(self, photo_id: int) -> list[Copy]:
         """The files that hold a photo of the library or nearly the same one, the largest first.
 
         Raises PhotoMissing when the library has no such photo, or has it no more.
         """
-        return duplicates_of(self._library, self._library.photos([photo_id])[0].id)
+        return duplicates_of(self._library, self._library.photo(photo_id).id)
 
+    @while_open
     def explain(self, photo_id: int, query: str | Query) -> Explanation:
         """Where in a photo of the library each word of `query` looks, and how much it speaks for it.
 
@@ -217,12 +227,14 @@ class SearchEngine:
         """
         asked = parse(query)
         with self._answering():
-            photo = self._library.photos([photo_id])[0]
-            (features,) = self._library.pixel_features([photo_id])
-            words = self._model.fitted.evidence.read(self._library.pooled_features([photo_id]))
+            photo = self._library.photo(photo_id)
+            features = _still_there(self._library.pixel_features([photo_id]), photo_id)
+            pooled = _still_there(self._library.pooled_features([photo_id]), photo_id)
+            words = self._model.fitted.evidence.read(pooled[None])
             size = photo.width, photo.height
             return explain(self._runtime, self._model.processor, asked.words, features, words, size)
 
+    @while_open
     def ask(self, photo_id: int, question: str, *, top: int = 5) -> Answers:
         """The `top` answers to a question about a photo of the library, of which nothing is decoded.
 
@@ -230,10 +242,11 @@ class SearchEngine:
         not learned to answer, and QueryError when the question is blank, over MAX_CHARACTERS or not text.
         """
         with self._answering():
-            photo = self._library.photos([photo_id])[0]
-            (features,) = self._library.pixel_features([photo.id])
+            photo = self._library.photo(photo_id)
+            features = _still_there(self._library.pixel_features([photo.id]), photo.id)
             return ask(self._model, question, features, top)
 
+    @while_open
     def can_answer(self) -> bool:
         """Whether the weights have learned to answer questions."""
         try:
@@ -242,6 +255,7 @@ class SearchEngine:
             return False
         return True
 
+    @while_open
     def facets(self, query: str | Query = "") -> Facets:
         """How many photos there are of each month, camera, folder and place among those that the filters in `query` let
         pass. Its words make no difference.
@@ -250,21 +264,29 @@ class SearchEngine:
         """
         return self._library.facets(parse(query).filters)
 
+    @while_open
     def photo(self, photo_id: int) -> Photo:
         """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""
-        return self._library.photos([photo_id])[0]
+        return self._library.photo(photo_id)
 
+    @while_open
     def is_current(self) -> bool:
         """Whether the library is still searched with these weights: others may have encoded it anew."""
         return self._library.is_current()
 
+    @while_open
     def photo_count(self) -> int:
         """How many photos a search looks through."""
         return self._library.photo_count()
 
     def close(self) -> None:
-        """Close the library."""
+        """Close the library for good, once the calls of other threads have ended; later ones raise LibraryClosed."""
+        self.lifetime.close()
         self._library.close()
+
+    def close_when_unused(self) -> None:
+        """Close the library once nobody holds this engine any more. Whoever does may go on with it."""
+        weakref.finalize(self, self._library.close)
 
     def __enter__(self) -> Self:
         return self
@@ -277,7 +299,7 @@ class SearchEngine:
         """One search at a time, and none of a library that other weights have encoded meanwhile."""
         with self._lock:
             if not self._library.is_current():
-                raise EngineError(
+                raise EngineReplaced(
                     f"the photos in {self._library.path} were encoded by other weights meanwhile: open it anew."
                 )
             yield
@@ -285,18 +307,19 @@ class SearchEngine:
     def _embedding(self, photo: int | PhotoFile) -> tuple[int | None, NDArray[np.float32]]:
         """The id of `photo` (None outside the library) and its embedding (E,)."""
         if isinstance(photo, int):
-            return photo, self._library.embeddings([self._library.photos([photo])[0].id])[0]
-        photo_id = self._library.find(photo.identity)
-        if photo_id is None:
+            photo_id = self._library.photo(photo).id
+            return photo_id, _still_there(self._library.embeddings([photo_id]), photo_id)
+        known = self._library.find(photo.identity)
+        if known is None:
             return None, self._runtime.encode_image([photo.picture.pixels]).embeddings[0]
-        return photo_id, self._library.embeddings([photo_id])[0]
+        return known, _still_there(self._library.embeddings([known]), known)
 
     def _by_words(self, candidates: list[_Candidate], text: EncodedText) -> list[_Candidate]:
         """The candidates with their similarity to the first sentence."""
         embeddings = self._library.embeddings([one.photo_id for one in candidates])
         return [
-            replace(one, similarity=float(embedding @ text.embeddings[0]))
-            for one, embedding in zip(candidates, embeddings, strict=True)
+            replace(candidate, similarity=float(embeddings[candidate.photo_id] @ text.embeddings[0]))
+            for candidate in _present(candidates, embeddings)
         ]
 
     def _nearest(
@@ -307,13 +330,14 @@ class SearchEngine:
         among: NDArray[np.int64] | None,
     ) -> list[_Candidate]:
         """The `count` photos among those nearest to `wanted` (E,) and away from `unwanted` (U, E), best first."""
-        photo_ids, nearness = self._library.shortlist(direction(wanted, unwanted), count, among)
-        best = np.lexsort((photo_ids, -nearness))
-        photo_ids, similarities = photo_ids[best], nearness[best]
-        if len(unwanted) and len(photo_ids):
-            embeddings = self._library.embeddings(photo_ids.tolist())
-            similarities = np.einsum("ke,e->k", embeddings, wanted)  # BLAS would sum a row as its neighbours have it
-        return [_Candidate(*pair) for pair in zip(photo_ids.tolist(), similarities.tolist(), strict=True)]
+        ids, similarities = self._library.shortlist(direction(wanted, unwanted), count, among)
+        photo_ids = ids.tolist()
+        if len(unwanted) and photo_ids:
+            embeddings = self._library.embeddings(photo_ids)
+            photo_ids = list(embeddings)
+            # BLAS would sum a row as its neighbours have it.
+            similarities = np.einsum("ke,e->k", np.array(list(embeddings.values())).reshape(-1, len(wanted)), wanted)
+        return [_Candidate(*pair) for pair in zip(photo_ids, similarities.tolist(), strict=True)]
 
     def _written(
         self,
@@ -344,15 +368,20 @@ class SearchEngine:
         return np.array([counts.get(photo_id, 0) / max(1, len(words)) for photo_id in photo_ids], dtype=np.float32)
 
     def _reranked(self, asked: Query, text: EncodedText, nearest: list[_Candidate], clock: _Clock) -> list[_Candidate]:
-        """Those photos in order of their score, words and pixels read together."""
+        """Those photos in order of their score, words and pixels read together; without any that has vanished."""
+        photo_ids = [one.photo_id for one in nearest]
+        with clock.stage("features"):
+            pixels_of = self._library.pixel_features(photo_ids)
+            pooled_of = self._library.pooled_features(photo_ids)
+            embedding_of = self._library.embeddings(photo_ids)
+        nearest = _present(nearest, pixels_of.keys() & pooled_of.keys() & embedding_of.keys())
         if not nearest:
             return []
         photo_ids = [one.photo_id for one in nearest]
-        with clock.stage("features"):
-            features = self._library.pixel_features(photo_ids)
-            pooled = self._library.pooled_features(photo_ids)
-            embeddings = self._library.embeddings(photo_ids)
         with clock.stage("rerank"):
+            features = [pixels_of[photo_id] for photo_id in photo_ids]
+            pooled = np.stack([pooled_of[photo_id] for photo_id in photo_ids])
+            embeddings = np.stack([embedding_of[photo_id] for photo_id in photo_ids])
             hubness = self._querybank.hubness(embeddings)
             words, rows = self._model.fitted.evidence.read(pooled), np.arange(len(nearest))
 
@@ -378,21 +407,30 @@ class SearchEngine:
 
     def _newest_first(self, ranked: list[_Candidate]) -> list[_Candidate]:
         strong = [one for one in ranked if one.match is not None and one.match >= self._calibration.cutoff]
-        photos = self._library.photos([one.photo_id for one in strong])
-        clocks = [
-            (-math.inf, 0)
+        clocks = {
+            photo.id: (-math.inf, 0)
             if photo.taken_at is None
             else (photo.taken_at + (photo.taken_offset or 0), photo.taken_microsecond or 0)
-            for photo in photos
-        ]
-        order = sorted(range(len(strong)), key=lambda row: clocks[row], reverse=True)
-        return [strong[row] for row in order] + ranked[len(strong) :]
+            for photo in self._library.photos([candidate.photo_id for candidate in strong])
+        }
+        newest = sorted(_present(strong, clocks), key=lambda candidate: clocks[candidate.photo_id], reverse=True)
+        return newest + ranked[len(strong) :]
 
     def _hits(self, ranked: list[_Candidate]) -> list[Hit]:
-        photos = self._library.photos([one.photo_id for one in ranked])
+        """The candidates as hits, without any that has vanished meanwhile."""
+        photos = {photo.id: photo for photo in self._library.photos([candidate.photo_id for candidate in ranked])}
         return [
-            Hit(photo.path, photo.id, one.similarity, one.match, one.score, photo.width, photo.height, photo.online)
-            for one, photo in zip(ranked, photos, strict=True)
+            Hit(
+                path=photos[candidate.photo_id].path,
+                photo_id=candidate.photo_id,
+                similarity=candidate.similarity,
+                match=candidate.match,
+                score=candidate.score,
+                width=photos[candidate.photo_id].width,
+                height=photos[candidate.photo_id].height,
+                online=photos[candidate.photo_id].online,
+            )
+            for candidate in _present(ranked, photos)
         ]
 
 
@@ -411,6 +449,27 @@ class _Clock:
 
     def timings_ms(self) -> dict[str, float]:
         return self._milliseconds | {"total": 1000 * (time.perf_counter() - self._start)}
+
+
+def most_reranked(shortlist: int) -> int:
+    """How many photos a search with that shortlist reranks at most: it adds those about which the words are written."""
+    return shortlist + _written_places(shortlist)
+
+
+def _written_places(shortlist: int) -> int:
+    return max(1, shortlist // _PARTS)
+
+
+def _present(candidates: Sequence[_Candidate], photo_ids: Container[int]) -> list[_Candidate]:
+    """Those of the candidates that are still there, among `photo_ids`: another process may remove photos."""
+    return [candidate for candidate in candidates if candidate.photo_id in photo_ids]
+
+
+def _still_there(encodings: dict[int, NDArray[np.float32]], photo_id: int) -> NDArray[np.float32]:
+    """What is known of the photo. Raises PhotoMissing."""
+    if photo_id not in encodings:
+        raise PhotoMissing(f"photo {photo_id} is no longer in the library. Search again.")
+    return encodings[photo_id]
 
 
 def _apart(text: EncodedText) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -226,25 +226,30 @@ class Library:
         return self._shortlist.snapshot().nearest(np.asarray(embedding, dtype=np.float32), count, among)
 
     @while_open
-    def embeddings(self, photo_ids: Sequence[int]) -> NDArray[np.float32]:
-        """(N, E), in that order. Raises PhotoMissing."""
-        found = self.encodings.vectors(photo_ids)
-        return np.stack(_in_order(found, photo_ids)) if len(photo_ids) else np.empty((0, 0), dtype=np.float32)
+    def embeddings(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The embedding (E,) of each of these photos that is still encoded, in that order."""
+        return _in_order(self.encodings.vectors(photo_ids), photo_ids)
 
     @while_open
-    def pixel_features(self, photo_ids: Sequence[int]) -> list[NDArray[np.float32]]:
-        """N arrays (P, D), dequantised, in that order. Raises PhotoMissing."""
+    def pixel_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The pixel features (P, D), dequantised, of each of these photos that is still encoded, in that order."""
         return _in_order(self.encodings.pixel_features(photo_ids), photo_ids)
 
     @while_open
-    def pooled_features(self, photo_ids: Sequence[int]) -> NDArray[np.float32]:
-        """(N, C), dequantised, in that order. Raises PhotoMissing."""
-        found = self.encodings.pooled_features(photo_ids)
-        return np.stack(_in_order(found, photo_ids)) if len(photo_ids) else np.empty((0, 0), dtype=np.float32)
+    def pooled_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The pooled features (C,), dequantised, of each of these photos that is still encoded, in that order."""
+        return _in_order(self.encodings.pooled_features(photo_ids), photo_ids)
+
+    @while_open
+    def photo(self, photo_id: int) -> Photo:
+        """What is known of this photo. Raises PhotoMissing where it is hidden or unknown."""
+        for photo in self.photos([photo_id]):
+            return photo
+        raise PhotoMissing(f"photo {photo_id} is no longer in the library. Search again.")
 
     @while_open
     def photos(self, photo_ids: Sequence[int]) -> list[Photo]:
-        """What is known of these photos, in that order. Raises PhotoMissing for one that is hidden or unknown."""
+        """What is known of these photos, in that order. One that is hidden or unknown is left out."""
         query = (
             select(
                 photo_table,
@@ -266,7 +271,7 @@ class Library:
                     known = {name: row[name] for name in _PHOTO_COLUMNS}
                     path = str(Path(row["folder"], row["path"]))
                     found.setdefault(row["id"], Photo(path=path, tags=row["tags"] or [], **known))
-        return _in_order(found, photo_ids)
+        return list(_in_order(found, photo_ids).values())
 
     @while_open
     def find(self, identity: Identity) -> int | None:
@@ -317,7 +322,7 @@ class Library:
                     )
                     photo_id = connection.execute(here).scalars().first()
                     if photo_id is not None:
-                        return replace(self.photos([photo_id])[0], path=str(place))
+                        return replace(self.photo(photo_id), path=str(place))
         if (photo := self._at_other_form(places)) is not None:
             return photo
         raise PhotoMissing(f"{path} is not in the library. Index the folder it lies in: pixelseek index FOLDER")
@@ -337,7 +342,7 @@ class Library:
                 if not path.isascii() or not folder.isascii():
                     place = str(Path(folder, path))
                     if composed(place) in wanted and photo_id is not None:
-                        return replace(self.photos([photo_id])[0], path=place)
+                        return replace(self.photo(photo_id), path=place)
         return None
 
     @while_open
@@ -346,7 +351,7 @@ class Library:
 
         Raises PhotoMissing, and AnnotationRefused for what is too long or no text.
         """
-        self.photos([photo_id])
+        self.photo(photo_id)
         caption, tags = checked_annotation(caption, tags)
         with self.catalog.begin() as connection:
             annotate(connection, photo_id, caption, tags)
@@ -359,8 +364,13 @@ class Library:
 
     @while_open
     def is_current(self) -> bool:
-        """Whether this generation answers searches, or none does yet."""
+        """Whether this generation answers searches, or none does yet.
+
+        Not of a catalog of an older schema, either, which a backup may have brought back: it has to be opened anew.
+        """
         with self.catalog.connect() as connection:
+            if migrations.revision(connection) != migrations.HEAD:
+                return False
             return current_generation(connection) in (None, self.generation)
 
     @while_open
@@ -485,8 +495,5 @@ def _catalog_path(library: Path) -> Path:
     return library / "catalog.sqlite"
 
 
-def _in_order(found: Mapping[int, Value], photo_ids: Sequence[int]) -> list[Value]:
-    try:
-        return [found[int(photo_id)] for photo_id in photo_ids]
-    except KeyError as error:
-        raise PhotoMissing(f"photo {error} is no longer in the library. Search again.") from error
+def _in_order(found: Mapping[int, Value], photo_ids: Sequence[int]) -> dict[int, Value]:
+    return {int(photo_id): found[int(photo_id)] for photo_id in photo_ids if int(photo_id) in found}

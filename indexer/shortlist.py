@@ -14,7 +14,7 @@ from indexer.catalog import encoded_table, location_table, read_ids
 from indexer.encodings import Encodings
 from indexer.file_state import file_state
 from indexer.sqlite import Database
-from indexer.vector_index import COMPARED_EXACTLY, SearchableIndex, inner_products
+from indexer.vector_index import COMPARED_EXACTLY, MOST_BY_PROPOSAL, SearchableIndex, inner_products
 from indexer.vectors import Stamp, covering_stamp, read_index
 
 
@@ -33,6 +33,8 @@ class Snapshot:
     index: SearchableIndex | None
     stamp: Stamp | None
     """Of the index."""
+    file: tuple[int, ...] | None
+    """Which file it was read from."""
     visible: NDArray[np.bool_] | None
     """(N,) Which rows of the index may be found; None: all."""
     newer_ids: NDArray[np.int64]
@@ -45,8 +47,9 @@ class Snapshot:
         cls, catalog: Database, encodings: Encodings, generation: str, index_path: Path, before: Snapshot | None = None
     ) -> Snapshot:
         """Read the library as it is now; the index of the snapshot `before`, where it is still the same."""
+        file = file_state(index_path)
         stamp = covering_stamp(index_path, encodings)
-        if before is not None and stamp == before.stamp:
+        if before is not None and (stamp, file) == (before.stamp, before.file):
             index = before.index
         else:
             index = None if stamp is None else read_index(index_path, stamp)
@@ -60,7 +63,7 @@ class Snapshot:
         visible = None if index is None else np.isin(index.ids, found)
         if visible is not None and visible.all():
             visible = None
-        return cls(index, stamp, visible, ids[newer], vectors[newer])
+        return cls(index, stamp, file, visible, ids[newer], vectors[newer])
 
     def __len__(self) -> int:
         """How many photos can be found."""
@@ -74,23 +77,37 @@ class Snapshot:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Ids (K,) and similarities (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
 
-        With `among`, of the photos with these ids only (any order; unknown and hidden ones do no harm), and up to
-        COMPARED_EXACTLY of them are all compared. The similarity is the inner product: the cosine, where
-        `embedding` is L2-normalised.
+        Equal ones go by id. The first photos are the same whatever the `count`: where a coarse index proposes the first
+        MOST_BY_PROPOSAL, one that it has missed comes after them. With `among`, of the photos with these ids only (any
+        order; unknown and hidden ones do no harm), and up to COMPARED_EXACTLY of them are all compared. The similarity
+        is the inner product: the cosine, where `embedding` is L2-normalised.
         """
         newer = np.arange(len(self.newer_ids)) if among is None else np.flatnonzero(np.isin(self.newer_ids, among))
-        ids, similarities = self.newer_ids[newer], inner_products(self.newer_vectors, newer, embedding)
-        if self.index is not None:
-            allowed, exactly = self.visible, False
-            if among is not None:
-                allowed = np.isin(self.index.ids, among)
-                if self.visible is not None:
-                    allowed &= self.visible
-                exactly = int(np.count_nonzero(allowed)) <= COMPARED_EXACTLY
-            rows, indexed = self.index.nearest(embedding, count, allowed, exactly=exactly)
-            ids, similarities = np.concatenate([self.index.ids[rows], ids]), np.concatenate([indexed, similarities])
-        best = np.argsort(-similarities, kind="stable")[:count]
-        return ids[best], similarities[best]
+        newer_ids, newer_similarities = self.newer_ids[newer], inner_products(self.newer_vectors, newer, embedding)
+        allowed = self.visible
+        if self.index is not None and among is not None:
+            allowed = np.isin(self.index.ids, among)
+            if self.visible is not None:
+                allowed &= self.visible
+
+        def nearest(count: int, *, exactly: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+            ids, similarities = newer_ids, newer_similarities
+            if self.index is not None:
+                rows, indexed = self.index.nearest(embedding, count, allowed, exactly=exactly)
+                ids, similarities = np.concatenate([self.index.ids[rows], ids]), np.concatenate([indexed, similarities])
+            best = np.lexsort((ids, -similarities))[:count]
+            return ids[best], similarities[best]
+
+        if self.index is None or not self.index.proposes():
+            return nearest(count, exactly=True)
+        if among is not None and allowed is not None and int(np.count_nonzero(allowed)) <= COMPARED_EXACTLY:
+            return nearest(count, exactly=True)
+        first = nearest(min(count, MOST_BY_PROPOSAL), exactly=False)
+        if count <= MOST_BY_PROPOSAL:
+            return first
+        every = nearest(count, exactly=True)
+        after = ~np.isin(every[0], first[0])
+        return np.concatenate([first[0], every[0][after]])[:count], np.concatenate([first[1], every[1][after]])[:count]
 
 
 class Shortlist:

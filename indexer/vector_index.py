@@ -25,7 +25,7 @@ COMPARED_EXACTLY = 50_000
 PROPOSED = 512
 """How many candidates the coarse index proposes, to be compared exactly."""
 MOST_BY_PROPOSAL = 128
-"""Whoever asks for more photos has all compared."""
+"""So many photos come from the proposals; whoever asks for more has all compared for those that follow them."""
 _PROBED_LISTS = 32
 _SPARSE = 8
 """Gathering one photo of so many, and summing with numpy, is faster than FAISS passing over the others."""
@@ -34,6 +34,8 @@ _TRAINING_PER_LIST = 64
 _LEAST_TRAINING = 39  # per list: FAISS's own bound
 _LEAST_PHOTOS_TO_TRAIN = 10_000
 _TRAINING_ROUNDS = 10
+_FAISS_NOISE = 1e-5
+"""By so much at most FAISS's own sum of an inner product is off."""
 
 
 def coarse_index_for(count: int) -> str:
@@ -100,23 +102,40 @@ class SearchableIndex:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rows (K,) and inner products (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
 
-        `allowed` (N,) says which rows may be found; K is less than `count` only where they are fewer.
-        `exactly` leaves the coarse index aside.
+        Equal ones go by id. `allowed` (N,) says which rows may be found; K is less than `count` only where they are
+        fewer. Unless `exactly`, a coarse index proposes those that are compared, and `count` is MOST_BY_PROPOSAL at
+        most. The first photos are the same whatever the `count`.
         """
         total = len(self.ids) if allowed is None else int(np.count_nonzero(allowed))
         count = min(count, total)
         if not count:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
-        rows = np.empty(0, dtype=np.int64)
-        if self._coarse is not None and not exactly and count <= MOST_BY_PROPOSAL:
+        if self._coarse is not None and not exactly:
+            assert count <= MOST_BY_PROPOSAL
             rows = self._search(self._coarse, embedding, PROPOSED, allowed, total)
-        if len(rows) < count:
-            if allowed is not None and total * _SPARSE <= len(self.ids):
-                rows = np.flatnonzero(allowed)
-            else:
-                rows = self._search(self._exact, embedding, count, allowed, total)
-        similarities = inner_products(self.vectors, rows, embedding)
-        best = np.argsort(-similarities, kind="stable")[:count]
+            if len(rows) >= min(MOST_BY_PROPOSAL, total):
+                return self._best(rows, inner_products(self.vectors, rows, embedding), count)
+        if allowed is not None and total * _SPARSE <= len(self.ids):
+            rows = np.flatnonzero(allowed)
+            return self._best(rows, inner_products(self.vectors, rows, embedding), count)
+        asked = count
+        while True:
+            # FAISS picks any of those that are equally near, and sums a little differently: take in all that may count.
+            asked = min(2 * asked, total)
+            rows = self._search(self._exact, embedding, asked, allowed, total)
+            similarities = inner_products(self.vectors, rows, embedding)
+            last = np.partition(similarities, -count)[-count]
+            if asked == total or similarities.min() < last - _FAISS_NOISE:
+                return self._best(rows, similarities, count)
+
+    def proposes(self) -> bool:
+        """Whether there is a coarse index."""
+        return self._coarse is not None
+
+    def _best(
+        self, rows: NDArray[np.int64], similarities: NDArray[np.float32], count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        best = np.lexsort((self.ids[rows], -similarities))[:count]
         return rows[best], similarities[best]
 
     def _search(

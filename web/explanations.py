@@ -6,6 +6,7 @@ import io
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
+from weakref import ReferenceType, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class Explanations:
     def __init__(self, engine: Callable[[], SearchEngine], searches: Searches) -> None:
         self._engine = engine
         self._searches = searches
-        self._asked: SearchEngine | None = None
+        self._asked: ReferenceType[SearchEngine] | None = None  # it must not keep the engine open
         self._kept: OrderedDict[tuple[int, str], Explanation] = OrderedDict()
         self._lock = Lock()
 
@@ -38,14 +39,14 @@ class Explanations:
         engine = self._engine()
         engine.photo(photo_id)  # which may have gone since it was explained
         with self._lock:
-            if engine is not self._asked:  # other weights, which look elsewhere
+            if self._asked is None or engine is not self._asked():  # other weights, which look elsewhere
                 self._kept.clear()
-                self._asked = engine
+                self._asked = ref(engine)
             found = self._kept.get(key)
         if found is None:
-            found = self._searches.turns.run(lambda: engine.explain(photo_id, query), hung_up)
+            found = self._searches.run(lambda engine: engine.explain(photo_id, query), hung_up)
         with self._lock:
-            if engine is not self._asked:
+            if engine is not self._asked():
                 return found
             self._kept[key] = found
             self._kept.move_to_end(key)

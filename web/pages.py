@@ -23,7 +23,7 @@ from web.explanations import strongest_at
 from web.filtering import active, choices
 from web.openapi import LARGEST_ID, document
 from web.schema import taken_iso
-from web.searches import RERANKED, CursorUnknown, HungUp, Page
+from web.searches import CursorUnknown, HungUp, Order, Page
 from web.service import current_service, hung_up
 from web.shapes import ratio_class, ratio_styles
 from web.uploads import similar_to_upload
@@ -84,37 +84,40 @@ def _first_page(query: Query, sort: Sort) -> Response:
         yield before
         if shortlist.hits:
             try:
-                found = service.searches.first(query, RERANKED, sort=sort, hung_up=hung_up())
+                order = service.searches.first(query, PHOTOS_A_PAGE, sort=sort, hung_up=hung_up()).order
             except HungUp:
                 return
             except PixelseekError as error:
                 yield render_template("not_reranked.html", reason=str(error))
             else:
-                service.metrics.searched(found.order.result.timings_ms)
-                yield render_template("reranked.html", **_reranked(query, found))
+                service.metrics.searched(order.result.timings_ms)
+                yield render_template("reranked.html", **_reranked(query, order))
         yield after
 
     return Response(stream_with_context(stream()), mimetype="text/html")
 
 
 def _later_page(query: Query, sort: Sort, cursor: str) -> AnyResponse | str:
-    is_first = cursor.endswith(".0")
     try:
-        page = current_service().searches.page(
-            query, cursor, RERANKED if is_first else PHOTOS_A_PAGE, hung_up=hung_up()
-        )
+        page = current_service().searches.page(query, cursor, PHOTOS_A_PAGE, hung_up=hung_up())
     except CursorUnknown:
         return redirect(_address(query.text, sort))
-    if is_first:
-        return render_template("results.html", awaited=False, filters=active(query), **_reranked(query, page))
+    if not page.start:
+        return render_template("results.html", awaited=False, filters=active(query), **_reranked(query, page.order))
     return render_template("more.html", query=query.text, page=page, first=page.order.cursor(0))
 
 
-def _reranked(query: Query, page: Page) -> dict[str, Any]:
+def _on_first_page(order: Order) -> int:
+    """How many photos the first page of an order shows: all that were reranked, as one block."""
+    return order.result.reranked or PHOTOS_A_PAGE
+
+
+def _reranked(query: Query, order: Order) -> dict[str, Any]:
     """What the template says of the first page: strong hits, and behind a fold the weak ones."""
+    page = Page(order, 0, order.result.hits[: _on_first_page(order)])
     cutoff = page.order.result.cutoff
     strong = sum(hit.match is not None and hit.match >= cutoff for hit in page.hits)
-    return {"query": query.text, "page": page, "strong": strong, "result": page.order.result, "sort": page.order.sort}
+    return {"query": query.text, "page": page, "strong": strong, "result": order.result, "sort": order.sort}
 
 
 @blueprint.get("/filters")
@@ -219,7 +222,8 @@ def _way(query: Query, cursor: str, photo_id: int) -> dict[str, str]:
     if place is None or place.hit.photo_id != photo_id:
         return {"back": _address(query.text, anchor=anchor)}
     order, position = place.order, place.position
-    page_start = 0 if position < RERANKED else position - (position - RERANKED) % PHOTOS_A_PAGE
+    first = _on_first_page(order)
+    page_start = 0 if position < first else position - (position - first) % PHOTOS_A_PAGE
     way = {"back": _address(query.text, order.sort, order.cursor(page_start), anchor)}
     for name, hit, at in (("prev", place.before, position - 1), ("next", place.after, position + 1)):
         if hit is not None:

@@ -112,6 +112,7 @@ class SearchAnswer(Answer):
     query: str
     hits: list[HitAnswer]
     cutoff: float = Field(description="The match below which a hit is weak.")
+    reranked: int = Field(description="How many photos were reranked: they come first, on this page and the next ones.")
     timings_ms: dict[str, float] = Field(description="Milliseconds of each stage of the search.")
     next: str | None = Field(description="The cursor of the next page; null where there is none.")
 

@@ -6,20 +6,22 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Lock
 from typing import TypeVar
 
 from engine.answers import Answers
+from engine.errors import EngineReplaced
 from engine.files import PhotoFile
 from engine.query import Query
 from engine.results import Hit, SearchResult
-from engine.search import SearchEngine, Sort
+from engine.search import SearchEngine, Sort, most_reranked
+from indexer.library import LibraryClosed
 from model.errors import PixelseekError
 
 RERANKED = 64
-"""How many photos a search reads together with the sentence."""
+"""How many of the photos nearest to the sentence a search reads together with it."""
 MOST_WAITING = 64
 _DEEPEST = 2000
 _ORDERS_KEPT = 128
@@ -53,7 +55,10 @@ class Turns:
         self.waiting = 0
 
     def run(self, call: Callable[[], Answer], hung_up: Callable[[], bool]) -> Answer:
-        """What `call` returns when its turn has come. Raises Busy when too many wait, HungUp when `hung_up` by then."""
+        """What `call` returns when its turn has come.
+
+        Raises Busy when too many wait, HungUp when `hung_up` by then, and LibraryClosed after `close`.
+        """
         if not self._places.acquire(blocking=False):
             raise Busy("too many searches are waiting already. Try again in a few seconds.")
 
@@ -65,9 +70,17 @@ class Turns:
 
         try:
             self._count(+1)
-            return self._model.submit(take_turn).result()
+            return self._submit(take_turn).result()
+        except CancelledError as error:
+            raise LibraryClosed("the server is stopping.") from error
         finally:
             self._places.release()
+
+    def _submit(self, call: Callable[[], Answer]) -> Future[Answer]:
+        try:
+            return self._model.submit(call)
+        except RuntimeError as error:
+            raise LibraryClosed("the server is stopping.") from error
 
     def _count(self, more: int) -> None:
         with self._counting:
@@ -129,6 +142,20 @@ class Searches:
         self._lock = Lock()
         self.turns = Turns(MOST_WAITING)
 
+    def run(self, ask: Callable[[SearchEngine], Answer], hung_up: Callable[[], bool]) -> Answer:
+        """What `ask` is answered by the engine of the moment when its turn comes. Raises what `Turns.run` raises."""
+
+        def answer() -> Answer:
+            while True:
+                engine = self._engine()
+                try:
+                    return ask(engine)
+                except EngineReplaced:
+                    if engine is self._engine():
+                        raise
+
+        return self.turns.run(answer, hung_up)
+
     def first(
         self,
         query: Query,
@@ -139,11 +166,12 @@ class Searches:
         hung_up: Callable[[], bool] = bool,
     ) -> Page:
         """The first `limit` photos that fit `query`. Raises what `SearchEngine.search` and `Turns.run` raise."""
-        depth = max(limit, RERANKED)
-        engine = self._engine()
-        result = self.turns.run(
-            lambda: engine.search(query, limit=depth + 1, shortlist=RERANKED, rerank=rerank, sort=sort), hung_up
-        )
+        depth = max(limit, most_reranked(RERANKED))  # the order keeps every reranked photo: the next pages show them
+
+        def search(engine: SearchEngine) -> SearchResult:
+            return engine.search(query, limit=depth + 1, shortlist=RERANKED, rerank=rerank, sort=sort)
+
+        result = self.run(search, hung_up)
         complete = len(result.hits) <= depth
         del result.hits[depth:]
         order = Order(secrets.token_urlsafe(9), query, result, sort, complete)
@@ -155,8 +183,7 @@ class Searches:
 
     def shortlist(self, query: Query, limit: int, *, hung_up: Callable[[], bool] = bool) -> SearchResult:
         """The shortlist's own order, which is there at once."""
-        engine = self._engine()
-        return self.turns.run(lambda: engine.search(query, limit=limit, rerank=False), hung_up)
+        return self.run(lambda engine: engine.search(query, limit=limit, rerank=False), hung_up)
 
     def similar(
         self, photo: int | PhotoFile, query: Query, limit: int, *, hung_up: Callable[[], bool] = bool
@@ -165,13 +192,11 @@ class Searches:
 
         Raises PhotoMissing, and what `first` raises.
         """
-        engine = self._engine()
-        return self.turns.run(lambda: engine.similar(photo, query, limit=limit), hung_up)
+        return self.run(lambda engine: engine.similar(photo, query, limit=limit), hung_up)
 
     def ask(self, photo_id: int, question: str, top: int, *, hung_up: Callable[[], bool] = bool) -> Answers:
         """The `top` answers to a question about a photo. Raises what `SearchEngine.ask` and `Turns.run` raise."""
-        engine = self._engine()
-        return self.turns.run(lambda: engine.ask(photo_id, question, top=top), hung_up)
+        return self.run(lambda engine: engine.ask(photo_id, question, top=top), hung_up)
 
     def page(self, query: Query, cursor: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> Page:
         """The `limit` photos at `cursor` in the order found for `query`, also when photos came or went since.
@@ -204,8 +229,7 @@ class Searches:
 
     def _extend(self, order: Order, depth: int, hung_up: Callable[[], bool]) -> None:
         """Find more, and append what is new: what was found before keeps its place."""
-        engine = self._engine()
-        result = self.turns.run(lambda: engine.search(order.query, limit=depth, rerank=False), hung_up)
+        result = self.run(lambda engine: engine.search(order.query, limit=depth, rerank=False), hung_up)
         known = {hit.photo_id for hit in order.result.hits}
         order.result.hits.extend(hit for hit in result.hits if hit.photo_id not in known)
         order.complete = len(result.hits) < depth or depth >= _DEEPEST

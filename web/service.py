@@ -12,7 +12,7 @@ from flask import Flask, current_app, request
 from engine.errors import EngineError
 from engine.search import SearchEngine
 from indexer.chosen import recorded_weights
-from indexer.library import Library, LibraryMissing, LibraryStatus
+from indexer.library import Library, LibraryClosed, LibraryMissing, LibraryStatus
 from model.weights import find_weights, generation
 from web.explanations import Explanations
 from web.indexing import IndexJob
@@ -34,6 +34,7 @@ class Service:
         self._weights = weights
         find_weights(weights)
         self._engine: SearchEngine | None = None
+        self._is_closed = False
         self._lock = Lock()
         self.thumbnails = Thumbnails(library)
         self.searches = Searches(self.engine)
@@ -45,6 +46,8 @@ class Service:
         """The engine. Raises what `SearchEngine.open` raises while there is no library, or nothing in it."""
         with self._lock:
             self._follow()
+            if self._is_closed:
+                raise LibraryClosed("the server is stopping.")
             if self._engine is None:
                 self._engine = SearchEngine.open(self.library, weights=self._weights)
             return self._engine
@@ -57,8 +60,8 @@ class Service:
 
     def _follow(self) -> None:
         """Go over to other weights once they have encoded the library anew."""
-        if self._engine is not None and not self._engine.is_current():
-            self._engine.close()
+        if self._engine is not None and not self._is_closed and not self._engine.is_current():
+            self._engine.close_when_unused()  # other requests may be about to ask it
             self._engine = None
             self._weights = recorded_weights(self.library) or self._weights
 
@@ -80,6 +83,7 @@ class Service:
         self.searches.turns.close()
         self.thumbnails.close()
         with self._lock:
+            self._is_closed = True
             if self._engine is not None:
                 self._engine.close()
 

@@ -64,7 +64,7 @@ def test_each_word_is_told_how_much_it_speaks_for_the_photo(indexed: Path, weigh
     with SearchEngine.over(indexed, model) as engine:
         (hit,) = engine.search(SENTENCE, limit=1).hits
         found = engine.explain(hit.photo_id, SENTENCE)
-        read = evidence.read(engine._library.pooled_features([hit.photo_id]))
+        read = evidence.read(np.stack(list(engine._library.pooled_features([hit.photo_id]).values())))
     said = read.evidence(model.runtime.encode_text([SENTENCE]), np.arange(1)) - read.unsaid
     assert found.evidence.sum() == pytest.approx(said[0], abs=1e-3)
     assert found.evidence[1] == 0.0

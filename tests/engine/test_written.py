@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.search import SearchEngine
+from engine.search import SearchEngine, Sort, most_reranked
 from engine.written import bonus
 from indexer.library import Library
 from model.calibration import Calibration
@@ -33,6 +33,25 @@ def names(engine: SearchEngine, query: str, shortlist: int = 64) -> list[str]:
 def test_a_photo_with_all_the_words_comes_first_however_far_it_is(annotated: SearchEngine, shortlist: int) -> None:
     assert names(annotated, "Albert and Mildred", shortlist=shortlist)[0] == "scene 05.jpg"
     assert names(annotated, "Mildred in Lisbon", shortlist=shortlist)[0] == "scene 05.jpg"
+
+
+@pytest.mark.parametrize("rerank", [True, False])
+@pytest.mark.parametrize("query", ["Mildred in Lisbon", "Mildred -Lisbon", "Lisbon type:jpg", "type:jpg"])
+@pytest.mark.parametrize("sort", ["match", "date"])
+def test_what_is_added_to_the_shortlist_is_counted_as_reranked_whatever_the_limit(
+    annotated: SearchEngine, query: str, rerank: bool, sort: Sort
+) -> None:
+    if sort == "date" and not rerank:
+        return
+    whole = annotated.search(query, limit=100, shortlist=4, rerank=rerank, sort=sort)
+    assert len(whole.hits) == PHOTO_COUNT
+    assert whole.reranked == sum(hit.match is not None for hit in whole.hits)
+    assert whole.to_json()["reranked"] == whole.reranked
+    assert [hit.match is not None for hit in whole.hits] == [place < whole.reranked for place in range(PHOTO_COUNT)]
+    assert whole.reranked <= most_reranked(4)
+    for limit in range(1, PHOTO_COUNT + 1):
+        result = annotated.search(query, limit=limit, shortlist=4, rerank=rerank, sort=sort)
+        assert (result.hits, result.reranked) == (whole.hits[:limit], whole.reranked)
 
 
 def test_every_photo_is_a_hit_once_and_the_order_does_not_depend_on_the_limit(annotated: SearchEngine) -> None:

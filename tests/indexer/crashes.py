@@ -99,7 +99,7 @@ def live(
         outcome.chapters += 1
         if chapter.command == "migrate":
             for library in (victim, peaceful):
-                _age(library)
+                age(library)
         started = time.monotonic()
         _tell(peaceful, chapter)
         length = time.monotonic() - started
@@ -262,7 +262,7 @@ def _die(when: str) -> None:
         sys.addaudithook(lambda name, _: begins() if name in ("os.rename", "os.remove") else None)
 
 
-def _age(library: Path) -> None:
+def age(library: Path) -> None:
     """Make the catalog one of the first schema."""
     with closing(sqlite3.connect(library / "catalog.sqlite")) as connection:
         connection.executescript(f"BEGIN; {_AGE} COMMIT;")

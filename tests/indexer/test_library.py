@@ -205,8 +205,9 @@ class TestReading:
         with desk.open() as library:
             ids, similarities = library.shortlist(desk.runtime.encode_text(["green"]).embeddings[0], 3)
             backwards = ids[::-1].tolist()
-            embeddings = library.embeddings(backwards)
-            features, pooled = library.pixel_features(backwards), library.pooled_features(backwards)
+            embeddings = list(library.embeddings(backwards).values())
+            features = list(library.pixel_features(backwards).values())
+            pooled = list(library.pooled_features(backwards).values())
             names = [Path(photo.path).name for photo in library.photos(backwards)]
         assert names[-1] == "green.png"
         assert similarities[0] == pytest.approx(1.0, abs=1e-3)
@@ -218,9 +219,19 @@ class TestReading:
 
     def test_an_unknown_photo_is_an_error(self, desk: Desk) -> None:
         with desk.open() as library:
-            for read in (library.photos, library.pixel_features, library.pooled_features, library.embeddings):
-                with pytest.raises(PhotoMissing, match="photo 7 is no longer in the library"):
-                    read([7])
+            with pytest.raises(PhotoMissing, match="photo 7 is no longer in the library"):
+                library.photo(7)
+            with pytest.raises(PhotoMissing, match="photo 7 is no longer in the library"):
+                library.annotate(7, caption="a dog", tags=[])
+
+    def test_of_several_photos_unknown_ones_are_left_out(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        with desk.open() as library:
+            assert [photo.id for photo in library.photos([7, 1, 8])] == [1]
+            for read in (library.pixel_features, library.pooled_features, library.embeddings, library.paths):
+                assert list(read([7, 1, 8])) == [1]
+                assert read([7]) == read([]) == {}
 
     def test_metadata_of_a_photo_is_kept(self, desk: Desk) -> None:
         path = scribble(desk.photos / "a.png", 1, size=(60, 45))

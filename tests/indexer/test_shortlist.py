@@ -27,7 +27,7 @@ def query() -> NDArray[np.float32]:
 def exact(library: Library) -> tuple[list[int], NDArray[np.float32]]:
     """Ids and similarities as plain numpy gives them, over all encodings."""
     ids = library.encodings.photo_ids()
-    similarities = library.embeddings(ids.tolist()) @ query()
+    similarities = np.stack(list(library.embeddings(ids.tolist()).values())) @ query()
     order = np.argsort(-similarities, kind="stable")
     return ids[order].tolist(), similarities[order]
 

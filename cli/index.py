@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import FILE, chosen_library, json_option, library_option, library_weights_option
+from cli.options import (
+    FILE,
+    chosen_library,
+    exclude_option,
+    include_option,
+    json_option,
+    library_option,
+    library_weights_option,
+)
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
@@ -25,19 +33,34 @@ _UNREADABLE_SHOWN = 10
 
 @click.command()
 @click.argument("folders", type=FILE, metavar="FOLDER", nargs=-1, help="Default: every folder the library knows.")
+@exclude_option
+@include_option
 @library_option
 @library_weights_option
 @json_option
-def index(folders: tuple[Path, ...], library: Path | None, weights: str, as_json: bool) -> None:
+def index(
+    folders: tuple[Path, ...],
+    exclude: tuple[str, ...],
+    include: tuple[str, ...],
+    library: Path | None,
+    weights: str,
+    as_json: bool,
+) -> None:
     """Index folders of photos, or bring them up to date.
 
     Folders inside them are indexed too. Photos are read, never written. A second run does only what changed.
     Stop it at any time: the next run goes on from there. The exit status is 1 when a folder that you named could not be
     read; the others are indexed all the same.
 
+    Left out by default are hidden names, rubbish bins, and what other programs keep for themselves (`pixelseek status
+    --json` lists them). --exclude leaves out more, --include reads what would be left out. Both take patterns of names
+    or of paths in the folder, as in a .gitignore file, in any case.
+
     Example: pixelseek index ~/Pictures /media/camera
     """
-    report, failures = index_photos(chosen_library(library), folders or [], weights)
+    report, failures = index_photos(
+        chosen_library(library), folders or [], weights, exclude=exclude or None, include=include or None
+    )
     if as_json:
         print_json(asdict(report))
     else:
@@ -48,7 +71,14 @@ def index(folders: tuple[Path, ...], library: Path | None, weights: str, as_json
         sys.exit(1)
 
 
-def index_photos(library: Path, folders: Sequence[Path], weights: str) -> tuple[IndexReport, list[tuple[str, str]]]:
+def index_photos(
+    library: Path,
+    folders: Sequence[Path],
+    weights: str,
+    *,
+    exclude: Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
+) -> tuple[IndexReport, list[tuple[str, str]]]:
     """Index `folders` behind a progress bar; the report, and every file the library has skipped with the reason."""
     from indexer.indexing import index_folders
     from indexer.library import Library
@@ -64,6 +94,8 @@ def index_photos(library: Path, folders: Sequence[Path], weights: str) -> tuple[
             load_runtime=lambda: model.runtime,
             weights=lasting_name(weights),
             progress=progress,
+            exclude=exclude,
+            include=include,
         )
         return report, opened.status().failures
 
@@ -85,6 +117,8 @@ def print_report(report: IndexReport, failures: Sequence[tuple[str, str]]) -> No
         click.echo(
             f"  {report.waiting:,} photos could not be encoded by these weights: the ones before go on searching"
         )
+    for path in report.left_out:
+        click.echo(f"  {printable(path)}: left out of the folder around it; --include reads it")
     for path in report.offline:
         click.echo(f"  {printable(path)}: cannot be reached; its photos are kept")
 

@@ -67,6 +67,20 @@ data_option = click.option(
 device_option = click.option("--device", default="auto", help="auto, cpu, cuda, ...")
 
 
+exclude_option = click.option(
+    "--exclude",
+    metavar="GLOB",
+    multiple=True,
+    help="Leave out what fits, such as '*.png' or 'drafts/'. Kept with the folders until given anew; '' ends it.",
+)
+include_option = click.option(
+    "--include",
+    metavar="GLOB",
+    multiple=True,
+    help="Read what fits although --exclude or a default leaves it out. Kept as --exclude is.",
+)
+
+
 def chosen_library(library: Path | None) -> Path:
     """The folder the user named, or else the default one."""
     from indexer.chosen import default_library

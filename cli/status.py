@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from indexer.library import LibraryStatus
 
 _FAILURES_SHOWN = 10
+_KINDS_SHOWN = 8
 
 
 @click.command()
@@ -39,6 +40,8 @@ def status(library: Path | None, weights: str, as_json: bool) -> None:
 
 
 def _as_json(status: LibraryStatus, weights: str) -> dict[str, Any]:
+    from indexer.selection import LEFT_OUT, NO_MEDIA
+
     return {
         "library": str(status.path),
         "photos": status.photos,
@@ -46,8 +49,17 @@ def _as_json(status: LibraryStatus, weights: str) -> dict[str, Any]:
         "failed": status.failed,
         "failures": [{"path": path, "reason": reason} for path, reason in status.failures],
         "folders": [
-            {"path": folder.path, "online": folder.online, "files": folder.locations} for folder in status.folders
+            {
+                "path": folder.path,
+                "online": folder.online,
+                "files": folder.locations,
+                "exclude": folder.exclude,
+                "include": folder.include,
+            }
+            for folder in status.folders
         ],
+        "left_out_by_default": [*LEFT_OUT, NO_MEDIA],
+        "passed_over": status.passed_over,
         "bytes": status.bytes_on_disk,
         "weights": weights,
         "generation": status.generation,
@@ -63,6 +75,9 @@ def _print_summary(status: LibraryStatus, weights: str) -> None:
     for folder in status.folders:
         away = "" if folder.online else ", not reachable now"
         rows.append(("Folder", f"{printable(folder.path)} ({folder.locations:,} files{away})"))
+        for name, patterns in (("Left out", folder.exclude), ("Read", folder.include)):
+            if patterns:
+                rows.append(("", f"{name} of it: {printable(', '.join(patterns))}"))
     rows.append(("Model", f"{printable(weights)} (generation {status.generation})"))
     fresh = "covers every photo" if status.index_fresh else f"covers {status.index_covers:,} of {status.encodings:,}"
     rows.append(
@@ -72,12 +87,22 @@ def _print_summary(status: LibraryStatus, weights: str) -> None:
     for generation, size in status.other_generations.items():
         rows.append(("Other", f"{size / 1e6:,.1f} MB made by other weights: *-{generation}.* may be deleted"))
     rows.append(("Skipped", f"{status.failed:,}"))
+    if status.passed_over:
+        rows.append(("Not read", _passed_over(status.passed_over)))
     for name, value in rows:
         click.echo(f"{name:9}{value}")
     for path, reason in status.failures[:_FAILURES_SHOWN]:
         click.echo(f"  {printable(path)}: {reason}")
     if status.failed > _FAILURES_SHOWN:
         click.echo(f"  and {status.failed - _FAILURES_SHOWN:,} more: pixelseek status --json lists them all")
+
+
+def _passed_over(kinds: dict[str, int]) -> str:
+    """Such as `37 files of kinds that are not read: .mp4 30, .pdf 7`."""
+    shown = [f"{kind} {files:,}" for kind, files in list(kinds.items())[:_KINDS_SHOWN]]
+    if rest := list(kinds.values())[_KINDS_SHOWN:]:
+        shown.append(f"{len(rest):,} more kinds {sum(rest):,}")
+    return f"{sum(kinds.values()):,} files of kinds that are not read: {', '.join(shown)}"
 
 
 def _copies(status: LibraryStatus) -> str:

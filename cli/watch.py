@@ -11,6 +11,8 @@ import click
 from cli.options import (
     FILE,
     chosen_library,
+    exclude_option,
+    include_option,
     library_option,
     library_weights_option,
     log_file_option,
@@ -24,11 +26,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folders", type=FILE, metavar="FOLDER", nargs=-1, help="Default: every folder the library knows.")
+@exclude_option
+@include_option
 @library_option
 @library_weights_option
 @log_file_option
 @verbose_option
-def watch(folders: tuple[Path, ...], library: Path | None, weights: str, log_file: Path | None, verbose: bool) -> None:
+def watch(
+    folders: tuple[Path, ...],
+    exclude: tuple[str, ...],
+    include: tuple[str, ...],
+    library: Path | None,
+    weights: str,
+    log_file: Path | None,
+    verbose: bool,
+) -> None:
     """Index folders, and then whatever changes in them, until Ctrl-C.
 
     Searches and `pixelseek serve` go on beside it, and find a new photo within seconds. A line is printed for every
@@ -63,7 +75,7 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str, log_fil
         unread = [entry for entry in [*report.not_read, *report.unreadable] if entry not in said]
         said.update(unread)
         if report.added or report.changed or report.moved or report.removed or report.offline:
-            print_report(replace(report, unreadable=[]), [])
+            print_report(replace(report, unreadable=[], left_out=[]), [])
             if log_file is not None:  # on the terminal it stands already
                 log.info(
                     "indexed: %s", ", ".join(f"{count:,} {name}" for name, count in report.counts().items() if count)
@@ -84,6 +96,8 @@ def watch(folders: tuple[Path, ...], library: Path | None, weights: str, log_fil
                 processor=model.processor,
                 load_runtime=lambda: model.runtime,
                 weights=lasting_name(weights),
+                exclude=exclude or None,
+                include=include or None,
                 indexed=indexed,
                 delayed=delayed,
             )

@@ -79,6 +79,10 @@ class _Folder(TypedColumns):
     """Where its disk was mounted when last read: gone means unplugged, not emptied."""
     online: Named[bool]
     """False when it could not be reached at the last run; its photos are kept meanwhile."""
+    exclude: Named[list[str]] = Column(JSON, server_default="[]")
+    """Patterns of what is left out, as `selection` reads them."""
+    include: Named[list[str]] = Column(JSON, server_default="[]")
+    """Patterns of what is read all the same."""
 
 
 folder_table = Table("folder", METADATA, _Folder)
@@ -149,6 +153,32 @@ class _Location(TypedColumns):
 location_table = Table(
     "location", METADATA, _Location, CheckConstraint("(photo_id IS NULL) <> (failure IS NULL)", name="photo_or_failure")
 )
+
+
+class _PassedOver(TypedColumns):
+    """How many files in a folder are of a kind that is not read. Made by each run anew."""
+
+    folder_id: Named[int] = Column(ForeignKey(folder_table.c.id, ondelete="CASCADE"), primary_key=True)
+    path: Named[str] = Column(FilePath, primary_key=True)
+    """Of the folder in which they lie, relative."""
+    kind: Named[str] = Column(String, primary_key=True)
+    files: Named[int]
+
+
+passed_over_table = Table("passed_over", METADATA, _PassedOver)
+
+
+class _Departed(TypedColumns):
+    """The photo of a file that has gone: whatever is written in its place soon after is its heir."""
+
+    folder_id: Named[int] = Column(ForeignKey(folder_table.c.id, ondelete="CASCADE"), primary_key=True)
+    path: Named[str] = Column(FilePath, primary_key=True)
+    photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id))
+    gone_at: Named[int] = Column(BigInteger)
+    """UTC seconds, when it was missed."""
+
+
+departed_table = Table("departed", METADATA, _Departed)
 
 
 class _Annotation(TypedColumns):

@@ -42,6 +42,10 @@ class FolderMissing(LibraryError):
     """A folder to index does not exist."""
 
 
+class PatternRefused(LibraryError):
+    """A pattern of what to leave out makes no sense, or is given for a part of a folder."""
+
+
 class PhotoMissing(LibraryError):
     """A photo has left the library since it was found."""
 

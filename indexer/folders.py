@@ -11,8 +11,9 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, insert, select, update
 
 from indexer.catalog import folder_table, location_table
-from indexer.errors import FolderMissing
+from indexer.errors import FolderMissing, PatternRefused
 from indexer.scanning import mount_point, reason
+from indexer.selection import Selection, checked, moved_below
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,19 @@ class Part:
     """Relative path of the part; empty for the whole folder."""
     mount_point: Path
     """Where the folder's disk was mounted when last read."""
+    exclude: Sequence[str] = ()
+    """Patterns of what is left out of the folder."""
+    include: Sequence[str] = ()
+    """Patterns of what is read all the same."""
 
     def holds(self, path: str) -> bool:
         """Whether the file at `path`, relative to the folder, lies in this part."""
         return not self.below or Path(path).is_relative_to(self.below)
+
+    @property
+    def selection(self) -> Selection:
+        """What is read of the folder."""
+        return Selection(self.folder, self.exclude, self.include)
 
     @property
     def path(self) -> Path:
@@ -61,7 +71,7 @@ def parts_to_index(connection: Connection, requested: Sequence[Path]) -> tuple[l
     the parts come the requested folders that cannot be read, with the reason, unless they are known.
     Raises FolderMissing when what is requested is not known and does not exist, or is no folder.
     """
-    known = _known(connection)
+    known = known_folders(connection)
     folders, unreadable = [], {}
     for folder in [normalized(folder) for folder in requested]:
         root = next((part for path, part in known.items() if folder.is_relative_to(path)), None)
@@ -74,7 +84,7 @@ def parts_to_index(connection: Connection, requested: Sequence[Path]) -> tuple[l
     for folder in folders:
         if not any(folder.is_relative_to(path) for path in known):
             _add(connection, folder)
-            known = _known(connection)
+            known = known_folders(connection)
     parts = []
     for folder in folders if requested else known:
         root = known[next(path for path in known if folder.is_relative_to(path))]
@@ -105,17 +115,41 @@ def _why_not_indexed(folder: Path) -> str | None:
     return why_unreadable(folder)
 
 
+def select_inside(
+    connection: Connection, parts: Sequence[Part], exclude: Sequence[str] | None, include: Sequence[str] | None
+) -> list[Part]:
+    """Keep with these folders what is left out of them, in the place of what was; None leaves that as it is.
+
+    Raises PatternRefused.
+    """
+    changed = []
+    for part in parts:
+        if part.below:
+            raise PatternRefused(f"{part.path} is a part of {part.folder}: say what to leave out with that folder.")
+        excluded = part.exclude if exclude is None else checked(exclude, part.folder)
+        included = part.include if include is None else checked(include, part.folder)
+        row = update(folder_table).where(folder_table.c.id == part.folder_id)
+        connection.execute(row.values(exclude=list(excluded), include=list(included)))
+        changed.append(replace(part, exclude=excluded, include=included))
+    return changed
+
+
 def set_online(connection: Connection, part: Part, online: bool) -> None:
     """Note whether the folder could be reached."""
     row = update(folder_table).where(folder_table.c.id == part.folder_id).values(online=online)
     connection.execute(row.values(mount_point=str(mount_point(part.folder))) if online else row)
 
 
-def _known(connection: Connection) -> dict[Path, Part]:
+def known_folders(connection: Connection) -> dict[Path, Part]:
+    """Every folder of the library, by its absolute path."""
+    columns = folder_table.c
     rows = connection.execute(
-        select(folder_table.c.id, folder_table.c.path, folder_table.c.mount_point).order_by(folder_table.c.id)
+        select(columns.id, columns.path, columns.mount_point, columns.exclude, columns.include).order_by(columns.id)
     )
-    return {Path(path): Part(folder_id, Path(path), "", Path(mount)) for folder_id, path, mount in rows}
+    return {
+        Path(path): Part(folder_id, Path(path), "", Path(mount), tuple(exclude), tuple(include))
+        for folder_id, path, mount, exclude, include in rows
+    }
 
 
 def _contains(outer: Part, inner: Part) -> bool:
@@ -124,10 +158,14 @@ def _contains(outer: Part, inner: Part) -> bool:
 
 def _add(connection: Connection, folder: Path) -> None:
     """Add a folder, which takes over what the known folders inside it hold."""
-    inside = [part for path, part in _known(connection).items() if path.is_relative_to(folder)]
+    inside = [part for path, part in known_folders(connection).items() if path.is_relative_to(folder)]
     connection.execute(insert(folder_table).values(path=str(folder), mount_point=str(mount_point(folder)), online=True))
-    folder_id = _known(connection)[folder].folder_id
+    folder_id = known_folders(connection)[folder].folder_id
+    exclude, include = [], []
     for part in inside:
+        below = str(part.folder.relative_to(folder))
+        exclude += moved_below(part.exclude, below)
+        include += moved_below(part.include, below)
         locations = select(location_table).where(location_table.c.folder_id == part.folder_id)
         moved = [
             {**row, "folder_id": folder_id, "path": str(part.folder.relative_to(folder) / row["path"])}
@@ -137,3 +175,5 @@ def _add(connection: Connection, folder: Path) -> None:
             connection.execute(insert(location_table), moved)
         connection.execute(delete(location_table).where(location_table.c.folder_id == part.folder_id))
         connection.execute(delete(folder_table).where(folder_table.c.id == part.folder_id))
+    patterns = update(folder_table).where(folder_table.c.id == folder_id)
+    connection.execute(patterns.values(exclude=exclude, include=include))

@@ -13,8 +13,9 @@ from pathlib import Path
 from indexer.batches import Batch, KnownPhotos, remove_locations
 from indexer.changes import Changes, FileToRead, compare, known_files
 from indexer.decoding import Failure, ReadPhoto
-from indexer.folders import Part, normalized, parts_to_index, set_online
+from indexer.folders import Part, normalized, parts_to_index, select_inside, set_online
 from indexer.library import Library
+from indexer.passed_over import store_passed_over
 from indexer.rereading import reread_metadata
 from indexer.scanning import Scan, reason, scan
 from indexer.settling import settle
@@ -60,6 +61,8 @@ class IndexReport:
     """Of the folders that were named, those that could not be read, with the reason; what is known of them is kept."""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     """What could not be looked at inside the folders, with the reason; what is known of it is kept."""
+    left_out: list[str] = field(default_factory=list)
+    """Of the folders that were named, those that are left out of the known folder around them."""
     seconds: float = 0.0
 
     def counts(self) -> dict[str, int]:
@@ -83,6 +86,8 @@ def index_folders(
     weights: str | None = None,
     progress: Callable[[IndexProgress], None] | None = None,
     workers: int | None = None,
+    exclude: Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
 ) -> IndexReport:
     """Read what is new or has changed in `folders` (every known folder when empty) and forget what is gone.
 
@@ -94,14 +99,18 @@ def index_folders(
     all photos are encoded anew: also those in folders that cannot be reached now. `weights` is the name by which the
     library remembers these.
 
-    Raises FolderMissing, LibraryLocked, LibraryReadOnly, and LibraryReencoded when other weights have taken over since
-    the library was opened.
+    `exclude` and `include` are patterns (see `selection`) of what is left out of the folders and read all the same;
+    each takes the place of what the library remembers of those folders, and is remembered. The photos of files that are
+    left out are hidden; let in again, they are back with what was written about them.
+
+    Raises FolderMissing, PatternRefused, LibraryLocked, LibraryReadOnly, and LibraryReencoded when other weights have
+    taken over since the library was opened.
     """
     started = time.monotonic()
     report = IndexReport()
     with library.writing():
         taking_over = library.begin_generation(weights)
-        changes = _survey(library, folders, report, whole=taking_over)
+        changes = _survey(library, folders, report, exclude=exclude, include=include, whole=taking_over)
         report.found, report.unchanged, report.failed = changes.found, changes.unchanged, changes.failed
         note = _Tally(report, changes, progress)
         if changes.to_read:
@@ -162,10 +171,20 @@ class _Tally:
             self._progress(IndexProgress(self._done, self._total, self._failed))
 
 
-def _survey(library: Library, folders: Sequence[Path], report: IndexReport, *, whole: bool) -> Changes:
+def _survey(
+    library: Library,
+    folders: Sequence[Path],
+    report: IndexReport,
+    *,
+    exclude: Sequence[str] | None,
+    include: Sequence[str] | None,
+    whole: bool,
+) -> Changes:
     changes = Changes()
     with library.catalog.begin() as connection:
         parts, unreadable = parts_to_index(connection, folders)
+        if exclude is not None or include is not None:
+            parts = select_inside(connection, parts, exclude, include)
         if whole:
             parts, _ = parts_to_index(connection, [])
     named = [normalized(folder) for folder in folders]
@@ -184,8 +203,12 @@ def _survey(library: Library, folders: Sequence[Path], report: IndexReport, *, w
             elif not asked:
                 report.unreadable.append((str(part.path), why))
             continue
+        with library.catalog.begin() as connection:
+            store_passed_over(connection, part, outcome)
         with library.catalog.connect() as connection:
             known = known_files(connection, part, library.generation)
+        if outcome.is_left_out:
+            report.left_out.append(str(part.path))
         compare(part, outcome, known, changes)
         report.unreadable += [(str(part.folder / path), why) for path, why in outcome.unreadable.items()]
     return changes
@@ -194,7 +217,7 @@ def _survey(library: Library, folders: Sequence[Path], report: IndexReport, *, w
 def _scan(part: Part, library: Library) -> Scan | str:
     """What lies in the part, or why it cannot be read."""
     try:
-        return part.why_away() or scan(part.folder, part.below, leave_out=library.path)
+        return part.why_away() or scan(part.folder, part.below, leave_out=library.path, selection=part.selection)
     except OSError as error:
         return reason(error)
 

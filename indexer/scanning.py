@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from indexer.selection import NO_MEDIA, Selection
 from indexer.sidecars import SIDECAR_SUFFIX, written_ns
 
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
@@ -42,6 +43,9 @@ PHOTO_SUFFIXES = frozenset(
     }
 )
 """Of the files that are read; RAW files are, where rawpy is installed."""
+SPECIAL_FILE = "no regular file"
+"""The kind of a pipe or a device that is named like a photo."""
+_LONGEST_SUFFIX = 12
 
 
 class FileState(NamedTuple):  # quicker to make and compare than a dataclass: there may be a million
@@ -66,8 +70,13 @@ class Scan:
     """What a walk found. Paths are relative to the folder."""
 
     files: dict[str, FileState] = field(default_factory=dict)
+    passed_over: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many files in which folder are of which kind, among those that are not read."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Whatever could not be looked at, with the reason: a file there, or what lies below, is unknown, not gone."""
+
+    is_left_out: bool = False
+    """Whether the part of the folder that was to be walked is itself left out."""
 
     def is_unknown(self, path: str) -> bool:
         """Whether `path` is, or lies below, something that could not be read."""
@@ -76,14 +85,18 @@ class Scan:
         return any(str(part) in self.unreadable for part in (Path(path), *Path(path).parents))
 
 
-def scan(folder: Path, below: str = "", *, leave_out: Path) -> Scan:
+def scan(folder: Path, below: str = "", *, leave_out: Path, selection: Selection | None = None) -> Scan:
     """Walk `folder`, or the part of it `below`: every photo file by its suffix, in any case.
 
-    Names that begin with a dot are passed over, and so is the folder `leave_out` (the library). Linked
-    folders are followed after all others, and no folder is read twice, so that loops end. An entry that cannot be
-    looked at is noted as unreadable. Raises OSError when the starting folder itself cannot be read.
+    What the selection (by default that of a folder without patterns) does not take is passed over, and so is the
+    folder `leave_out` (the library). Linked folders are followed after all others, and no folder is read twice, so that
+    loops end. An entry that cannot be looked at is noted as unreadable. Raises OSError when the starting folder itself
+    cannot be read.
     """
+    selection = selection or Selection(folder)
     result = Scan()
+    if not selection.reaches(below) or _no_media_above(folder, below, selection):
+        return Scan(is_left_out=True)
     start = folder / below
     seen = _identities((leave_out, *start.absolute().parents))
     pending, links = deque([below]), deque[str]()
@@ -102,28 +115,54 @@ def scan(folder: Path, below: str = "", *, leave_out: Path) -> Scan:
         if identity in seen:
             continue
         seen.add(identity)
+        if any(child.name == NO_MEDIA for child in children) and not selection.takes_no_media(relative):
+            result.is_left_out |= relative == below
+            continue
         beside = {child.name: child for child in children if child.name.lower().endswith(SIDECAR_SUFFIX)}
         above = os.path.join(relative, "")  # noqa: PTH118  (str stays str: a Path for each file is slow)
         for child in children:
-            if child.name.startswith("."):
-                continue
             name = above + child.name
             try:
                 if child.is_dir():
-                    (links if child.is_symlink() else pending).append(name)
-                else:
-                    _note_file(result, name, child, beside)
+                    if selection.takes_folder(name):
+                        (links if child.is_symlink() else pending).append(name)
+                elif selection.takes_file(name):
+                    _note_file(result, relative, name, child, beside)
             except OSError as error:  # of this entry alone
-                result.unreadable[name] = reason(error)
+                if selection.takes_file(name):
+                    result.unreadable[name] = reason(error)
     return result
 
 
-def _note_file(result: Scan, name: str, child: os.DirEntry[str], beside: Mapping[str, os.DirEntry[str]]) -> None:
-    is_photo = os.path.splitext(child.name)[1].lower() in PHOTO_SUFFIXES  # noqa: PTH122
-    if is_photo and child.is_file():
+def _note_file(
+    result: Scan, folder: str, name: str, child: os.DirEntry[str], beside: Mapping[str, os.DirEntry[str]]
+) -> None:
+    suffix = os.path.splitext(child.name)[1].lower()  # noqa: PTH122
+    if suffix in PHOTO_SUFFIXES and child.is_file():
         result.files[name] = FileState.of(child.stat(), written_ns(child.name, beside))
-    elif child.is_symlink():
+        return
+    if child.is_symlink():
         child.stat()  # a dead link may have led to photos on a disk that is away
+    if suffix in PHOTO_SUFFIXES:
+        result.passed_over[folder, SPECIAL_FILE] += 1
+    elif suffix != SIDECAR_SUFFIX:
+        result.passed_over[folder, _kind(suffix)] += 1
+
+
+def _kind(suffix: str) -> str:
+    """By what name files with that suffix are counted: anything may stand behind a dot."""
+    if not suffix:
+        return "without suffix"
+    return suffix if len(suffix) <= _LONGEST_SUFFIX and suffix[1:].isalnum() else "other"
+
+
+def _no_media_above(folder: Path, below: str, selection: Selection) -> bool:
+    """Whether a `.nomedia` leaves out a folder on the way to the part `below`."""
+    return any(
+        os.path.lexists(folder / part / NO_MEDIA) and not selection.takes_no_media(str(part))
+        for part in Path(below).parents
+        if part.name
+    )
 
 
 def reason(error: OSError) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from indexer.catalog import encoded_table, folder_table, location_table, photo_table
 from indexer.encodings import Encodings
 from indexer.generations import generation_files
+from indexer.passed_over import read_passed_over
 from indexer.sqlite import Database
 from indexer.vectors import covering_stamp
 
@@ -25,6 +26,10 @@ class FolderStatus:
     """Whether it could be reached when last indexed."""
     locations: int
     """Photo files known in it, unreadable ones counted."""
+    exclude: list[str]
+    """Patterns of what is left out of it, beside `selection.LEFT_OUT`."""
+    include: list[str]
+    """Patterns of what is read all the same."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class LibraryStatus:
     """Files that do not."""
     failures: list[tuple[str, str]]
     """(absolute path, reason) of each of those, in order of path."""
+    passed_over: dict[str, int]
+    """How many files in the folders are of a kind that is not read: by suffix, the most frequent first."""
     folders: list[FolderStatus]
     bytes_on_disk: int
     """Of the library itself, without thumbnails: there may be a hundred thousand of them to count."""
@@ -64,6 +71,9 @@ def read_status(
     """The status of the library in folder `path`."""
     placed = select(func.count(location_table.c.photo_id.distinct()))
     encoded = select(encoded_table.c.photo_id).where(encoded_table.c.generation == generation)
+    files = (
+        select(func.count()).where(location_table.c.folder_id == folder_table.c.id).correlate(folder_table)
+    ).scalar_subquery()
     with catalog.connect() as connection:
         known = connection.execute(select(func.count()).select_from(photo_table)).scalar_one()
         visible = connection.execute(placed).scalar_one()
@@ -76,11 +86,11 @@ def read_status(
             .order_by(folder_table.c.path, location_table.c.path)
         )
         folders = connection.execute(
-            select(folder_table.c.path, folder_table.c.online, func.count(location_table.c.path))
-            .outerjoin(location_table)
-            .group_by(folder_table.c.id)
-            .order_by(folder_table.c.path)
+            select(
+                folder_table.c.path, folder_table.c.online, files, folder_table.c.exclude, folder_table.c.include
+            ).order_by(folder_table.c.path)
         )
+        passed_over = read_passed_over(connection)
         failure_list = [(str(Path(folder, name)), failure or "") for folder, name, failure in failures]
         folder_list = [FolderStatus(*folder) for folder in folders]
     stamp = covering_stamp(index_path, encodings)
@@ -94,6 +104,7 @@ def read_status(
         locations=locations,
         failed=len(failure_list),
         failures=failure_list,
+        passed_over=passed_over,
         folders=folder_list,
         bytes_on_disk=_bytes_in(path),
         index_covers=covers,

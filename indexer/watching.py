@@ -34,13 +34,15 @@ def watch_folders(
     processor: PixelBertProcessor,
     load_runtime: Callable[[], Runtime],
     weights: str | None = None,
+    exclude: Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
     indexed: Callable[[IndexReport], None],
     delayed: Callable[[LibraryLocked], None],
     stop: Event | None = None,
 ) -> None:
     """Index `folders` (every known one when empty), and from then on what changes in them, until `stop` is set.
 
-    `indexed` is told of every run. While another process is writing, `delayed` is told and the changes wait.
+    `exclude` and `include` are kept with the folders, as `index_folders` does it. `indexed` is told of every run. While another process is writing, `delayed` is told and the changes wait.
     `load_runtime` may be called at every run. Raises KeyboardInterrupt on Ctrl-C, and FolderMissing when there is
     nothing to watch.
     """
@@ -59,9 +61,17 @@ def watch_folders(
         if not pending or (changed and now - first_change < _LONGEST_WAIT_S):
             continue
         try:
-            indexed(
-                index_folders(library, sorted(pending), processor=processor, load_runtime=load_runtime, weights=weights)
+            report = index_folders(
+                library,
+                sorted(pending),
+                processor=processor,
+                load_runtime=load_runtime,
+                weights=weights,
+                exclude=exclude,
+                include=include,
             )
+            exclude = include = None  # the folders have them now
+            indexed(report)
         except LibraryLocked as error:
             delayed(error)
             continue

@@ -295,6 +295,8 @@ class FolderAnswer(Answer):
     path: str
     online: bool = Field(description="Whether it could be reached when last indexed.")
     files: int = Field(description="Photo files known in it, unreadable ones counted.")
+    exclude: list[str] = Field(description="Patterns of what is left out of it, beside what is by default.")
+    include: list[str] = Field(description="Patterns of what is read all the same.")
 
 
 class FailureAnswer(Answer):
@@ -311,6 +313,7 @@ class StatusAnswer(Answer):
     waiting: int = Field(description="Photos that these weights have not encoded yet.")
     failed: int
     failures: list[FailureAnswer]
+    passed_over: dict[str, int] = Field(description="Files of kinds that are not read, by suffix.")
     folders: list[FolderAnswer]
     bytes_on_disk: int = Field(description="Of the library itself, without photos and thumbnails.")
     generation: str = Field(description="The model's generation, a digest of its weights and settings.")
@@ -325,9 +328,16 @@ class StatusAnswer(Answer):
             failed=status.failed,
             failures=[FailureAnswer.model_construct(path=path, reason=reason) for path, reason in status.failures],
             folders=[
-                FolderAnswer.model_construct(path=folder.path, online=folder.online, files=folder.locations)
+                FolderAnswer.model_construct(
+                    path=folder.path,
+                    online=folder.online,
+                    files=folder.locations,
+                    exclude=folder.exclude,
+                    include=folder.include,
+                )
                 for folder in status.folders
             ],
+            passed_over=status.passed_over,
             bytes_on_disk=status.bytes_on_disk,
             generation=status.generation,
             index_fresh=status.index_fresh,

@@ -261,6 +261,26 @@ def test_duplicates_marks_the_only_file_that_can_be_reached_and_names_links(
     assert "the same file:" in lines[2]
 
 
+def test_what_is_left_out_and_passed_over_is_told_by_status(tmp_path: Path, photos: Path, weights: Path) -> None:
+    folder, options = tmp_path / "photos", ("--library", tmp_path / "library", "--weights", weights)
+    shutil.copytree(photos, folder)
+    for name in ("a.mp4", "b.mp4", "c.pdf"):
+        (folder / name).touch()
+    run = pixelseek("index", folder, "--exclude", "deeper", "--exclude", "broken.*", "--include", ".x", *options)
+    assert (run.exit_code, run.stdout[:24]) == (0, "Photos: 11 new, 0 unchan"), run.stderr
+    status = pixelseek("status", *options).stdout
+    assert "Not read 3 files of kinds that are not read: .mp4 2, .pdf 1\n" in status
+    assert "         Left out of it: deeper, broken.*\n         Read of it: .x\n" in status
+    told = json.loads(pixelseek("status", "--json", *options).stdout)
+    assert told["passed_over"] == {".mp4": 2, ".pdf": 1}
+    assert (told["folders"][0]["exclude"], told["folders"][0]["include"]) == (["deeper", "broken.*"], [".x"])
+    assert "@eaDir/" in told["left_out_by_default"]
+    assert "12 new" not in pixelseek("index", folder, "--exclude", "", *options).stdout
+    assert "Photos   12" in pixelseek("status", *options).stdout
+    refused = pixelseek("index", folder, "--exclude", "[", *options)
+    assert (refused.exit_code, "'[' fits nothing" in refused.stderr) == (1, True)
+
+
 def test_demo_with_a_folder_searches_it_three_times(tmp_path: Path, photos: Path, weights: Path) -> None:
     run = pixelseek("demo", "--photos", photos, "--library", tmp_path / "demo", "--weights", weights)
     assert run.exit_code == 0, run.stderr

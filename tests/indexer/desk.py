@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +38,13 @@ class Desk:
     def open(self, *, generation: str = GENERATION, create: bool = True) -> Library:
         return Library.open(self.library, generation=generation, create=create)
 
-    def index(self, *folders: Path, generation: str = GENERATION) -> IndexReport:
+    def index(
+        self,
+        *folders: Path,
+        generation: str = GENERATION,
+        exclude: Sequence[str] | None = None,
+        include: Sequence[str] | None = None,
+    ) -> IndexReport:
         with self.open(generation=generation) as library:
             return index_folders(
                 library,
@@ -45,6 +52,8 @@ class Desk:
                 processor=colour_processor(),
                 load_runtime=lambda: self.runtime,
                 workers=1,
+                exclude=exclude,
+                include=include,
             )
 
     def search(self, sentence: str, count: int = 10) -> list[str]:

@@ -14,8 +14,10 @@ from sqlalchemy import delete, update
 from indexer.catalog import photo_table, setting_table
 from indexer.chosen import recorded_weights
 from indexer.decoding import Failure
+from indexer.errors import PatternRefused
 from indexer.indexing import IndexProgress, IndexReport, index_folders
 from indexer.library import FolderMissing, LibraryLocked, LibraryReencoded
+from indexer.removal import remove_folder
 from indexer.verification import verify
 from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
@@ -448,3 +450,79 @@ def test_one_writer_at_a_time_and_readers_do_not_wait(desk: Desk) -> None:
         with pytest.raises(LibraryLocked, match=f"is being written by process {os.getpid()} on "):
             desk.index()
         assert desk.search("red") == ["a.png"]
+
+
+class TestLeavingOut:
+    def test_files_left_out_later_are_hidden_and_come_back_with_what_was_written(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        scribble(desk.photos / "drafts" / "b.png", 2)
+        desk.index()
+        with desk.open() as library:
+            library.annotate(ids_by_name(desk)["b.png"], caption="a boat", tags=[])
+        assert counts(desk.index(exclude=["drafts"])) == {"found": 1, "unchanged": 1, "removed": 1}
+        assert desk.search("red") == ["a.png"]
+        assert counts(desk.index()) == {"found": 1, "unchanged": 1}, "kept with the folder"
+        assert counts(desk.index(include=["drafts"])) == {"found": 2, "added": 1, "unchanged": 1}
+        assert desk.runtime.photos_encoded == 2
+        with desk.open() as library:
+            assert library.at(desk.photos / "drafts" / "b.png").caption == "a boat"
+            (folder,) = library.status().folders
+        assert (folder.exclude, folder.include) == (["drafts"], ["drafts"])
+
+    def test_a_pattern_given_anew_takes_the_place_of_the_old_ones(self, desk: Desk) -> None:
+        for name in ("a.png", "b.bmp"):
+            paint(desk.photos / name, "red" if name == "a.png" else "blue")
+        assert desk.index(exclude=["*.png"]).added == 1
+        assert desk.search("red") == ["b.bmp"]
+        desk.index(exclude=["*.bmp"])
+        assert desk.search("red") == ["a.png"]
+        desk.index(exclude=[""])
+        assert sorted(desk.search("red")) == ["a.png", "b.bmp"]
+
+    def test_a_part_has_the_patterns_of_its_folder(self, desk: Desk) -> None:
+        scribble(desk.photos / "x" / "a.png", 1)
+        scribble(desk.photos / "x" / "drafts" / "b.png", 2)
+        desk.index(exclude=["drafts"])
+        assert counts(desk.index(desk.photos / "x")) == {"found": 1, "unchanged": 1}
+        report = desk.index(desk.photos / "x" / "drafts")
+        assert (counts(report), report.left_out) == ({}, [str(desk.photos / "x" / "drafts")])
+        with pytest.raises(PatternRefused, match="is a part of"):
+            desk.index(desk.photos / "x", exclude=["*.png"])
+
+    def test_a_folder_around_one_keeps_its_patterns(self, desk: Desk) -> None:
+        scribble(desk.photos / "x" / "drafts" / "a.png", 1)
+        scribble(desk.photos / "drafts" / "b.png", 2)
+        desk.index(desk.photos / "x", exclude=["drafts"])
+        desk.index(desk.photos)
+        assert desk.search("red") == ["b.png"]
+
+    def test_without_folders_the_patterns_are_for_every_known_one(self, desk: Desk, tmp_path: Path) -> None:
+        scribble(desk.photos / "a.png", 1)
+        scribble(tmp_path / "more" / "b.png", 2)
+        desk.index(desk.photos, tmp_path / "more")
+        with desk.open() as library:
+            index_folders(
+                library, [], processor=colour_processor(), load_runtime=lambda: desk.runtime, exclude=["*.png"]
+            )
+            assert library.photo_count() == 0
+
+    def test_what_is_passed_over_is_counted_as_it_is_now(self, desk: Desk) -> None:
+        for name in ("a.mp4", "x/b.mp4", "x/c.pdf", "y/d.pdf"):
+            (desk.photos / name).parent.mkdir(exist_ok=True)
+            (desk.photos / name).write_bytes(b"bytes")
+        desk.index()
+
+        def passed_over() -> dict[str, int]:
+            with desk.open() as library:
+                return library.status().passed_over
+
+        assert passed_over() == {".mp4": 2, ".pdf": 2}
+        (desk.photos / "x" / "b.mp4").unlink()
+        (desk.photos / "y" / "d.pdf").unlink()
+        desk.index(desk.photos / "x")
+        assert passed_over() == {".pdf": 2, ".mp4": 1}, "only that part was looked at"
+        desk.index()
+        assert passed_over() == {".mp4": 1, ".pdf": 1}
+        with desk.open() as library:
+            remove_folder(library, desk.photos)
+        assert passed_over() == {}

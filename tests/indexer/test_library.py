@@ -189,6 +189,19 @@ class TestMigrations:
             assert library.written(words_of("夜景 ❤")) == {8: 2}
             assert library.photos([8])[0].tags == ["❤️"]
 
+    def test_a_folder_of_before_anything_could_be_left_out_leaves_out_nothing(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(migrations, "HEAD", "0005")
+            desk.open().close()
+        with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection, connection:
+            connection.execute("INSERT INTO folder VALUES (1, ?, '/', TRUE)", [bytes(desk.photos)])
+        with desk.open() as library:
+            status = library.status()
+        assert [(folder.exclude, folder.include) for folder in status.folders] == [([], [])]
+        assert status.passed_over == {}
+
     def test_a_catalog_is_not_migrated_under_a_writer(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         desk.open().close()
         monkeypatch.setattr(migrations, "HEAD", "later")

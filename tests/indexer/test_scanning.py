@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from indexer.scanning import Scan, bounded, mount_point, scan
+from indexer.errors import PatternRefused
+from indexer.scanning import SPECIAL_FILE, Scan, bounded, mount_point, scan
+from indexer.selection import Selection, checked, moved_below
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -18,8 +21,9 @@ def touch(folder: Path, *names: str) -> None:
         path.write_bytes(b"bytes")
 
 
-def walk(folder: Path, below: str = "") -> Scan:
-    return scan(folder, below, leave_out=folder / "library")
+def walk(folder: Path, below: str = "", *, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> Scan:
+    selection = Selection(folder, checked(exclude, folder), checked(include, folder))
+    return scan(folder, below, leave_out=folder / "library", selection=selection)
 
 
 def test_photos_are_known_by_their_suffix_in_any_case(tmp_path: Path) -> None:
@@ -174,3 +178,108 @@ def test_a_missing_folder_is_an_error_and_not_an_empty_one(tmp_path: Path) -> No
 def test_a_mount_point_holds_the_path(tmp_path: Path) -> None:
     assert os.path.ismount(mount_point(tmp_path))
     assert tmp_path.is_relative_to(mount_point(tmp_path))
+
+
+class TestLeftOut:
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg", "deep/@eadir/t.jpg", "#recycle/a.jpg", "$RECYCLE.BIN/S-1/a.jpg"),
+            *("$Recycle.Bin/a.jpg", ".Trash-1000/files/a.jpg", ".thumbnails/a.jpg", "System Volume Information/a.jpg"),
+            *("lost+found/a.jpg", "deep/__MACOSX/a.jpg", "DCIM/.hidden.jpg", "Catalog Previews.lrdata/a.jpg"),
+            *("My.photoslibrary/resources/derivatives/a.jpg", "deep/My.PhotosLibrary/database/faces/a.jpg"),
+            "Old.aplibrary/Thumbnails/a.jpg",
+        ],
+    )
+    def test_by_default(self, tmp_path: Path, path: str) -> None:
+        touch(tmp_path, path, "a.jpg")
+        assert list(walk(tmp_path).files) == ["a.jpg"]
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            *("My.photoslibrary/originals/0/a.jpg", "My.photoslibrary/Masters/2019/a.jpg", "eaDir/a.jpg"),
+            *("deep/Old.aplibrary/Masters/a.jpg", "recycle/a.jpg", "Thumbnails/a.jpg", "lost and found/a.jpg"),
+        ],
+    )
+    def test_originals_and_names_that_are_only_alike_are_read(self, tmp_path: Path, path: str) -> None:
+        touch(tmp_path, path)
+        assert list(walk(tmp_path).files) == [path]
+
+    def test_a_photo_library_is_the_same_when_it_is_the_folder(self, tmp_path: Path) -> None:
+        folder = tmp_path / "My.photoslibrary"
+        touch(folder, "originals/a.jpg", "resources/derivatives/b.jpg")
+        assert list(walk(folder).files) == ["originals/a.jpg"]
+
+    def test_a_folder_with_nomedia(self, tmp_path: Path) -> None:
+        touch(tmp_path, "a.jpg", "app/.nomedia", "app/b.jpg", "app/deep/c.jpg")
+        assert list(walk(tmp_path).files) == ["a.jpg"]
+        for part in ("app", "app/deep"):
+            assert walk(tmp_path, part).is_left_out
+        assert list(walk(tmp_path, include=["app"]).files) == ["a.jpg", "app/b.jpg", "app/deep/c.jpg"]
+        assert list(walk(tmp_path / "app").files) == ["b.jpg", "deep/c.jpg"], "whoever names it wants it"
+
+    @pytest.mark.parametrize(
+        ("pattern", "left"),
+        [
+            ("*.png", ["a.jpg", "raw/b.jpg", "x/raw/d.jpg", "Übung/e.jpg"]),
+            ("*.PNG", ["a.jpg", "raw/b.jpg", "x/raw/d.jpg", "Übung/e.jpg"]),
+            ("raw", ["a.jpg", "c.png", "Übung/e.jpg"]),
+            ("RAW/", ["a.jpg", "c.png", "Übung/e.jpg"]),
+            ("/raw", ["a.jpg", "c.png", "x/raw/d.jpg", "Übung/e.jpg"]),
+            ("./raw", ["a.jpg", "c.png", "x/raw/d.jpg", "Übung/e.jpg"]),
+            ("{folder}/raw", ["a.jpg", "c.png", "x/raw/d.jpg", "Übung/e.jpg"]),
+            ("x/raw", ["a.jpg", "c.png", "raw/b.jpg", "Übung/e.jpg"]),
+            ("**/[bd].jpg", ["a.jpg", "c.png", "Übung/e.jpg"]),
+            ("u\u0308bung", ["a.jpg", "c.png", "raw/b.jpg", "x/raw/d.jpg"]),
+            ("*", []),
+            ("", ["a.jpg", "c.png", "raw/b.jpg", "x/raw/d.jpg", "Übung/e.jpg"]),
+        ],
+    )
+    def test_what_fits_a_pattern(self, tmp_path: Path, pattern: str, left: list[str]) -> None:
+        touch(tmp_path, "a.jpg", "c.png", "raw/b.jpg", "x/raw/d.jpg", "Übung/e.jpg")
+        assert sorted(walk(tmp_path, exclude=[pattern.format(folder=tmp_path)]).files) == left
+
+    @pytest.mark.parametrize("name", ["#1.jpg", "!best.jpg", "a b .jpg", "new\nline.jpg", "a\\b.jpg"])
+    def test_a_name_of_any_characters_is_a_pattern_for_itself(self, tmp_path: Path, name: str) -> None:
+        touch(tmp_path, name, "other.jpg")
+        assert list(walk(tmp_path, exclude=[name.replace("\\", "\\\\")]).files) == ["other.jpg"]
+
+    def test_what_is_included_is_read_all_the_same(self, tmp_path: Path) -> None:
+        touch(tmp_path, "@eaDir/a.jpg", ".hidden/b.jpg", ".c.jpg", "d.png", "logo.png", "x/e.jpg", "x/y/f.jpg")
+        assert sorted(walk(tmp_path, include=["@eaDir", ".hidden/", ".c.jpg"]).files) == [
+            ".c.jpg", ".hidden/b.jpg", "@eaDir/a.jpg", "d.png", "logo.png", "x/e.jpg", "x/y/f.jpg",
+        ]  # fmt: skip
+        found = walk(tmp_path, exclude=["*.png", "x/*"], include=["logo.png", "x/y"])
+        assert sorted(found.files) == ["logo.png", "x/y/f.jpg"]
+
+    def test_a_folder_that_is_left_out_stays_so_whatever_in_it_is_included(self, tmp_path: Path) -> None:
+        touch(tmp_path, "a.jpg", "private/b.jpg")
+        assert list(walk(tmp_path, exclude=["private"], include=["*.jpg"]).files) == ["a.jpg"]
+        assert walk(tmp_path, "private", exclude=["private"]).is_left_out
+
+    @pytest.mark.parametrize("pattern", ["!", "/", "[", "a\\", "[z-a]"])
+    def test_a_pattern_that_makes_no_sense_is_refused(self, tmp_path: Path, pattern: str) -> None:
+        if pattern == "!":
+            assert checked([pattern], tmp_path) == ["!"], "a name like any other"
+            return
+        with pytest.raises(PatternRefused, match="relative to the folder"):
+            checked([pattern], tmp_path)
+
+    def test_patterns_of_a_folder_are_taken_along_into_one_around_it(self, tmp_path: Path) -> None:
+        touch(tmp_path, "in[1]/a.png", "in[1]/raw/b.jpg", "in[1]/x/raw/c.jpg", "raw/d.jpg", "e.png")
+        patterns = moved_below(["*.png", "/raw", "x/raw"], "in[1]")
+        assert sorted(walk(tmp_path, exclude=patterns).files) == ["e.png", "raw/d.jpg"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_passed_over_is_counted_by_folder_and_kind(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.MP4", "c.mp4", "x/d.pdf", "x/README", "x/e.jpg.part", "f.xmp", "@eaDir/g.mp4")
+    touch(tmp_path, f"h.{'x' * 40}", "i.\x1b[2J", ".j.mp4")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "x" / "s.jpg"))
+    assert walk(tmp_path).passed_over == {
+        ("", ".mp4"): 2, ("x", ".pdf"): 1, ("x", "without suffix"): 1, ("x", ".part"): 1, ("", "other"): 2,
+        ("", SPECIAL_FILE): 1, ("x", SPECIAL_FILE): 1,
+    }  # fmt: skip

@@ -10,7 +10,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from indexer.indexing import index_folders
 from indexer.library import Library
+from model.trained import TrainedModel
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, index
 from tests.web.applications import hits, opened, token
@@ -68,6 +70,30 @@ def test_only_folders_inside_an_allowed_root_are_added(client: FlaskClient, root
     answer = client.post("/api/v1/index", json={"folders": [folder.format(root=root)]})
     assert answer.status_code == 403
     assert "--root" in answer.get_json(force=True)["detail"]
+
+
+def test_the_library_page_says_what_is_not_read_and_left_out(root: Path, weights: Path, tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4", "c.pdf"):
+        (root / "album" / name).touch()
+    library = tmp_path / "library"
+    model = TrainedModel(weights)
+    with Library.open(library, generation=model.generation, create=True) as opened_library:
+        index_folders(
+            opened_library,
+            [root],
+            processor=model.processor,
+            load_runtime=lambda: model.runtime,
+            exclude=["drafts"],
+            workers=1,
+        )
+    with opened(library, weights) as app:
+        client = app.test_client()
+        page = " ".join(client.get("/library").text.split())
+        assert "3 files are of kinds that are not read: .mp4 2, .pdf 1." in page
+        assert "left out: drafts" in page
+        status = client.get("/api/v1/status").get_json()
+    assert status["passed_over"] == {".mp4": 2, ".pdf": 1}
+    assert [folder["exclude"] for folder in status["folders"]] == [["drafts"]]
 
 
 def test_a_folder_that_is_not_there_is_named(client: FlaskClient, root: Path) -> None:

@@ -1,0 +1,41 @@
+"""How many files were passed over, by kind: those whose suffix is not that of a photo."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sqlalchemy import Connection, bindparam, delete, desc, func, insert, select
+
+from indexer.catalog import passed_over_table
+from indexer.folders import Part
+from indexer.scanning import Scan
+
+
+def store_passed_over(connection: Connection, part: Part, scan: Scan) -> None:
+    """Note what a scan has passed over; what is known of folders that could not be read is kept."""
+    columns = passed_over_table.c
+    rows = connection.execute(
+        select(columns.path, columns.kind, columns.files).where(columns.folder_id == part.folder_id)
+    )
+    known = {(path, kind): files for path, kind, files in rows if part.holds(path) and not scan.is_unknown(path)}
+    outdated = [key for key, files in known.items() if scan.passed_over.get(key) != files]
+    new = {key: files for key, files in scan.passed_over.items() if known.get(key) != files}
+    if outdated:
+        where = (columns.path == bindparam("at_path"), columns.kind == bindparam("of_kind"))
+        query = delete(passed_over_table).where(columns.folder_id == part.folder_id, *where)
+        connection.execute(query, [{"at_path": path, "of_kind": kind} for path, kind in outdated])
+    if new:
+        connection.execute(
+            insert(passed_over_table),
+            [
+                {"folder_id": part.folder_id, "path": path, "kind": kind, "files": files}
+                for (path, kind), files in new.items()
+            ],
+        )
+
+
+def read_passed_over(connection: Connection) -> dict[str, int]:
+    """How many files of each kind, the most frequent first."""
+    files = func.sum(passed_over_table.c.files)
+    query = select(passed_over_table.c.kind, files).group_by(passed_over_table.c.kind)
+    return Counter(dict(connection.execute(query.order_by(desc(files), passed_over_table.c.kind)).all()))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, chosen_library, json_option, library_option, library_weights_option
+from cli.options import FILE, chosen_library, json_option, library_option, needless_weights_option
 from cli.output import print_json, printable
 
 
@@ -16,7 +16,7 @@ from cli.output import print_json, printable
 @click.option("--tag", multiple=True, help="Add a tag; name the option again for more.")
 @click.option("--untag", multiple=True, help="Remove a tag.")
 @library_option
-@library_weights_option
+@needless_weights_option
 @json_option
 def caption(
     photo: Path,
@@ -24,7 +24,6 @@ def caption(
     tag: tuple[str, ...],
     untag: tuple[str, ...],
     library: Path | None,
-    weights: str,
     as_json: bool,
 ) -> None:
     """Write a caption or tags of a photo, or print them.
@@ -34,9 +33,8 @@ def caption(
     Example: pixelseek caption ~/Pictures/1012.jpg "Aunt Mary blows out the candles" --tag birthday
     """
     from indexer.library import Library
-    from model.weights import find_weights, generation
 
-    with Library.open(chosen_library(library), generation=generation(find_weights(weights))) as opened:
+    with Library.open(chosen_library(library)) as opened:
         known = opened.at(photo)
         tags = [one for one in [*known.tags, *(tag or ())] if one not in (untag or ())]
         if text is not None or tags != known.tags:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import chosen_library, json_option, library_option, library_weights_option
+from cli.options import chosen_library, json_option, library_option, viewed_generation, viewed_weights_option
 from cli.output import print_json, printable, readable_size
 
 _ONLY = "  (the only one that can be reached now)"
@@ -26,9 +26,9 @@ _MARKS = {
     help="How nearly the same: lower finds more, and more that are not.",
 )
 @library_option
-@library_weights_option
+@viewed_weights_option
 @json_option
-def duplicates(agreement: float | None, library: Path | None, weights: str, as_json: bool) -> None:
+def duplicates(agreement: float | None, library: Path | None, weights: str | None, as_json: bool) -> None:
     """List photos that are nearly the same, in groups: copies, resized, compressed again, cropped a little.
 
     The largest of a group comes first. Several paths of one file (links) are one file. What cannot be reached now, is
@@ -40,10 +40,9 @@ def duplicates(agreement: float | None, library: Path | None, weights: str, as_j
 
     from engine.duplicates import AGREEMENT, find_duplicates
     from indexer.library import Library
-    from model.weights import find_weights, generation
 
     with (
-        Library.open(chosen_library(library), generation=generation(find_weights(weights))) as opened,
+        Library.open(chosen_library(library), generation=viewed_generation(weights)) as opened,
         tqdm(desc="Comparing", unit=" photos", delay=0.5, dynamic_ncols=True) as bar,
     ):
 

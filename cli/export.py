@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.options import chosen_library, library_option, library_weights_option
+from cli.options import chosen_library, library_option, needless_weights_option
 
 
 @click.command()
@@ -18,8 +18,8 @@ from cli.options import chosen_library, library_option, library_weights_option
     "--format", type=click.Choice(("jsonl", "csv")), default="jsonl", help="A JSON object a line, or a table."
 )
 @library_option
-@library_weights_option
-def export(format: str, library: Path | None, weights: str) -> None:
+@needless_weights_option
+def export(format: str, library: Path | None) -> None:
     """Print what the library knows of its photos: paths, metadata, captions, tags.
 
     In a table, several values of one photo are separated by semicolons.
@@ -28,9 +28,8 @@ def export(format: str, library: Path | None, weights: str) -> None:
     """
     from indexer.exporting import FIELDS, exported_photos
     from indexer.library import Library
-    from model.weights import find_weights, generation
 
-    with Library.open(chosen_library(library), generation=generation(find_weights(weights))) as opened:
+    with Library.open(chosen_library(library)) as opened:
         if format == "csv":
             click.echo(_row(FIELDS))
         for photo in exported_photos(opened):

@@ -83,7 +83,6 @@ def index_photos(
     from indexer.indexing import index_folders
     from indexer.library import Library
     from model.trained import TrainedModel
-    from model.weights import lasting_name
 
     model = TrainedModel(weights)
     with Library.open(library, generation=model.generation, create=bool(folders)) as opened, _photo_bar() as progress:
@@ -92,7 +91,7 @@ def index_photos(
             folders,
             processor=model.processor,
             load_runtime=lambda: model.runtime,
-            weights=lasting_name(weights),
+            weights=model.lasting_name,
             progress=progress,
             exclude=exclude,
             include=include,

@@ -40,15 +40,20 @@ def _weights_of_library(ctx: click.Context, _option: click.Parameter, weights: s
     return weights or recorded_weights(chosen_library(ctx.params.get("library"))) or DEFAULT
 
 
+_WEIGHTS = "The model: a shipped name, a folder of weights, or hf:owner/name@revision."
+_LIBRARY_WEIGHTS = f"{_WEIGHTS} Default: the library's, at first {DEFAULT}."
 library_weights_option = click.option(
+    "--weights", metavar="NAME_OR_PATH", callback=_weights_of_library, help=_LIBRARY_WEIGHTS
+)
+named_weights_option = click.option("--weights", metavar="NAME_OR_PATH", help=_LIBRARY_WEIGHTS)
+"""The same, but None where none were named: for those who can do without."""
+viewed_weights_option = click.option(
     "--weights",
     metavar="NAME_OR_PATH",
-    callback=_weights_of_library,
-    help=f"The model: a shipped name, or a folder of weights. Default: the library's, at first {DEFAULT}.",
+    help="See the library as another model has encoded it. Default: as it is searched, for which no model is needed.",
 )
-weights_option = click.option(
-    "--weights", metavar="NAME_OR_PATH", default=DEFAULT, help="The model: a shipped name, or a folder of weights."
-)
+needless_weights_option = click.option("--weights", hidden=True, expose_value=False)  # asked for until version 0.2
+weights_option = click.option("--weights", metavar="NAME_OR_PATH", default=DEFAULT, help=_WEIGHTS)
 log_file_option = click.option(
     "--log-file", type=FILE, metavar="PATH", help="Write the log into this file instead of to standard error."
 )
@@ -79,6 +84,13 @@ include_option = click.option(
     multiple=True,
     help="Read what fits although --exclude or a default leaves it out. Kept as --exclude is.",
 )
+
+
+def viewed_generation(weights: str | None) -> str | None:
+    """That of the weights which were named; None where none were."""
+    from model.weights import find_weights, generation
+
+    return generation(find_weights(weights)) if weights else None
 
 
 def chosen_library(library: Path | None) -> Path:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, chosen_library, json_option, library_option, library_weights_option
+from cli.options import FILE, chosen_library, json_option, library_option, needless_weights_option
 from cli.output import print_json, printable
 
 
 @click.command()
 @click.argument("folder", type=FILE, metavar="FOLDER", help="A folder of the library.")
 @library_option
-@library_weights_option
+@needless_weights_option
 @json_option
-def remove(folder: Path, library: Path | None, weights: str, as_json: bool) -> None:
+def remove(folder: Path, library: Path | None, as_json: bool) -> None:
     """Take a folder out of the library. Your files are left alone.
 
     Its photos are no longer found. What was written about them is kept: indexed again, they are back at once.
@@ -25,9 +25,8 @@ def remove(folder: Path, library: Path | None, weights: str, as_json: bool) -> N
     """
     from indexer.library import Library
     from indexer.removal import remove_folder
-    from model.weights import find_weights, generation
 
-    with Library.open(chosen_library(library), generation=generation(find_weights(weights))) as opened:
+    with Library.open(chosen_library(library)) as opened:
         report = remove_folder(opened, folder)
     if as_json:
         print_json(asdict(report))

@@ -11,8 +11,8 @@ from cli.options import (
     FILE,
     chosen_library,
     library_option,
-    library_weights_option,
     log_file_option,
+    named_weights_option,
     verbose_option,
 )
 from model.errors import PixelseekError
@@ -40,7 +40,7 @@ class PasswordMissing(PixelseekError):  # noqa: N818
     help="Folders inside it may be added on the page; name the option again for more.",
 )
 @library_option
-@library_weights_option
+@named_weights_option
 @log_file_option
 @verbose_option
 def serve(
@@ -48,7 +48,7 @@ def serve(
     port: int,
     root: tuple[Path, ...],
     library: Path | None,
-    weights: str,
+    weights: str | None,
     log_file: Path | None,
     verbose: bool,
 ) -> None:

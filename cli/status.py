@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import chosen_library, json_option, library_option, library_weights_option
+from cli.options import chosen_library, json_option, library_option, viewed_generation, viewed_weights_option
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
@@ -19,27 +19,29 @@ _KINDS_SHOWN = 8
 
 @click.command()
 @library_option
-@library_weights_option
+@viewed_weights_option
 @json_option
-def status(library: Path | None, weights: str, as_json: bool) -> None:
+def status(library: Path | None, weights: str | None, as_json: bool) -> None:
     """Say what is in the library.
 
     Lists the files that could not be read as photos, with the reason.
 
     Example: pixelseek status --json
     """
+    from indexer.chosen import recorded_weights
     from indexer.library import Library
-    from model.weights import find_weights, generation
 
-    with Library.open(chosen_library(library), generation=generation(find_weights(weights))) as opened:
+    folder = chosen_library(library)
+    with Library.open(folder, generation=viewed_generation(weights)) as opened:
         found = opened.status()
+    name = weights or recorded_weights(folder)
     if as_json:
-        print_json(_as_json(found, weights))
+        print_json(_as_json(found, name))
     else:
-        _print_summary(found, weights)
+        _print_summary(found, name)
 
 
-def _as_json(status: LibraryStatus, weights: str) -> dict[str, Any]:
+def _as_json(status: LibraryStatus, weights: str | None) -> dict[str, Any]:
     from indexer.selection import LEFT_OUT, NO_MEDIA
 
     return {
@@ -68,7 +70,7 @@ def _as_json(status: LibraryStatus, weights: str) -> dict[str, Any]:
     }
 
 
-def _print_summary(status: LibraryStatus, weights: str) -> None:
+def _print_summary(status: LibraryStatus, weights: str | None) -> None:
     rows = [("Library", printable(str(status.path))), ("Photos", f"{status.photos:,}{_copies(status)}")]
     if status.waiting:
         rows.append(("Waiting", f"{status.waiting:,} not encoded by these weights yet: pixelseek index"))
@@ -78,7 +80,8 @@ def _print_summary(status: LibraryStatus, weights: str) -> None:
         for name, patterns in (("Left out", folder.exclude), ("Read", folder.include)):
             if patterns:
                 rows.append(("", f"{name} of it: {printable(', '.join(patterns))}"))
-    rows.append(("Model", f"{printable(weights)} (generation {status.generation})"))
+    if status.generation:
+        rows.append(("Model", f"{printable(weights or 'unknown')} (generation {status.generation})"))
     fresh = "covers every photo" if status.index_fresh else f"covers {status.index_covers:,} of {status.encodings:,}"
     rows.append(
         ("Index", fresh if status.index_fresh else f"{fresh}; the rest are compared beside it: pixelseek index")

@@ -5,54 +5,103 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import chosen_library, json_option, library_option, library_weights_option
+from cli.options import chosen_library, json_option, library_option, named_weights_option, viewed_generation
 from cli.output import print_json, printable
+
+if TYPE_CHECKING:
+    from indexer.library import Library
+    from indexer.recomputing import Comparison
+
+_SAMPLE = 64
+_OTHERS = (
+    "photos that were encoded again are stored as other weights see them, and there may be more; "
+    "`pixelseek verify --repair` makes them again"
+)
 
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Make again what is not sound.")
 @library_option
-@library_weights_option
+@named_weights_option
 @json_option
-def verify(repair: bool, library: Path | None, weights: str, as_json: bool) -> None:
+def verify(repair: bool, library: Path | None, weights: str | None, as_json: bool) -> None:
     """Check that the library is sound.
 
-    Compares catalog, encodings, search index and disk. Exit status 1 where they disagree. With --repair, everything
-    that Pixelseek made itself is made again where it is not sound, and the folders are indexed.
+    Compares catalog, encodings, search index and disk, and encodes some photos again. Exit status 1 where they
+    disagree. With --repair, everything that Pixelseek made itself is made again where it is not sound, and the folders
+    are indexed.
 
     Example: pixelseek verify --repair
     """
+    from indexer.errors import LibraryError
     from indexer.library import Library
+    from indexer.verification import Problem
     from indexer.verification import verify as problems_of
-    from model.weights import find_weights, generation
+    from model.weights import WeightsError
 
     folder = chosen_library(library)
     if repair:
         _repair(folder, weights)
-    with Library.open(folder, generation=generation(find_weights(weights))) as opened:
+    compared, why_not = 0, ""
+    with Library.open(folder, generation=viewed_generation(weights)) as opened:
         problems = problems_of(opened)
+        try:
+            found = _compare(opened, weights)
+        except WeightsError as error:
+            why_not = str(error)
+        except LibraryError:  # it is among the problems
+            pass
+        else:
+            compared = found.compared
+            if found.others:
+                name = opened.encodings.path.name
+                problems.append(Problem(name, f"{len(found.others)} of {compared} {_OTHERS}"))
     if as_json:
-        print_json({"problems": [asdict(problem) for problem in problems]})
+        print_json({"problems": [asdict(problem) for problem in problems], "compared": compared})
     else:
         for problem in problems:
             click.echo(printable(str(problem)))
         if not problems:
             click.echo("No problems.")
+    if why_not:
+        click.echo(f"pixelseek: no photo was encoded again to compare it: {printable(why_not)}", err=True)
     if problems:
         sys.exit(1)
 
 
-def _repair(library: Path, weights: str) -> None:
+def _compare(library: Library, weights: str | None, *, all_photos: bool = False) -> Comparison:
+    """Some photos encoded again. Raises WeightsError where the weights are gone, or others."""
+    from indexer.chosen import recorded_weights
+    from indexer.recomputing import Comparison, compare_encodings
+    from model.trained import TrainedModel
+    from model.weights import DEFAULT, WeightsError
+
+    if not library.photo_ids().size:
+        return Comparison()
+    model = TrainedModel(weights or recorded_weights(library.path) or DEFAULT)
+    if model.generation != library.generation:
+        raise WeightsError(f"{model.folder} holds other weights than those that encoded the photos.")
+    at_most = None if all_photos else _SAMPLE
+    return compare_encodings(library, model.processor, lambda: model.runtime, at_most=at_most)
+
+
+def _repair(library: Path, weights: str | None) -> None:
     from cli.index import index_photos
+    from indexer.chosen import recorded_weights
     from indexer.library import Library
     from indexer.repair import discard_damaged_encodings, repair
-    from model.weights import find_weights, generation
+    from model.weights import DEFAULT, find_weights, generation
 
-    model = generation(find_weights(weights))
+    named = weights or recorded_weights(library) or DEFAULT
+    model = generation(find_weights(named))
     discard_damaged_encodings(library, model)
     with Library.open(library, generation=model) as opened:
         repair(opened)
-    index_photos(library, [], weights)
+        others = _compare(opened, named).others
+        if others:  # one was met by chance: there may be more
+            repair(opened, _compare(opened, named, all_photos=True).others)
+    index_photos(library, [], named)

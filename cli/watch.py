@@ -55,7 +55,6 @@ def watch(
     from indexer.library import Library
     from indexer.watching import watch_folders
     from model.trained import TrainedModel
-    from model.weights import lasting_name
 
     log = logging.getLogger("pixelseek.watch")
 
@@ -95,7 +94,7 @@ def watch(
                 folders or [],
                 processor=model.processor,
                 load_runtime=lambda: model.runtime,
-                weights=lasting_name(weights),
+                weights=model.lasting_name,
                 exclude=exclude or None,
                 include=include or None,
                 indexed=indexed,

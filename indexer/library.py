@@ -121,30 +121,38 @@ _PHOTO_COLUMNS = [field.name for field in fields(Photo) if field.name not in ("p
 
 
 class Library:
-    """An open library folder for one model generation; a context manager, safe to share between threads.
+    """An open library folder as one model generation sees it; a context manager, safe to share between threads.
+
+    Whoever asks for what people wrote, or for what is known of files, names no generation, and needs no model.
 
     Every method raises LibraryDamaged where SQLite finds a file damaged, LibraryError where it cannot use it.
     Open one with `Library.open`. `catalog`, `encodings`, `writing` and `update_index` are for
     the indexer layer.
     """
 
-    def __init__(self, path: Path, generation: str) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.generation = generation
         self.lifetime = Lifetime(f"the library in {path}")
         self.catalog = Database(
             _catalog_path(path),
             remedy="Put a backup in its place, or move it away and index again.",
             lifetime=self.lifetime,
         )
-        self.encodings = Encodings(path / f"encodings-{generation}.sqlite", lifetime=self.lifetime)
-        self.index_path = path / f"index-{generation}.faiss"
         self._opened_current = False
+        self._see("")
+
+    def _see(self, generation: str) -> None:
+        self.generation = generation
+        """Empty where no model has encoded anything yet, and none was named."""
+        self.encodings = Encodings(self.path / f"encodings-{generation}.sqlite", lifetime=self.lifetime)
+        self.index_path = self.path / f"index-{generation}.faiss"
         self._shortlist = Shortlist(self.catalog, self.encodings, generation, self.index_path)
 
     @classmethod
-    def open(cls, path: Path, *, generation: str, create: bool = False) -> Library:
+    def open(cls, path: Path, *, generation: str | None = None, create: bool = False) -> Library:
         """Open the library in folder `path`; with `create`, make it where there is none.
+
+        `generation` is the one of the model at hand. Without one, it is the one that answers searches.
 
         A catalog of an older schema is backed up and migrated. What an interrupted run left behind is
         swept away.
@@ -162,11 +170,12 @@ class Library:
                 ) from error
         elif not _catalog_path(path).exists():
             raise LibraryMissing(f"there is no library in {path}. Make one with `pixelseek index FOLDER`.")
-        library = cls(path, generation)
+        library = cls(path)
         try:
             if create:
                 library.catalog.make()
             library._bring_up_to_date(create)
+            library._see(library._answering() if generation is None else generation)
             library._sweep()
             library._opened_current = library.is_current()
         except BaseException:
@@ -433,6 +442,10 @@ class Library:
                 select(setting_table.c.value).where(setting_table.c.name == "index_factory")
             ).scalar_one_or_none()
         update_index(self.index_path, self.encodings, setting or BY_SIZE)
+
+    def _answering(self) -> str:
+        with self.catalog.connect() as connection:
+            return current_generation(connection) or ""
 
     def _bring_up_to_date(self, create: bool) -> None:
         with self.catalog.connect() as connection:

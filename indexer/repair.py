@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import delete
@@ -34,14 +35,15 @@ def discard_damaged_encodings(library: Path, generation: str) -> None:
                 encodings.path.with_name(encodings.path.name + name).unlink(missing_ok=True)
 
 
-def repair(library: Library) -> None:
-    """Make index and words again, and forget encodings that are not sound: indexing makes those.
+def repair(library: Library, others: Sequence[int] = ()) -> None:
+    """Make index and words again, and forget encodings that are not sound, and those of photos `others`: indexing makes
+    these.
 
     Raises LibraryLocked.
     """
     with library.writing():
         library.bring_in_step()
-        unsound = sorted(set().union(*unsound_encodings(library).values()))
+        unsound = sorted(set(others).union(*unsound_encodings(library).values()))
         library.encodings.remove(unsound)
         with library.catalog.begin() as connection:
             for part in in_queries(unsound):

@@ -38,6 +38,7 @@ class LibraryStatus:
 
     path: Path
     generation: str
+    """Empty where no model has encoded anything yet."""
     photos: int
     """Photos that a search can find."""
     waiting: int

@@ -11,7 +11,7 @@ from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.runtime import GradientRuntime, TaskRuntime, load_gradient_runtime, load_runtime
 from model.tasks.heads import Head, Task
-from model.weights import DEFAULT, find_weights
+from model.weights import DEFAULT, find_weights, lasting_name
 
 
 class TrainedModel:
@@ -34,6 +34,11 @@ class TrainedModel:
     def folder(self) -> Path:
         """Where the weights lie."""
         return self._weights.folder
+
+    @property
+    def lasting_name(self) -> str:
+        """See `weights.lasting_name`."""
+        return lasting_name(self.name, self.folder)
 
     @property
     def generation(self) -> str:

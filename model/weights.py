@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
 from io import FileIO
@@ -21,6 +23,7 @@ GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
 """What `pixelseek export-onnx` adds, one for each pass: the weights without PyTorch."""
 _PASSES_VERSION = b"3"  # of what the graphs take and give; 2: every layer's and head's attention; 3: pooled features
 _HEADS = [f"{task}.{suffix}" for task in ("vqa", "statements", "pairs") for suffix in ("json", "safetensors", "onnx")]
+_HUB, _HUB_FORM = "hf:", "hf:owner/name@revision"
 _LARGEST_JSON_BYTES = 1 << 20
 _PIECE_BYTES = 64 << 20  # large: after each piece a thread would have to wait for the interpreter again
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows
@@ -31,29 +34,53 @@ class WeightsError(PixelseekError):
 
 
 def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
-    """The folder of weights called `name_or_path`: a folder, a shipped name, or a Hugging Face repository id.
+    """The folder of weights called `name_or_path`: a folder, a shipped name, or `hf:owner/name@revision`.
 
+    Only the last one is ever looked for outside this machine (Hugging Face), and only when it has not been already.
     Raises WeightsError when there is no such thing, or a file of it is missing or empty.
     """
-    for folder in (Path(name_or_path).expanduser(), SHIPPED / str(name_or_path)):
-        if folder.is_dir():
-            missing = [name for name in FILES if not (folder / name).is_file() or not (folder / name).stat().st_size]
-            if missing:
+    name = str(name_or_path)
+    if name.startswith(_HUB):
+        return _from_hub(name)
+    places = [Path(os.path.expanduser(name))]  # noqa: PTH111  # of a user who is unknown, Path raises RuntimeError
+    if name == Path(name).name:  # a single name, which leads nowhere else
+        places.append(SHIPPED / name)
+    for folder in places:
+        if name and os.path.isdir(folder):  # noqa: PTH112  # of what can be no path, Path raises ValueError or OSError
+            if missing := _missing(folder):
+                inside = folder / "weights"
+                there = (
+                    f" Its folder weights is one: --weights {shlex.quote(str(inside))}"
+                    if _is_whole(inside)
+                    else (" Train one with `pixelseek train`, or name another folder with --weights.")
+                )
                 raise WeightsError(
-                    f"{folder} is not a complete Pixel-BERT: {', '.join(missing)} missing or empty. "
-                    "Train one with `pixelseek train`, or name another folder with --weights."
+                    f"{folder} is not a complete Pixel-BERT: {', '.join(missing)} missing or empty.{there}"
                 )
             return folder
-    if str(name_or_path).count("/") == 1 and not str(name_or_path).startswith((".", "/", "~")):
-        return _download(str(name_or_path))
     shipped = ", ".join(sorted(config.parent.name for config in SHIPPED.glob("*/config.json"))) or "none"
-    raise WeightsError(f"no weights called {name_or_path}: neither a folder nor shipped (shipped: {shipped}).")
+    raise WeightsError(
+        f"no weights called {name}: there is no such folder{_seen_from(places[0])}, and none of that name is shipped "
+        f"(shipped: {shipped}). Weights on Hugging Face are named {_HUB_FORM}."
+    )
 
 
-def lasting_name(name_or_path: str | Path) -> str:
-    """A name by which `find_weights` finds the same weights from anywhere."""
-    folder = Path(name_or_path).expanduser()
-    return str(folder.absolute()) if folder.is_dir() else str(name_or_path)
+def lasting_name(name_or_path: str | Path, folder: Path) -> str:
+    """A name by which `find_weights` finds the same weights from anywhere: those in `folder`, which it has found.
+
+    Of a repository it names the commit, which never changes. Raises WeightsError for a folder whose name is no text.
+    """
+    name = str(name_or_path)
+    if name.startswith(_HUB):
+        return f"{name.partition('@')[0]}@{folder.name}"
+    if folder.parent == SHIPPED:
+        return folder.name
+    lasting = os.path.abspath(folder)  # noqa: PTH100
+    try:
+        lasting.encode()
+    except UnicodeEncodeError as error:
+        raise WeightsError(f"the name of folder {lasting} is no text in UTF-8. Rename it.") from error
+    return lasting
 
 
 def generation(weights: Path) -> str:
@@ -112,12 +139,42 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _download(repository: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+def _missing(folder: Path) -> list[str]:
+    return [name for name in FILES if not (folder / name).is_file() or not (folder / name).stat().st_size]
 
+
+def _is_whole(folder: Path) -> bool:
+    return folder.is_dir() and not _missing(folder)
+
+
+def _seen_from(path: Path) -> str:
+    return "" if path.is_absolute() else f" in {Path.cwd()}"
+
+
+def _from_hub(name: str) -> Path:
+    """The weights `hf:owner/name@revision`: from the cache of this machine, or else downloaded into it."""
+    parts = re.fullmatch(rf"{_HUB}([\w.-]+/[\w.-]+)@([\w./-]+)", name, re.ASCII)
+    if parts is None:
+        raise WeightsError(
+            f"{name} does not name weights on Hugging Face: {_HUB_FORM} does. The revision is a commit or a tag, so "
+            "that they are the same tomorrow."
+        )
+    from huggingface_hub import snapshot_download
+
+    repository, revision = parts[1], parts[2]
+    allowed = [*FILES, *GRAPHS, "calibration.json", "querybank.npy", "word_evidence.npz", *_HEADS]
     try:
-        allowed = [*FILES, *GRAPHS, "calibration.json", "querybank.npy", "word_evidence.npz", *_HEADS]
-        return Path(snapshot_download(repository, allow_patterns=allowed))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise WeightsError(f"{repository}: neither a local folder nor a model that can be downloaded.") from error
+        folder = Path(snapshot_download(repository, revision=revision, local_files_only=True))
+        if not _missing(folder):
+            return folder
+    except (OSError, ValueError):  # not here yet, or no name that could be
+        pass
+    try:
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=allowed))
+    except Exception as error:  # the hub and its HTTP library raise many kinds, all of them "cannot be had"
+        raise WeightsError(
+            f"{name} is not on this machine and cannot be downloaded: {' '.join(str(error).split())}"
+        ) from error
+    if missing := _missing(folder):
+        raise WeightsError(f"{name} is not a complete Pixel-BERT: {', '.join(missing)} missing or empty.")
+    return folder

@@ -9,8 +9,10 @@ from http import HTTPStatus
 from flask import Blueprint, Response, current_app, jsonify, request
 from pydantic import BaseModel
 
+from engine.duplicates import duplicates_of
 from engine.query import parse
 from engine.results import Hit
+from indexer.library import Photo
 from web.explanations import heat_webp, map_of
 from web.indexing import Progress
 from web.openapi import LARGEST_ID, document, operation
@@ -63,7 +65,7 @@ def search(asked: SearchRequest) -> Response:
 @operation(answers=PhotoAnswer, problems=(HTTPStatus.NOT_FOUND,))
 def photo(photo_id: int) -> Response:
     """What is known of a photo"""
-    return _answer(PhotoAnswer.of(current_service().engine().photo(photo_id)))
+    return _answer(PhotoAnswer.of(_known(photo_id)))
 
 
 @blueprint.get(f"{_PHOTO}/thumbnail")
@@ -95,7 +97,7 @@ def similar(asked: SimilarRequest, photo_id: int) -> Response:
 @operation(answers=DuplicatesAnswer, problems=(HTTPStatus.NOT_FOUND,))
 def duplicates(photo_id: int) -> Response:
     """The files that hold a photo or nearly the same one: copies, resized, compressed again, cropped a little"""
-    return _answer(DuplicatesAnswer.of(current_service().engine().duplicates(photo_id)))
+    return _answer(DuplicatesAnswer.of(duplicates_of(current_service().view(), _known(photo_id).id)))
 
 
 @blueprint.post("/similar")
@@ -146,7 +148,7 @@ def heat(asked: HeatRequest, photo_id: int) -> Response:
 @operation(asks=FacetsRequest, answers=FacetsAnswer)
 def facets(asked: FacetsRequest) -> Response:
     """How many photos there are of each month, camera, folder and place"""
-    return _answer(FacetsAnswer.of(current_service().engine().facets(parse(asked.q))))
+    return _answer(FacetsAnswer.of(current_service().view().facets(parse(asked.q).filters)))
 
 
 @blueprint.get("/status")
@@ -228,9 +230,14 @@ def _job(progress: Progress) -> JobAnswer:
     )
 
 
+def _known(photo_id: int) -> Photo:
+    """What is known of a photo. Raises PhotoMissing."""
+    return current_service().view().photos([photo_id])[0]
+
+
 def _webp(photo_id: int, side: int) -> Response:
     service = current_service()
-    photo = service.engine().photo(photo_id)
+    photo = _known(photo_id)
     response = Response(mimetype=_WEBP)
     response.set_etag(service.thumbnails.find(photo, side).etag)
     if _to_be_asked_again(response).status_code != HTTPStatus.NOT_MODIFIED:

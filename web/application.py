@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from flask import Flask, Response, g, request
 
 from engine.errors import EngineError
 from indexer.library import LibraryMissing
-from model.weights import DEFAULT
+from model.weights import WeightsError
 from web import api, errors, monitoring, pages
 from web.access import Guard, password_hash
 from web.forms import FormTokens
@@ -37,19 +36,26 @@ _log = logging.getLogger("pixelseek.web")
 
 
 def create_app(config: Mapping[str, Any]) -> Flask:
-    """The web application over the library in folder `LIBRARY`, searched with `WEIGHTS` (a name or a folder).
+    """The web application over the library in folder `LIBRARY`, searched with `WEIGHTS` (a name or a folder), or else
+    those that have encoded it.
 
     Folders inside `ROOTS` may be added to the library. Where `HOSTS` is given, requests under any other host name are
     refused. `config` holds these and any setting of Flask's own. Where a password is set (`web.access`), it is asked
-    for. A library that is missing or empty is waited for; otherwise raises what `SearchEngine.open` raises. Call
-    `close_app` in the end.
+    for. A library that is missing or empty is waited for, and where weights that were not named are gone, all but the
+    search goes on; otherwise raises what `SearchEngine.open` raises. Call `close_app` in the end.
     """
     app = Flask(__name__)
-    app.config.from_mapping(WEIGHTS=DEFAULT, ROOTS=(), HOSTS=(), MAX_CONTENT_LENGTH=MOST_BYTES)
+    app.config.from_mapping(WEIGHTS=None, ROOTS=(), HOSTS=(), MAX_CONTENT_LENGTH=MOST_BYTES)
     app.config.from_mapping(config)
     service = Service(Path(app.config["LIBRARY"]), app.config["WEIGHTS"], app.config["ROOTS"])
-    with suppress(EngineError, LibraryMissing):
+    try:
         service.engine()
+    except (EngineError, LibraryMissing):
+        pass
+    except WeightsError as error:
+        if not service.photo_count():
+            raise
+        _log.warning("photos can be looked at, but not searched: %s", error)
     attach(app, service)
     password = password_hash(service.library)
     guard, tokens = Guard(password), FormTokens(password)

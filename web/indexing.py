@@ -13,7 +13,6 @@ from indexer.indexing import IndexProgress, IndexReport, index_folders
 from indexer.library import Library
 from model.errors import PixelseekError
 from model.trained import TrainedModel
-from model.weights import lasting_name
 
 _log = logging.getLogger("pixelseek.indexing")
 _SHOWN = 3
@@ -48,9 +47,9 @@ class Progress:
 class IndexJob:
     """The one run of indexing that a server may have. Threads may share one."""
 
-    def __init__(self, library: Path, weights: Callable[[], str | Path], roots: Sequence[Path]) -> None:
+    def __init__(self, library: Path, model: Callable[[], TrainedModel], roots: Sequence[Path]) -> None:
         self._library = library
-        self._weights = weights
+        self._model = model
         self.roots = [root.expanduser().resolve() for root in roots]
         self._changed = Condition()
         self._progress = Progress()
@@ -102,15 +101,14 @@ class IndexJob:
 
     def _run(self, folders: Sequence[Path]) -> None:
         try:
-            named = self._weights()
-            model = TrainedModel(named)
+            model = self._model()
             with Library.open(self._library, generation=model.generation, create=bool(folders)) as library:
                 report = index_folders(
                     library,
                     folders,
                     processor=model.processor,
                     load_runtime=lambda: model.runtime,
-                    weights=lasting_name(named),
+                    weights=model.lasting_name,
                     progress=self._note,
                 )
             end = replace(self._progress, state="done", message=_summary(report))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as AnyResponse
 
 from engine.answers import Answers
+from engine.duplicates import duplicates_of
 from engine.errors import EngineError, QueryError
 from engine.query import Query, parse
+from engine.results import Hit
 from engine.search import Sort
 from engine.sentences import MAX_CHARACTERS
 from indexer.library import LibraryMissing, Photo
 from indexer.metadata.dates import clock_time
 from model.errors import PixelseekError
+from model.weights import WeightsError
 from web.explanations import strongest_at
 from web.filtering import active, choices
 from web.openapi import LARGEST_ID, document
@@ -46,8 +50,12 @@ def search() -> AnyResponse | str:
     """The search box; below it, where `q` is a sentence, the photos that fit it."""
     query = request.args.get("q", "").strip()
     service = current_service()
+    photos = service.photo_count()
     try:
-        photos = service.engine().photo_count()
+        service.engine()
+    except WeightsError:
+        if query or not photos:
+            raise
     except (EngineError, LibraryMissing) as error:
         return render_template(
             "welcome.html", reason=str(error), library=service.library, job=service.indexing, query=query
@@ -124,7 +132,7 @@ def _reranked(query: Query, order: Order) -> dict[str, Any]:
 def filters() -> str:
     """What a search can be filtered by."""
     query = parse(request.args.get("q", ""))
-    found = choices(query, current_service().engine().facets(query))
+    found = choices(query, current_service().view().facets(query.filters))
     sort = request.args.get("sort")
     return render_template("filters.html", query=query.text, sort=sort, filters=active(query), choices=found)
 
@@ -141,10 +149,14 @@ def photo(photo_id: int) -> str:
     service = current_service()
     query, cursor = _parsed(request.args.get("q", "")), request.args.get("cursor", "")
     asked = request.args.get("question", "").strip()
-    shown = service.engine().photo(photo_id)
-    copies = service.engine().duplicates(photo_id)
+    (shown,) = service.view().photos([photo_id])
+    copies = duplicates_of(service.view(), photo_id)
     same = {copy.photo_id for copy in copies}
-    near = service.searches.similar(photo_id, parse(""), _SIMILAR + len(same), hung_up=hung_up())
+    near: list[Hit] = []
+    can_answer = False
+    with suppress(EngineError, WeightsError):  # what is known of a photo is shown without a model, too
+        near = service.searches.similar(photo_id, parse(""), _SIMILAR + len(same), hung_up=hung_up())
+        can_answer = service.engine().can_answer()
     return render_template(
         "photo.html",
         photo=shown,
@@ -154,7 +166,7 @@ def photo(photo_id: int) -> str:
         explainable=bool(query.words),
         why=_why(photo_id, query),
         way=_way(query, cursor, photo_id),
-        can_answer=service.engine().can_answer(),
+        can_answer=can_answer,
         asked=asked,
         answers=_answers(photo_id, asked),
         copies=[copy for copy in copies if shown.path not in (copy.path, *copy.links)],
@@ -168,7 +180,7 @@ def similar_to_photo(photo_id: int) -> str:
     service = current_service()
     words = request.args.get("words", "")
     hits = service.searches.similar(photo_id, parse(words), _MORE_SIMILAR, hung_up=hung_up())
-    return render_template("similar.html", hits=hits, words=words, photo=service.engine().photo(photo_id))
+    return render_template("similar.html", hits=hits, words=words, photo=service.view().photos([photo_id])[0])
 
 
 def _taken(photo: Photo) -> dict[str, str | None] | None:

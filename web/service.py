@@ -9,11 +9,11 @@ from typing import cast
 
 from flask import Flask, current_app, request
 
-from engine.errors import EngineError
 from engine.search import SearchEngine
 from indexer.chosen import recorded_weights
 from indexer.library import Library, LibraryClosed, LibraryMissing, LibraryStatus
-from model.weights import find_weights, generation
+from model.trained import TrainedModel
+from model.weights import DEFAULT, find_weights
 from web.explanations import Explanations
 from web.indexing import IndexJob
 from web.metrics import Metrics
@@ -29,17 +29,21 @@ class Service:
     Threads may share one.
     """
 
-    def __init__(self, library: Path, weights: str | Path, roots: Sequence[Path]) -> None:
+    def __init__(self, library: Path, weights: str | Path | None, roots: Sequence[Path]) -> None:
+        """`weights` are those named, which must be there; None for the library's."""
         self.library = library
         self._weights = weights
-        find_weights(weights)
+        if weights is not None:
+            find_weights(weights)
+        self._model: TrainedModel | None = None
         self._engine: SearchEngine | None = None
+        self._views: list[Library] = []
         self._is_closed = False
         self._lock = Lock()
         self.thumbnails = Thumbnails(library)
         self.searches = Searches(self.engine)
         self.explanations = Explanations(self.engine, self.searches)
-        self.indexing = IndexJob(library, self.weights, roots)
+        self.indexing = IndexJob(library, self.model, roots)
         self.metrics = Metrics(photos=self.photo_count, waiting=lambda: self.searches.turns.waiting)
 
     def engine(self) -> SearchEngine:
@@ -49,33 +53,46 @@ class Service:
             if self._is_closed:
                 raise LibraryClosed("the server is stopping.")
             if self._engine is None:
-                self._engine = SearchEngine.open(self.library, weights=self._weights)
+                self._engine = SearchEngine.over(self.library, self._loaded())
             return self._engine
 
-    def weights(self) -> str | Path:
-        """The weights that the library is searched with."""
+    def model(self) -> TrainedModel:
+        """The model that the library is searched with, and encoded by. Raises WeightsError."""
         with self._lock:
             self._follow()
-            return self._weights
+            return self._loaded()
+
+    def view(self) -> Library:
+        """The library as it is searched, for whatever needs no model. Raises what `Library.open` raises."""
+        with self._lock:
+            if self._is_closed:
+                raise LibraryClosed("the server is stopping.")
+            if not self._views or not self._views[-1].is_current():
+                self._views.append(Library.open(self.library))  # the one before may be in use: it is closed in the end
+            return self._views[-1]
+
+    def _loaded(self) -> TrainedModel:
+        if self._model is None:
+            self._model = TrainedModel(self._weights or recorded_weights(self.library) or DEFAULT)
+        return self._model
 
     def _follow(self) -> None:
         """Go over to other weights once they have encoded the library anew."""
         if self._engine is not None and not self._is_closed and not self._engine.is_current():
             self._engine.close_when_unused()  # other requests may be about to ask it
-            self._engine = None
+            self._engine = self._model = None
             self._weights = recorded_weights(self.library) or self._weights
 
     def photo_count(self) -> int:
         """How many photos a search looks through; none before there is a library."""
         try:
-            return self.engine().photo_count()
-        except (EngineError, LibraryMissing):
+            return self.view().photo_count()
+        except LibraryMissing:
             return 0
 
     def status(self) -> LibraryStatus:
-        """Where the library stands. Raises LibraryMissing, and what `Library.open` raises."""
-        with Library.open(self.library, generation=generation(find_weights(self.weights()))) as library:
-            return library.status()
+        """Where the library stands. Raises what `Library.open` raises."""
+        return self.view().status()
 
     def close(self) -> None:
         """Stop what is running, and close the library."""
@@ -86,6 +103,8 @@ class Service:
             self._is_closed = True
             if self._engine is not None:
                 self._engine.close()
+            for view in self._views:
+                view.close()
 
 
 def attach(app: Flask, service: Service) -> None:

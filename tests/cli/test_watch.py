@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from indexer.chosen import recorded_weights
 from indexer.library import Library
 from indexer.verification import verify
-from model.weights import generation
+from model.weights import find_weights, generation
 from tests.cli.commands import ROOT, RUN
 
 
@@ -46,3 +47,39 @@ def test_watch_tells_of_what_is_new_until_it_is_stopped(
     with Library.open(library, generation=generation(weights)) as opened:
         assert verify(opened) == []
         assert opened.photo_count() == 3
+
+
+def changed(weights: Path) -> None:
+    """Other weights of the same size and layout in the place of these, as a copying person leaves them."""
+    file = weights / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 100_000] = content[middle - 100_000 : middle]
+    file.write_bytes(content)
+
+
+def test_weights_replaced_before_the_first_photo_are_not_mixed_with_those_it_began_with(
+    tmp_path: Path, photos: Path
+) -> None:
+    weights = shutil.copytree(find_weights(), tmp_path / "weights")
+    folder, library = tmp_path / "photos", tmp_path / "library"
+    folder.mkdir()
+    command = ("watch", str(folder), "--library", str(library), "--weights", str(weights))
+    run = subprocess.Popen(
+        [sys.executable, "-u", "-c", RUN, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while recorded_weights(library) is None and time.monotonic() < deadline:
+            time.sleep(0.1)  # until it has been through the empty folder
+        changed(weights)
+        shutil.copy(photos / "scene 01.jpg", folder)
+        stdout, stderr = run.communicate(timeout=120)
+    finally:
+        run.kill()
+    assert run.returncode == 1, (stdout, stderr)
+    assert f"{weights} holds other weights than when it was opened: model.safetensors changed" in stderr
+    assert "Traceback" not in stderr
+    with Library.open(library) as opened:
+        assert opened.encodings.photo_ids().size == 0
+        assert verify(opened) == []

@@ -22,7 +22,7 @@ from web.searches import Turns
 
 
 @contextmanager
-def opened(library: Path, weights: Path, **config: Any) -> Iterator[Flask]:
+def opened(library: Path, weights: Path | None, **config: Any) -> Iterator[Flask]:
     """The application over `library`, closed in the end."""
     app = create_app({"LIBRARY": library, "WEIGHTS": weights, **config})
     try:

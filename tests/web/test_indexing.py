@@ -137,7 +137,7 @@ def test_the_server_goes_over_to_other_weights_when_they_have_encoded_the_librar
         assert {hit["photo_id"] for hit in after} == {hit["photo_id"] for hit in before}
         assert [hit["similarity"] for hit in after] != [hit["similarity"] for hit in before]
         assert client.get(asked).json != explained
-        assert service_of(app).weights() == str(other_weights)
+        assert service_of(app).model().name == str(other_weights)
         status = client.get("/api/v1/status").json
         assert status is not None
         assert status["photos"] == len(after)

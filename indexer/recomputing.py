@@ -1,0 +1,91 @@
+"""Encode photos again, to see whether a library holds what the model makes of them: nothing else tells two apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from indexer.batches import ENCODED_AT_ONCE
+from indexer.catalog import encoded_table, folder_table, location_table, photo_table
+from indexer.decoding import ReadPhoto
+from indexer.library import Library
+from indexer.workers import ReadRequest, read_photos
+from model.processor import PixelBertProcessor
+from model.runtime import Runtime
+
+MIN_COSINE = 0.99
+"""Between two embeddings of one photo by one model: runtimes, machines and versions of a decoder round differently."""
+_Picture: TypeAlias = tuple[int, NDArray[np.uint8]]
+
+
+@dataclass
+class Comparison:
+    """Photos that were encoded again."""
+
+    compared: int = 0
+    others: list[int] = field(default_factory=list)
+    """Ids of those whose stored embedding is not what the model makes of them."""
+
+
+def compare_encodings(
+    library: Library, processor: PixelBertProcessor, runtime: Callable[[], Runtime], *, at_most: int | None
+) -> Comparison:
+    """Encode photos whose files can be reached again, a random `at_most` of them or all, and compare. Changes nothing.
+
+    `runtime` is called when there is a photo to encode. Files that cannot be read, or hold another photo by now, are
+    left out.
+    """
+    photos = _reachable(library)
+    chosen = [photos[row] for row in np.random.default_rng().permutation(len(photos))[:at_most].tolist()]
+    comparison = Comparison()
+    with closing(read_photos((ReadRequest(path) for _, _, path in chosen), processor)) as results:
+        pictures = (
+            (photo_id, read.picture.pixels)
+            for (photo_id, digest, _), read in zip(chosen, results, strict=True)
+            if isinstance(read, ReadPhoto) and read.picture is not None and read.identity.digest == digest
+        )
+        for batch in _batches(pictures):
+            again = runtime().encode_image([pixels for _, pixels in batch]).embeddings
+            stored = library.encodings.vectors([photo_id for photo_id, _ in batch])
+            for (photo_id, _), embedding in zip(batch, again, strict=True):
+                if photo_id not in stored:  # removed meanwhile
+                    continue
+                comparison.compared += 1
+                same = stored[photo_id].shape == embedding.shape and stored[photo_id] @ embedding >= MIN_COSINE
+                if not same:
+                    comparison.others.append(photo_id)
+    return comparison
+
+
+def _reachable(library: Library) -> list[tuple[int, bytes, str]]:
+    """Id, digest and path of each photo that is encoded and has a file that can be reached, in order of id."""
+    query = (
+        select(photo_table.c.id, photo_table.c.digest, folder_table.c.path, location_table.c.path)
+        .select_from(photo_table)
+        .join(encoded_table)
+        .join(location_table, location_table.c.photo_id == photo_table.c.id)
+        .join(folder_table)
+        .where(encoded_table.c.generation == library.generation, folder_table.c.online)
+        .order_by(photo_table.c.id)
+    )
+    found: dict[int, tuple[int, bytes, str]] = {}
+    with library.catalog.connect() as connection:
+        for photo_id, digest, folder, name in connection.execute(query):
+            path = str(Path(folder, name))
+            if photo_id not in found and os.path.exists(path):  # noqa: PTH110  # never raises
+                found[photo_id] = photo_id, digest, path
+    return list(found.values())
+
+
+def _batches(pictures: Iterator[_Picture]) -> Iterator[list[_Picture]]:
+    while batch := list(islice(pictures, ENCODED_AT_ONCE)):
+        yield batch

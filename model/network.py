@@ -238,6 +238,8 @@ class PixelBertForPreTraining(PixelBertForImageTextRetrieval):
     def __init__(self, config: PixelBertConfig) -> None:
         super().__init__(config)
         self.mlm_head = MlmHead(config)
+        self.word_head: nn.Module | None = None
+        """Pooled features (B, C) to logits of words (B, V), where a training learns words: kept as word evidence."""
         self.post_init()
 
     def predict_words(self, words: Tokens, pixels: Tokens) -> Tensor:

@@ -89,6 +89,14 @@ def itm_balanced_loss(logits: Tensor, true: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, true.to(logits.dtype))
 
 
+def words_loss(logits: Tensor, shares: Tensor) -> Tensor:
+    """Which words people use of a photo: binary cross-entropy, summed over words and in the mean over photos.
+
+    `logits` and `shares` are (B, V); a word is as true of a photo as the share of its captions that use it (0 to 1).
+    """
+    return functional.binary_cross_entropy_with_logits(logits, shares, reduction="sum") / len(logits)
+
+
 def hardest(negatives: Tensor, count: int) -> Tensor:
     """The places (B, count) of the negatives with the highest logits in (B, K) (paper, section 4.2: 5 of 20)."""
     return negatives.topk(min(count, negatives.shape[1]), dim=1).indices

@@ -72,6 +72,7 @@ class Objectives:
 
     itc: float = 1.0
     itc_captions: int = 1  # of each photo in a step, all of them its positives
+    words: float = 0.0  # those that captions use, read from the CNN as word evidence reads it
     mlm: float = 1.0
     itm: float = 1.0  # listwise
     itm_sigmoid: float = 0.5
@@ -88,6 +89,7 @@ class Schedule:
     """How long, how fast. `batch_size` photos a step go through the network in `parts`, on one GPU or several."""
 
     epochs: float = 10.0
+    frozen_trunk: bool = False  # its layers and the words' side stay as they came: captions are embedded once
     photos: float = 1.0  # the part of the train photos that is learned from, in as many steps as all of them take
     batch_size: int = 256
     parts: int = 1
@@ -225,6 +227,11 @@ def _check(recipe: Recipe, where: str) -> None:
     objectives = recipe.objectives
     if (objectives.itm or objectives.itm_sigmoid) and not (objectives.negative_images or objectives.negative_texts):
         raise RecipeError(f"{where}: itm and itm_sigmoid need negative_images or negative_texts")
+    joint = (objectives.itm, objectives.itm_sigmoid, objectives.itm_balanced, objectives.mlm)
+    if recipe.schedule.frozen_trunk and any(joint):
+        raise RecipeError(
+            f"{where}: with frozen_trunk the joint pass learns nothing: set itm, itm_sigmoid and mlm to 0"
+        )
     if keeps_aspect and recipe.augmentation.enabled:
         raise RecipeError(f"{where}: augmentation needs aspect = 'squash'")
     if keeps_aspect and recipe.cnn.frozen_stages and recipe.cnn.views:

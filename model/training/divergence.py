@@ -12,8 +12,8 @@ _STEPS = 100
 _FACTOR = 1.5
 
 
-def guessing(recipe: Recipe, vocab_size: int) -> dict[str, float]:
-    """The loss, in nats, of a network that knows nothing, for each objective."""
+def guessing(recipe: Recipe, vocab_size: int, words: float = 0.0) -> dict[str, float]:
+    """The loss, in nats, of a network that knows nothing, for each objective; `words` is that of its word head."""
     objectives = recipe.objectives
     lists = [
         min(objectives.hardest or count, count)
@@ -22,6 +22,7 @@ def guessing(recipe: Recipe, vocab_size: int) -> dict[str, float]:
     ]
     return {
         "itc": math.log(recipe.schedule.batch_size / recipe.schedule.parts * objectives.itc_captions),
+        "words": words,
         "mlm": math.log(vocab_size),
         "itm": sum(math.log(1 + count) for count in lists) / max(1, len(lists)),
         "itm_sigmoid": math.log(2),

@@ -17,6 +17,7 @@ from model.querybank import Querybank
 from model.recipe import Dev
 from model.runtime import Runtime
 from model.shards import CaptionedPhoto
+from model.word_evidence import WordEvidence
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ class Judge:
     def __len__(self) -> int:
         return sum(map(len, self._galleries.values()))
 
-    def judge(self, runtime: Runtime, processor: PixelBertProcessor) -> Verdict:
-        """Shortlist, ITM alone and rerank on every gallery."""
+    def judge(self, runtime: Runtime, processor: PixelBertProcessor, evidence: WordEvidence) -> Verdict:
+        """Shortlist, ITM alone and rerank on every gallery, with what word evidence there is."""
         querybank = Querybank.of(runtime, self._train)
         collections = {
-            name: encode_collection(runtime, photos, processor, querybank)
+            name: encode_collection(runtime, photos, processor, querybank, evidence)
             for name, photos in sorted(self._galleries.items())
         }
         lists = {name: rerank_photos(runtime, one, self._settings.shortlist) for name, one in collections.items()}

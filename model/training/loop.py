@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,12 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers.utils import logging
 
-from model.atomic import put_back, replacing_folder
+from model.atomic import put_back, replacing, replacing_folder
 from model.errors import PixelseekError
 from model.fitted import FittedScores
 from model.memory import keep_freed_memory
 from model.pictures import PictureError, curves
-from model.processor import SPECIAL_TOKENS
+from model.processor import SPECIAL_TOKENS, TextInputs
 from model.recipe import Recipe, as_toml, difference, load_recipe
 from model.shards import CaptionedPhoto, ShardError, read_shards
 from model.torch_runtime import TorchRuntime
@@ -40,12 +41,16 @@ from model.training.judge import Judge, Verdict
 from model.training.optimizers import make_optimizers, rate
 from model.training.photos import TrainingPhotos, stage_features
 from model.training.processes import Processes
-from model.training.start import freeze, start
+from model.training.start import freeze, freeze_trunk, start
 from model.training.step import Batch, losses, total
-from model.weights import generation
+from model.training.word_evidence import WordHead, used_words
+from model.weights import find_weights, generation
+from model.word_evidence import WordEvidence
 
 _CHECKPOINT_SECONDS = 300.0
 _LOG_EVERY = 10
+_CAPTIONS = 256  # embedded at once
+_STANDARD, _PHOTOS = 512, 32  # photos by which features are standardised, and how many of them at once
 _NEAR = 4  # so many times the photos of a group are near enough to be drawn into it
 
 
@@ -133,12 +138,16 @@ class _Run:
         self.photos = TrainingPhotos(photos, self.processor, recipe.augmentation, self.device)
         self.data = self.photos.fingerprint()
         self.frozen = freeze(self.model, recipe.cnn.frozen_stages)
+        if recipe.schedule.frozen_trunk:
+            freeze_trunk(self.model)
         self.cached = self._cached_features() if self.frozen and recipe.cnn.views else []
+        inputs = [self.processor.text(self.captions[row]) for row in self.learned.tolist()]
+        self.text_embeds = self._embedded_captions() if recipe.schedule.frozen_trunk else None
+        self.shares = self._learn_words(inputs) if recipe.objectives.words else None
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         if recipe.schedule.compile:
             for layer in self.model.pixelbert.layers:
                 layer.compile(dynamic=True)
-        inputs = [self.processor.text(self.captions[row]) for row in self.learned.tolist()]
         alike = recipe.schedule.alike
         self.batches = Batches(
             [some["attention_mask"].sum(1) for some in inputs],
@@ -153,7 +162,8 @@ class _Run:
         self.steps = max(1, round(recipe.schedule.epochs * self.epoch))
         self.optimizers = make_optimizers(self.model, recipe)
         self.judge = Judge(dev, recipe.dev, [photos[row] for row in self.learned.tolist()])
-        self.divergence = Divergence(guessing(recipe, self.model.config.vocab_size))
+        words = self.model.word_head.guess() if isinstance(self.model.word_head, WordHead) else 0.0
+        self.divergence = Divergence(guessing(recipe, self.model.config.vocab_size, words))
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         vocabulary = self.processor.tokenizer.get_vocab()
         self.special = {token: vocabulary[token] for token in SPECIAL_TOKENS}
@@ -298,7 +308,68 @@ class _Run:
         input_ids = torch.from_numpy(text["input_ids"]).to(self.device)
         words = torch.from_numpy(text["attention_mask"]).to(self.device)
         special = torch.isin(input_ids, torch.tensor(list(self.special.values()), device=self.device))
-        return Batch(features, mask, input_ids, words, words & ~special)
+        shares = None if self.shares is None else torch.from_numpy(self.shares[rows]).to(self.device)
+        embedded = None
+        if self.text_embeds is not None:
+            of_photos, first = self.text_embeds
+            places = torch.from_numpy((first[rows] + captions.T).flatten())
+            embedded = of_photos[places].to(self.device)
+        return Batch(features, mask, input_ids, words, words & ~special, embedded, shares)
+
+    @torch.inference_mode()
+    def _embedded_captions(self) -> tuple[Tensor, NDArray[np.int64]]:
+        """The embeddings (M, E) of all captions, photo by photo, and the row (N,) of the first of each photo."""
+        captions = [caption for some in self.captions for caption in some]
+        first = np.cumsum([0, *map(len, self.captions)])[:-1]
+        path = self.output / "text-embeddings" / f"{self.data}.npy"
+        if not path.exists():
+            runtime = TorchRuntime(self.model, self.processor)
+            order = sorted(range(len(captions)), key=lambda row: len(captions[row]))  # little padding
+            embedded = np.empty((len(captions), self.model.config.embedding_size), dtype=np.float32)
+            for start in tqdm(range(0, len(order), _CAPTIONS), desc="captions", unit="batch"):
+                rows = order[start : start + _CAPTIONS]
+                embedded[rows] = runtime.encode_text([captions[row] for row in rows]).embeddings
+            path.parent.mkdir(exist_ok=True)
+            with replacing(path) as new, new.open("wb") as file:
+                np.save(file, embedded)
+        return torch.from_numpy(np.load(path)), first
+
+    def _learn_words(self, inputs: Sequence[TextInputs]) -> NDArray[np.float32]:
+        """Give the network a word head; how many of each photo's captions use its words, as shares (N, V).
+
+        `inputs` are the captions of the photos that are learned from. The head goes on from the word evidence of
+        the weights that the run starts from. Raises TrainingError when no word is common enough.
+        """
+        captions = [
+            [ids[mask] for ids, mask in zip(text["input_ids"], text["attention_mask"], strict=True)] for text in inputs
+        ]
+        ids, shares_of_learned = used_words(captions)
+        if not len(ids):
+            raise TrainingError("no word is used of enough train photos to be learned: set objectives.words to 0")
+        shares = np.zeros((len(self.captions), len(ids)), dtype=np.float32)
+        shares[self.learned] = shares_of_learned
+        head = WordHead(
+            ids, shares_of_learned, self._pooled_features(self.learned[:: -(-len(self.learned) // _STANDARD)])
+        )
+        if self.recipe.start.weights:
+            evidence = WordEvidence.load(find_weights(self.recipe.start.weights))
+            if len(evidence.ids) and evidence.weights.shape[1] == len(head.centre):
+                head.go_on_from(evidence)
+        self.model.word_head = head.to(self.device)
+        return shares
+
+    @torch.inference_mode()
+    def _pooled_features(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The pooled features (B, C) of photos as they are."""
+        cnn = self.model.eval().pixelbert.pixel_tokens.cnn
+        pooled = []
+        for some in np.array_split(rows, -(-len(rows) // _PHOTOS)):
+            if self.cached:
+                features = cnn(torch.from_numpy(self.cached[0][some]).to(self.device).float(), after=self.frozen)
+            else:
+                features = cnn(self.photos.batch(some, augment=False)[0])
+            pooled.append(features.mean((2, 3)).cpu().numpy())
+        return np.concatenate(pooled)
 
     def _cached_features(self) -> list[NDArray[np.float16]]:
         self.model.eval()
@@ -312,7 +383,8 @@ class _Run:
         """Measure dev recall with the averaged weights, and keep them when they are the best yet."""
         if not len(self.judge):
             return
-        verdict = self.judge.judge(TorchRuntime(self.average, self.processor), self.processor)
+        runtime = TorchRuntime(self.average, self.processor)
+        verdict = self.judge.judge(runtime, self.processor, self._evidence())
         self._log(
             {
                 "step": self.step,
@@ -329,14 +401,22 @@ class _Run:
             self._keep(verdict)
         self._train_mode()
 
+    def _evidence(self) -> WordEvidence:
+        """Of the averaged weights; none where the run learns no words."""
+        head = self.average.word_head
+        return head.evidence() if isinstance(head, WordHead) else WordEvidence()
+
     def _keep(self, verdict: Verdict | None) -> None:
         kept = copy.deepcopy(self.average).half()
+        kept.word_head = None  # kept as word evidence
         kept.config.pixel_sampling = self.recipe.model.get("pixel_sampling")
         with replacing_folder(self.output / "weights") as folder:
             kept.save_pretrained(folder)
             self.processor.save_pretrained(folder)
             (folder / "recipe.toml").write_text(as_toml(self.recipe), encoding="utf-8")
-            fitted = FittedScores() if verdict is None else FittedScores(verdict.calibration, verdict.querybank)
+            fitted = FittedScores(evidence=self._evidence())
+            if verdict is not None:
+                fitted = replace(fitted, calibration=verdict.calibration, querybank=verdict.querybank)
             fitted.save(folder, generation(folder))
             write_card(
                 folder,

@@ -64,6 +64,13 @@ def _go_on_from(weights: Path, recipe: Recipe) -> tuple[PixelBertForPreTraining,
     return model, PixelBertProcessor.from_pretrained(weights).tokenizer
 
 
+def freeze_trunk(model: PixelBertForPreTraining) -> None:
+    """Keep all but the photos' side as it is: what is left is the CNN, its tokens and the image projection."""
+    bert = model.pixelbert
+    for part in (bert.layers, bert.word_tokens, model.text_projection, model.itm_head, model.mlm_head):
+        part.requires_grad_(False)
+
+
 def freeze(model: PixelBertForPreTraining, count: int) -> int:
     """Keep the first `count` stages of the CNN, or all it has, as they are; how many those are."""
     if not count:

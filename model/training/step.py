@@ -19,6 +19,7 @@ from model.objectives import (
     itm_sigmoid_loss,
     mask_words,
     twins,
+    words_loss,
 )
 from model.pixels import Tokens
 from model.recipe import Objectives
@@ -33,6 +34,8 @@ class Batch:
     input_ids: Tensor  # (B * C, T)
     attention_mask: Tensor  # (B * C, T) bool
     maskable: Tensor  # (B * C, T) bool, True on words
+    text_embeds: Tensor | None = None  # (B * C, E), where captions were embedded once
+    shares: Tensor | None = None  # (B, V), of each photo's captions: how many use each word that is learned
 
 
 def losses(
@@ -52,15 +55,20 @@ def losses(
     count = len(batch.features)
     pixels = model.pixelbert.pixel_tokens(batch.features, batch.pixel_mask, sampling=sampling)
     pixels = model.pixelbert.below(pixels)
-    words = model.pixelbert.words(batch.input_ids, batch.attention_mask)
+    text_embeds, words = batch.text_embeds, None
+    if text_embeds is None:
+        words = model.pixelbert.words(batch.input_ids, batch.attention_mask)
+        text_embeds = model.embed_text(words) if objectives.itc else None
     owner = torch.arange(len(batch.input_ids), device=batch.input_ids.device) % count
     same = twins(batch.input_ids, owner)  # (B * C, B)
     found = {}
     similarities = pixels.states.new_zeros(same.shape)  # without ITC no negative is harder than another
-    if objectives.itc:
-        similarities = model.embed_text(words) @ model.embed_image(pixels).T * model.logit_scale.exp()
+    if objectives.itc and text_embeds is not None:
+        similarities = text_embeds @ model.embed_image(pixels).T * model.logit_scale.exp()
         found["itc"] = itc_loss(similarities, owner, same)
-    if part >= objectives.itm_start:
+    if model.word_head is not None and batch.shares is not None:
+        found["words"] = words_loss(model.word_head(batch.features.float().mean((2, 3))), batch.shares)
+    if words is not None and part >= objectives.itm_start:
         longest = int(batch.attention_mask[:count].sum(1).max())
         first = _first(words, count, longest)
         if objectives.itm or objectives.itm_sigmoid:

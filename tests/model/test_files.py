@@ -121,6 +121,7 @@ def test_the_first_key_in_which_recipes_differ_is_named() -> None:
         ("[schedule]\nparts = 3", "batch_size is no multiple of parts"),
         ("[schedule]\nbatch_size = 8\nalike = 9", "alike is a number of photos in a batch"),
         ("[schedule]\nphotos = 0.0", "photos is the part of the photos that is learned from"),
+        ("[schedule]\nfrozen_trunk = true\n[objectives]\nmlm = 0", "the joint pass learns nothing"),
         ("[processor]\naspect = 'keep'", "augmentation needs aspect = 'squash'"),
         (
             "[processor]\naspect = 'keep'\n[augmentation]\nenabled = false\n[cnn]\nfrozen_stages = 1",

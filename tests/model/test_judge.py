@@ -12,6 +12,7 @@ from model.processor import PixelBertProcessor
 from model.recipe import Dev
 from model.runtime import load_runtime
 from model.training.judge import Judge
+from model.word_evidence import WordEvidence
 from tests.model.scenes import photos
 
 
@@ -21,7 +22,7 @@ def test_every_dataset_has_a_gallery_of_its_own_and_all_count_alike(trained_on_s
     judge = Judge([*many, *few], Dev(photos=30, shortlist=8), photos(6, "train", 9))
     assert len(judge) == 34
     runtime = load_runtime(trained_on_scenes, device="cpu")
-    verdict = judge.judge(runtime, PixelBertProcessor.from_pretrained(trained_on_scenes))
+    verdict = judge.judge(runtime, PixelBertProcessor.from_pretrained(trained_on_scenes), WordEvidence())
     assert list(verdict.figures) == ["few", "scenes"]
     assert verdict.figures["few"]["shortlist"]["r@5"] == 100.0, "there are but four"
     means = [sum(of["rerank"][f"r@{k}"] for k in RECALL_AT) / 3 for of in verdict.figures.values()]

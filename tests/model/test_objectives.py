@@ -19,6 +19,7 @@ from model.objectives import (
     itm_sigmoid_loss,
     mask_words,
     twins,
+    words_loss,
 )
 
 NONE = torch.zeros(100, 100, dtype=torch.bool)
@@ -143,3 +144,15 @@ def test_the_shortest_sentence_has_a_word_to_predict_and_an_empty_one_has_none()
     maskable = torch.tensor([[False, True, False, False], [False] * 4])
     _, labels = mask_words(input_ids, maskable, mask_id=4, vocab_size=100)
     assert (labels != IGNORED).tolist() == maskable.tolist()
+
+
+def test_words_loss_adds_up_over_words_and_is_the_mean_over_photos() -> None:
+    one = words_loss(torch.zeros(1, 3), torch.tensor([[0.0, 0.4, 1.0]]))
+    assert one.item() == pytest.approx(3 * math.log(2))
+    assert words_loss(torch.zeros(5, 3), torch.rand(5, 3)).item() == pytest.approx(3 * math.log(2))
+
+
+def test_words_loss_is_least_where_a_word_is_as_likely_as_captions_use_it() -> None:
+    shares = torch.tensor([[0.2, 0.6]])
+    right, high, low = (words_loss(shares.logit() + by, shares).item() for by in (0.0, 0.1, -0.1))
+    assert right < min(high, low)

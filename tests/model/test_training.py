@@ -22,6 +22,8 @@ from model.runtime import Runtime, load_runtime
 from model.shards import CaptionedPhoto, ShardError, write_shard
 from model.training import TrainingError, loop, step, train
 from model.training.photos import TrainingPhotos
+from model.training.word_evidence import WordHead
+from model.word_evidence import WordEvidence
 from tests.model.scenes import Scene, caption, draw, photos, scenes, swapped
 
 CHANCE = 1 / len(scenes())  # of picking the right scene among all
@@ -116,12 +118,27 @@ def short_shard(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("frozen", ["99", "2", "0"])
+WORDS = """
+[objectives]
+itc_captions = 2
+words = 0.05
+mlm = 0.0
+itm = 0.0
+itm_sigmoid = 0.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("frozen", "objectives", "trunk"),
+    [("99", "", "false"), ("2", "", "false"), ("0", "", "false"), ("2", WORDS, "false"), ("0", WORDS, "true")],
+    ids=["frozen CNN", "half of the CNN", "whole CNN", "words", "words, frozen trunk"],
+)
 def test_a_run_killed_and_resumed_takes_the_steps_of_one_that_was_not(
-    tmp_path: Path, short_shard: Path, frozen: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, short_shard: Path, frozen: str, objectives: str, trunk: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = tmp_path / "short.toml"
-    recipe.write_text(SHORT.format(frozen=frozen))
+    short = SHORT.format(frozen=frozen).replace("alike = 2", f"alike = 2\nfrozen_trunk = {trunk}")
+    recipe.write_text(short + objectives)
     train(recipe, [short_shard], tmp_path / "whole", device="cpu")
     taken = 0
     losses = step.losses
@@ -141,6 +158,52 @@ def test_a_run_killed_and_resumed_takes_the_steps_of_one_that_was_not(
     whole, killed = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("whole", "killed"))
     for name, tensor in whole.items():
         assert np.allclose(tensor, killed[name], atol=1e-3), name
+    words = [WordEvidence.load(tmp_path / run / "weights") for run in ("whole", "killed")]
+    assert np.allclose(words[0].weights, words[1].weights, atol=1e-3)
+    assert len(words[0].ids) > 0 or not objectives, "the words that it learned are kept beside the weights"
+
+
+@pytest.fixture
+def begun(tmp_path: Path, short_shard: Path) -> Path:
+    """Weights to go on from, with word evidence."""
+    recipe = tmp_path / "begun.toml"
+    recipe.write_text(SHORT.format(frozen="0") + WORDS)
+    train(recipe, [short_shard], tmp_path / "begun", device="cpu")
+    return tmp_path / "begun" / "weights"
+
+
+def test_a_frozen_trunk_stays_as_it_was_while_the_photos_side_learns(
+    tmp_path: Path, short_shard: Path, begun: Path
+) -> None:
+    recipe = tmp_path / "on.toml"
+    short = SHORT.format(frozen="2").replace("alike = 2", "alike = 2\nfrozen_trunk = true")
+    recipe.write_text(short.replace("[start]", f"[start]\nweights = '{begun}'") + WORDS)
+    train(recipe, [short_shard], tmp_path / "on", device="cpu")
+    before, after = (load_file(folder / "model.safetensors") for folder in (begun, tmp_path / "on" / "weights"))
+    changed = {name for name, tensor in before.items() if not np.array_equal(tensor, after[name])}
+    assert changed, "something is learned"
+    parts = ("pixelbert.pixel_tokens.", "image_projection.", "logit_scale")
+    assert all(name.startswith(parts) for name in changed), sorted(changed)
+
+
+def test_a_word_head_goes_on_from_the_word_evidence_of_the_weights(begun: Path) -> None:
+    kept = WordEvidence.load(begun)
+    head = WordHead(
+        kept.ids, np.full((2, len(kept.ids)), 0.5, np.float32), np.eye(2, kept.weights.shape[1], dtype=np.float32)
+    )
+    head.go_on_from(kept)
+    again = head.evidence()
+    assert np.allclose(again.weights, kept.weights, atol=1e-4)
+    assert np.allclose(again.bias, kept.bias, atol=1e-2)
+
+
+def test_words_that_no_photo_repeats_cannot_be_learned(tmp_path: Path) -> None:
+    few = tmp_path / "few.tar"
+    write_shard(few, photos(8, "train", 0))
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="0") + WORDS)
+    with pytest.raises(TrainingError, match=r"set objectives\.words to 0"):
+        train(recipe, [few], tmp_path / "run", device="cpu")
 
 
 def test_a_run_in_pieces_is_the_same_run(tmp_path: Path, short_shard: Path) -> None:
@@ -272,7 +335,7 @@ def test_every_recipe_takes_its_steps_with_a_narrow_network(
     trained = train(tmp_path / "narrow.toml", [short_shard], tmp_path / "run", device="cpu")
     assert trained is not None
     record = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-2])
-    objectives = ("itc", "mlm", "itm", "itm_sigmoid", "itm_balanced")
+    objectives = ("itc", "words", "mlm", "itm", "itm_sigmoid", "itm_balanced")
     assert {one for one in objectives if getattr(narrow.objectives, one)} <= set(record)
     assert load_runtime(trained, device="cpu").encode_text(["a red circle"]).embeddings.shape[0] == 1
 

@@ -42,7 +42,8 @@ def watch_folders(
 ) -> None:
     """Index `folders` (every known one when empty), and from then on what changes in them, until `stop` is set.
 
-    `exclude` and `include` are kept with the folders, as `index_folders` does it. `indexed` is told of every run. While another process is writing, `delayed` is told and the changes wait.
+    `exclude` and `include` are kept with the folders, as `index_folders` does it. `indexed` is told of every run.
+    While another process is writing, `delayed` is told and the changes wait.
     `load_runtime` may be called at every run. Raises KeyboardInterrupt on Ctrl-C, and FolderMissing when there is
     nothing to watch.
     """

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from indexer.library import Library
@@ -93,7 +94,11 @@ def test_verify_tells_vectors_of_another_network(
         places = {tuple(paths): photo_id for photo_id, paths in other.paths(other.photo_ids().tolist()).items()}
         (mixed,) = (one for one, paths in opened.paths(opened.photo_ids().tolist()).items() if "05" in paths[0])
         (same,) = (photo_id for paths, photo_id in places.items() if "05" in paths[0])
-        theirs = EncodedImages(other.embeddings([same]), other.pixel_features([same]), other.pooled_features([same]))
+        theirs = EncodedImages(
+            other.embeddings([same])[same][np.newaxis],
+            [other.pixel_features([same])[same]],
+            other.pooled_features([same])[same][np.newaxis],
+        )
         opened.encodings.add([mixed], theirs)
         opened.update_index()
     found = pixelseek("verify", "--json", *options)

@@ -60,6 +60,10 @@ _AGE = """
     ALTER TABLE photo DROP COLUMN metadata_version;
     ALTER TABLE location DROP COLUMN sidecar_ns;
     ALTER TABLE location DROP COLUMN sidecar;
+    ALTER TABLE folder DROP COLUMN exclude;
+    ALTER TABLE folder DROP COLUMN include;
+    DROP TABLE passed_over;
+    DROP TABLE departed;
     UPDATE alembic_version SET version_num = '0001';
 """
 

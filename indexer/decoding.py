@@ -16,6 +16,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from indexer.deep_tiff import is_garbled_by_pillow, is_whole_tiff, read_deep_tiff, to_eight_bits
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_metadata, read_sidecar
 from indexer.raw import NoPreview, is_raw, open_preview, read_container
@@ -43,7 +44,7 @@ Value = TypeVar("Value")
 CUT_SHORT = "cut short: the end of the picture is missing"
 """The note on a JPEG that lacks its last bytes, and of which most is there."""
 _MAX_MISSING = 0.5
-_END_OF_JPEG = b"\xff\xd9"
+_END_OF_JPEG, _SCAN_MARKERS = b"\xff\xd9", (b"\xff\xc4", b"\xff\xda")
 _MIDDLE_GREY = 128  # what libjpeg shows of a part that is missing
 
 pillow_heif.register_heif_opener()
@@ -57,6 +58,7 @@ class Failure(StrEnum):
     UNREADABLE = "file cannot be read: permission denied or a disk error"
     NOT_A_PHOTO = "not a photo in a known format, whatever its name says"
     DAMAGED = "damaged or cut short"
+    UNKNOWN_TIFF = "a kind of TIFF that is not read; save it anew with 8 or 16 bits a colour"
     NO_PREVIEW = "RAW file without a preview"
     TOO_MANY_BYTES = f"larger than {LARGEST_FILE_BYTES // 1024**2} MiB"
     TOO_MANY_PIXELS = f"more than {LARGEST_PIXELS // 10**6} megapixels"
@@ -185,6 +187,12 @@ def _decoded(content: bytes, path: str, needed: Callable[[int, int], Size]) -> _
 
     def decode() -> _Decoded | Failure:
         file = io.BytesIO(content)
+        if not is_raw(path):
+            if (deep := read_deep_tiff(file, max_pixels=LARGEST_PIXELS)) is not None:
+                return _deep(deep, file)
+            if is_garbled_by_pillow(file):
+                return Failure.UNKNOWN_TIFF
+            file.seek(0)
         with _open_image(file, path) as image:
             if image.width * image.height > LARGEST_PIXELS:
                 return Failure.TOO_MANY_PIXELS
@@ -204,7 +212,20 @@ def _decoded(content: bytes, path: str, needed: Callable[[int, int], Size]) -> _
                 whole, note = _with_its_end(content, detail), CUT_SHORT
             return _Decoded(_upright(as_rgb(whole), orientation), size, metadata, note)
 
-    return _or_failure(decode)
+    outcome = _or_failure(decode)
+    unknown_tiff = outcome is Failure.NOT_A_PHOTO and is_whole_tiff(io.BytesIO(content))
+    return Failure.UNKNOWN_TIFF if unknown_tiff else outcome
+
+
+def _deep(image: Image.Image, file: BinaryIO) -> _Decoded:
+    try:
+        file.seek(0)
+        with Image.open(file, formats=("TIFF",)) as known:
+            metadata = read_metadata(known)
+    except UnidentifiedImageError:
+        metadata = read_metadata(image)
+    upright = _upright(image, metadata.orientation)
+    return _Decoded(upright, upright.size, metadata, None)
 
 
 def _or_failure(read: Callable[[], Value | Failure]) -> Value | Failure:
@@ -234,13 +255,22 @@ def _metadata(image: Image.Image, file: BinaryIO, path: str) -> Metadata:
 
 def _with_its_end(content: bytes, detail: Size) -> Image.Image:
     """A JPEG that lacks its last bytes, loaded. Raises OSError where most of the picture is missing."""
-    image = Image.open(io.BytesIO(content + _END_OF_JPEG), formats=FORMATS)
-    image.draft(None, detail)
-    image.load()
+    try:
+        image = _load_drafted(content + _END_OF_JPEG, detail)
+    except OSError:  # it ends in the header of a scan: the scans before are whole
+        last_header = max(content.rfind(marker) for marker in _SCAN_MARKERS)
+        image = _load_drafted(content[:last_header] + _END_OF_JPEG, detail)
     values = np.asarray(image).reshape(image.height, image.width, -1)
     filler = np.abs(values.astype(np.int16) - _MIDDLE_GREY).max(axis=2) <= 1
     if filler.mean() > _MAX_MISSING:
         raise OSError("most of the picture is missing")
+    return image
+
+
+def _load_drafted(content: bytes, detail: Size) -> Image.Image:
+    image = Image.open(io.BytesIO(content), formats=FORMATS)
+    image.draft(None, detail)
+    image.load()
     return image
 
 
@@ -261,19 +291,12 @@ def _upright(image: Image.Image, orientation: int | None) -> Image.Image:
 def as_rgb(image: Image.Image) -> Image.Image:
     """The image in RGB, 8 bits a channel: transparency over white, the first frame of an animation."""
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(to_eight_bits(np.asarray(image))).convert("RGB")
     if image.mode in ("I", "F"):
-        return Image.fromarray(_stretched(np.asarray(image, dtype=np.float32))).convert("RGB")
+        return Image.fromarray(to_eight_bits(np.asarray(image, dtype=np.float32))).convert("RGB")
     if image.has_transparency_data:
         layered = image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")
         white.paste(layered, mask=layered.getchannel("A"))
         return white
     return image.convert("RGB")
-
-
-def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Scientific images have no white of their own: their range becomes 0 to 255."""
-    values = np.nan_to_num(values)
-    low, high = float(values.min()), float(values.max())
-    return ((values - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)

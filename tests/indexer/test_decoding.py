@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from indexer import decoding
-from indexer.decoding import Failure, Picture, ReadPhoto, read_photo
+from indexer.decoding import CUT_SHORT, Failure, Picture, ReadPhoto, read_photo
 from tests.indexer.colour_runtime import colour_processor
 
 PROCESSOR = colour_processor()
@@ -179,3 +183,54 @@ def test_large_jpegs_are_read_at_reduced_detail(tmp_path: Path) -> None:
     result = picture(path)
     assert (result.width, result.height) == (2400, 1600)
     assert difference(path, scene().resize((2400, 1600))) < 3
+
+
+def jpeg_bytes(image: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def blocks(width: int, height: int) -> Image.Image:
+    colours = np.random.default_rng(0).integers(0, 256, (12, 18, 3), dtype=np.uint8)
+    return Image.fromarray(colours).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (120, 80), (1200, 800)])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("missing", [1, 2, 20])
+def test_a_jpeg_without_its_last_bytes_is_read_with_a_note(
+    tmp_path: Path, size: tuple[int, int], progressive: bool, mode: str, missing: int
+) -> None:
+    whole = jpeg_bytes(blocks(*size).convert(mode), progressive=progressive, quality=90)
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(whole)
+    expected = picture(path).pixels.astype(float)
+    path.write_bytes(whole[:-missing])
+    found = picture(path)
+    assert (found.width, found.height, found.note) == (*size, CUT_SHORT)
+    if missing < 20:
+        assert np.abs(found.pixels - expected).mean() < 1
+
+
+@pytest.mark.parametrize(("share", "is_read"), [(0.95, True), (0.7, True), (0.4, False), (0.1, False)])
+def test_a_jpeg_of_which_most_is_missing_is_damaged(tmp_path: Path, share: float, is_read: bool) -> None:
+    content = jpeg_bytes(blocks(1200, 800), quality=90)
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content[: int(share * len(content))])
+    assert isinstance(read(path), ReadPhoto) == is_read
+
+
+def test_a_whole_photo_has_no_note(tmp_path: Path) -> None:
+    for suffix in ("jpg", "png", "webp"):
+        scene().save(tmp_path / f"photo.{suffix}")
+        assert picture(tmp_path / f"photo.{suffix}").note is None
+
+
+def test_importing_us_changes_no_limit_of_the_program_around_us() -> None:
+    code = (
+        "from PIL import Image; before = Image.MAX_IMAGE_PIXELS; import indexer.decoding, indexer.workers; "
+        "assert before == Image.MAX_IMAGE_PIXELS"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

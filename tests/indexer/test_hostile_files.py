@@ -16,7 +16,7 @@ from tests.indexer.hostile import hostile, mutated, sound
 PROCESSOR = colour_processor()
 MUTATED = 400
 NEVER = {Failure.TIMED_OUT, Failure.CRASHED, Failure.OUT_OF_MEMORY, Failure.UNREADABLE}
-REFUSED = {Failure.DAMAGED, Failure.NOT_A_PHOTO, Failure.NO_PREVIEW}
+REFUSED = {Failure.DAMAGED, Failure.NOT_A_PHOTO, Failure.NO_PREVIEW, Failure.UNKNOWN_TIFF}
 READ = {
     *("bomb-within-limits.png", "jpeg-then-zip.jpg", "gif-then-zip.gif", "png-then-script.png", "upside-down.bmp"),
     *("jpeg-named.png", "png-named.heic", "heic-named.tif", "loop-of-directories.jpg", "counts-lie.jpg"),

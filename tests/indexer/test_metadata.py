@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import piexif
@@ -13,8 +15,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pillow_heif import register_heif_opener
 
+from indexer.decoding import Failure, ReadPhoto, read_metadata_in, read_photo
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_metadata
+from tests.indexer.colour_runtime import colour_processor
+from tests.indexer.exif import ascii_field, exif_block
 
 FULL: dict[str, dict[int, Any]] = {
     "0th": {
@@ -216,3 +221,50 @@ class TestTitles:
         found = read_metadata(image)
         for text in (found.title, found.description, *found.keywords):
             (text or "").encode()
+
+
+def png(chunk: tuple[bytes, bytes], *, after: bool) -> bytes:
+    """A PNG with that chunk before its pixels or after them."""
+    plain, (kind, body) = saved("PNG"), chunk
+    packed = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    at = len(plain) - 12 if after else 33
+    return plain[:at] + packed + plain[at:]
+
+
+class TestPng:
+    @pytest.mark.parametrize("after", [False, True])
+    @pytest.mark.parametrize(
+        ("chunk", "field", "expected"),
+        [
+            ((b"tEXt", b"Title\0K\xf6ln"), "title", "Köln"),
+            ((b"tEXt", "Title\0Köln".encode()), "title", "Köln"),
+            ((b"zTXt", b"Description\0\0" + zlib.compress("東京".encode())), "description", "東京"),
+            ((b"iTXt", "Title\0\0\0de\0Titel\0Größe".encode()), "title", "Größe"),
+            ((b"iTXt", b"Author\0\1\0\0\0" + zlib.compress("Zoë".encode())), "author", "Zoë"),
+            ((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(title=entries("A title"))), "title", "A title"),
+            ((b"eXIf", exif_block({0x010E: ascii_field("Köln".encode())})[6:]), "description", "Köln"),
+            ((b"tEXt", b"Creation Time\0Wed, 14 Jul 2021 18:30:05 +0200"), "taken_offset", 7200),
+            ((b"tEXt", b"Creation Time\x002021-07-14T18:30:05Z"), "taken_source", "png"),
+            ((b"eXIf", exif_block(details={0x9003: ascii_field(b"2021:07:14 12:00:00")})[6:]), "taken_source", "exif"),
+        ],
+    )
+    def test_text_is_read_wherever_it_stands(
+        self, tmp_path: Path, chunk: tuple[bytes, bytes], field: str, expected: object, after: bool
+    ) -> None:
+        path = tmp_path / "a.png"
+        path.write_bytes(png(chunk, after=after))
+        again = read_metadata_in(str(path))
+        assert isinstance(again, Metadata)
+        assert getattr(again, field) == expected
+        found = read_photo(str(path), frozenset(), colour_processor())
+        assert isinstance(found, ReadPhoto)
+        assert found.picture is not None
+        assert found.picture.metadata == again
+
+    @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt"])
+    def test_text_that_swells_is_not_unpacked(self, tmp_path: Path, kind: bytes) -> None:
+        swelling = zlib.compress(bytes(200 * 1024**2), 9)
+        path = tmp_path / "a.png"
+        path.write_bytes(png((kind, b"Title\0" + (b"\0" if kind == b"zTXt" else b"\1\0\0\0") + swelling), after=True))
+        found = read_metadata_in(str(path))
+        assert found is Failure.DAMAGED or (isinstance(found, Metadata) and found.title is None)

@@ -232,7 +232,7 @@ def _job(progress: Progress) -> JobAnswer:
 
 def _known(photo_id: int) -> Photo:
     """What is known of a photo. Raises PhotoMissing."""
-    return current_service().view().photos([photo_id])[0]
+    return current_service().view().photo(photo_id)
 
 
 def _webp(photo_id: int, side: int) -> Response:

@@ -149,7 +149,7 @@ def photo(photo_id: int) -> str:
     service = current_service()
     query, cursor = _parsed(request.args.get("q", "")), request.args.get("cursor", "")
     asked = request.args.get("question", "").strip()
-    (shown,) = service.view().photos([photo_id])
+    shown = service.view().photo(photo_id)
     copies = duplicates_of(service.view(), photo_id)
     same = {copy.photo_id for copy in copies}
     near: list[Hit] = []
@@ -180,7 +180,7 @@ def similar_to_photo(photo_id: int) -> str:
     service = current_service()
     words = request.args.get("words", "")
     hits = service.searches.similar(photo_id, parse(words), _MORE_SIMILAR, hung_up=hung_up())
-    return render_template("similar.html", hits=hits, words=words, photo=service.view().photos([photo_id])[0])
+    return render_template("similar.html", hits=hits, words=words, photo=service.view().photo(photo_id))
 
 
 def _taken(photo: Photo) -> dict[str, str | None] | None:

@@ -254,7 +254,9 @@ def test_the_status_counts_photos_and_names_failures(client: FlaskClient, photos
     assert answer
     assert answer["photos"] == PHOTO_COUNT
     assert answer["failures"] == [{"path": str(photos / "broken.jpg"), "reason": "damaged or cut short"}]
-    assert answer["folders"] == [{"path": str(photos), "online": True, "files": PHOTO_COUNT + 1}]
+    assert answer["folders"] == [
+        {"path": str(photos), "online": True, "files": PHOTO_COUNT + 1, "exclude": [], "include": []}
+    ]
 
 
 def test_health_says_how_many_photos_there_are(client: FlaskClient) -> None:

@@ -72,7 +72,7 @@ def test_index_reports_as_json(tmp_path: Path, photos: Path, weights: Path) -> N
 def test_search_prints_json(indexed: Path, weights: Path) -> None:
     run = pixelseek("search", "--json", SENTENCE, "--library", indexed, "--weights", weights)
     result = json.loads(run.stdout)
-    assert list(result) == ["query", "hits", "cutoff", "timings_ms"]
+    assert list(result) == ["query", "hits", "cutoff", "reranked", "timings_ms"]
     assert result["query"] == SENTENCE
     assert len(result["hits"]) == PHOTO_COUNT
     assert {tuple(hit) for hit in result["hits"]} == {("path", "photo_id", "similarity", "match", "score", "online")}
@@ -175,7 +175,9 @@ def test_status_prints_json(indexed: Path, photos: Path, weights: Path) -> None:
     status = json.loads(pixelseek("status", "--json", "--library", indexed, "--weights", weights).stdout)
     assert (status["photos"], status["failed"]) == (PHOTO_COUNT, 1)
     assert [failure["path"] for failure in status["failures"]] == [str(photos / "broken.jpg")]
-    assert status["folders"] == [{"path": str(photos), "online": True, "files": PHOTO_COUNT + 1}]
+    assert status["folders"] == [
+        {"path": str(photos), "online": True, "files": PHOTO_COUNT + 1, "exclude": [], "include": []}
+    ]
 
 
 def test_verify_finds_a_whole_library_sound(indexed: Path, weights: Path) -> None:

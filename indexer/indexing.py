@@ -88,6 +88,7 @@ def index_folders(
     workers: int | None = None,
     exclude: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
+    newer_allowed: int = 0,
 ) -> IndexReport:
     """Read what is new or has changed in `folders` (every known folder when empty) and forget what is gone.
 
@@ -102,6 +103,8 @@ def index_folders(
     `exclude` and `include` are patterns (see `selection`) of what is left out of the folders and read all the same;
     each takes the place of what the library remembers of those folders, and is remembered. The photos of files that are
     left out are hidden; let in again, they are back with what was written about them.
+
+    The FAISS index is written anew when more than `newer_allowed` photos are newer: they are searched beside it.
 
     Raises FolderMissing, PatternRefused, LibraryLocked, LibraryReadOnly, and LibraryReencoded when other weights have
     taken over since the library was opened.
@@ -128,7 +131,7 @@ def index_folders(
             remove_locations(connection, [(part.folder_id, path) for part, path, _ in changes.gone])
             settle(connection, [photo_id for _, _, photo_id in changes.gone if photo_id is not None])
         report.removed = len(changes.gone) - report.moved
-        library.update_index()
+        library.update_index(newer_allowed=newer_allowed)
         if taking_over:
             report.waiting = library.complete_generation(weights)
         library.remove_unused_files()

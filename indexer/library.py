@@ -435,13 +435,13 @@ class Library:
             remove_unused_files(self.path, connection, self.generation)
 
     @while_open
-    def update_index(self) -> None:
-        """Make the FAISS index cover all encodings; for the writer only."""
+    def update_index(self, *, newer_allowed: int = 0) -> None:
+        """Make the FAISS index cover all encodings, if more than `newer_allowed` are newer; for the writer only."""
         with self.catalog.connect() as connection:
             setting = connection.execute(
                 select(setting_table.c.value).where(setting_table.c.name == "index_factory")
             ).scalar_one_or_none()
-        update_index(self.index_path, self.encodings, setting or BY_SIZE)
+        update_index(self.index_path, self.encodings, setting or BY_SIZE, newer_allowed=newer_allowed)
 
     def _answering(self) -> str:
         with self.catalog.connect() as connection:

@@ -83,16 +83,19 @@ def read_index(path: Path, stamp: Stamp) -> SearchableIndex | None:
     return None if index is None else SearchableIndex(index)
 
 
-def update_index(path: Path, encodings: Encodings, setting: str = BY_SIZE) -> None:
+def update_index(path: Path, encodings: Encodings, setting: str = BY_SIZE, *, newer_allowed: int = 0) -> None:
     """Make the index at `path` cover all encodings: extend it where it is sound, else build it anew.
 
-    It is built anew, too, when it covers more than twice what it was built with, or `setting` has changed.
+    It is left as it is where no more than `newer_allowed` encodings are newer: they are searched beside it. It is built
+    anew, too, when it covers more than twice what it was built with, or `setting` has changed.
     Raises LibraryError when FAISS cannot make an index of `setting`.
     """
     origin = encodings.origin()
     if origin is None:
         return
     count, stamp, index = encodings.count(), covering_stamp(path, encodings), None
+    if newer_allowed and count - (0 if stamp is None else stamp.count) <= newer_allowed:
+        return
     if stamp is not None and count <= 2 * stamp.built_with and stamp.factory == _factory(setting, stamp.built_with):
         if stamp.count == count:
             return

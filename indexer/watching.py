@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
 from watchfiles import Change, watch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
-from indexer.errors import FolderMissing, LibraryLocked
+from indexer.errors import FolderMissing, LibraryError, LibraryLocked
 from indexer.indexing import IndexReport, index_folders
 from indexer.library import Library
 from indexer.scanning import PHOTO_SUFFIXES
@@ -25,6 +27,11 @@ _LONGEST_WAIT_S = 30.0
 """While changes never end, they are indexed this often."""
 _WHOLE_PASS_S = 900.0
 """So often everything is compared, for what the system did not tell: network disks, disks that came back."""
+
+_MAX_NEWER = 1000
+"""So many photos may be newer than the FAISS index before it is written anew: that takes a write of the whole file."""
+_PAUSE_S = 60.0
+"""Or when nothing has been indexed for so long, or at the end."""
 
 
 def watch_folders(
@@ -44,16 +51,54 @@ def watch_folders(
 
     `exclude` and `include` are kept with the folders, as `index_folders` does it. `indexed` is told of every run.
     While another process is writing, `delayed` is told and the changes wait.
-    `load_runtime` may be called at every run. Raises KeyboardInterrupt on Ctrl-C, and FolderMissing when there is
+    `load_runtime` may be called at every run. A few new photos are searched beside the FAISS index, until it is written
+    anew when they are many, in a pause, or at the end. Raises KeyboardInterrupt on Ctrl-C, and FolderMissing when there is
     nothing to watch.
     """
     watched = [folder.expanduser().absolute() for folder in folders]
     watched = watched or [Path(folder.path) for folder in library.status().folders]
     if not any(folder.is_dir() for folder in watched):
         raise FolderMissing(f"there is no folder to watch: {', '.join(map(str, watched)) or 'name one'}")
+
+    def index(changed: Sequence[Path]) -> IndexReport:
+        nonlocal exclude, include
+        report = index_folders(
+            library,
+            changed,
+            processor=processor,
+            load_runtime=load_runtime,
+            weights=weights,
+            exclude=exclude,
+            include=include,
+            newer_allowed=_MAX_NEWER,
+        )
+        exclude = include = None  # the folders have them now
+        return report
+
+    try:
+        _keep_in_step(library, watched, index, indexed=indexed, delayed=delayed, stop=stop)
+    finally:
+        with suppress(LibraryError):
+            _bring_index_up_to_date(library)
+
+
+def _keep_in_step(
+    library: Library,
+    watched: Sequence[Path],
+    index: Callable[[Sequence[Path]], IndexReport],
+    *,
+    indexed: Callable[[IndexReport], None],
+    delayed: Callable[[LibraryLocked], None],
+    stop: Event | None,
+) -> None:
     pending, first_change, last_pass = set(watched), 0.0, time.monotonic()
+    last_run = math.inf
     for changed in _changed_folders(watched, library.path, stop):
         now = time.monotonic()
+        if now - last_run > _PAUSE_S:
+            with suppress(LibraryLocked):
+                _bring_index_up_to_date(library)
+                last_run = math.inf
         if changed and not pending:
             first_change = now
         pending |= changed
@@ -62,17 +107,7 @@ def watch_folders(
         if not pending or (changed and now - first_change < _LONGEST_WAIT_S):
             continue
         try:
-            report = index_folders(
-                library,
-                sorted(pending),
-                processor=processor,
-                load_runtime=load_runtime,
-                weights=weights,
-                exclude=exclude,
-                include=include,
-            )
-            exclude = include = None  # the folders have them now
-            indexed(report)
+            indexed(index(sorted(pending)))
         except LibraryLocked as error:
             delayed(error)
             continue
@@ -83,7 +118,13 @@ def watch_folders(
             continue
         if pending.issuperset(watched):
             last_pass = now
+        last_run = time.monotonic()
         pending.clear()
+
+
+def _bring_index_up_to_date(library: Library) -> None:
+    with library.writing():
+        library.update_index()
 
 
 def _changed_folders(watched: Sequence[Path], library: Path, stop: Event | None) -> Iterator[set[Path]]:

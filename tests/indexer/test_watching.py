@@ -12,6 +12,7 @@ from threading import Event, Thread
 import pytest
 
 from indexer import watching
+from indexer.file_state import file_state
 from indexer.indexing import IndexReport
 from indexer.library import FolderMissing, Library, LibraryLocked
 from indexer.locking import writer_lock
@@ -158,6 +159,62 @@ def test_changes_that_never_end_are_indexed_all_the_same(desk: Desk, monkeypatch
             if watcher.reports[-1].added:
                 break
         assert watcher.reports[-1].added
+
+
+class TestTheIndexFile:
+    """is written whole: not for each photo."""
+
+    @pytest.fixture
+    def watcher(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Watcher:
+        monkeypatch.setattr(watching, "_MAX_NEWER", 3)
+        for seed in range(5):
+            scribble(desk.photos / f"{seed}.png", seed)
+        desk.index()
+        return Watcher(desk, desk.photos)
+
+    def test_it_stays_while_few_photos_are_newer_and_they_are_found_all_the_same(
+        self, desk: Desk, watcher: Watcher
+    ) -> None:
+        with desk.open() as reader:
+            before = file_state(reader.index_path)
+            with watcher.running():
+                for more in range(3):
+                    scribble(desk.photos / f"more-{more}.png", 100 + more)
+                    watcher.wait_for(lambda more=more: reader.photo_count() == 6 + more)  # type: ignore[misc]
+                    assert file_state(reader.index_path) == before
+                    assert reader.status().index_covers == 5
+                paint(desk.photos / "red.png", "red")
+                paint(desk.photos / "blue.png", "blue")
+                watcher.wait_for(lambda: reader.status().index_covers >= 9)
+                assert file_state(reader.index_path) != before
+
+    def test_at_the_end_it_covers_all(self, desk: Desk, watcher: Watcher) -> None:
+        with watcher.running():
+            scribble(desk.photos / "more.png", 100)
+            watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+        with desk.open() as library:
+            assert library.status().index_fresh
+            assert verify(library) == []
+
+    def test_at_the_end_another_writer_is_not_waited_for(self, desk: Desk, watcher: Watcher) -> None:
+        with watcher.running():
+            scribble(desk.photos / "more.png", 100)
+            watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+            lock = writer_lock(desk.library)
+            lock.__enter__()
+        lock.__exit__(None, None, None)
+        with desk.open() as library:
+            assert not library.status().index_fresh
+            assert library.photo_count() == 6
+
+    def test_in_a_pause_it_is_written_once(self, desk: Desk, watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(watching, "_PAUSE_S", 2.0)
+        with watcher.running(), desk.open() as reader:
+            scribble(desk.photos / "more.png", 100)
+            watcher.wait_for(lambda: reader.status().index_covers == 6)
+            written = file_state(reader.index_path)
+            time.sleep(4)
+            assert file_state(reader.index_path) == written
 
 
 def test_there_must_be_a_folder_to_watch(desk: Desk) -> None:

@@ -55,7 +55,14 @@ _NUMBER = regex.compile(r"[-+]?\d+(?:\.\d+)?", regex.ASCII)
 _EARLIEST_YEAR = 1826  # the oldest photo there is
 _MIN_ABBREVIATION = 3
 _SHORT_NAME = 4  # letters: with another in their place, near is year, and type is tyre
-_SAME_TYPE = ((".jpg", ".jpeg", ".jpe", ".jfif"), (".tif", ".tiff"), (".heic", ".heif"), (".bmp", ".dib"))
+_SAME_TYPE = (
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg"),
+    (".tif", ".tiff"),
+    (".heic", ".heics", ".heif", ".heifs", ".hif"),
+    (".avif", ".avifs"),
+    (".png", ".apng"),
+    (".bmp", ".dib"),
+)
 
 
 @dataclass(frozen=True)

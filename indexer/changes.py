@@ -93,8 +93,13 @@ def known_files(connection: Connection, part: Part, generation: str) -> dict[str
     }
 
 
-def compare(part: Part, scan: Scan, known: Mapping[str, KnownFile], changes: Changes) -> None:
-    """Add to `changes` what `scan` tells of `part`."""
+def compare(
+    part: Part, scan: Scan, known: Mapping[str, KnownFile], predecessors: Mapping[str, int], changes: Changes
+) -> None:
+    """Add to `changes` what `scan` tells of `part`.
+
+    `predecessors` are, of files that are not known, the photos that lay in their place.
+    """
     changes.found += len(scan.files)
     outdated = {file.known_photo_id for file in changes.outdated}
     for path, state in scan.files.items():
@@ -104,9 +109,9 @@ def compare(part: Part, scan: Scan, known: Mapping[str, KnownFile], changes: Cha
             changes.failed += before.failure is not None
             if before.outdated and before.photo_id not in outdated:
                 outdated.add(before.photo_id)
-                changes.outdated.append(_to_read(part, path, state, before))
+                changes.outdated.append(_to_read(part, path, state, before, None))
         else:
-            changes.to_read.append(_to_read(part, path, state, before))
+            changes.to_read.append(_to_read(part, path, state, before, predecessors.get(path)))
     changes.gone += [
         (part, path, before.photo_id)
         for path, before in known.items()
@@ -114,9 +119,9 @@ def compare(part: Part, scan: Scan, known: Mapping[str, KnownFile], changes: Cha
     ]
 
 
-def _to_read(part: Part, path: str, state: FileState, before: KnownFile | None) -> FileToRead:
+def _to_read(part: Part, path: str, state: FileState, before: KnownFile | None, predecessor: int | None) -> FileToRead:
     if before is None:
-        return FileToRead(part, path, state, None, None, is_known=False)
+        return FileToRead(part, path, state, None, predecessor, is_known=False)
     previous = before.previous_photo_id if before.photo_id is None else before.photo_id
     return FileToRead(part, path, state, before.photo_id, previous, is_known=True)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
+from importlib import import_module
+from importlib.util import find_spec
 from typing import BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
@@ -24,7 +27,8 @@ from model.processor import PixelBertProcessor
 
 LARGEST_FILE_BYTES = 512 * 1024**2
 LARGEST_PIXELS = 180_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "HEIF")  # no others: less code to attack
+JPEG_XL = ("JXL",) if find_spec("pillow_jxl") else ()
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "HEIF", "AVIF", *JPEG_XL)  # no others: less to attack
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -48,6 +52,8 @@ _END_OF_JPEG, _SCAN_MARKERS = b"\xff\xd9", (b"\xff\xc4", b"\xff\xda")
 _MIDDLE_GREY = 128  # what libjpeg shows of a part that is missing
 
 pillow_heif.register_heif_opener()
+if JPEG_XL:
+    import_module("pillow_jxl")  # registers itself
 
 
 class Failure(StrEnum):
@@ -133,7 +139,7 @@ def read_metadata_in(path: str) -> Metadata | Failure:
     def read() -> Metadata | Failure:
         if not os.access(path, os.R_OK):
             return Failure.UNREADABLE
-        with Path(path).open("rb") as file, _open_image(file, path) as image:
+        with _open_file(path) as file, _open_image(file, path) as image:
             too_large = image.width * image.height > LARGEST_PIXELS
             return Failure.TOO_MANY_PIXELS if too_large else _metadata(image, file, path)
 
@@ -162,14 +168,24 @@ def _webp(fitting: Callable[[int, int], Size], decoded: _Decoded) -> bytes:
 
 def _content(path: str) -> bytes | Failure:
     try:
-        with Path(path).open("rb") as file:
+        with _open_file(path) as file:
             if os.fstat(file.fileno()).st_size > LARGEST_FILE_BYTES:
                 return Failure.TOO_MANY_BYTES
-            return file.read() or Failure.EMPTY
+            content = file.read(LARGEST_FILE_BYTES + 1)  # some files are larger than they say
+            return (content or Failure.EMPTY) if len(content) <= LARGEST_FILE_BYTES else Failure.TOO_MANY_BYTES
     except MemoryError:
         return Failure.OUT_OF_MEMORY
     except OSError:
         return Failure.UNREADABLE
+
+
+def _open_file(path: str) -> BinaryIO:
+    """Open a regular file to read it. Raises OSError, also for a pipe, which would be waited for."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no regular file", path)
+    return os.fdopen(descriptor, "rb")
 
 
 @dataclass(frozen=True)

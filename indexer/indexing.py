@@ -13,6 +13,7 @@ from pathlib import Path
 from indexer.batches import Batch, KnownPhotos, remove_locations
 from indexer.changes import Changes, FileToRead, compare, known_files
 from indexer.decoding import Failure, ReadPhoto
+from indexer.departed import note_departed, predecessors
 from indexer.folders import Part, normalized, parts_to_index, select_inside, set_online
 from indexer.library import Library
 from indexer.passed_over import store_passed_over
@@ -128,7 +129,9 @@ def index_folders(
         if changes.outdated:
             reread_metadata(library, changes.outdated, workers=workers, note=note.of_metadata)
         with library.catalog.begin() as connection:
-            remove_locations(connection, [(part.folder_id, path) for part, path, _ in changes.gone])
+            gone = [(part.folder_id, path) for part, path, _ in changes.gone]
+            note_departed(connection, gone)
+            remove_locations(connection, gone)
             settle(connection, [photo_id for _, _, photo_id in changes.gone if photo_id is not None])
         report.removed = len(changes.gone) - report.moved
         library.update_index(newer_allowed=newer_allowed)
@@ -210,9 +213,10 @@ def _survey(
             store_passed_over(connection, part, outcome)
         with library.catalog.connect() as connection:
             known = known_files(connection, part, library.generation)
+            before = predecessors(connection, part, outcome.files.keys() - known.keys())
         if outcome.is_left_out:
             report.left_out.append(str(part.path))
-        compare(part, outcome, known, changes)
+        compare(part, outcome, known, before, changes)
         report.unreadable += [(str(part.folder / path), why) for path, why in outcome.unreadable.items()]
     return changes
 

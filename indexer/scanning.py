@@ -38,11 +38,14 @@ RAW_SUFFIXES = frozenset(
 )
 PHOTO_SUFFIXES = frozenset(
     {
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".heic", ".heif"),
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".mpo"),
+        *(".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
+        *(".heic", ".heics", ".heif", ".heifs", ".hif", ".avif", ".avifs"),
+        *((".jxl",) if find_spec("pillow_jxl") else ()),
         *(RAW_SUFFIXES if find_spec("rawpy") else ()),
     }
 )
-"""Of the files that are read; RAW files are, where rawpy is installed."""
+"""Of the files that are read; RAW files are, where rawpy is installed, and JPEG XL, where pillow-jxl-plugin is."""
 SPECIAL_FILE = "no regular file"
 """The kind of a pipe or a device that is named like a photo."""
 _LONGEST_SUFFIX = 12
@@ -95,7 +98,7 @@ def scan(folder: Path, below: str = "", *, leave_out: Path, selection: Selection
     """
     selection = selection or Selection(folder)
     result = Scan()
-    if not selection.reaches(below) or _no_media_above(folder, below, selection):
+    if below and is_left_out(folder, below, selection):
         return Scan(is_left_out=True)
     start = folder / below
     seen = _identities((leave_out, *start.absolute().parents))
@@ -156,13 +159,20 @@ def _kind(suffix: str) -> str:
     return suffix if len(suffix) <= _LONGEST_SUFFIX and suffix[1:].isalnum() else "other"
 
 
-def _no_media_above(folder: Path, below: str, selection: Selection) -> bool:
-    """Whether a `.nomedia` leaves out a folder on the way to the part `below`."""
-    return any(
-        os.path.lexists(folder / part / NO_MEDIA) and not selection.takes_no_media(str(part))
-        for part in Path(below).parents
-        if part.name
+def is_left_out(folder: Path, path: str, selection: Selection) -> bool:
+    """Whether the file or folder at `path`, relative to `folder`, or a folder above it, is left out."""
+    above = [str(parent) for parent in Path(path).parents if parent.name]
+    is_taken = selection.takes_folder(path) if is_folder(folder / path) else selection.takes_file(path)
+    return not (
+        is_taken
+        and all(selection.takes_folder(part) for part in above)
+        and all(selection.takes_no_media(part) or not os.path.lexists(folder / part / NO_MEDIA) for part in above)
     )
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, as far as can be seen."""
+    return os.path.isdir(path)  # noqa: PTH112  (`Path.is_dir` raises what the system says)
 
 
 def reason(error: OSError) -> str:

@@ -60,11 +60,6 @@ class Selection:
         """Whether the folder at `path` is looked into although it holds a `.nomedia`."""
         return not path or self._wished.check_file(_folded(path) + "/").include is False
 
-    def reaches(self, path: str) -> bool:
-        """Whether the folder at `path` and all above it are looked into, `.nomedia` aside."""
-        above = [str(parent) for parent in Path(path).parents if parent.name]
-        return not path or all(self.takes_folder(part) for part in (path, *above))
-
     @cached_property
     def _default(self) -> GitIgnoreSpec:
         return _spec(LEFT_OUT, _ORIGINALS)

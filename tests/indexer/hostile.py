@@ -76,6 +76,11 @@ def sound() -> dict[str, bytes]:
         "float.tif": _saved(colour.convert("F"), "TIFF"),
         "cmyk.tif": _saved(colour.convert("CMYK"), "TIFF"),
         "photo.heic": _saved(colour, "HEIF", exif=exif),
+        "photo.hif": _saved(colour, "HEIF"),
+        "burst.heics": _saved(colour, "HEIF", **animated),
+        "photo.avif": _saved(colour, "AVIF", exif=exif),
+        "animated.avifs": _saved(colour, "AVIF", **animated),
+        "pair.mpo": _saved(colour, "MPO", **animated),
         **({"photo.dng": dng(colour)} if find_spec("rawpy") else {}),
     }
 

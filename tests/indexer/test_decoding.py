@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-import hashlib
 import io
 import subprocess
+import hashlib
+import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,7 @@ def difference(path: Path, expected: Image.Image | None = None) -> float:
     return float(np.abs(pixels - PROCESSOR.resize(expected or scene())).mean())
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp", "tiff", "heic"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp", "tiff", "heic", "hif", "avif", "mpo"])
 def test_every_format_is_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"photo.{suffix}"
     scene().save(path)
@@ -55,7 +57,7 @@ def test_every_format_is_read(tmp_path: Path, suffix: str) -> None:
     assert difference(path) < 15
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "heic"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "heic", "hif", "avif", "mpo"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_honoured(tmp_path: Path, suffix: str, orientation: int) -> None:
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transpose that brings about each orientation
@@ -162,6 +164,23 @@ def test_a_truncated_photo_is_damaged(tmp_path: Path, suffix: str) -> None:
 
 def test_a_missing_file_cannot_be_read(tmp_path: Path) -> None:
     assert read(tmp_path / "missing.jpg") is Failure.UNREADABLE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's special files")
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
+    (tmp_path / "folder.jpg").mkdir()
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(tmp_path / "socket.jpg"))
+    for name in ("pipe.jpg", "endless.jpg", "folder.jpg", "socket.jpg"):
+        assert read(tmp_path / name) is Failure.UNREADABLE
+
+
+def test_a_huge_file_of_holes_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "holes.jpg").open("wb") as file:
+        file.truncate(2**40)
+    assert read(tmp_path / "holes.jpg") is Failure.TOO_MANY_BYTES
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:

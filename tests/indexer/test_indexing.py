@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import delete, update
 
+from indexer import departed
 from indexer.catalog import photo_table, setting_table
 from indexer.chosen import recorded_weights
 from indexer.decoding import Failure
@@ -526,3 +527,101 @@ class TestLeavingOut:
         with desk.open() as library:
             remove_folder(library, desk.photos)
         assert passed_over() == {}
+
+
+class TestHeirs:
+    def test_a_photo_deleted_and_written_anew_keeps_what_was_written_about_it(self, desk: Desk) -> None:
+        self.write_anew(desk)
+        assert self.caption(desk) == "a boat"
+
+    def test_also_when_it_was_met_half_written_before(self, desk: Desk) -> None:
+        path = self.captioned(desk)
+        path.write_bytes(path.read_bytes()[:50])
+        desk.index()
+        path.unlink()
+        desk.index()
+        scribble(path, 2)
+        desk.index()
+        assert self.caption(desk) == "a boat"
+
+    def test_a_whole_folder_written_anew(self, desk: Desk) -> None:
+        path = self.captioned(desk)
+        path.parent.rename(desk.photos.with_name("elsewhere"))
+        desk.photos.mkdir()
+        desk.index()
+        scribble(path, 2)
+        desk.index()
+        assert self.caption(desk) == "a boat"
+
+    def test_a_file_that_comes_long_after_is_another(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(departed, "REPLACED_WITHIN_S", -5)
+        self.write_anew(desk)
+        assert self.caption(desk) is None
+
+    @pytest.mark.parametrize("name", ["archive/a.png", "letter.png"])
+    def test_a_file_in_the_place_of_one_that_was_moved_is_another(self, desk: Desk, name: str) -> None:
+        path = self.captioned(desk)
+        (desk.photos / name).parent.mkdir(exist_ok=True)
+        path.rename(desk.photos / name)
+        desk.index()
+        scribble(path, 2)
+        desk.index()
+        assert self.caption(desk) is None
+        with desk.open() as library:
+            assert library.at(desk.photos / name).caption == "a boat"
+
+    def captioned(self, desk: Desk) -> Path:
+        path = scribble(desk.photos / "a.png", 1)
+        desk.index()
+        with desk.open() as library:
+            library.annotate(library.at(path).id, caption="a boat", tags=[])
+        return path
+
+    def write_anew(self, desk: Desk) -> None:
+        path = self.captioned(desk)
+        path.unlink()
+        desk.index()
+        scribble(path, 2)
+        desk.index()
+
+    def caption(self, desk: Desk) -> str | None:
+        with desk.open() as library:
+            return library.at(desk.photos / "a.png").caption
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's names and special files")
+def test_a_hostile_folder_costs_no_photo(desk: Desk) -> None:
+    names = ["new\nline.png", os.fsdecode(b"caf\xe9.png"), "-rf.png", "a\\b.png", "\u202egnp.png", " .png"]
+    names.append("x" * 251 + ".png")
+    for seed, name in enumerate(names):
+        scribble(desk.photos / name, seed)
+    os.mkfifo(desk.photos / "pipe.jpg")
+    (desk.photos / "zero.jpg").touch()
+    (desk.photos / "device.jpg").symlink_to("/dev/zero")
+    (desk.photos / "memory.jpg").symlink_to("/proc/self/mem")
+    (desk.photos / "loop.jpg").symlink_to("loop.jpg")
+    (desk.photos / "up").symlink_to("..")
+    (desk.photos / "one").symlink_to("two")
+    (desk.photos / "two").symlink_to("one")
+    (desk.photos / "folder.jpg").mkdir()
+    with (desk.photos / "holes.jpg").open("wb") as file:
+        file.truncate(2**40)
+    report = desk.index()
+    assert report.added == len(names)
+    assert {Path(path).name for path, _ in report.unreadable} == {"loop.jpg", "one", "two"}
+    assert desk.index().unchanged == len(names)
+    with desk.open() as library:
+        assert {Path(path).name for path, _ in library.status().failures} == {"zero.jpg", "memory.jpg", "holes.jpg"}
+        assert verify(library) == []
+
+
+def test_a_folder_replaced_by_a_file_and_a_file_by_a_folder_are_followed(desk: Desk) -> None:
+    scribble(desk.photos / "x.png" / "a.png", 1)
+    scribble(desk.photos / "y.png", 2)
+    desk.index()
+    shutil.rmtree(desk.photos / "x.png")
+    scribble(desk.photos / "x.png", 3)
+    (desk.photos / "y.png").unlink()
+    scribble(desk.photos / "y.png" / "b.png", 4)
+    desk.index()
+    assert sorted(desk.search("red")) == ["b.png", "x.png"]

@@ -27,7 +27,10 @@ def walk(folder: Path, below: str = "", *, exclude: Sequence[str] = (), include:
 
 
 def test_photos_are_known_by_their_suffix_in_any_case(tmp_path: Path) -> None:
-    photos = ["a.jpg", "b.JPEG", "c.Png", "d.webp", "e.GIF", "f.bmp", "g.tif", "h.TIFF", "i.heic", "j.HEIF"]
+    photos = [
+        *("a.jpg", "b.JPEG", "c.Png", "d.webp", "e.GIF", "f.bmp", "g.tif", "h.TIFF", "i.heic", "j.HEIF", "k.HIF"),
+        *("l.heics", "m.heifs", "n.mpo", "o.AVIF", "p.avifs", "q.jfif", "r.jpe", "s.pjpeg", "t.jif", "u.apng", "v.dib"),
+    ]
     touch(tmp_path, *photos, "notes.txt", "movie.mp4", "jpg")
     assert sorted(walk(tmp_path).files) == photos
 

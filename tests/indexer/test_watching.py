@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 
@@ -22,15 +25,17 @@ from tests.indexer.colour_runtime import GENERATION, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
 
 PATIENCE_S = 60
+ROOT = Path(__file__).parents[2]
 
 
 class Watcher:
     """A library that is being watched over in a thread."""
 
-    def __init__(self, desk: Desk, *folders: Path) -> None:
+    def __init__(self, desk: Desk, *folders: Path, exclude: Sequence[str] | None = None) -> None:
         self.reports: list[IndexReport] = []
         self.delays: list[LibraryLocked] = []
         self._desk, self._folders, self._stop = desk, folders, Event()
+        self._exclude = exclude
         self._thread = Thread(target=self._watch)
 
     def _watch(self) -> None:
@@ -40,6 +45,7 @@ class Watcher:
                 self._folders,
                 processor=colour_processor(),
                 load_runtime=lambda: self._desk.runtime,
+                exclude=self._exclude,
                 indexed=self.reports.append,
                 delayed=self.delays.append,
                 stop=self._stop,
@@ -233,3 +239,106 @@ def watch(library: Library, desk: Desk, *folders: Path) -> None:
         indexed=lambda _: None,
         delayed=lambda _: None,
     )
+
+
+def watch_with_limit(tmp_path: Path, limit: str, number: int) -> dict[str, Any]:
+    """What `tests.indexer.blind` says where the system has so few watches or watchers for it."""
+    allow = f'echo {number} > /proc/sys/user/max_inotify_{limit} && exec "$@"'
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", allow, "sh"]
+    if sys.platform != "linux" or subprocess.run([*command, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no user namespace can be made here")
+    run = subprocess.run(
+        [*command, sys.executable, "-m", "tests.indexer.blind", tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told: dict[str, Any] = json.loads(run.stdout)
+    return told
+
+
+@pytest.mark.parametrize(("limit", "number"), [("instances", 0), ("watches", 0), ("watches", 3), ("watches", 9)])
+def test_where_the_system_has_no_watches_left_it_is_said_and_folders_are_compared(
+    tmp_path: Path, limit: str, number: int
+) -> None:
+    told = watch_with_limit(tmp_path, limit, number)
+    assert told["added"] == 3, "in old folders and in new ones"
+    (line,) = told["log"]
+    assert "the system cannot tell of all changes" in line
+    assert "fs.inotify.max_user_watches" in line
+    assert told["cores"] < 0.5, "it rests between"
+
+
+def test_a_folder_that_another_takes_the_place_of_is_watched_on(desk: Desk) -> None:
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        desk.photos.rename(desk.photos.with_name("old"))
+        desk.photos.mkdir()
+        scribble(desk.photos / "a.png", 1)
+        watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+        scribble(desk.photos / "b.png", 2)
+        watcher.wait_for(lambda: watcher.reports[-1].added == 1 and watcher.reports[-1].found == 2)
+
+
+def test_a_folder_that_comes_back_is_watched_on(desk: Desk) -> None:
+    (desk.photos / "x").mkdir()
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        desk.photos.rename(desk.photos.with_name("away"))
+        time.sleep(2)
+        desk.photos.with_name("away").rename(desk.photos)
+        time.sleep(2)
+        scribble(desk.photos / "x" / "a.png", 1)
+        watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+
+
+def test_a_folder_named_through_a_link_and_with_dots_is_watched(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(desk.photos)
+    watcher = Watcher(desk, tmp_path / "link" / "x" / "..")
+    with watcher.running():
+        scribble(desk.photos / "a.png", 1)
+        watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+
+
+def test_an_entry_that_cannot_be_looked_at_does_not_blind_the_watch(desk: Desk) -> None:
+    (desk.photos / "x").symlink_to("x")
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        assert [path for path, _ in watcher.reports[0].unreadable] == [str(desk.photos / "x")]
+        scribble(desk.photos / "a.png", 1)
+        watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+
+
+def test_what_is_left_out_is_no_change(desk: Desk) -> None:
+    watcher = Watcher(desk, desk.photos, exclude=["drafts"])
+    with watcher.running():
+        (desk.photos / "app").mkdir()
+        (desk.photos / "app" / ".nomedia").touch()
+        (desk.photos / "@eaDir").mkdir()
+        (desk.photos / "drafts").mkdir()
+        time.sleep(3)
+        runs = len(watcher.reports)
+        for folder in ("@eaDir", "drafts", "app"):
+            scribble(desk.photos / folder / "a.png", 1)
+        time.sleep(3)
+        assert len(watcher.reports) == runs
+        scribble(desk.photos / "b.png", 2)
+        watcher.wait_for(lambda: watcher.reports[-1].found == 1)
+
+
+@pytest.mark.parametrize("backup", ["a~.png", "a.png.bak", "a_original.png", None])
+def test_a_photo_renamed_away_and_written_anew_keeps_what_was_written_about_it(desk: Desk, backup: str | None) -> None:
+    path = scribble(desk.photos / "a.png", 1)
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running(), desk.open() as library:
+        library.annotate(library.at(path).id, caption="a boat", tags=["sea"])
+        if backup is None:
+            path.unlink()
+        else:
+            path.rename(path.with_name(backup))
+        watcher.wait_for(lambda: watcher.reports[-1].removed + watcher.reports[-1].moved == 1)
+        scribble(path, 2)
+        watcher.wait_for(lambda: watcher.reports[-1].added == 1)
+        photo = library.at(path)
+        assert (photo.caption, photo.tags) == ("a boat", ["sea"])

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import io
-import subprocess
 import hashlib
+import io
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any

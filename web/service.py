@@ -72,8 +72,9 @@ class Service:
             return self._views[-1]
 
     def _loaded(self) -> TrainedModel:
-        if self._model is None:
-            self._model = TrainedModel(self._weights or recorded_weights(self.library) or DEFAULT)
+        name = str(self._weights or recorded_weights(self.library) or DEFAULT)
+        if self._model is None or (self._engine is None and self._model.name != name):
+            self._model = TrainedModel(name)
         return self._model
 
     def _follow(self) -> None:

@@ -192,3 +192,15 @@ def test_words_predict_words_through_their_own_embeddings() -> None:
 def test_a_configuration_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(Exception, match=next(iter(wrong))):
         tiny_network(**{"num_hidden_layers": 3, "num_attention_heads": 4, "fusion_layer": 1, **wrong})
+
+
+def test_a_photo_passes_the_cnn_once() -> None:
+    model, passes = tiny_network(), []
+    backbone = model.pixelbert.pixel_tokens.backbone
+    first = next(module for module in backbone.modules() if isinstance(module, torch.nn.Conv2d))
+    first.register_forward_hook(lambda *_: passes.append(1))
+    input_ids, mask = words(7, 4)
+    output = model(input_ids, photos(2), mask)
+    assert output.mlm_logits.shape == (2, 7, 100)
+    assert output.itm_logits.shape == (2,)
+    assert len(passes) == 1

@@ -93,3 +93,14 @@ def test_indexing_from_a_page_uses_the_network_that_searches(library: Path, weig
         assert ended(client)["state"] == "done"
         assert service_of(app).model().runtime is network
         assert service_of(app).engine()._runtime is network
+
+
+def test_a_server_without_a_library_searches_with_the_weights_that_make_one(
+    tmp_path: Path, photos: Path, weights: Path
+) -> None:
+    with opened(tmp_path / "library", None) as app:
+        client = app.test_client()
+        assert client.get("/api/v1/search", query_string={"q": SENTENCE}).status_code == 503
+        index(tmp_path / "library", photos, weights)
+        assert len(hits(client)) == PHOTO_COUNT
+        assert service_of(app).model().folder == weights

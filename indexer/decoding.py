@@ -19,6 +19,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from indexer.deep_png import with_lower_bits
 from indexer.deep_tiff import is_garbled_by_pillow, is_whole_tiff, read_deep_tiff, to_eight_bits
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_metadata, read_sidecar
@@ -224,7 +225,7 @@ def _decoded(content: bytes, path: str, needed: Callable[[int, int], Size]) -> _
             image.draft(None, detail)
             try:
                 image.load()
-                whole, note = image, None
+                whole, note = with_lower_bits(image, content), None
             except OSError:
                 if image.format not in ("JPEG", "MPO") or is_raw(path):
                     raise

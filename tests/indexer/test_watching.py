@@ -23,6 +23,7 @@ from indexer.verification import verify
 from indexer.watching import watch_folders
 from tests.indexer.colour_runtime import GENERATION, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
+from tests.indexer.exif import xmp_packet
 
 PATIENCE_S = 60
 ROOT = Path(__file__).parents[2]
@@ -88,6 +89,15 @@ def test_what_changes_is_indexed_and_what_is_new_is_found_by_a_library_that_is_o
         watcher.wait_for(lambda: watcher.reports[-1].changed == 1)
     with desk.open() as library:
         assert verify(library) == []
+
+
+def test_an_xmp_file_beside_a_photo_is_a_change(desk: Desk) -> None:
+    paint(desk.photos / "red.png", "red")
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running(), desk.open() as reader:
+        packet = xmp_packet(elements="<dc:description><rdf:Alt><rdf:li>The lake</rdf:li></rdf:Alt></dc:description>")
+        (desk.photos / "red.xmp").write_bytes(packet)
+        watcher.wait_for(lambda: reader.photos(reader.photo_ids().tolist())[0].description == "The lake")
 
 
 def test_changes_that_come_together_are_indexed_together(desk: Desk) -> None:

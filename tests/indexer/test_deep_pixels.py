@@ -72,13 +72,16 @@ def tiff(
     return bytes(content + struct.pack(f"{order}H", len(fields)) + packed + bytes(4))
 
 
-def grey_png(values: NDArray[np.uint16]) -> bytes:
+def png(values: NDArray[np.uint16]) -> bytes:
+    """Grey (H, W), colours (H, W, 3), or with transparency (H, W, 4)."""
+
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    height, width = values.shape
+    height, width, *samples = values.shape
+    colour_type = {(): 0, (3,): 2, (4,): 6}[tuple(samples)]
     lines = b"".join(b"\0" + line.tobytes() for line in values.astype(">u2"))
-    header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
 
 
@@ -127,11 +130,13 @@ def test_grey_of_many_bits_is_read_as_in_eight(tmp_path: Path, dtype: Any, white
     assert np.abs(pixels(tmp_path / "photo.tif", content) - expected(tmp_path / "plain.png", RAMP)).mean() < 2
 
 
-@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 def test_upper_bits_that_are_empty_do_not_make_it_black(tmp_path: Path, bits: int) -> None:
     grey, colours = scaled(RAMP, np.uint16, bits), scaled(COLOURS, np.uint16, bits)
     for name, content, values in (
-        ("grey.png", grey_png(grey), RAMP),
+        ("grey.png", png(grey), RAMP),
+        ("colours.png", png(colours), COLOURS),
+        ("opaque.png", png(np.concatenate([colours, np.full((HEIGHT, WIDTH, 1), 65535, np.uint16)], axis=2)), COLOURS),
         ("grey.tif", tiff(grey[..., None], photometric=1), RAMP),
         ("colours.tif", tiff(colours, photometric=2), COLOURS),
     ):
@@ -139,7 +144,8 @@ def test_upper_bits_that_are_empty_do_not_make_it_black(tmp_path: Path, bits: in
 
 
 def test_a_black_picture_stays_black(tmp_path: Path) -> None:
-    assert pixels(tmp_path / "photo.png", grey_png(np.zeros((HEIGHT, WIDTH), np.uint16))).max() == 0
+    for shape in ((HEIGHT, WIDTH), (HEIGHT, WIDTH, 3)):
+        assert pixels(tmp_path / "photo.png", png(np.zeros(shape, np.uint16))).max() == 0
 
 
 def test_what_is_no_number_harms_no_other(tmp_path: Path) -> None:

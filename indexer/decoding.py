@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
@@ -140,7 +139,7 @@ def read_metadata_in(path: str) -> Metadata | Failure:
     def read() -> Metadata | Failure:
         if not os.access(path, os.R_OK):
             return Failure.UNREADABLE
-        with _open_file(path) as file, _open_image(file, path) as image:
+        with Path(path).open("rb") as file, _open_image(file, path) as image:
             too_large = image.width * image.height > LARGEST_PIXELS
             return Failure.TOO_MANY_PIXELS if too_large else _metadata(image, file, path)
 
@@ -169,7 +168,7 @@ def _webp(fitting: Callable[[int, int], Size], decoded: _Decoded) -> bytes:
 
 def _content(path: str) -> bytes | Failure:
     try:
-        with _open_file(path) as file:
+        with Path(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > LARGEST_FILE_BYTES:
                 return Failure.TOO_MANY_BYTES
@@ -181,15 +180,6 @@ def _content(path: str) -> bytes | Failure:
         return Failure.OUT_OF_MEMORY
     except OSError:
         return Failure.UNREADABLE
-
-
-def _open_file(path: str) -> BinaryIO:
-    """Open a regular file to read it. Raises OSError, also for a pipe, which would be waited for."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "no regular file", path)
-    return os.fdopen(descriptor, "rb")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -164,17 +162,6 @@ def test_a_truncated_photo_is_damaged(tmp_path: Path, suffix: str) -> None:
 
 def test_a_missing_file_cannot_be_read(tmp_path: Path) -> None:
     assert read(tmp_path / "missing.jpg") is Failure.UNREADABLE
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's special files")
-def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.jpg")
-    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
-    (tmp_path / "folder.jpg").mkdir()
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(str(tmp_path / "socket.jpg"))
-    for name in ("pipe.jpg", "endless.jpg", "folder.jpg", "socket.jpg"):
-        assert read(tmp_path / name) is Failure.UNREADABLE
 
 
 def test_a_huge_file_of_holes_is_refused_unread(tmp_path: Path) -> None:

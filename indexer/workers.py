@@ -119,6 +119,9 @@ def start_pool(workers: int, prepare: Callable[..., None], *arguments: object) -
 def stop_pool(pool: ProcessPool) -> None:
     """End the processes, whatever they are at."""
     pool.stop()  # type: ignore[no-untyped-call]
+    # Pebble closes what they talk through before it ends them one by one: those still waking up would cry out.
+    for worker in tuple(pool._pool_manager.worker_manager.workers.values()):
+        worker.kill()
     pool.join()
 
 

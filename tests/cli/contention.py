@@ -163,7 +163,7 @@ def _running(arguments: list[str], kind: str, outcome: Outcome, ends_with: int) 
             run.kill()
             run.wait()
     said = log.read_text()
-    if run.returncode != ends_with or "Traceback" in said or "error" in said or "locked" in said:
+    if run.returncode != ends_with or any(sign in said for sign in ("Traceback", "pixelseek: error", "locked")):
         outcome.errors.append(f"{kind}: status {run.returncode}: {said[-2000:]}")
     if kind == "watch":
         outcome.operations[kind] += said.count(" new, ")

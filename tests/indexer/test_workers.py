@@ -184,3 +184,16 @@ class TestProcesses:
         while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not Path(f"/proc/{worker}").exists()
+
+
+def test_workers_that_are_ended_while_they_wake_up_say_nothing(tmp_path: Path) -> None:
+    """One photo, many workers: most are not awake yet when it has been read."""
+    paint(tmp_path / "a.png", "red")
+    script = (
+        "import sys; from indexer.workers import ReadRequest, read_photos; "
+        "from tests.indexer.colour_runtime import colour_processor; "
+        "[list(read_photos([ReadRequest(sys.argv[1])], colour_processor(), workers=6)) for _ in range(4)]"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "a.png")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (run.stderr, run.returncode) == ("", 0)

@@ -28,7 +28,10 @@ def day(year: int, month: int, date: int) -> int:
         ('a beach -"palm tree" at night', Query("a beach at night", ("palm tree",))),
         ("a dog type:png", Query("a dog", (), Filters(type=((".png", ".apng"),)))),
         ('camera:"EOS 80D" a dog', Query("a dog", (), Filters(camera=("EOS 80D",)))),
-        ("LENS:50mm Type:JPG x", Query("x", (), Filters(lens=("50mm",), type=((".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg"),)))),
+        (
+            "LENS:50mm Type:JPG x",
+            Query("x", (), Filters(lens=("50mm",), type=((".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg"),))),
+        ),
         ("a camera:x camera:y", Query("a", (), Filters(camera=("x", "y")))),
         ("a black-and-white t-shirt at 10:30", Query("a black-and-white t-shirt at 10:30")),
         ("note: a dog - and --- a -> cat", Query("note: a dog - and --- a -> cat")),

@@ -46,7 +46,7 @@ def main() -> None:
         print("| from the shell | median s | best s | peak MB |\n|---|---|---|---|")
         for name, command in (
             ("pixelseek --help", ("--help",)),
-            ("pixelseek status", ("status", *search[2:], "--weights", str(weights))),
+            ("pixelseek status", ("status", *search[2:])),
             ("pixelseek search --no-rerank", (*search, "--no-rerank", "--weights", str(weights))),
             ("pixelseek search, 64 reranked", (*search, "--weights", str(weights))),
             ("the same on PyTorch", (*search, "--weights", str(without))),

@@ -52,7 +52,8 @@ viewed_weights_option = click.option(
     metavar="NAME_OR_PATH",
     help="See the library as another model has encoded it. Default: as it is searched, for which no model is needed.",
 )
-needless_weights_option = click.option("--weights", hidden=True, expose_value=False)  # asked for until version 0.2
+needless_weights_option = click.option("--weights", hidden=True, expose_value=False)
+"""Of commands that need no model any more: a script that names one goes on, and nothing is read of it."""
 weights_option = click.option("--weights", metavar="NAME_OR_PATH", default=DEFAULT, help=_WEIGHTS)
 log_file_option = click.option(
     "--log-file", type=FILE, metavar="PATH", help="Write the log into this file instead of to standard error."

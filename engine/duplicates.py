@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.library import Library, PhotoMissing
+from indexer.library import Library, still_there
 from indexer.present import PhotoFile, State, files_of
 
 AGREEMENT = 0.94
@@ -81,9 +81,7 @@ def find_duplicates(
 
 def duplicates_of(library: Library, photo_id: int, *, agreement: float = AGREEMENT) -> list[Copy]:
     """The files that hold this photo or nearly the same one, the largest first. Raises PhotoMissing."""
-    embedding = library.embeddings([photo_id]).get(photo_id)
-    if embedding is None:
-        raise PhotoMissing(f"photo {photo_id} is no longer in the library. Search again.")
+    embedding = still_there(library.embeddings([photo_id]), photo_id)
     near, similarities = library.shortlist(embedding, _NEIGHBOURS + 1)
     others = near[(similarities >= LEAST_SIMILARITY) & (near != photo_id)].tolist()
     group = [photo_id, *_confirmed(library, photo_id, others, agreement)]

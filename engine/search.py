@@ -29,7 +29,7 @@ from engine.written import bonus
 from indexer.chosen import recorded_weights
 from indexer.facets import Facets
 from indexer.filters import NO_FILTERS, Filters
-from indexer.library import Library, Photo, PhotoMissing
+from indexer.library import Library, Photo, still_there
 from indexer.lifetime import Lifetime, while_open
 from indexer.words import words_of
 from model.runtime import EncodedText
@@ -228,8 +228,8 @@ class SearchEngine:
         asked = parse(query)
         with self._answering():
             photo = self._library.photo(photo_id)
-            features = _still_there(self._library.pixel_features([photo_id]), photo_id)
-            pooled = _still_there(self._library.pooled_features([photo_id]), photo_id)
+            features = still_there(self._library.pixel_features([photo_id]), photo_id)
+            pooled = still_there(self._library.pooled_features([photo_id]), photo_id)
             words = self._model.fitted.evidence.read(pooled[None])
             size = photo.width, photo.height
             return explain(self._runtime, self._model.processor, asked.words, features, words, size)
@@ -243,7 +243,7 @@ class SearchEngine:
         """
         with self._answering():
             photo = self._library.photo(photo_id)
-            features = _still_there(self._library.pixel_features([photo.id]), photo.id)
+            features = still_there(self._library.pixel_features([photo.id]), photo.id)
             return ask(self._model, question, features, top)
 
     @while_open
@@ -308,11 +308,11 @@ class SearchEngine:
         """The id of `photo` (None outside the library) and its embedding (E,)."""
         if isinstance(photo, int):
             photo_id = self._library.photo(photo).id
-            return photo_id, _still_there(self._library.embeddings([photo_id]), photo_id)
+            return photo_id, still_there(self._library.embeddings([photo_id]), photo_id)
         known = self._library.find(photo.identity)
         if known is None:
             return None, self._runtime.encode_image([photo.picture.pixels]).embeddings[0]
-        return known, _still_there(self._library.embeddings([known]), known)
+        return known, still_there(self._library.embeddings([known]), known)
 
     def _by_words(self, candidates: list[_Candidate], text: EncodedText) -> list[_Candidate]:
         """The candidates with their similarity to the first sentence."""
@@ -463,13 +463,6 @@ def _written_places(shortlist: int) -> int:
 def _present(candidates: Sequence[_Candidate], photo_ids: Container[int]) -> list[_Candidate]:
     """Those of the candidates that are still there, among `photo_ids`: another process may remove photos."""
     return [candidate for candidate in candidates if candidate.photo_id in photo_ids]
-
-
-def _still_there(encodings: dict[int, NDArray[np.float32]], photo_id: int) -> NDArray[np.float32]:
-    """What is known of the photo. Raises PhotoMissing."""
-    if photo_id not in encodings:
-        raise PhotoMissing(f"photo {photo_id} is no longer in the library. Search again.")
-    return encodings[photo_id]
 
 
 def _apart(text: EncodedText) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

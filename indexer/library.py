@@ -68,6 +68,7 @@ __all__ = [
     "Photo",
     "PhotoMissing",
     "default_library",
+    "still_there",
 ]
 
 _OPENING_WAIT_S = 30.0
@@ -252,9 +253,7 @@ class Library:
     @while_open
     def photo(self, photo_id: int) -> Photo:
         """What is known of this photo. Raises PhotoMissing where it is hidden or unknown."""
-        for photo in self.photos([photo_id]):
-            return photo
-        raise PhotoMissing(f"photo {photo_id} is no longer in the library. Search again.")
+        return still_there({photo.id: photo for photo in self.photos([photo_id])}, photo_id)
 
     @while_open
     def photos(self, photo_ids: Sequence[int]) -> list[Photo]:
@@ -506,6 +505,13 @@ class Library:
 
 def _catalog_path(library: Path) -> Path:
     return library / "catalog.sqlite"
+
+
+def still_there(known: Mapping[int, Value], photo_id: int) -> Value:
+    """What is known of the photo, where anything is. Raises PhotoMissing."""
+    if photo_id not in known:
+        raise PhotoMissing(f"photo {photo_id} is no longer in the library. Search again.")
+    return known[photo_id]
 
 
 def _in_order(found: Mapping[int, Value], photo_ids: Sequence[int]) -> dict[int, Value]:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from indexer.catalog import folder_table, in_queries, location_table, photo_table
 from indexer.folders import Part
-from indexer.scanning import FileState
+from indexer.scanning import FileState, identity
 from indexer.sqlite import Database
 
 State = Literal["here", "changed", "offline", "gone"]
@@ -59,9 +59,9 @@ def files_of(catalog: Database, photo_ids: Sequence[int]) -> dict[int, list[Phot
             ):
                 path = os.path.join(folder, name)  # noqa: PTH118  (str stays str)
                 away = is_away(Part(folder_id, Path(folder), "", Path(mount)))
-                state, identity = ("offline", path) if away else _look(path, FileState(mtime_ns, size))
+                state, same = ("offline", path) if away else _look(path, FileState(mtime_ns, size))
                 files = found.setdefault(photo_id, {})
-                files[identity] = _joined(files[identity], path) if identity in files else PhotoFile(path, state)
+                files[same] = _joined(files[same], path) if same in files else PhotoFile(path, state)
     return {photo_id: list(files.values()) for photo_id, files in found.items()}
 
 
@@ -75,9 +75,9 @@ def _look(path: str, known: FileState) -> tuple[State, object]:
     except OSError:
         return "offline", path
     # Some file systems number no files.
-    identity = (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)
+    same = identity(status) if status.st_ino else os.path.realpath(path)
     is_same = stat.S_ISREG(status.st_mode) and FileState.of(status) == known
-    return ("here" if is_same else "changed"), identity
+    return ("here" if is_same else "changed"), same
 
 
 def _joined(file: PhotoFile, path: str) -> PhotoFile:

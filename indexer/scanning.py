@@ -107,7 +107,7 @@ def scan(folder: Path, below: str = "", *, leave_out: Path, selection: Selection
         relative = pending.popleft() if pending else links.popleft()
         path = folder / relative
         try:
-            identity = _identity(path)
+            itself = identity(path.stat())
             with os.scandir(path) as listing:
                 children = sorted(listing, key=lambda child: child.name)
         except OSError as error:
@@ -115,9 +115,9 @@ def scan(folder: Path, below: str = "", *, leave_out: Path, selection: Selection
                 raise
             result.unreadable[relative] = reason(error)
             continue
-        if identity in seen:
+        if itself in seen:
             continue
-        seen.add(identity)
+        seen.add(itself)
         if any(child.name == NO_MEDIA for child in children) and not selection.takes_no_media(relative):
             result.is_left_out |= relative == below
             continue
@@ -195,10 +195,10 @@ def _identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
     identities = set()
     for path in paths:
         with suppress(OSError):
-            identities.add(_identity(path))
+            identities.add(identity(path.stat()))
     return identities
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
+def identity(status: os.stat_result) -> tuple[int, int]:
+    """What is the same for all paths that lead to one file or folder."""
     return status.st_dev, status.st_ino

@@ -13,10 +13,12 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-
-from pathspec import GitIgnoreSpec
+from typing import TYPE_CHECKING
 
 from indexer.errors import PatternRefused
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 NO_MEDIA = ".nomedia"
 """A file of that name leaves out the folder it lies in: Android's sign."""
@@ -104,6 +106,8 @@ _REMEDY = "Write a name or a path relative to the folder, with * for any part: '
 
 
 def _spec(exclude: Iterable[str], include: Iterable[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # for whoever scans: a search need not wait for it
+
     return GitIgnoreSpec.from_lines([*map(_line, exclude), *(f"!{_line(pattern)}" for pattern in include)])
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from indexer.catalog import encoded_table, location_table, read_ids
 from indexer.encodings import Encodings
-from indexer.file_state import file_state
+from indexer.file_version import file_version
 from indexer.sqlite import Database
 from indexer.vector_index import COMPARED_EXACTLY, MOST_BY_PROPOSAL, SearchableIndex, inner_products
 from indexer.vectors import Stamp, covering_stamp, read_index
@@ -47,7 +47,7 @@ class Snapshot:
         cls, catalog: Database, encodings: Encodings, generation: str, index_path: Path, before: Snapshot | None = None
     ) -> Snapshot:
         """Read the library as it is now; the index of the snapshot `before`, where it is still the same."""
-        file = file_state(index_path)
+        file = file_version(index_path)
         stamp = covering_stamp(index_path, encodings)
         if before is not None and (stamp, file) == (before.stamp, before.file):
             index = before.index
@@ -136,4 +136,4 @@ class Shortlist:
         catalog, encodings, _, index_path = self._library
         if not encodings.exists():
             return (None,)
-        return catalog.version(), encodings.database.version(), file_state(index_path)
+        return catalog.version(), encodings.database.version(), file_version(index_path)

@@ -27,7 +27,7 @@ from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from indexer.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryMissing
-from indexer.file_state import file_state
+from indexer.file_version import file_version
 from indexer.lifetime import Lifetime
 from indexer.words import fold, fold_path
 from model.atomic import remove_leftovers, replacing
@@ -76,7 +76,7 @@ class Database:
     def connect(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database and cannot write."""
         with self._lifetime.inside(), self._engine.connect() as connection:
-            if connection.info[_FILE] != file_state(self.path):
+            if connection.info[_FILE] != file_version(self.path):
                 connection.invalidate()  # the next statement opens the file that is there now
             yield connection
 
@@ -97,7 +97,7 @@ class Database:
         For one thread at a time.
         """
         with self._lifetime.inside():
-            file = file_state(self.path)
+            file = file_version(self.path)
             if self._watch is not None and self._watch.info[_FILE] != file:
                 self._stop_watching()
             if self._watch is None:
@@ -126,7 +126,7 @@ class Database:
 
     def _note_file(self, _dialect: Dialect, record: ConnectionPoolEntry, _args: object, _named: object) -> None:
         # Before it is opened: a file that comes later is then taken for another one, never for the one that is open.
-        record.info[_FILE] = file_state(self.path)
+        record.info[_FILE] = file_version(self.path)
 
     def _prepare(self, connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
         # pysqlite would begin a transaction only at the first INSERT, and leave CREATE TABLE outside it. Here BEGIN

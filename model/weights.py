@@ -25,7 +25,7 @@ _PASSES_VERSION = b"3"  # of what the graphs take and give; 2: every layer's and
 _HEADS = [f"{task}.{suffix}" for task in ("vqa", "statements", "pairs") for suffix in ("json", "safetensors", "onnx")]
 _HUB, _HUB_FORM = "hf:", "hf:owner/name@revision"
 _LARGEST_JSON_BYTES = 1 << 20
-_PIECE_BYTES = 64 << 20  # large: after each piece a thread would have to wait for the interpreter again
+_PIECE_BYTES = 16 << 20  # after each piece a thread waits for the interpreter; larger ones take fresh memory instead
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows
 
 
@@ -97,12 +97,13 @@ def generation(weights: Path) -> str:
 def digest(files: Mapping[str, FileIO]) -> str:
     """A digest (16 hex digits) of open files by name, and of the quantiser."""
     state = hashlib.blake2b(quantization.VERSION.encode(), digest_size=8)
+    piece = memoryview(bytearray(_PIECE_BYTES))
     for name, file in files.items():
         state.update(f"{name}\0{os.fstat(file.fileno()).st_size}\0".encode())
         file.seek(0)
         # Read, not mapped: a process dies that touches the map of a file which is cut short meanwhile.
-        while piece := file.read(_PIECE_BYTES):
-            state.update(piece)
+        while count := file.readinto(piece):
+            state.update(piece[:count])
     return state.hexdigest()
 
 

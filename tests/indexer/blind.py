@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from threading import Event, Thread
 
-from indexer import watching
+from indexer import notifications
 from indexer.indexing import IndexReport
 from indexer.watching import watch_folders
 from tests.indexer.colour_runtime import colour_processor
@@ -42,7 +42,7 @@ def _watch(desk: Desk, reports: list[IndexReport], stop: Event) -> None:
 
 def main(folder: Path) -> None:
     """Watch a folder of five folders, add photos, and print what was found and said, and at what cost."""
-    watching._POLL_S = 1.0
+    notifications._POLL_S = 1.0
     desk = Desk(folder / "photos", folder / "library")
     for number in range(5):
         (desk.photos / str(number)).mkdir(parents=True)

@@ -1,11 +1,11 @@
-"""Which file is at a path, so that it is noticed when another takes its place."""
+"""Which version of which file is at a path, so that it is noticed when another takes its place."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 
-def file_state(path: Path) -> tuple[int, ...] | None:
+def file_version(path: Path) -> tuple[int, ...] | None:
     """Device, inode, bytes and time of change in nanoseconds; None where there is no file.
 
     Another file may be moved to the path (another inode) or copied over it (another time).

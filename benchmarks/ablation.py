@@ -21,15 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine
-from model.evaluation import EncodedCollection, encode_collection, rerank_photos
-from model.fitted import FittedScores
+from model.data.shards import CaptionedPhoto, read_shards
 from model.metrics import recall_gain
 from model.processor import PixelBertProcessor
 from model.quantization import dequantize, quantize
-from model.recipe import Recipe, as_toml, load_recipe, overridden
-from model.runtime import Runtime, load_runtime
-from model.shards import CaptionedPhoto, read_shards
-from model.training import train
+from model.runtime.loading import load_runtime
+from model.runtime.protocol import Runtime
+from model.scoring.collection import EncodedCollection, encode_collection
+from model.scoring.fitted import FittedScores
+from model.scoring.shortlists import rerank_photos
+from model.training.loop import train
+from model.training.recipe import Recipe, as_toml, load_recipe, overridden
 from model.weights import generation
 
 ROWS = Path(__file__).with_suffix(".toml")

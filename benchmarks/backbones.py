@@ -17,11 +17,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import machine
-from model.backbones import create_backbone
-from model.configuration import PixelBertConfig
-from model.folding import fold_batch_norm
-from model.network import PixelBertModel
-from model.pixels import PixelTokens, Tokens
+from model.network.backbones import create_backbone
+from model.network.configuration import PixelBertConfig
+from model.network.folding import fold_batch_norm
+from model.network.pixelbert import PixelBertModel
+from model.network.pixels import PixelTokens, Tokens
 
 CNNS = (
     "resnet50",

@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from benchmarks.machine import machine
 from engine.explain import METHODS, explain
-from model.runtime import Runtime
-from model.shards import CaptionedPhoto, read_shards
-from model.trained import TrainedModel
+from model.bundle import TrainedModel
+from model.data.shards import CaptionedPhoto, read_shards
+from model.runtime.protocol import Runtime
 from model.weights import DEFAULT
 
 PHOTOS = 300

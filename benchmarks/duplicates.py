@@ -19,9 +19,10 @@ from PIL import Image
 
 from benchmarks.machine import machine
 from engine.duplicates import AGREEMENT, LEAST_SIMILARITY
+from model.data.shards import read_shards
 from model.processor import PixelBertProcessor
-from model.runtime import EncodedImages, Runtime, load_runtime
-from model.shards import read_shards
+from model.runtime.loading import load_runtime
+from model.runtime.protocol import EncodedImages, Runtime
 from model.weights import DEFAULT, find_weights
 
 BATCH = 32

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from model.data.shards import read_shards
 from model.evaluation.comparison import KeptRanks
 from model.metrics import mean_interval, percent
-from model.shards import read_shards
 
 GROUPS = {
     "counts": "two three four five six seven eight nine ten several many couple group pair crowd",

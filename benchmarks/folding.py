@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from benchmarks.machine import machine
-from model.folding import fold_batch_norm
-from model.memory import keep_freed_memory
-from model.network import PixelBertForImageTextRetrieval
+from model.network.folding import fold_batch_norm
+from model.network.pixelbert import PixelBertForImageTextRetrieval
+from model.runtime.memory import keep_freed_memory
 from model.weights import DEFAULT, find_weights
 
 PHOTOS, SIDE, ROUNDS = 32, 256, 8

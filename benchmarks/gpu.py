@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from model.configuration import PixelBertConfig
-from model.network import PixelBertForPreTraining
-from model.pixels import Tokens
+from model.network.configuration import PixelBertConfig
+from model.network.pixelbert import PixelBertForPreTraining
+from model.network.pixels import Tokens
 from model.processor import SPECIAL_TOKENS, PixelBertProcessor, wordpiece_tokenizer
-from model.recipe import load_recipe
-from model.runtime import EncodedText
-from model.torch_runtime import TorchRuntime
+from model.runtime.protocol import EncodedText
+from model.runtime.torch_runtime import TorchRuntime
+from model.training.recipe import load_recipe
 from model.training.step import Batch, losses, total
 
 WORDS, PIXELS, SIDE = 15, 64, 256

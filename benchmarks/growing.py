@@ -10,8 +10,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.encodings import Encodings
-from model.shards import read_shards
+from indexer.library.encodings import Encodings
+from model.data.shards import read_shards
 
 _NEIGHBOURS = 10
 _ROWS_AT_ONCE = 50_000

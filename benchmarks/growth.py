@@ -25,10 +25,11 @@ from sqlalchemy import insert
 from benchmarks.growing import grown, real_embeddings, sentences
 from benchmarks.machine import machine
 from engine.search import SearchEngine
-from indexer.catalog import encoded_table, folder_table, location_table, photo_table
-from indexer.encodings import Encodings
-from indexer.library import Library
-from model.runtime import EncodedImages, load_runtime
+from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table
+from indexer.library.encodings import Encodings
+from indexer.library.library import Library
+from model.runtime.loading import load_runtime
+from model.runtime.protocol import EncodedImages
 from model.weights import DEFAULT, find_weights, generation
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)

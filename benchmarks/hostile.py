@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.machine import machine
 from indexer.decoding import Failure
 from indexer.indexing import index_folders
-from indexer.library import Library
+from indexer.library.library import Library
 from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
 from tests.indexer.hostile import hostile, mutated, sound
 

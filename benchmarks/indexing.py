@@ -20,10 +20,10 @@ from PIL import Image, ImageOps
 
 from benchmarks.machine import machine
 from indexer.indexing import index_folders
-from indexer.library import Library
+from indexer.library.library import Library
 from indexer.scanning import PHOTO_SUFFIXES
 from model.processor import PixelBertProcessor
-from model.runtime import load_runtime
+from model.runtime.loading import load_runtime
 from model.weights import DEFAULT, find_weights, generation
 
 BATCH = 32

@@ -24,20 +24,20 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from benchmarks.machine import machine
-from model.configuration import PixelBertConfig
+from model.data.shards import CaptionedPhoto, read_shards
+from model.heads import PHOTOS, Head, Task
 from model.metrics import mean_interval, ranks
-from model.network import PixelBertForImageTextRetrieval
-from model.objectives import itc_loss, twins
-from model.pixels import Tokens
+from model.network.configuration import PixelBertConfig
+from model.network.heads import TaskHead, answer_loss, load_head, summary
+from model.network.objectives import itc_loss, twins
+from model.network.pixelbert import PixelBertForImageTextRetrieval
+from model.network.pixels import Tokens
 from model.processor import PixelBertProcessor
-from model.runtime import load_runtime
-from model.shards import CaptionedPhoto, read_shards
+from model.runtime.loading import load_runtime
+from model.runtime.torch_runtime import load_network
 from model.tasks.answers import accuracy, targets
 from model.tasks.examples import Example, examples
-from model.tasks.heads import PHOTOS, Head, Task
-from model.tasks.network import TaskHead, answer_loss, load_head, summary
 from model.tasks.summaries import encode_photos
-from model.torch_runtime import load_network
 from model.weights import DEFAULT, find_weights, generation
 
 ROWS = (("retrieval",), ("vqa",), ("pairs",), ("retrieval", "vqa"), ("retrieval", "vqa", "pairs"))

@@ -24,9 +24,9 @@ from PIL import Image
 
 from benchmarks.machine import machine
 from indexer.indexing import IndexProgress, index_folders
-from indexer.library import Library
+from indexer.library.library import Library
 from model.processor import PixelBertProcessor
-from model.runtime import EncodedImages, EncodedText
+from model.runtime.protocol import EncodedImages, EncodedText
 from model.weights import find_weights, generation
 
 FILES_A_FOLDER = 100

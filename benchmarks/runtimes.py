@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import machine
-from model.onnx_runtime import OnnxRuntime
 from model.processor import PixelBertProcessor
-from model.runtime import Runtime
-from model.torch_runtime import TorchRuntime
+from model.runtime.onnx_runtime import OnnxRuntime
+from model.runtime.protocol import Runtime
+from model.runtime.torch_runtime import TorchRuntime
+from model.scoring.word_detectors import WordEvidence
 from model.weights import DEFAULT, find_weights
-from model.word_evidence import WordEvidence
 
 PHOTOS, PAIRS = 32, 64
 SENTENCE = "a dog running on the beach with a ball in its mouth"

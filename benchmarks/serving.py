@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.machine import machine
 from benchmarks.search import SENTENCES
-from indexer.library import Library
-from model.runtime import load_runtime
+from indexer.library.library import Library
+from model.runtime.loading import load_runtime
 from model.weights import DEFAULT, find_weights, generation
 
 _ROUNDS = 5

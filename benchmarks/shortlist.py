@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from benchmarks.growing import grown, real_embeddings, sentences
 from benchmarks.machine import machine
-from indexer.vector_index import EXACT, SearchableIndex, new_index
-from model.runtime import load_runtime
+from indexer.library.vector_index import EXACT, SearchableIndex, new_index
+from model.runtime.loading import load_runtime
 from model.weights import DEFAULT, find_weights
 
 SIZES = (10_000, 50_000, 100_000, 1_000_000)

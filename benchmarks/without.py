@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import machine
 from engine.without import direction, penalties
-from model.evaluation.collection import encode_collection
-from model.fitted import FittedScores
+from model.data.shards import CaptionedPhoto, read_shards
 from model.processor import PixelBertProcessor
-from model.runtime import load_runtime
-from model.shards import CaptionedPhoto, read_shards
+from model.runtime.loading import load_runtime
+from model.scoring.collection import encode_collection
+from model.scoring.fitted import FittedScores
 from model.weights import DEFAULT, find_weights, generation
 
 WANTED = ("dog", "man", "girl", "child", "woman", "boy", "person")

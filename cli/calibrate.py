@@ -32,7 +32,7 @@ def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: in
 
     Example: pixelseek calibrate --weights runs/mine/weights --data coco-000.tar --data coco-001.tar
     """
-    from model.recalibration import calibrate as fit
+    from model.scoring.fitting import calibrate as fit
     from model.weights import find_weights
 
     folder = find_weights(weights)

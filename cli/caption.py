@@ -32,7 +32,7 @@ def caption(
 
     Example: pixelseek caption ~/Pictures/1012.jpg "Aunt Mary blows out the candles" --tag birthday
     """
-    from indexer.library import Library
+    from indexer.library.library import Library
 
     with Library.open(chosen_library(library)) as opened:
         known = opened.at(photo)

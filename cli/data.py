@@ -13,7 +13,7 @@ from cli.options import FILE, json_option
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
-    from model.datasets.source import SourcePhoto
+    from model.data.source import SourcePhoto
 
 
 _SPLITS = ("train", "dev", "test")
@@ -64,7 +64,7 @@ def download(dataset: str, output: Path) -> None:
 
     Example: pixelseek data download coco-val2017 --output coco
     """
-    from model.datasets.downloading import DATASETS, download_files
+    from model.data.downloading import DATASETS, download_files
 
     download_files(DATASETS[dataset], output)
     click.echo(f"{dataset} is in {printable(str(output))}")
@@ -94,8 +94,8 @@ def coco(
 
     Example: pixelseek data import coco --images coco --karpathy dataset_coco.json --output shards
     """
-    from model.datasets.coco import read_coco
-    from model.datasets.karpathy import held_out_coco_ids, read_karpathy
+    from model.data.coco import read_coco
+    from model.data.karpathy import held_out_coco_ids, read_karpathy
 
     left_out = 0
     if annotations is not None:
@@ -124,8 +124,8 @@ def flickr8k(
 
     Example: pixelseek data import flickr8k --images Flicker8k_Dataset --tokens Flickr8k.token.txt --output shards
     """
-    from model.datasets.flickr import read_flickr8k
-    from model.datasets.karpathy import read_karpathy
+    from model.data.flickr import read_flickr8k
+    from model.data.karpathy import read_karpathy
 
     left_out = 0
     if karpathy is not None:
@@ -154,8 +154,8 @@ def flickr30k(
 
     Example: pixelseek data import flickr30k --images flickr30k-images --karpathy dataset_flickr30k.json --output shards
     """
-    from model.datasets.flickr import read_flickr30k
-    from model.datasets.karpathy import read_karpathy
+    from model.data.flickr import read_flickr30k
+    from model.data.karpathy import read_karpathy
 
     if karpathy is not None:
         photos = read_karpathy(karpathy, images, "flickr30k")
@@ -190,8 +190,8 @@ def visual_genome(
     Example: pixelseek data import visual-genome --images vg --regions region_descriptions.json
     --image-data image_data.json --karpathy dataset_coco.json --output shards
     """
-    from model.datasets.karpathy import held_out_coco_ids
-    from model.datasets.visual_genome import read_visual_genome
+    from model.data.karpathy import held_out_coco_ids
+    from model.data.visual_genome import read_visual_genome
 
     photos, left_out = read_visual_genome(regions, image_data, images, held_out_coco_ids(karpathy))
     _write(photos, output, "visual-genome", short_side, as_json, left_out)
@@ -221,8 +221,8 @@ def vqa2(
     Example: pixelseek data import vqa2 --images train2014 --questions v2_OpenEnded_mscoco_train2014_questions.json
     --annotations v2_mscoco_train2014_annotations.json --output shards
     """
-    from model.datasets.karpathy import held_out_coco_ids
-    from model.datasets.vqa import read_vqa2
+    from model.data.karpathy import held_out_coco_ids
+    from model.data.vqa import read_vqa2
 
     held_out = None if karpathy is None else held_out_coco_ids(karpathy)
     photos, left_out = read_vqa2(questions, annotations, images, split, held_out)
@@ -241,7 +241,7 @@ def nlvr2(images: Path, output: Path, annotations: Path, split: str, short_side:
 
     Example: pixelseek data import nlvr2 --images images/train --annotations train.json --output shards
     """
-    from model.datasets.nlvr2 import read_nlvr2
+    from model.data.nlvr2 import read_nlvr2
 
     _write(read_nlvr2(annotations, images, split), output, f"nlvr2-{split}", short_side, as_json)
 
@@ -267,7 +267,7 @@ def folder(images: Path, output: Path, captions: Path, name: str, split: str, sh
 
     Example: pixelseek data import folder --images ~/Pictures --captions captions.jsonl --output shards
     """
-    from model.datasets.folder import read_folder
+    from model.data.folder import read_folder
 
     _write(read_folder(captions, images, name, split), output, name, short_side, as_json)
 
@@ -275,7 +275,7 @@ def folder(images: Path, output: Path, captions: Path, name: str, split: str, sh
 def _write(
     photos: Sequence[SourcePhoto], output: Path, dataset: str, short_side: int, as_json: bool, left_out: int = 0
 ) -> None:
-    from model.datasets.importing import import_photos
+    from model.data.importing import import_photos
 
     report = import_photos(photos, output, dataset=dataset, short_side=short_side)
     if as_json:

@@ -64,7 +64,7 @@ def _home(photos: Path | None) -> Path:
     """A library apart from the user's own, one for each folder."""
     from hashlib import blake2b
 
-    from indexer.library import default_library
+    from indexer.library.defaults import default_library
 
     name = "samples"
     if photos is not None:

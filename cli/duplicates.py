@@ -39,7 +39,7 @@ def duplicates(agreement: float | None, library: Path | None, weights: str | Non
     from tqdm import tqdm
 
     from engine.duplicates import AGREEMENT, find_duplicates
-    from indexer.library import Library
+    from indexer.library.library import Library
 
     with (
         Library.open(chosen_library(library), generation=viewed_generation(weights)) as opened,

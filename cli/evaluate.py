@@ -8,7 +8,7 @@ import click
 
 from cli.options import FILE, data_option, device_option, json_option, weights_option
 from cli.output import print_json
-from model.tasks.heads import TASKS, Task
+from model.heads import TASKS, Task
 
 
 @click.command()
@@ -75,7 +75,7 @@ def evaluate(
     if task in TASKS:
         _evaluate_task(task, weights, data, split, device, as_json)
         return
-    from model.evaluation import evaluate_shards
+    from model.evaluation.report import evaluate_shards
     from model.evaluation.tables import markdown, text
     from model.pictures import reliability_diagram, require_matplotlib
 

@@ -26,8 +26,8 @@ def export(format: str, library: Path | None) -> None:
 
     Example: pixelseek export > photos.jsonl
     """
-    from indexer.exporting import FIELDS, exported_photos
-    from indexer.library import Library
+    from indexer.library.exporting import FIELDS, exported_photos
+    from indexer.library.library import Library
 
     with Library.open(chosen_library(library)) as opened:
         if format == "csv":

@@ -18,9 +18,9 @@ def export_onnx(weights: str, as_json: bool) -> None:
 
     Example: pixelseek export-onnx --weights runs/mine/weights
     """
-    from model.graphs import write_graphs
-    from model.tasks.graphs import write_head_graph
-    from model.tasks.heads import heads_in
+    from model.heads import heads_in
+    from model.runtime.graphs import write_graphs
+    from model.runtime.head_graphs import write_head_graph
     from model.weights import find_weights
 
     folder = find_weights(weights)

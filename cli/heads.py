@@ -8,7 +8,7 @@ import click
 
 from cli.options import data_option, device_option, json_option, weights_option
 from cli.output import print_json
-from model.tasks.heads import TASKS, Task
+from model.heads import TASKS, Task
 
 
 @click.command()

@@ -81,8 +81,8 @@ def index_photos(
 ) -> tuple[IndexReport, list[tuple[str, str]]]:
     """Index `folders` behind a progress bar; the report, and every file the library has skipped with the reason."""
     from indexer.indexing import index_folders
-    from indexer.library import Library
-    from model.trained import TrainedModel
+    from indexer.library.library import Library
+    from model.bundle import TrainedModel
 
     model = TrainedModel(weights)
     with Library.open(library, generation=model.generation, create=bool(folders)) as opened, _photo_bar() as progress:

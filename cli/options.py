@@ -16,7 +16,7 @@ class _File(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """To that path."""
-        from indexer.paths import as_on_disk
+        from indexer.library.paths import as_on_disk
 
         return as_on_disk(Path(os.fsdecode(super().convert(value, param, ctx))))
 
@@ -35,7 +35,7 @@ library_option = click.option(
 
 def _weights_of_library(ctx: click.Context, _option: click.Parameter, weights: str | None) -> str:
     """Those named, else those the library is searched with, else the shipped ones."""
-    from indexer.chosen import recorded_weights
+    from indexer.library.defaults import recorded_weights
 
     return weights or recorded_weights(chosen_library(ctx.params.get("library"))) or DEFAULT
 
@@ -96,6 +96,6 @@ def viewed_generation(weights: str | None) -> str | None:
 
 def chosen_library(library: Path | None) -> Path:
     """The folder the user named, or else the default one."""
-    from indexer.chosen import default_library
+    from indexer.library.defaults import default_library
 
     return default_library() if library is None else library.expanduser()

@@ -23,8 +23,8 @@ def remove(folder: Path, library: Path | None, as_json: bool) -> None:
 
     Example: pixelseek remove /media/camera
     """
-    from indexer.library import Library
-    from indexer.removal import remove_folder
+    from indexer.library.library import Library
+    from indexer.library.removal import remove_folder
 
     with Library.open(chosen_library(library)) as opened:
         report = remove_folder(opened, folder)

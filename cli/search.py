@@ -13,7 +13,7 @@ from cli.output import print_hits, print_json
 from cli.sentences import SentenceCommand, as_typed
 
 if TYPE_CHECKING:
-    from model.trained import TrainedModel
+    from model.bundle import TrainedModel
 
 
 @click.command(cls=SentenceCommand)
@@ -72,7 +72,7 @@ def search(
         model = side.submit(_load, weights, rerank)  # beside the imports, which take as long
         from engine.query import parse, parse_filter
         from engine.search import SearchEngine
-        from indexer.filters import NO_FILTERS
+        from indexer.library.filters import NO_FILTERS
 
     query, filters = parse(as_typed(words)), NO_FILTERS
     for name, value in ((name, value) for name, named in filter_options.items() for value in named):
@@ -88,7 +88,7 @@ def search(
 
 
 def _load(weights: str, rerank: bool) -> TrainedModel:
-    from model.trained import TrainedModel
+    from model.bundle import TrainedModel
 
     model = TrainedModel(weights)
     model.runtime.prepare(rerank=rerank)

@@ -11,7 +11,7 @@ from cli.options import chosen_library, json_option, library_option, viewed_gene
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
-    from indexer.library import LibraryStatus
+    from indexer.library.status import LibraryStatus
 
 _FAILURES_SHOWN = 10
 _KINDS_SHOWN = 8
@@ -28,8 +28,8 @@ def status(library: Path | None, weights: str | None, as_json: bool) -> None:
 
     Example: pixelseek status --json
     """
-    from indexer.chosen import recorded_weights
-    from indexer.library import Library
+    from indexer.library.defaults import recorded_weights
+    from indexer.library.library import Library
 
     folder = chosen_library(library)
     with Library.open(folder, generation=viewed_generation(weights)) as opened:

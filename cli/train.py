@@ -31,7 +31,7 @@ def train(recipe: str, data: tuple[Path, ...], output: Path, resume: bool, minut
 
     Example: pixelseek train --recipe tiny --data train-000.tar --data train-001.tar --output runs/mine
     """
-    from model.recipe import load_recipe
+    from model.training.recipe import load_recipe
 
     if load_recipe(recipe).task != "retrieval":
         from model.tasks.fine_tuning import fine_tune
@@ -41,7 +41,7 @@ def train(recipe: str, data: tuple[Path, ...], output: Path, resume: bool, minut
         weights = fine_tune(recipe, data, output, device=device)
         click.echo(f'The weights are in {weights}: pixelseek ask FILE "question" --weights {weights}')
         return
-    from model.training import train as run
+    from model.training.loop import train as run
 
     folder = run(recipe, data, output, resume=resume, minutes=minutes, device=device)
     if folder is None:

@@ -13,7 +13,7 @@ from cli.options import chosen_library, json_option, library_option, named_weigh
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
-    from indexer.library import Library
+    from indexer.library.library import Library
     from indexer.recomputing import Comparison
 
 _SAMPLE = 64
@@ -37,10 +37,10 @@ def verify(repair: bool, library: Path | None, weights: str | None, as_json: boo
 
     Example: pixelseek verify --repair
     """
-    from indexer.errors import LibraryError
-    from indexer.library import Library
-    from indexer.verification import Problem
-    from indexer.verification import verify as problems_of
+    from indexer.library.errors import LibraryError
+    from indexer.library.library import Library
+    from indexer.library.verification import Problem
+    from indexer.library.verification import verify as problems_of
     from model.weights import WeightsError
 
     folder = chosen_library(library)
@@ -75,9 +75,9 @@ def verify(repair: bool, library: Path | None, weights: str | None, as_json: boo
 
 def _compare(library: Library, weights: str | None, *, all_photos: bool = False) -> Comparison:
     """Some photos encoded again. Raises WeightsError where the weights are gone, or others."""
-    from indexer.chosen import recorded_weights
+    from indexer.library.defaults import recorded_weights
     from indexer.recomputing import Comparison, compare_encodings
-    from model.trained import TrainedModel
+    from model.bundle import TrainedModel
     from model.weights import DEFAULT, WeightsError
 
     if not library.photo_ids().size:
@@ -91,9 +91,9 @@ def _compare(library: Library, weights: str | None, *, all_photos: bool = False)
 
 def _repair(library: Path, weights: str | None) -> None:
     from cli.index import index_photos
-    from indexer.chosen import recorded_weights
-    from indexer.library import Library
-    from indexer.repair import discard_damaged_encodings, repair
+    from indexer.library.defaults import recorded_weights
+    from indexer.library.library import Library
+    from indexer.library.repair import discard_damaged_encodings, repair
     from model.weights import DEFAULT, find_weights, generation
 
     named = weights or recorded_weights(library) or DEFAULT

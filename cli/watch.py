@@ -21,7 +21,7 @@ from cli.options import (
 
 if TYPE_CHECKING:
     from indexer.indexing import IndexReport
-    from indexer.library import LibraryLocked
+    from indexer.library.errors import LibraryLocked
 
 
 @click.command()
@@ -52,9 +52,9 @@ def watch(
 
     from cli.index import print_report
     from cli.logs import logging_to
-    from indexer.library import Library
+    from indexer.library.library import Library
     from indexer.watching import watch_folders
-    from model.trained import TrainedModel
+    from model.bundle import TrainedModel
 
     log = logging.getLogger("pixelseek.watch")
 

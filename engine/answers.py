@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.errors import QueryError
 from engine.sentences import checked_text
-from model.trained import TrainedModel
+from model.bundle import TrainedModel
 from model.weights import DEFAULT
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.library import Library, still_there
+from indexer.library.library import Library, still_there
 from indexer.present import PhotoFile, State, files_of
 
 AGREEMENT = 0.94

@@ -14,12 +14,12 @@ from PIL import Image
 
 from engine.errors import QueryError
 from engine.query import Query, parse
-from model.attention import averaged, rollout
+from model.bundle import TrainedModel
 from model.processor import PixelBertProcessor
-from model.runtime import GradientRuntime, Runtime
-from model.trained import TrainedModel
+from model.runtime.attention import averaged, rollout
+from model.runtime.protocol import GradientRuntime, Runtime
+from model.scoring.word_detectors import PhotoWords
 from model.weights import DEFAULT
-from model.word_evidence import PhotoWords
 
 Method = Literal["attention", "rollout", "relevance"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import QueryError
-from indexer.decoding import Failure, Identity, Picture
+from indexer.decoding import Failure, Picture
+from indexer.library.photo import Identity
 from indexer.workers import read_photo_alone
 from model.processor import PixelBertProcessor
 

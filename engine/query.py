@@ -25,9 +25,9 @@ import regex
 
 from engine.errors import QueryError
 from engine.sentences import checked_text
-from indexer.filters import NO_FILTERS, Circle, Filters
+from indexer.library.filters import NO_FILTERS, Circle, Filters
+from indexer.library.words import fold, words_of
 from indexer.scanning import PHOTO_SUFFIXES
-from indexer.words import fold, words_of
 
 _MINUS = "\\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
 _COLON = ":\u2236\ua789\ufe13\ufe55\uff1a"

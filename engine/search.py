@@ -26,14 +26,15 @@ from engine.results import Hit, SearchResult
 from engine.sentences import checked_text
 from engine.without import direction, penalties
 from engine.written import bonus
-from indexer.chosen import recorded_weights
-from indexer.facets import Facets
-from indexer.filters import NO_FILTERS, Filters
-from indexer.library import Library, Photo, still_there
-from indexer.lifetime import Lifetime, while_open
-from indexer.words import words_of
-from model.runtime import EncodedText
-from model.trained import TrainedModel
+from indexer.library.defaults import recorded_weights
+from indexer.library.facets import Facets
+from indexer.library.filters import NO_FILTERS, Filters
+from indexer.library.library import Library, still_there
+from indexer.library.lifetime import Lifetime, while_open
+from indexer.library.photo import Photo
+from indexer.library.words import words_of
+from model.bundle import TrainedModel
+from model.runtime.protocol import EncodedText
 from model.weights import DEFAULT, WeightsError
 
 if TYPE_CHECKING:

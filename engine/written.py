@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from model.calibration import Calibration
+from model.scoring.calibration import Calibration
 
 _LOGITS = 6.0
 """Added to the logit of the match where every word is written: it lifts the photo above any that is only like it."""

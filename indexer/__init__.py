@@ -1,9 +1,7 @@
 """Makes a library and keeps it in step with the disk: scan folders, decode photos, encode, store.
 
-`library.Library` is the door; everything above this layer goes through it, `indexing.index_folders` and
-`verification.verify`. Inside, in the order in which a photo passes: `folders` and `scanning` find files,
-`changes` tells which to read, `workers` runs `decoding` (and `metadata`) in other processes, `batches`
-commits to `encodings` and then to the `catalog`, `vectors` keeps the FAISS index, `shortlist` searches it,
-`status` counts. Beside them stand `migrations` (the catalog's schema), `locking` (one writer), `sqlite`
-(what only SQLite does) and `errors`.
+The room `library` owns what a library has on disk and imports nothing that stands beside it here. The rest brings
+photos in. In the order in which a photo passes: `folders` and `scanning` find files, `changes` says which to read,
+`workers` run `decoding` (and `metadata`) in other processes, `batches` commit to the library's encodings and then to
+its catalog. `indexing.index_folders` is one such run; `watching.watch_folders` keeps on.
 """

@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from indexer.annotations import inherit
-from indexer.catalog import encoded_table, in_queries, location_table, photo_table
 from indexer.changes import FileToRead
-from indexer.decoding import Failure, Identity, Picture
-from indexer.library import Library
+from indexer.decoding import Failure, Picture
+from indexer.library.annotations import inherit
+from indexer.library.catalog import encoded_table, in_queries, location_table, photo_table
+from indexer.library.library import Library
+from indexer.library.photo import Identity
+from indexer.library.settling import settle, stated
 from indexer.metadata.fields import METADATA_VERSION, Metadata
-from indexer.settling import settle, stated
-from model.runtime import Runtime
+from model.runtime.protocol import Runtime
 
 ENCODED_AT_ONCE = 32
 _LOCATIONS_AT_ONCE = 1000

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, select
 
-from indexer.catalog import encoded_table, location_table, photo_table
 from indexer.decoding import Failure
 from indexer.folders import Part
+from indexer.library.catalog import encoded_table, location_table, photo_table
+from indexer.library.file_state import FileState
 from indexer.metadata.fields import METADATA_VERSION
-from indexer.scanning import FileState, Scan
+from indexer.scanning import Scan
 
 
 class KnownFile(NamedTuple):

@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 
 from indexer.deep_png import with_lower_bits
 from indexer.deep_tiff import is_garbled_by_pillow, is_whole_tiff, read_deep_tiff, to_eight_bits
+from indexer.library.photo import Identity
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_metadata, read_sidecar
 from indexer.raw import NoPreview, is_raw, open_preview, read_container
@@ -74,16 +75,6 @@ class Failure(StrEnum):
 
 
 _NOTHING = Metadata()
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What makes a photo the same photo, wherever it lies."""
-
-    digest: bytes
-    """BLAKE2b-128 of the file's bytes."""
-    size: int
-    """Bytes."""
 
 
 @dataclass(frozen=True)

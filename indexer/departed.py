@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
-from indexer.catalog import departed_table, folder_table, in_queries, location_table
 from indexer.folders import Part
+from indexer.library.catalog import departed_table, folder_table, in_queries, location_table
 
 REPLACED_WITHIN_S = 120
 """A file that comes later into the place of one that has gone has nothing to do with it."""

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from indexer.catalog import folder_table, location_table
-from indexer.errors import FolderMissing, PatternRefused
-from indexer.scanning import mount_point, reason
+from indexer.library.catalog import folder_table, location_table
+from indexer.library.errors import FolderMissing, PatternRefused, reason
+from indexer.library.paths import normalized
+from indexer.scanning import mount_point
 from indexer.selection import Selection, checked, moved_below
 
 
@@ -95,11 +96,6 @@ def parts_to_index(connection: Connection, requested: Sequence[Path]) -> tuple[l
         for index, part in enumerate(parts)
         if part not in parts[:index] and not any(_contains(other, part) for other in parts)
     ], unreadable
-
-
-def normalized(folder: Path) -> Path:
-    """The absolute path of a folder as a person names it; links stay as they are."""
-    return Path(os.path.normpath(folder.expanduser().absolute()))
 
 
 def _why_not_indexed(folder: Path) -> str | None:

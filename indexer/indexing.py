@@ -14,16 +14,18 @@ from indexer.batches import Batch, KnownPhotos, remove_locations
 from indexer.changes import Changes, FileToRead, compare, known_files
 from indexer.decoding import Failure, ReadPhoto
 from indexer.departed import note_departed, predecessors
-from indexer.folders import Part, normalized, parts_to_index, select_inside, set_online
-from indexer.library import Library
+from indexer.folders import Part, parts_to_index, select_inside, set_online
+from indexer.library.errors import reason
+from indexer.library.library import Library
+from indexer.library.paths import normalized
+from indexer.library.settling import settle
 from indexer.passed_over import store_passed_over
 from indexer.rereading import reread_metadata
-from indexer.scanning import Scan, reason, scan
-from indexer.settling import settle
+from indexer.scanning import Scan, scan
 from indexer.sidecars import sidecar_of
 from indexer.workers import ReadRequest, read_photos
 from model.processor import PixelBertProcessor
-from model.runtime import Runtime
+from model.runtime.protocol import Runtime
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from watchfiles import Change, watch
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from indexer.folders import known_folders
-from indexer.library import Library
+from indexer.library.library import Library
 from indexer.scanning import PHOTO_SUFFIXES, identity, is_folder, is_left_out
 from indexer.selection import NO_MEDIA, Selection
 from indexer.sidecars import SIDECAR_SUFFIX

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from sqlalchemy import Connection, bindparam, delete, desc, func, insert, select
-
-from indexer.catalog import passed_over_table
 from indexer.folders import Part
+from indexer.library.catalog import passed_over_table
 from indexer.scanning import Scan
 
 
@@ -32,10 +30,3 @@ def store_passed_over(connection: Connection, part: Part, scan: Scan) -> None:
                 for (path, kind), files in new.items()
             ],
         )
-
-
-def read_passed_over(connection: Connection) -> dict[str, int]:
-    """How many files of each kind, the most frequent first."""
-    files = func.sum(passed_over_table.c.files)
-    query = select(passed_over_table.c.kind, files).group_by(passed_over_table.c.kind)
-    return Counter(dict(connection.execute(query.order_by(desc(files), passed_over_table.c.kind)).all()))

@@ -12,10 +12,11 @@ from typing import Literal
 
 from sqlalchemy import select
 
-from indexer.catalog import folder_table, in_queries, location_table, photo_table
 from indexer.folders import Part
-from indexer.scanning import FileState, identity
-from indexer.sqlite import Database
+from indexer.library.catalog import folder_table, in_queries, location_table, photo_table
+from indexer.library.file_state import FileState
+from indexer.library.sqlite import Database
+from indexer.scanning import identity
 
 State = Literal["here", "changed", "offline", "gone"]
 

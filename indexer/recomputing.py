@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from indexer.batches import ENCODED_AT_ONCE
-from indexer.catalog import encoded_table, folder_table, location_table, photo_table
 from indexer.decoding import ReadPhoto
-from indexer.library import Library
+from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table
+from indexer.library.library import Library
 from indexer.workers import ReadRequest, read_photos
 from model.processor import PixelBertProcessor
-from model.runtime import Runtime
+from model.runtime.protocol import Runtime
 
 MIN_COSINE = 0.99
 """Between two embeddings of one photo by one model: runtimes, machines and versions of a decoder round differently."""

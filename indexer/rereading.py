@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import update
 
-from indexer.catalog import photo_table
 from indexer.changes import FileToRead
 from indexer.decoding import Failure
-from indexer.library import Library
+from indexer.library.catalog import photo_table
+from indexer.library.library import Library
+from indexer.library.settling import settle
 from indexer.metadata.fields import METADATA_VERSION
-from indexer.settling import settle
 from indexer.workers import read_metadata_of
 
 _PHOTOS_AT_ONCE = 500

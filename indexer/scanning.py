@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
 
+from indexer.library.errors import reason
+from indexer.library.file_state import FileState
 from indexer.selection import NO_MEDIA, Selection
 from indexer.sidecars import SIDECAR_SUFFIX, written_ns
 
-MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 RAW_SUFFIXES = frozenset(
     {
         *(
@@ -49,23 +49,6 @@ PHOTO_SUFFIXES = frozenset(
 SPECIAL_FILE = "no regular file"
 """The kind of a pipe or a device that is named like a photo."""
 _LONGEST_SUFFIX = 12
-
-
-class FileState(NamedTuple):  # quicker to make and compare than a dataclass: there may be a million
-    """What tells, short of reading it, whether a file has changed."""
-
-    mtime_ns: int
-    """Nanoseconds since 1970, within 64 bits: the catalog holds no more."""
-    size: int
-    """Bytes."""
-    sidecar_ns: int | None = None
-    """When the XMP file beside it was last written; None: there is none."""
-
-    @classmethod
-    def of(cls, status: os.stat_result, sidecar_ns: int | None = None) -> FileState:
-        """The state of a file, from what the system says of it."""
-        written = None if sidecar_ns is None else bounded(sidecar_ns)
-        return cls(bounded(status.st_mtime_ns), bounded(status.st_size), written)
 
 
 @dataclass
@@ -173,16 +156,6 @@ def is_left_out(folder: Path, path: str, selection: Selection) -> bool:
 def is_folder(path: Path) -> bool:
     """Whether there is a folder, as far as can be seen."""
     return os.path.isdir(path)  # noqa: PTH112  (`Path.is_dir` raises what the system says)
-
-
-def reason(error: OSError) -> str:
-    """What the system says is wrong."""
-    return error.strerror or str(error)
-
-
-def bounded(number: int) -> int:
-    """The nearest number that a signed integer of 64 bits holds: disks give larger ones."""
-    return min(max(number, MIN_INTEGER), MAX_INTEGER)
 
 
 def mount_point(path: Path) -> Path:

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexer.errors import PatternRefused
+from indexer.library.errors import PatternRefused
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec

@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
-from indexer.errors import FolderMissing, LibraryError, LibraryLocked
-from indexer.folders import normalized
 from indexer.indexing import IndexReport, index_folders
-from indexer.library import Library
+from indexer.library.errors import FolderMissing, LibraryError, LibraryLocked
+from indexer.library.library import Library
+from indexer.library.paths import normalized
 from indexer.notifications import FolderChanges
 from indexer.scanning import is_folder
 from model.processor import PixelBertProcessor
-from model.runtime import Runtime
+from model.runtime.protocol import Runtime
 
 _LONGEST_WAIT_S = 30.0
 """While changes never end, they are indexed this often."""

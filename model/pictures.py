@@ -30,7 +30,7 @@ def require_matplotlib() -> None:
 
 
 def reliability_diagram(bins: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw the bins of `model.match_quality.match_quality` as a PNG: share of right hits over their mean match.
+    """Draw the bins of `model.scoring.match_quality.match_quality` as a PNG: share of right hits over their mean match.
 
     Points below the diagonal promise too much. Raises PictureError without matplotlib.
     """

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from engine.duplicates import duplicates_of
 from engine.query import parse
 from engine.results import Hit
-from indexer.library import Photo
+from indexer.library.photo import Photo
 from web.explanations import heat_webp, map_of
 from web.indexing import Progress
 from web.openapi import LARGEST_ID, document, operation

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 
 from engine.errors import EngineError
-from indexer.library import LibraryMissing
+from indexer.library.errors import LibraryMissing
 from model.weights import WeightsError
 from web import api, errors, monitoring, pages
 from web.access import Guard, password_hash

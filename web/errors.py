@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import BadHost, HTTPException, NotFound, RequestEntityTooLarge, SecurityError
 
 from engine.errors import QueryError
-from indexer.library import PhotoMissing
+from indexer.library.errors import PhotoMissing
 from model.errors import PixelseekError
 from web.indexing import AlreadyIndexing, FolderNotAllowed
 from web.searches import Busy, CursorUnknown, HungUp

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import PurePath
 
 from engine.query import Part, Query, parse, write_filter
-from indexer.facets import Facets
+from indexer.library.facets import Facets
 from web.schema import PlaceAnswer
 
 _MOST_CHOICES = 12

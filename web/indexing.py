@@ -10,9 +10,9 @@ from threading import Condition, Thread
 from typing import Literal
 
 from indexer.indexing import IndexProgress, IndexReport, index_folders
-from indexer.library import Library
+from indexer.library.library import Library
+from model.bundle import TrainedModel
 from model.errors import PixelseekError
-from model.trained import TrainedModel
 
 _log = logging.getLogger("pixelseek.indexing")
 _SHOWN = 3

@@ -19,7 +19,8 @@ from engine.query import Query, parse
 from engine.results import Hit
 from engine.search import Sort
 from engine.sentences import MAX_CHARACTERS
-from indexer.library import LibraryMissing, Photo
+from indexer.library.errors import LibraryMissing
+from indexer.library.photo import Photo
 from indexer.metadata.dates import clock_time
 from model.errors import PixelseekError
 from model.weights import WeightsError

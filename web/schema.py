@@ -14,8 +14,9 @@ from engine.explain import Explanation
 from engine.query import write_filter
 from engine.search import Sort
 from engine.sentences import MAX_CHARACTERS
-from indexer.facets import PLACE_KM, Facets, Place
-from indexer.library import LibraryStatus, Photo
+from indexer.library.facets import PLACE_KM, Facets, Place
+from indexer.library.photo import Photo
+from indexer.library.status import LibraryStatus
 from indexer.metadata.dates import iso_date
 from indexer.present import State
 

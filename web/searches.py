@@ -17,7 +17,7 @@ from engine.files import PhotoFile
 from engine.query import Query
 from engine.results import Hit, SearchResult
 from engine.search import SearchEngine, Sort, most_reranked
-from indexer.library import LibraryClosed
+from indexer.library.errors import LibraryClosed
 from model.errors import PixelseekError
 
 RERANKED = 64

@@ -10,9 +10,11 @@ from typing import cast
 from flask import Flask, current_app, request
 
 from engine.search import SearchEngine
-from indexer.chosen import recorded_weights
-from indexer.library import Library, LibraryClosed, LibraryMissing, LibraryStatus
-from model.trained import TrainedModel
+from indexer.library.defaults import recorded_weights
+from indexer.library.errors import LibraryClosed, LibraryMissing
+from indexer.library.library import Library
+from indexer.library.status import LibraryStatus
+from model.bundle import TrainedModel
 from model.weights import DEFAULT, find_weights
 from web.explanations import Explanations
 from web.indexing import IndexJob

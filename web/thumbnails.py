@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import BoundedSemaphore
 
 from indexer.decoding import Failure
-from indexer.library import Photo
+from indexer.library.photo import Photo
 from indexer.shrinking import Shrinker
 from model.atomic import replacing
 from model.errors import PixelseekError

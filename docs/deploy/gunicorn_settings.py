@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from indexer.library import default_library
+from indexer.library.defaults import default_library
 from web import close_app
 
 bind = "127.0.0.1:8080"  # before you let other machines in, here or by a proxy: pixelseek password

@@ -4,18 +4,3 @@ Exact top-k in numpy: no library, no FAISS. A caption has found its photo when t
 k (text to image), a photo when any of its captions is (image to text). The shortlist's candidates stand in
 the order of the rerank, all others follow by similarity, so every rank is that of the whole ranking.
 """
-
-from model.evaluation.collection import EncodedCollection, encode_collection, encode_photos
-from model.evaluation.report import evaluate, evaluate_shards
-from model.evaluation.shortlists import Shortlists, rerank_captions, rerank_photos
-
-__all__ = [
-    "EncodedCollection",
-    "Shortlists",
-    "encode_collection",
-    "encode_photos",
-    "evaluate",
-    "evaluate_shards",
-    "rerank_captions",
-    "rerank_photos",
-]

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.atomic import replacing
+from model.data.shards import CaptionedPhoto
 from model.errors import PixelseekError
-from model.evaluation.collection import DIRECTIONS, Direction
 from model.evaluation.rankings import Rankings
 from model.metrics import RECALL_AT, recall_gain
-from model.shards import CaptionedPhoto
+from model.scoring.collection import DIRECTIONS, Direction
 
 _RANKINGS = ("shortlist", "itm", "rerank")
 

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.calibration import Calibration
+from model.data.shards import CaptionedPhoto
 from model.errors import PixelseekError
-from model.evaluation.collection import DIRECTIONS, Direction, EncodedCollection
-from model.evaluation.shortlists import Shortlists, first_ranked
 from model.metrics import RECALL_AT, percent
-from model.shards import CaptionedPhoto
+from model.scoring.calibration import Calibration
+from model.scoring.collection import DIRECTIONS, Direction, EncodedCollection
+from model.scoring.shortlists import Shortlists, first_ranked
 
 # The package gives the second and third only along with the first, and CxC's recalls by the name `cxc_recalls`.
 _ECCV = ("eccv_map_at_r", "eccv_rprecision", "eccv_r1")

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.calibration import Calibration
-from model.evaluation.collection import EncodedCollection
+from model.data.shards import HardNegative
 from model.metrics import percent
-from model.runtime import Runtime
-from model.shards import HardNegative
+from model.runtime.protocol import Runtime
+from model.scoring.calibration import Calibration
+from model.scoring.collection import EncodedCollection
 
 _AT_ONCE = 256
 

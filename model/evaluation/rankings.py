@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.calibration import Calibration
-from model.evaluation.shortlists import Shortlists
 from model.metrics import percent, recall, recall_gain
+from model.scoring.calibration import Calibration
+from model.scoring.shortlists import Shortlists
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.calibration import Calibration
-from model.evaluation.collection import DIRECTIONS, Direction, EncodedCollection, encode_collection
+from model.bundle import TrainedModel
+from model.data.shards import CaptionedPhoto, ShardError, read_shards
 from model.evaluation.comparison import KeptRanks, differences
 from model.evaluation.eccv import GroundTruth
 from model.evaluation.hard_negatives import accuracy
 from model.evaluation.rankings import Rankings, mean_figures
-from model.evaluation.shortlists import PairScores, Shortlists, rerank, score_all_pairs, shortlist_blocks
-from model.match_quality import first_hits, match_quality
 from model.metrics import RECALL_AT
 from model.processor import PixelBertProcessor
-from model.querybank import Querybank
-from model.runtime import Runtime
-from model.shards import CaptionedPhoto, ShardError, read_shards
-from model.trained import TrainedModel
-from model.word_evidence import WordEvidence
+from model.runtime.protocol import Runtime
+from model.scoring.calibration import Calibration
+from model.scoring.collection import DIRECTIONS, Direction, EncodedCollection, encode_collection
+from model.scoring.match_quality import first_hits, match_quality
+from model.scoring.querybank import Querybank
+from model.scoring.shortlists import PairScores, Shortlists, rerank, score_all_pairs, shortlist_blocks
+from model.scoring.word_detectors import WordEvidence
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.data.shards import ShardError, read_shards
+from model.heads import PHOTOS, TRUTH, Head, Task
 from model.metrics import mean_interval, percent
 from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
-from model.runtime import load_runtime
-from model.shards import ShardError, read_shards
+from model.runtime.loading import load_runtime
+from model.runtime.torch_runtime import load_network
 from model.tasks.answers import accuracy, frequent_by_type, question_type
 from model.tasks.examples import Example, consistency, examples
 from model.tasks.fitting import fit
-from model.tasks.heads import PHOTOS, TRUTH, Head, Task
 from model.tasks.summaries import encode_photos, summaries
-from model.torch_runtime import load_network
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.shards import CaptionedPhoto, Question, ShardError
-from model.tasks.heads import TRUTH, Task
+from model.data.shards import CaptionedPhoto, Question, ShardError
+from model.heads import TRUTH, Task
 
 
 @dataclass(frozen=True)

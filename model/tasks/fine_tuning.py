@@ -15,25 +15,21 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from model.atomic import replacing_folder
-from model.configuration import PixelBertConfig
-from model.network import PixelBertForImageTextRetrieval
+from model.data.shards import CaptionedPhoto, ShardError, read_shards
+from model.heads import PHOTOS, Head, Task
+from model.network.configuration import PixelBertConfig
+from model.network.heads import PixelBertForImagesAndTextClassification, PixelBertForQuestionAnswering, answer_loss
+from model.network.pixelbert import PixelBertForImageTextRetrieval
 from model.processor import PixelBertProcessor
-from model.recipe import Recipe, as_toml, load_recipe
-from model.shards import CaptionedPhoto, ShardError, read_shards
+from model.runtime.torch_runtime import load_network
 from model.tasks.answers import targets
 from model.tasks.evaluation import right
 from model.tasks.examples import Example, examples
 from model.tasks.fitting import labels_of
-from model.tasks.heads import PHOTOS, Head, Task
-from model.tasks.network import (
-    PixelBertForImagesAndTextClassification,
-    PixelBertForQuestionAnswering,
-    answer_loss,
-)
 from model.tasks.training import calibrated, save_head
-from model.torch_runtime import load_network
 from model.training.loop import TrainingError
 from model.training.optimizers import make_optimizers, rate
+from model.training.recipe import Recipe, as_toml, load_recipe
 from model.weights import find_weights, generation
 
 _LOG_EVERY = 10

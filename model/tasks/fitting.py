@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
 
-from model.configuration import PixelBertConfig
+from model.heads import PHOTOS, TRUTH, Task
+from model.network.configuration import PixelBertConfig
+from model.network.heads import TaskHead, answer_loss
 from model.tasks.answers import frequent_answers, targets
 from model.tasks.examples import Example
-from model.tasks.heads import PHOTOS, TRUTH, Task
-from model.tasks.network import TaskHead, answer_loss
 
 MOST_ANSWERS = 3129  # of VQA v2, paper, section 4.2
 _LEAST = 2  # questions that an answer is right for

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from model.network import PixelBertModel
-from model.pixels import Tokens
+from model.data.shards import CaptionedPhoto
+from model.network.heads import summary
+from model.network.pixelbert import PixelBertModel
+from model.network.pixels import Tokens
 from model.processor import PixelBertProcessor
-from model.runtime import Runtime
-from model.shards import CaptionedPhoto
-from model.tasks.network import summary
+from model.runtime.protocol import Runtime
 
 _PHOTOS, _SENTENCES = 16, 64  # in one forward pass
 

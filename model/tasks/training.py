@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from model.atomic import replacing
-from model.calibration import best_cutoff
+from model.heads import Head, Task
+from model.network.heads import TaskHead
 from model.opened import OpenedWeights
+from model.runtime.head_graphs import write_head_graph
+from model.scoring.calibration import best_cutoff
 from model.tasks.evaluation import Bench, Report, right
 from model.tasks.examples import Example
 from model.tasks.fitting import fit, labels_of
-from model.tasks.graphs import write_head_graph
-from model.tasks.heads import Head, Task
-from model.tasks.network import TaskHead
 
 
 def train_heads(

@@ -1,5 +1,1 @@
 """Training a Pixel-BERT by a recipe."""
-
-from model.training.loop import TrainingError, train
-
-__all__ = ["TrainingError", "train"]

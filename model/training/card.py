@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from model.recipe import Recipe, as_toml
+from model.training.recipe import Recipe, as_toml
 
 
 def write_card(

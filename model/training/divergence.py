@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from model.recipe import Recipe
+from model.training.recipe import Recipe
 
 _MEMORY = 0.98  # of the running mean: about 50 steps
 _STEPS = 100

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from model.calibration import Calibration
-from model.evaluation import encode_collection, rerank_photos
+from model.data.shards import CaptionedPhoto
 from model.metrics import RECALL_AT, recall
 from model.processor import PixelBertProcessor
-from model.querybank import Querybank
-from model.recipe import Dev
-from model.runtime import Runtime
-from model.shards import CaptionedPhoto
-from model.word_evidence import WordEvidence
+from model.runtime.protocol import Runtime
+from model.scoring.calibration import Calibration
+from model.scoring.collection import encode_collection
+from model.scoring.querybank import Querybank
+from model.scoring.shortlists import rerank_photos
+from model.scoring.word_detectors import WordEvidence
+from model.training.recipe import Dev
 
 
 @dataclass(frozen=True)

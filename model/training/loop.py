@@ -24,14 +24,15 @@ from tqdm import tqdm
 from transformers.utils import logging
 
 from model.atomic import put_back, replacing, replacing_folder
+from model.data.shards import CaptionedPhoto, ShardError, read_shards
 from model.errors import PixelseekError
-from model.fitted import FittedScores
-from model.memory import keep_freed_memory
 from model.pictures import PictureError, curves
 from model.processor import SPECIAL_TOKENS, TextInputs
-from model.recipe import Recipe, as_toml, difference, load_recipe
-from model.shards import CaptionedPhoto, ShardError, read_shards
-from model.torch_runtime import TorchRuntime
+from model.runtime.memory import keep_freed_memory
+from model.runtime.torch_runtime import TorchRuntime
+from model.scoring.fitted import FittedScores
+from model.scoring.word_detectors import WordEvidence
+from model.scoring.word_learning import WordHead, used_words
 from model.training import checkpoint
 from model.training.alike import neighbours
 from model.training.batches import Batches
@@ -41,11 +42,10 @@ from model.training.judge import Judge, Verdict
 from model.training.optimizers import make_optimizers, rate
 from model.training.photos import TrainingPhotos, stage_features
 from model.training.processes import Processes
+from model.training.recipe import Recipe, as_toml, difference, load_recipe
 from model.training.start import freeze, freeze_trunk, start
 from model.training.step import Batch, losses, total
-from model.training.word_evidence import WordHead, used_words
 from model.weights import find_weights, generation
-from model.word_evidence import WordEvidence
 
 _CHECKPOINT_SECONDS = 300.0
 _LOG_EVERY = 10

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from model.recipe import Recipe, Schedule
+from model.training.recipe import Recipe, Schedule
 
 
 def make_optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:

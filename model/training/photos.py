@@ -18,12 +18,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from model.atomic import replacing
-from model.backbones import run, stages
-from model.network import PixelBertForPreTraining
+from model.data.shards import CaptionedPhoto
+from model.network.backbones import run, stages
+from model.network.pixelbert import PixelBertForPreTraining
 from model.processor import LONGEST_OVER_SHORTEST, PixelBertProcessor
-from model.recipe import Augmentation
-from model.shards import CaptionedPhoto
 from model.training.augmentation import random_views
+from model.training.recipe import Augmentation
 
 _BATCH = 32
 

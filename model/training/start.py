@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
-from model.backbones import stages
-from model.configuration import PixelBertConfig
-from model.network import PixelBertForPreTraining
-from model.pretrained import load_backbone, load_tokenizer, load_trunk
+from model.network.backbones import stages
+from model.network.configuration import PixelBertConfig
+from model.network.pixelbert import PixelBertForPreTraining
+from model.network.pretrained import load_backbone, load_tokenizer, load_trunk
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
-from model.recipe import Recipe
+from model.training.recipe import Recipe
 from model.weights import WeightsError, find_weights
 
 

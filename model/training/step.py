@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model.network import PixelBertForPreTraining
-from model.objectives import (
+from model.network.objectives import (
     IGNORED,
     draw_negatives,
     hardest,
@@ -21,8 +20,9 @@ from model.objectives import (
     twins,
     words_loss,
 )
-from model.pixels import Tokens
-from model.recipe import Objectives
+from model.network.pixelbert import PixelBertForPreTraining
+from model.network.pixels import Tokens
+from model.training.recipe import Objectives
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from indexer.library import Library
-from indexer.verification import verify
+from indexer.library.library import Library
+from indexer.library.verification import verify
 from tests.cli.commands import ROOT, RUN, pixelseek
 from tests.cli.test_serve import free_port, get
 from tests.engine.libraries import SENTENCE

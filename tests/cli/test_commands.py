@@ -14,8 +14,8 @@ from PIL import Image
 
 from cli.main import app
 from cli.output import readable_size
-from model.calibration import Calibration
-from model.fitted import FittedScores
+from model.scoring.calibration import Calibration
+from model.scoring.fitted import FittedScores
 from model.weights import generation
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE

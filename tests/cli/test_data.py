@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from cli.data import PUBLISHED
-from model.datasets.downloading import DATASETS
-from model.shards import read_shards
+from model.data.downloading import DATASETS
+from model.data.shards import read_shards
 from tests.cli.commands import pixelseek
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from model.shards import CaptionedPhoto, write_shard
+from model.data.shards import CaptionedPhoto, write_shard
 from tests.cli.commands import pixelseek
 from tests.cli.test_errors import assert_fails
 from tests.model.scenes import photos as scene_photos

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from cli.sentences import SentenceCommand, as_typed
 from engine.errors import QueryError
 from engine.query import Query, parse, parse_filter
-from indexer.filters import Filters
+from indexer.library.filters import Filters
 from tests.cli.commands import pixelseek
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from indexer.chosen import recorded_weights
-from indexer.library import Library
-from indexer.verification import verify
+from indexer.library.defaults import recorded_weights
+from indexer.library.library import Library
+from indexer.library.verification import verify
 from model.weights import find_weights, generation
 from tests.cli.commands import ROOT, RUN
 

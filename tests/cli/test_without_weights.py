@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.library import Library
-from model.runtime import EncodedImages
+from indexer.library.library import Library
+from model.runtime.protocol import EncodedImages
 from tests.cli.commands import RUN, pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 

@@ -12,9 +12,9 @@ import pytest
 
 from engine.results import Hit
 from indexer.indexing import index_folders
-from indexer.library import Library
+from indexer.library.library import Library
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
-from model.runtime import load_runtime
+from model.runtime.loading import load_runtime
 from model.weights import generation
 from tests.model.heads import add_head
 from tests.model.scenes import caption, draw, scenes
@@ -27,8 +27,8 @@ def write_weights(folder: Path, *, seed: int, layers: int = 2) -> Path:
     """A whole Pixel-BERT with heads for questions and pairs, small and untrained."""
     import torch
 
-    from model.configuration import PixelBertConfig
-    from model.network import PixelBertForImageTextRetrieval
+    from model.network.configuration import PixelBertConfig
+    from model.network.pixelbert import PixelBertForImageTextRetrieval
 
     tokenizer = wordpiece_tokenizer(learn_vocabulary([caption(scene) for scene in scenes()], 200))
     config = PixelBertConfig(

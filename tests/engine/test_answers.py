@@ -11,7 +11,7 @@ from engine.answers import ask_file, compare_files
 from engine.errors import QueryError
 from engine.search import SearchEngine
 from engine.sentences import MAX_CHARACTERS
-from indexer.library import PhotoMissing
+from indexer.library.errors import PhotoMissing
 from model.weights import WeightsError
 from tests.engine.libraries import SENTENCE
 from tests.model.heads import ANSWERS, add_head

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from engine.duplicates import Copy, duplicates_of, find_duplicates
-from indexer.library import Library
+from indexer.library.library import Library
 from model.weights import find_weights, generation
 from tests.engine.libraries import index
 

@@ -14,11 +14,11 @@ from engine.errors import QueryError
 from engine.explain import METHODS, ExplainedFile, Explanation, Method, explain, explain_file, heat
 from engine.panels import draw_panels
 from engine.search import SearchEngine
-from indexer.library import PhotoMissing
-from model.fitted import FittedScores
+from indexer.library.errors import PhotoMissing
+from model.bundle import TrainedModel
 from model.processor import PixelBertProcessor
-from model.trained import TrainedModel
-from model.word_evidence import WordEvidence
+from model.scoring.fitted import FittedScores
+from model.scoring.word_detectors import WordEvidence
 from tests.engine.libraries import SENTENCE, write_weights
 from tests.indexer.colour_runtime import ColourRuntime, colour_processor
 

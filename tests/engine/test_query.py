@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from engine.errors import QueryError
 from engine.query import FILTERS, Query, parse, parse_filter, write_filter
-from indexer.filters import NO_FILTERS, Circle, Filters
-from indexer.words import fold
+from indexer.library.filters import NO_FILTERS, Circle, Filters
+from indexer.library.words import fold
 
 
 def day(year: int, month: int, date: int) -> int:

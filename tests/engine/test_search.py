@@ -12,14 +12,15 @@ from engine.search import MAX_SHORTLIST, SearchEngine
 from engine.sentences import MAX_CHARACTERS
 from indexer import batches
 from indexer.indexing import IndexProgress, index_folders
-from indexer.library import Library, LibraryMissing, PhotoMissing
-from model.calibration import Calibration
-from model.fitted import FittedScores
+from indexer.library.errors import LibraryMissing, PhotoMissing
+from indexer.library.library import Library
+from model.bundle import TrainedModel
 from model.processor import PixelBertProcessor
-from model.runtime import load_runtime
-from model.trained import TrainedModel
+from model.runtime.loading import load_runtime
+from model.scoring.calibration import Calibration
+from model.scoring.fitted import FittedScores
+from model.scoring.word_detectors import WordEvidence
 from model.weights import WeightsError, generation
-from model.word_evidence import WordEvidence
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, similarities_of
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine.search import SearchEngine
-from model.calibration import Calibration
-from model.shards import read_shards
+from model.data.shards import read_shards
+from model.scoring.calibration import Calibration
+from model.scoring.word_detectors import WordEvidence
 from model.weights import find_weights
-from model.word_evidence import WordEvidence
 from tests.engine.libraries import index
 
 WITHIN = 10

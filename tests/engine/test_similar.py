@@ -10,7 +10,8 @@ from PIL import Image
 
 from engine.errors import QueryError
 from engine.search import SearchEngine
-from indexer.library import Library, PhotoMissing
+from indexer.library.errors import PhotoMissing
+from indexer.library.library import Library
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, similarities_of
 

@@ -14,8 +14,9 @@ import pytest
 
 from engine.duplicates import find_duplicates
 from engine.search import SearchEngine
-from indexer.library import Library, LibraryClosed, PhotoMissing
-from model.trained import TrainedModel
+from indexer.library.errors import LibraryClosed, PhotoMissing
+from indexer.library.library import Library
+from model.bundle import TrainedModel
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 
 GONE = 3

@@ -10,8 +10,8 @@ import pytest
 
 from engine.search import SearchEngine, Sort, most_reranked
 from engine.written import bonus
-from indexer.library import Library
-from model.calibration import Calibration
+from indexer.library.library import Library
+from model.scoring.calibration import Calibration
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from model.processor import PixelBertProcessor, wordpiece_tokenizer
-from model.runtime import EncodedImages, EncodedText
+from model.runtime.protocol import EncodedImages, EncodedText
 
 GENERATION = "colours"
 COLOURS = {

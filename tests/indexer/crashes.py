@@ -27,14 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine, event, select
 
-from indexer.catalog import annotation_table, folder_table, location_table, photo_table, written_table
-from indexer.errors import PhotoMissing
-from indexer.generations import current_generation
 from indexer.indexing import index_folders
-from indexer.library import Library
-from indexer.removal import remove_folder
-from indexer.verification import verify
-from model.runtime import EncodedImages
+from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table, written_table
+from indexer.library.errors import PhotoMissing
+from indexer.library.generations import current_generation
+from indexer.library.library import Library
+from indexer.library.removal import remove_folder
+from indexer.library.verification import verify
+from model.runtime.protocol import EncodedImages
 from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime, colour_processor
 from tests.indexer.desk import scribble
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.indexing import IndexReport, index_folders
-from indexer.library import Library
+from indexer.library.library import Library
 from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime, colour_processor
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from indexer.errors import LibraryError, LibraryReadOnly
 from indexer.indexing import index_folders
-from indexer.library import Library
-from indexer.verification import verify
+from indexer.library.errors import LibraryError, LibraryReadOnly
+from indexer.library.library import Library
+from indexer.library.verification import verify
 from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
 from tests.indexer.crashes import contents, differences
 from tests.indexer.desk import Desk, scribble

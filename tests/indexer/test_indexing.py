@@ -12,14 +12,13 @@ from PIL import Image
 from sqlalchemy import delete, update
 
 from indexer import departed
-from indexer.catalog import photo_table, setting_table
-from indexer.chosen import recorded_weights
 from indexer.decoding import Failure
-from indexer.errors import PatternRefused
 from indexer.indexing import IndexProgress, IndexReport, index_folders
-from indexer.library import FolderMissing, LibraryLocked, LibraryReencoded
-from indexer.removal import remove_folder
-from indexer.verification import verify
+from indexer.library.catalog import photo_table, setting_table
+from indexer.library.defaults import recorded_weights
+from indexer.library.errors import FolderMissing, LibraryLocked, LibraryReencoded, PatternRefused
+from indexer.library.removal import remove_folder
+from indexer.library.verification import verify
 from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from indexer import migrations
 from indexer.indexing import IndexReport, index_folders
-from indexer.library import Photo
+from indexer.library import migrations
+from indexer.library.photo import Photo
 from tests.indexer.colour_runtime import colour_processor
 from tests.indexer.desk import Desk, scribble
 from tests.indexer.exif import APP1, XMP_SIGNATURE, ascii_field, exif_block, jpeg, xmp_packet

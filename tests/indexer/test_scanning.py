@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from indexer.errors import PatternRefused
-from indexer.scanning import SPECIAL_FILE, Scan, bounded, mount_point, scan
+from indexer.library.errors import PatternRefused
+from indexer.library.file_state import bounded
+from indexer.scanning import SPECIAL_FILE, Scan, mount_point, scan
 from indexer.selection import Selection, checked, moved_below
 
 

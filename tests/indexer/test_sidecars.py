@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexer.indexing import IndexReport, index_folders
-from indexer.library import Photo
+from indexer.library.photo import Photo
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_sidecar
 from tests.indexer.colour_runtime import colour_processor

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from indexer import watching
-from indexer.file_version import file_version
 from indexer.indexing import IndexReport
-from indexer.library import FolderMissing, Library, LibraryLocked
-from indexer.locking import writer_lock
-from indexer.verification import verify
+from indexer.library.errors import FolderMissing, LibraryLocked
+from indexer.library.file_version import file_version
+from indexer.library.library import Library
+from indexer.library.locking import writer_lock
+from indexer.library.verification import verify
 from indexer.watching import watch_folders
 from tests.indexer.colour_runtime import GENERATION, colour_processor
 from tests.indexer.desk import Desk, paint, scribble

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from indexer.errors import LibraryError
+from indexer.library.errors import LibraryError
 from tests.indexer.crashes import contents, differences
 from tests.indexer.desk import Desk, scribble
 

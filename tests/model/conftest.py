@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
-from model.training import train
+from model.training.loop import train
 from tests.model.scenes import caption, scenes, write_scenes
 
 

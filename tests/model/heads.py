@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from model.tasks.heads import PHOTOS, TRUTH, Head, Task
+from model.heads import PHOTOS, TRUTH, Head, Task
 from model.weights import generation
 
 ANSWERS = ("yes", "no", "red", "blue", "2", "circle")
@@ -15,8 +15,8 @@ def add_head(weights: Path, task: Task, *, cutoff: float = 0.0) -> Head:
     import torch
     from safetensors.torch import save
 
-    from model.configuration import PixelBertConfig
-    from model.tasks.network import TaskHead
+    from model.network.configuration import PixelBertConfig
+    from model.network.heads import TaskHead
 
     head = Head(task, ANSWERS if task == "vqa" else TRUTH, generation(weights), scale=0.5, cutoff=cutoff)
     torch.manual_seed(len(task))

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from model.configuration import PixelBertConfig
-from model.network import PixelBertForPreTraining
+from model.network.configuration import PixelBertConfig
+from model.network.pixelbert import PixelBertForPreTraining
 
 TINY: dict[str, Any] = {
     "backbone": "test_resnet",

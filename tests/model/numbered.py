@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.data.shards import CaptionedPhoto
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
-from model.runtime import EncodedImages, EncodedText
-from model.shards import CaptionedPhoto
+from model.runtime.protocol import EncodedImages, EncodedText
 
 _SIDE, _BLOCK, _LEVELS = 16, 8, 16  # a photo is two by two grey blocks of JPEG's own size, each a digit
 _SIZE = 24

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from model.shards import CaptionedPhoto, HardNegative, write_shard
+from model.data.shards import CaptionedPhoto, HardNegative, write_shard
 
 COLOURS = {
     "red": (210, 40, 40),

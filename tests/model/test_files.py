@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from model.data.shards import ShardError, read_shards, write_shard
 from model.processor import PixelBertProcessor
-from model.recipe import RECIPES, RecipeError, as_toml, difference, load_recipe, overridden
-from model.runtime import load_runtime
-from model.shards import ShardError, read_shards, write_shard
+from model.runtime.loading import load_runtime
+from model.training.recipe import RECIPES, RecipeError, as_toml, difference, load_recipe, overridden
 from model.weights import WeightsError, find_weights, generation
 from tests.model.networks import tiny_network
 from tests.model.scenes import photos

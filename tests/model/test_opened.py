@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from model.graphs import write_graphs
-from model.onnx_runtime import OnnxRuntime
+from model.bundle import TrainedModel
 from model.opened import OpenedWeights, WeightsReplaced
-from model.torch_runtime import TorchRuntime
-from model.trained import TrainedModel
+from model.runtime.graphs import write_graphs
+from model.runtime.onnx_runtime import OnnxRuntime
+from model.runtime.torch_runtime import TorchRuntime
 from model.weights import WeightsError, generation
-from tests.model.test_onnx_runtime import pictures, tiny
+from tests.model.runtime.test_onnx_runtime import pictures, tiny
 
 SENTENCES = ["a red circle", "a blue square"]
 

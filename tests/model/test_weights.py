@@ -9,9 +9,9 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 
-from model.trained import TrainedModel
+from model.bundle import TrainedModel
 from model.weights import DEFAULT, FILES, SHIPPED, WeightsError, find_weights, lasting_name
-from tests.model.test_onnx_runtime import tiny
+from tests.model.runtime.test_onnx_runtime import tiny
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

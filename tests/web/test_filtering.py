@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.query import parse
-from indexer.facets import Facets
+from indexer.library.facets import Facets
 from tests.engine.libraries import SENTENCE, index
 from tests.web.applications import hits, opened
 from web.filtering import active, choices

@@ -11,8 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from indexer.indexing import index_folders
-from indexer.library import Library
-from model.trained import TrainedModel
+from indexer.library.library import Library
+from model.bundle import TrainedModel
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, index
 from tests.web.applications import hits, opened, token

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from indexer.library import Library
+from indexer.library.library import Library
 from model.weights import find_weights, generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import hits, opened, token

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from indexer.library import Library
-from indexer.repair import discard_damaged_encodings, repair
-from indexer.verification import verify
+from indexer.library.library import Library
+from indexer.library.repair import discard_damaged_encodings, repair
+from indexer.library.verification import verify
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.indexer.crashes import age

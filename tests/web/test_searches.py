@@ -17,7 +17,8 @@ from flask.testing import FlaskClient
 from engine.query import Query
 from engine.results import SearchResult
 from engine.search import SearchEngine
-from indexer.library import Library, LibraryClosed
+from indexer.library.errors import LibraryClosed
+from indexer.library.library import Library
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import at_work, hits, opened, served

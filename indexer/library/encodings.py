@@ -1,0 +1,273 @@
+"""What the model of one generation made of each photo: `encodings-GENERATION.sqlite`.
+
+Derived data: the file may be deleted, and is made again from the photos. Embeddings and pixel features
+lie in tables of their own, so that reading all embeddings does not wade through the pixel features.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Named,
+    String,
+    Table,
+    TypedColumns,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+)
+
+from indexer.library.catalog import in_queries, read_ids
+from indexer.library.errors import LibraryDamaged, LibraryMissing
+from indexer.library.lifetime import Lifetime
+from indexer.library.sqlite import Database
+from model.quantization import dequantize, quantize
+from model.runtime.protocol import EncodedImages
+
+_ROWS_AT_ONCE = 10_000
+
+
+_METADATA = MetaData()
+
+
+class _Origin(TypedColumns):
+    """One row, written with the first encodings."""
+
+    token = Column(String, primary_key=True)
+    embedding_size: Named[int]
+    hidden_size: Named[int]
+    pooled_size: Named[int]
+
+
+class _Embedding(TypedColumns):
+    sequence = Column(Integer, primary_key=True)
+    photo_id = Column(Integer, unique=True, nullable=False)
+    vector: Named[bytes]
+    """(E,) float32: fp16 would round two nearly equal vectors up to 5e-4 apart."""
+
+
+class _PixelFeatures(TypedColumns):
+    photo_id = Column(Integer, primary_key=True)
+    pooled: Named[bytes]
+    """(1, C) as `model.quantization.quantize` packs it: before the larger one, which SQLite then need not read."""
+    packed: Named[bytes]
+    """(P, D), likewise."""
+
+
+_origin = Table("origin", _METADATA, _Origin)
+_embedding = Table("embedding", _METADATA, _Embedding, sqlite_autoincrement=True)  # a number is never used twice
+_pixel_features = Table("pixel_features", _METADATA, _PixelFeatures)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which file of encodings this is: `token` is random, so that an index over another file is not believed."""
+
+    token: str
+    embedding_size: int
+    hidden_size: int
+    pooled_size: int
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """N embeddings in the order in which they were stored."""
+
+    sequences: NDArray[np.int64]
+    """(N,) Numbers that rise from one to the next and are never used twice."""
+    photo_ids: NDArray[np.int64]
+    """(N,)"""
+    vectors: NDArray[np.float32]
+    """(N, E)"""
+
+
+class Encodings:
+    """The encodings of one generation; empty while there is no file, or one without tables.
+
+    The tables are made in the transaction that stores the first encodings. The file is made before that: a process
+    killed in between leaves it empty. It may be deleted or replaced while this is open.
+    """
+
+    def __init__(self, path: Path, *, lifetime: Lifetime | None = None) -> None:
+        self.path = path
+        self.database = Database(path, remedy="Delete it and index again.", lifetime=lifetime)
+
+    def exists(self) -> bool:
+        """Whether there is a file with its tables."""
+        with self._reading() as connection:
+            return connection is not None
+
+    def is_malformed(self) -> bool:
+        """Whether tables are missing, or embeddings are of another size than the first: nothing can be read then."""
+        with self._reading() as connection:
+            origin = _read_origin(connection)
+            if connection is None or origin is None:
+                return False
+            if not inspect(connection).has_table(_pixel_features.name):
+                return True
+            size = origin.embedding_size * np.dtype(np.float32).itemsize
+            wrong = select(_embedding.c.sequence).where(func.length(_embedding.c.vector) != size)
+            return connection.execute(wrong.limit(1)).first() is not None
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()
+
+    def origin(self) -> Origin | None:
+        """None while nothing was ever stored."""
+        with self._reading() as connection:
+            return _read_origin(connection)
+
+    def add(self, photo_ids: Sequence[int], encoded: EncodedImages) -> None:
+        """Store the encodings of B photos in one transaction, in the place of any they have."""
+        vectors, pooled = np.ascontiguousarray(encoded.embeddings, dtype=np.float32), encoded.pooled_features
+        self.database.make()
+        with self.database.begin() as connection:
+            _METADATA.create_all(connection)
+            if connection.execute(select(_origin.c.token)).first() is None:
+                sizes = vectors.shape[1], encoded.pixel_features[0].shape[1], pooled.shape[1]
+                connection.execute(insert(_origin).values(**vars(Origin(secrets.token_hex(8), *sizes))))
+            for table in (_embedding, _pixel_features):
+                connection.execute(delete(table).where(table.c.photo_id.in_(photo_ids)))
+            connection.execute(
+                insert(_embedding),
+                [
+                    {"photo_id": photo_id, "vector": vector.tobytes()}
+                    for photo_id, vector in zip(photo_ids, vectors, strict=True)
+                ],
+            )
+            connection.execute(
+                insert(_pixel_features),
+                [
+                    {"photo_id": photo_id, "pooled": quantize(mean[None]), "packed": quantize(features)}
+                    for photo_id, mean, features in zip(photo_ids, pooled, encoded.pixel_features, strict=True)
+                ],
+            )
+
+    def remove(self, photo_ids: Sequence[int]) -> None:
+        """Forget these photos' encodings."""
+        if not self.exists():
+            return
+        with self.database.begin() as connection:
+            for part in in_queries(photo_ids):
+                for table in (_embedding, _pixel_features):
+                    connection.execute(delete(table).where(table.c.photo_id.in_(part)))
+
+    def photo_ids(self) -> NDArray[np.int64]:
+        """(N,) Whose encodings are stored, rising."""
+        with self._reading() as connection:
+            if connection is None:
+                return np.empty(0, dtype=np.int64)
+            return read_ids(connection, select(_embedding.c.photo_id))
+
+    def count(self, *, up_to: int | None = None) -> int:
+        """How many are stored, or how many of them up to a sequence number."""
+        every = select(func.count()).select_from(_embedding)
+        # Those after it are counted and taken away: they are few, while counting up to it reads all vectors.
+        query = every
+        if up_to is not None:
+            query = select(every.scalar_subquery() - every.where(_embedding.c.sequence > up_to).scalar_subquery())
+        with self._reading() as connection:
+            return 0 if connection is None else connection.execute(query).scalar_one()
+
+    def after(self, sequence: int) -> Iterator[Embeddings]:
+        """All embeddings stored after that sequence number (0 for all), a few thousand at a time."""
+        query = select(_embedding.c.sequence, _embedding.c.photo_id, _embedding.c.vector).order_by(
+            _embedding.c.sequence
+        )
+        while True:
+            with self._reading() as connection:
+                origin = _read_origin(connection)
+                if connection is None or origin is None:
+                    return
+                rows = connection.execute(query.where(_embedding.c.sequence > sequence).limit(_ROWS_AT_ONCE)).all()
+            if not rows:
+                return
+            sequence = rows[-1].sequence
+            sequences = np.asarray([row.sequence for row in rows], dtype=np.int64)
+            ids = np.asarray([row.photo_id for row in rows], dtype=np.int64)
+            vectors = self._unpack({row.sequence: row.vector for row in rows}, origin)
+            yield Embeddings(sequences, ids, np.stack(list(vectors.values())))
+
+    def vectors(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The embedding (E,) of each of these photos that has one."""
+        origin, packed = self._read(_embedding.c.photo_id, _embedding.c.vector, photo_ids)
+        return {} if origin is None else self._unpack(packed, origin)
+
+    def pixel_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The pixel features (P, D), dequantised, of each of these photos that has them. Raises LibraryDamaged."""
+        origin, packed = self._read(_pixel_features.c.photo_id, _pixel_features.c.packed, photo_ids)
+        return {} if origin is None else self._dequantized(packed, origin.hidden_size)
+
+    def pooled_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The pooled features (C,), dequantised, of each of these photos that has them. Raises LibraryDamaged."""
+        origin, packed = self._read(_pixel_features.c.photo_id, _pixel_features.c.pooled, photo_ids)
+        if origin is None:
+            return {}
+        found = self._dequantized(packed, origin.pooled_size)
+        if any(len(features) != 1 for features in found.values()):
+            raise self._damaged("pooled features are not of one token")
+        return {photo_id: features[0] for photo_id, features in found.items()}
+
+    def _dequantized(self, packed: Mapping[int, bytes], width: int) -> dict[int, NDArray[np.float32]]:
+        try:
+            return {photo_id: dequantize(features, width) for photo_id, features in packed.items()}
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
+
+    def _unpack(self, packed: Mapping[int, bytes], origin: Origin) -> dict[int, NDArray[np.float32]]:
+        size = origin.embedding_size * np.dtype(np.float32).itemsize
+        for vector in packed.values():
+            if len(vector) != size:
+                raise self._damaged(f"an embedding has {len(vector)} bytes, not {size}")
+        return {key: np.frombuffer(vector, dtype=np.float32) for key, vector in packed.items()}
+
+    def _damaged(self, what: str) -> LibraryDamaged:
+        return LibraryDamaged(f"{self.path} is damaged: {what}. Make it again: pixelseek verify --repair")
+
+    def _read(
+        self, key: Column[int], value: Column[bytes], photo_ids: Sequence[int]
+    ) -> tuple[Origin | None, dict[int, bytes]]:
+        """The origin, and the value of each of these photos that has one, as one state of the file has them."""
+        packed: dict[int, bytes] = {}
+        with self._reading() as connection:
+            origin = _read_origin(connection)
+            if connection is not None and origin is not None:
+                for part in in_queries([int(photo_id) for photo_id in photo_ids]):
+                    packed.update(connection.execute(select(key, value).where(key.in_(part))).all())
+        return origin, packed
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection | None]:
+        """A connection that reads one state of the file; None where there is none, or one without tables."""
+        with ExitStack() as stack:
+            connection = None
+            if self.path.exists():
+                try:
+                    connection = stack.enter_context(self.database.connect())
+                    if not inspect(connection).has_table(_origin.name):
+                        connection = None
+                except LibraryMissing:  # deleted just now
+                    connection = None
+            yield connection
+
+
+def _read_origin(connection: Connection | None) -> Origin | None:
+    if connection is None:
+        return None
+    columns = _origin.c.token, _origin.c.embedding_size, _origin.c.hidden_size, _origin.c.pooled_size
+    row = connection.execute(select(*columns)).one_or_none()
+    return None if row is None else Origin(*row)

@@ -1,0 +1,40 @@
+"""One writer at a time; readers never ask."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+from indexer.library.errors import LibraryLocked, LibraryReadOnly
+
+
+@contextmanager
+def writer_lock(library: Path, *, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the library for writing. The system gives the lock back when a process dies, however it dies.
+
+    Raises LibraryLocked, naming the holder, when it is not free within `wait_s` seconds, and LibraryReadOnly.
+    """
+    from filelock import FileLock, Timeout  # a search, which takes no lock, starts faster without it
+
+    holder = library / "writer.txt"
+    lock = FileLock(library / "writer.lock", timeout=wait_s)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        raise LibraryLocked(f"{library} is being written by {who}. Wait until it is done, or stop it.") from error
+    except OSError as error:
+        raise LibraryReadOnly(
+            f"{library} cannot be written: {error.strerror}. It can be searched; to change it, copy it elsewhere."
+        ) from error
+    try:
+        since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        with suppress(OSError):  # a full disk: whoever has something to write will say so
+            holder.write_text(f"process {os.getpid()} on {platform.node()} since {since}", encoding="utf-8")
+        yield
+    finally:
+        lock.release()

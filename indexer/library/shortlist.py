@@ -1,0 +1,139 @@
+"""The photos nearest to a sentence, while another process may be indexing."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from indexer.library.catalog import encoded_table, location_table, read_ids
+from indexer.library.encodings import Encodings
+from indexer.library.file_version import file_version
+from indexer.library.sqlite import Database
+from indexer.library.vector_index import COMPARED_EXACTLY, MOST_BY_PROPOSAL, SearchableIndex, inner_products
+from indexer.library.vectors import Stamp, covering_stamp, read_index
+
+
+def visible_photos(catalog: Database, generation: str) -> NDArray[np.int64]:
+    """(N,) ids of the photos that have a location and are encoded, rising."""
+    with catalog.connect() as connection:
+        marked = read_ids(connection, select(encoded_table.c.photo_id).where(encoded_table.c.generation == generation))
+        located = read_ids(connection, select(location_table.c.photo_id).where(location_table.c.photo_id.is_not(None)))
+    return marked[np.isin(marked, located)]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What can be searched at one moment: the FAISS index, and beside it the embeddings it does not cover."""
+
+    index: SearchableIndex | None
+    stamp: Stamp | None
+    """Of the index."""
+    file: tuple[int, ...] | None
+    """Which file it was read from."""
+    visible: NDArray[np.bool_] | None
+    """(N,) Which rows of the index may be found; None: all."""
+    newer_ids: NDArray[np.int64]
+    """(M,) Visible photos that are not in the index."""
+    newer_vectors: NDArray[np.float16]
+    """(M, E) As the index keeps them, so that a similarity stays the same when it takes them in."""
+
+    @classmethod
+    def take(
+        cls, catalog: Database, encodings: Encodings, generation: str, index_path: Path, before: Snapshot | None = None
+    ) -> Snapshot:
+        """Read the library as it is now; the index of the snapshot `before`, where it is still the same."""
+        file = file_version(index_path)
+        stamp = covering_stamp(index_path, encodings)
+        if before is not None and (stamp, file) == (before.stamp, before.file):
+            index = before.index
+        else:
+            index = None if stamp is None else read_index(index_path, stamp)
+        covered = 0 if stamp is None or index is None else stamp.sequence
+        parts = list(encodings.after(covered))
+        # Encodings are read before the marks: one without its mark yet is not visible, and is left out.
+        found = visible_photos(catalog, generation)
+        ids = np.concatenate([np.empty(0, dtype=np.int64), *(part.photo_ids for part in parts)])
+        newer = np.isin(ids, found)
+        vectors = np.concatenate([part.vectors.astype(np.float16) for part in parts] or [np.empty((0, 0), np.float16)])
+        visible = None if index is None else np.isin(index.ids, found)
+        if visible is not None and visible.all():
+            visible = None
+        return cls(index, stamp, file, visible, ids[newer], vectors[newer])
+
+    def __len__(self) -> int:
+        """How many photos can be found."""
+        if self.index is None:
+            return len(self.newer_ids)
+        indexed = len(self.index.ids) if self.visible is None else int(np.count_nonzero(self.visible))
+        return indexed + len(self.newer_ids)
+
+    def nearest(
+        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Ids (K,) and similarities (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
+
+        Equal ones go by id. The first photos are the same whatever the `count`: where a coarse index proposes the first
+        MOST_BY_PROPOSAL, one that it has missed comes after them. With `among`, of the photos with these ids only (any
+        order; unknown and hidden ones do no harm), and up to COMPARED_EXACTLY of them are all compared. The similarity
+        is the inner product: the cosine, where `embedding` is L2-normalised.
+        """
+        newer = np.arange(len(self.newer_ids)) if among is None else np.flatnonzero(np.isin(self.newer_ids, among))
+        newer_ids, newer_similarities = self.newer_ids[newer], inner_products(self.newer_vectors, newer, embedding)
+        allowed = self.visible
+        if self.index is not None and among is not None:
+            allowed = np.isin(self.index.ids, among)
+            if self.visible is not None:
+                allowed &= self.visible
+
+        def nearest(count: int, *, exactly: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+            ids, similarities = newer_ids, newer_similarities
+            if self.index is not None:
+                rows, indexed = self.index.nearest(embedding, count, allowed, exactly=exactly)
+                ids, similarities = np.concatenate([self.index.ids[rows], ids]), np.concatenate([indexed, similarities])
+            best = np.lexsort((ids, -similarities))[:count]
+            return ids[best], similarities[best]
+
+        if self.index is None or not self.index.proposes():
+            return nearest(count, exactly=True)
+        if among is not None and allowed is not None and int(np.count_nonzero(allowed)) <= COMPARED_EXACTLY:
+            return nearest(count, exactly=True)
+        first = nearest(min(count, MOST_BY_PROPOSAL), exactly=False)
+        if count <= MOST_BY_PROPOSAL:
+            return first
+        every = nearest(count, exactly=True)
+        after = ~np.isin(every[0], first[0])
+        return np.concatenate([first[0], every[0][after]])[:count], np.concatenate([first[1], every[1][after]])[:count]
+
+
+class Shortlist:
+    """Keeps a snapshot in memory, and takes another when the library has changed on disk."""
+
+    def __init__(self, catalog: Database, encodings: Encodings, generation: str, index_path: Path) -> None:
+        self._library = (catalog, encodings, generation, index_path)
+        self._lock = threading.Lock()
+        self._version: tuple[object, ...] | None = None
+        self._snapshot: Snapshot | None = None
+
+    def snapshot(self) -> Snapshot:
+        """The library as it is now."""
+        with self._lock:
+            version = self._version_now()
+            if self._snapshot is None or version != self._version:
+                self._snapshot = Snapshot.take(*self._library, before=self._snapshot)
+                self._version = version
+            return self._snapshot
+
+    def close(self) -> None:
+        """Let go of the mapped index."""
+        self._snapshot = self._version = None
+
+    def _version_now(self) -> tuple[object, ...]:
+        catalog, encodings, _, index_path = self._library
+        if not encodings.exists():
+            return (None,)
+        return catalog.version(), encodings.database.version(), file_version(index_path)

@@ -1,0 +1,196 @@
+"""The FAISS index in memory: each photo's embedding as fp16 and, in a large library, a coarse index that proposes.
+
+Similarities always come from the fp16 embeddings, by one sum: they do not change with the kind of index.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.library.errors import LibraryError
+
+if TYPE_CHECKING:
+    import faiss
+
+EXACT = "SQfp16"
+"""No coarse index: every embedding compared, as fp16: half the memory of float32 for an error below 1e-3."""
+COMPARED_EXACTLY = 50_000
+"""Among so few photos all are compared."""
+PROPOSED = 512
+"""How many candidates the coarse index proposes, to be compared exactly."""
+MOST_BY_PROPOSAL = 128
+"""So many photos come from the proposals; whoever asks for more has all compared for those that follow them."""
+_PROBED_LISTS = 32
+_SPARSE = 8
+"""Gathering one photo of so many, and summing with numpy, is faster than FAISS passing over the others."""
+_ROWS_AT_ONCE = 2048  # 2 MiB as float32: they stay in the cache
+_TRAINING_PER_LIST = 64
+_LEAST_TRAINING = 39  # per list: FAISS's own bound
+_LEAST_PHOTOS_TO_TRAIN = 10_000
+_TRAINING_ROUNDS = 10
+_FAISS_NOISE = 1e-5
+"""By so much at most FAISS's own sum of an inner product is off."""
+
+
+def coarse_index_for(count: int) -> str:
+    """The FAISS factory string for a library of `count` photos: measured with `benchmarks/shortlist.py`."""
+    if count <= COMPARED_EXACTLY:
+        return EXACT
+    return f"IVF{2 ** round(math.log2(2 * math.sqrt(count)))},RaBitQfs"
+
+
+def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.IndexIDMap, int]:
+    """An empty index for `count` photos, and how many embeddings its coarse index, if any, is trained with.
+
+    Exact where there are too few photos to train the coarse index `factory`. Raises LibraryError when FAISS
+    cannot make one of that string, or not one that can be searched among some photos.
+    """
+    import faiss
+
+    name = f"IDMap,{factory}" if factory == EXACT else f"IDMap,{factory},Refine({EXACT})"
+    try:
+        index = faiss.index_factory(embedding_size, name, faiss.METRIC_INNER_PRODUCT)
+        assert isinstance(index, faiss.IndexIDMap)
+        coarse, _ = _parts(index)
+        if not isinstance(coarse, (faiss.IndexIVF, faiss.IndexHNSW, faiss.IndexFlatCodes, type(None))):
+            raise RuntimeError(f"a {type(coarse).__name__} cannot be told which photos it may find")
+    except RuntimeError as error:
+        raise LibraryError(
+            f"the library's setting index_factory is {factory!r}, and FAISS cannot make an index of it "
+            f"({str(error).rpartition(': ')[2]}). Set it to one like IVF1024,RaBitQfs or HNSW32, or to {EXACT}."
+        ) from error
+    if coarse is None or coarse.is_trained:
+        return index, 0
+    lists = 0
+    if isinstance(coarse, faiss.IndexIVF):
+        lists = coarse.nlist
+        coarse.nprobe = min(_PROBED_LISTS, lists)  # kept in the file
+        coarse.cp.niter = _TRAINING_ROUNDS
+        coarse.cp.max_points_per_centroid = _TRAINING_PER_LIST
+    if count < max(_LEAST_TRAINING * lists, _LEAST_PHOTOS_TO_TRAIN):
+        return new_index(embedding_size, EXACT, count)
+    return index, min(count, max(_TRAINING_PER_LIST * lists, 2 * _LEAST_PHOTOS_TO_TRAIN))
+
+
+class SearchableIndex:
+    """An index as `new_index` makes it, filled. It does not change while this is used."""
+
+    def __init__(self, index: faiss.IndexIDMap) -> None:
+        import faiss
+
+        self._index = index  # the arrays below lie in it
+        self._coarse, self._exact = _parts(index)
+        self.ids = np.asarray(faiss.vector_to_array(index.id_map), dtype=np.int64)
+        """(N,) The photo of each row."""
+        codes = faiss.rev_swig_ptr(self._exact.codes.data(), index.ntotal * self._exact.code_size)
+        self.vectors: NDArray[np.float16] = codes.view(np.float16).reshape(index.ntotal, index.d)
+        """(N, E)"""
+
+    def nearest(
+        self,
+        embedding: NDArray[np.float32],
+        count: int,
+        allowed: NDArray[np.bool_] | None = None,
+        *,
+        exactly: bool = False,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows (K,) and inner products (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
+
+        Equal ones go by id. `allowed` (N,) says which rows may be found; K is less than `count` only where they are
+        fewer. Unless `exactly`, a coarse index proposes those that are compared, and `count` is MOST_BY_PROPOSAL at
+        most. The first photos are the same whatever the `count`.
+        """
+        total = len(self.ids) if allowed is None else int(np.count_nonzero(allowed))
+        count = min(count, total)
+        if not count:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        if self._coarse is not None and not exactly:
+            assert count <= MOST_BY_PROPOSAL
+            rows = self._search(self._coarse, embedding, PROPOSED, allowed, total)
+            if len(rows) >= min(MOST_BY_PROPOSAL, total):
+                return self._best(rows, inner_products(self.vectors, rows, embedding), count)
+        if allowed is not None and total * _SPARSE <= len(self.ids):
+            rows = np.flatnonzero(allowed)
+            return self._best(rows, inner_products(self.vectors, rows, embedding), count)
+        asked = count
+        while True:
+            # FAISS picks any of those that are equally near, and sums a little differently: take in all that may count.
+            asked = min(2 * asked, total)
+            rows = self._search(self._exact, embedding, asked, allowed, total)
+            similarities = inner_products(self.vectors, rows, embedding)
+            last = np.partition(similarities, -count)[-count]
+            if asked == total or similarities.min() < last - _FAISS_NOISE:
+                return self._best(rows, similarities, count)
+
+    def proposes(self) -> bool:
+        """Whether there is a coarse index."""
+        return self._coarse is not None
+
+    def _best(
+        self, rows: NDArray[np.int64], similarities: NDArray[np.float32], count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        best = np.lexsort((self.ids[rows], -similarities))[:count]
+        return rows[best], similarities[best]
+
+    def _search(
+        self,
+        index: faiss.Index,
+        embedding: NDArray[np.float32],
+        count: int,
+        allowed: NDArray[np.bool_] | None,
+        total: int,
+    ) -> NDArray[np.int64]:
+        import faiss
+
+        bits = None if allowed is None else np.packbits(allowed, bitorder="little")
+        selector = None if bits is None else faiss.IDSelectorBitmap(len(self.ids), faiss.swig_ptr(bits))
+        parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+        if isinstance(index, faiss.IndexIVF):
+            # The fewer rows may be found, the more lists are looked through, so that as many of them are met.
+            lists = min(index.nlist, math.ceil(index.nprobe * len(self.ids) / total))
+            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=lists)  # type: ignore[call-arg]
+        with _one_thread():
+            _, rows = index.search(embedding[None], min(count, len(self.ids)), params=parameters)
+        found: NDArray[np.int64] = rows[0][rows[0] >= 0]
+        return found
+
+
+def inner_products(
+    vectors: NDArray[np.float16], rows: NDArray[np.int64], embedding: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(K,) of `vectors` (N, E) at `rows` (K,) with `embedding` (E,); each the same whichever rows stand beside it."""
+    products = np.empty(len(rows), dtype=np.float32)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = vectors[rows[start : start + _ROWS_AT_ONCE]].astype(np.float32)
+        np.einsum("ij,j->i", part, embedding, out=products[start : start + _ROWS_AT_ONCE])
+    return products
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A search for one sentence is too short for several threads: where the CPU is busy they wait for each other."""
+    import faiss
+
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def _parts(index: faiss.IndexIDMap) -> tuple[faiss.Index | None, faiss.IndexScalarQuantizer]:
+    """The coarse index, if any, and the one that holds the embeddings."""
+    import faiss
+
+    coarse, exact = None, faiss.downcast_index(index.index)
+    if isinstance(exact, faiss.IndexRefine):
+        coarse, exact = faiss.downcast_index(exact.base_index), faiss.downcast_index(exact.refine_index)
+    assert isinstance(exact, faiss.IndexScalarQuantizer)
+    return coarse, exact

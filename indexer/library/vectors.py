@@ -1,0 +1,143 @@
+"""The FAISS index over a generation's embeddings: `index-GENERATION.faiss`.
+
+The file ends with a stamp that says what the index covers, so that one that is half written, or older
+or newer than the encodings, is recognised and never searched. FAISS reads past the stamp untroubled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexer.library.encodings import Encodings
+from indexer.library.errors import LibraryError
+from indexer.library.vector_index import SearchableIndex, coarse_index_for, new_index
+from model.atomic import remove_leftovers, replacing
+
+if TYPE_CHECKING:
+    import faiss
+
+BY_SIZE = "IDMap2,SQfp16"
+"""What a new library's setting says: the index goes by the number of photos. Anything else is the user's choice."""
+_MAGIC = b"pixelseek-index1"
+_NUMBERS = ("sequence", "count", "built_with", "faiss_bytes")
+_LONGEST_STAMP_BYTES = 10_000
+_TAIL = struct.Struct(f"<I{len(_MAGIC)}s")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What an index covers: the first `count` encodings, up to `sequence`, of the file with that token."""
+
+    token: str
+    sequence: int
+    count: int
+    factory: str
+    built_with: int
+    """How many encodings there were when it was built and, if need be, trained."""
+    faiss_bytes: int
+    """Length of the index itself, the stamp not counted."""
+
+
+def read_stamp(path: Path) -> Stamp | None:
+    """The stamp of the index at `path`; None where there is no whole index."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(end - _TAIL.size)
+            length, magic = _TAIL.unpack(file.read(_TAIL.size))
+            file.seek(end - _TAIL.size - length)
+            told = json.loads(file.read(min(length, _LONGEST_STAMP_BYTES)))
+        stamp = Stamp(**told)
+        if any(not isinstance(told[name], int) or told[name] < 0 for name in _NUMBERS):
+            return None
+    except (OSError, RecursionError, ValueError, TypeError, struct.error):
+        return None
+    return stamp if magic == _MAGIC and stamp.faiss_bytes + length + _TAIL.size == end else None
+
+
+def covering_stamp(path: Path, encodings: Encodings) -> Stamp | None:
+    """The stamp of the index at `path` if the encodings it was made of are all still there, else None."""
+    stamp, origin = read_stamp(path), encodings.origin()
+    if stamp is None or origin is None or stamp.token != origin.token:
+        return None
+    return stamp if encodings.count(up_to=stamp.sequence) == stamp.count else None
+
+
+def read_index(path: Path, stamp: Stamp) -> SearchableIndex | None:
+    """The index at `path`; None where FAISS cannot read it or it is not the one the stamp tells of.
+
+    The file is mapped, not read: what a search does not touch takes no memory. A writer puts another file in its
+    place and leaves this one whole.
+    """
+    import faiss
+
+    # Windows does not let a mapped file be replaced.
+    index = _read(path, stamp, 0 if os.name == "nt" else faiss.IO_FLAG_MMAP_IFC)
+    return None if index is None else SearchableIndex(index)
+
+
+def update_index(path: Path, encodings: Encodings, setting: str = BY_SIZE, *, newer_allowed: int = 0) -> None:
+    """Make the index at `path` cover all encodings: extend it where it is sound, else build it anew.
+
+    It is left as it is where no more than `newer_allowed` encodings are newer: they are searched beside it. It is built
+    anew, too, when it covers more than twice what it was built with, or `setting` has changed.
+    Raises LibraryError when FAISS cannot make an index of `setting`.
+    """
+    origin = encodings.origin()
+    if origin is None:
+        return
+    count, stamp, index = encodings.count(), covering_stamp(path, encodings), None
+    if newer_allowed and count - (0 if stamp is None else stamp.count) <= newer_allowed:
+        return
+    if stamp is not None and count <= 2 * stamp.built_with and stamp.factory == _factory(setting, stamp.built_with):
+        if stamp.count == count:
+            return
+        index = _read(path, stamp)
+    if stamp is None or index is None:
+        factory = _factory(setting, count)
+        index, training = new_index(origin.embedding_size, factory, count)
+        if training:
+            sample = np.random.default_rng(0).choice(encodings.photo_ids(), training, replace=False)
+            index.train(np.stack(list(encodings.vectors(sample.tolist()).values())))
+        stamp = Stamp(origin.token, 0, 0, factory, count, 0)
+    sequence = stamp.sequence
+    for part in encodings.after(sequence):
+        index.add_with_ids(part.vectors, part.photo_ids)
+        sequence = int(part.sequences[-1])
+    _write(path, index, replace(stamp, sequence=sequence, count=index.ntotal))
+
+
+def _factory(setting: str, count: int) -> str:
+    return coarse_index_for(count) if setting == BY_SIZE else setting.removeprefix("IDMap2,")
+
+
+def _read(path: Path, stamp: Stamp, flags: int = 0) -> faiss.IndexIDMap | None:
+    import faiss
+
+    try:
+        index = faiss.read_index(str(path), flags)
+    except RuntimeError:
+        return None
+    return index if isinstance(index, faiss.IndexIDMap) and index.ntotal == stamp.count else None
+
+
+def _write(path: Path, index: faiss.IndexIDMap, stamp: Stamp) -> None:
+    import faiss
+
+    remove_leftovers(path)
+    with replacing(path) as new:
+        try:
+            faiss.write_index(index, str(new))
+        except RuntimeError as error:
+            reason = str(error).rpartition("(")[2].rstrip(")")  # FAISS tells its own source code first
+            raise LibraryError(f"{path} cannot be written: {reason}. Make room and index again.") from error
+        text = json.dumps(asdict(replace(stamp, faiss_bytes=new.stat().st_size))).encode()
+        with new.open("ab") as file:
+            file.write(text + _TAIL.pack(len(text), _MAGIC))

@@ -1,0 +1,182 @@
+"""Compare everything a library holds with everything else it holds, and with the disk."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import select
+
+from indexer.library.annotations import written_tokens
+from indexer.library.catalog import (
+    encoded_table,
+    folder_table,
+    in_queries,
+    location_table,
+    photo_table,
+    read_ids,
+    written_table,
+)
+from indexer.library.errors import LibraryDamaged, LibraryError, reason
+from indexer.library.file_state import FileState
+from indexer.library.library import Library
+from indexer.library.vectors import covering_stamp, read_index, read_stamp
+
+_NORM_TOLERANCE = 1e-3
+_FP16_TOLERANCE = 2e-3
+_REMEDY = "`pixelseek verify --repair` makes that again"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that does not fit."""
+
+    subject: str
+    """The file or table it is about."""
+    message: str
+    """What is wrong and what helps."""
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.message}"
+
+
+def verify(library: Library) -> list[Problem]:
+    """All that is wrong with `library`; empty when it is whole and in step with the disk. Changes nothing.
+
+    While another process is indexing, what it has not committed yet may show as a problem.
+    """
+    problems = list(_damage(library))
+    if problems:
+        return problems  # nothing more can be read off a damaged database
+    return [
+        *_marks(library),
+        *_encodings(library),
+        *index_problems(library),
+        *_words(library),
+        *_files(library),
+    ]
+
+
+def _damage(library: Library) -> Iterator[Problem]:
+    for database in (library.catalog, library.encodings.database):
+        name = database.path.name
+        if not database.path.exists():
+            continue
+        try:
+            yield from (Problem(name, line) for line in database.damage())
+        except LibraryError as error:
+            yield Problem(name, str(error))
+            return
+    if library.encodings.is_malformed():
+        yield Problem(library.encodings.path.name, f"malformed; {_REMEDY}")
+
+
+def _marks(library: Library) -> Iterator[Problem]:
+    name = library.encodings.path.name
+    query = select(encoded_table.c.photo_id).where(encoded_table.c.generation == library.generation)
+    with library.catalog.connect() as connection:
+        marked = read_ids(connection, query)
+    stored = library.encodings.photo_ids()
+    if missing := len(np.setdiff1d(marked, stored)):
+        yield Problem(name, f"{missing} encodings are missing; {_REMEDY}")
+    if orphans := len(np.setdiff1d(stored, marked)):
+        yield Problem(name, f"{orphans} encodings belong to no photo; {_REMEDY}")
+
+
+def _encodings(library: Library) -> Iterator[Problem]:
+    for what, photo_ids in unsound_encodings(library).items():
+        yield Problem(library.encodings.path.name, f"{len(photo_ids)} {what}; {_REMEDY}")
+
+
+def unsound_encodings(library: Library) -> dict[str, list[int]]:
+    """The photos whose encodings cannot be right, by what is wrong."""
+    wrong = defaultdict[str, list[int]](list)
+    for part in library.encodings.after(0):
+        sound = np.abs(np.linalg.norm(part.vectors, axis=1) - 1.0) < _NORM_TOLERANCE
+        wrong["embeddings are not of length 1"] += part.photo_ids[~sound].tolist()
+        for photo_id in part.photo_ids.tolist():
+            try:
+                features = library.encodings.pixel_features([photo_id]).get(photo_id)
+                pooled = library.encodings.pooled_features([photo_id]).get(photo_id)
+            except LibraryDamaged:
+                wrong["photos have pixel features of the wrong size"].append(photo_id)
+                continue
+            if features is None or pooled is None:
+                wrong["photos have no pixel features"].append(photo_id)
+            elif not (np.isfinite(features).all() and np.isfinite(pooled).all()):
+                wrong["photos have pixel features that are not finite"].append(photo_id)
+    return {what: photo_ids for what, photo_ids in wrong.items() if photo_ids}
+
+
+def index_problems(library: Library) -> Iterator[Problem]:
+    """What is wrong with the FAISS index."""
+    path, name = library.index_path, library.index_path.name
+    total = library.encodings.count()
+    if not path.exists():
+        if total:
+            yield Problem(name, "missing; searches are slower until the next `pixelseek index`")
+        return
+    stamp = covering_stamp(path, library.encodings)
+    if stamp is None:
+        what = "incomplete" if read_stamp(path) is None else "made from other encodings"
+        yield Problem(name, f"{what}, and not used; {_REMEDY}")
+        return
+    if stamp.count != total:
+        yield Problem(name, f"covers {stamp.count} of {total} encodings; index again to speed up searches")
+    index = read_index(path, stamp)
+    if index is None:
+        yield Problem(name, f"cannot be read by FAISS, and is not used; {_REMEDY}")
+        return
+    order, wrong = np.argsort(index.ids), 0
+    for part in library.encodings.after(0):
+        covered = part.sequences <= stamp.sequence
+        if not covered.any():
+            break
+        rows = order[np.searchsorted(index.ids, part.photo_ids[covered], sorter=order).clip(max=len(order) - 1)]
+        if (index.ids[rows] != part.photo_ids[covered]).any():
+            yield Problem(name, f"lacks a photo that it should cover; {_REMEDY}")
+            return
+        wrong += int((np.abs(index.vectors[rows] - part.vectors[covered]).max(axis=1) > _FP16_TOLERANCE).sum())
+    if wrong:
+        yield Problem(name, f"{wrong} vectors differ from the encodings; {_REMEDY}")
+
+
+def _words(library: Library) -> Iterator[Problem]:
+    if wrong := wrong_words(library):
+        yield Problem("catalog.sqlite", f"{len(wrong)} photos are not found by what is written about them; {_REMEDY}")
+
+
+def wrong_words(library: Library) -> list[int]:
+    """The photos whose words are not those written about them."""
+    with library.catalog.connect() as connection:
+        photo_ids = connection.execute(select(photo_table.c.id)).scalars().all()
+        wrong = []
+        for part in in_queries(photo_ids):
+            written = select(written_table.c.rowid, written_table.c.tokens).where(written_table.c.rowid.in_(part))
+            stored = dict(connection.execute(written).all())
+            expected = written_tokens(connection, part)
+            wrong += [photo_id for photo_id, tokens in expected.items() if tokens != stored.get(photo_id, "")]
+    return wrong
+
+
+def _files(library: Library) -> Iterator[Problem]:
+    query = (
+        select(folder_table.c.path, location_table.c.path, location_table.c.mtime_ns, location_table.c.size)
+        .join(folder_table)
+        .where(folder_table.c.online)
+    )
+    with library.catalog.connect() as connection:
+        for folder, path, mtime_ns, size in connection.execute(
+            query.order_by(folder_table.c.path, location_table.c.path)
+        ):
+            file = Path(folder, path)
+            try:
+                state = FileState.of(file.stat())
+            except OSError as error:
+                yield Problem(str(file), f"{reason(error)}; index again")
+                continue
+            if (state.mtime_ns, state.size) != (mtime_ns, size):
+                yield Problem(str(file), "has changed since it was indexed; index again")

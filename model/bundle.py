@@ -1,0 +1,75 @@
+"""A trained Pixel-BERT as one thing: its network, what it reads, and how its scores are read."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+
+from model.heads import Head, Task
+from model.opened import OpenedWeights
+from model.processor import PixelBertProcessor
+from model.runtime.loading import load_gradient_runtime, load_runtime
+from model.runtime.protocol import GradientRuntime, TaskRuntime
+from model.scoring.fitted import FittedScores
+from model.weights import DEFAULT, find_weights, lasting_name
+
+
+class TrainedModel:
+    """The weights called `weights` (a name or a folder); each part is loaded when it is first asked for.
+
+    All parts are of the weights that lay there when this was made. Threads may share one.
+
+    Raises WeightsError when there are no such weights. Its parts do when they cannot be read, and WeightsReplaced when
+    the folder holds other weights by then.
+    """
+
+    def __init__(self, weights: str | Path = DEFAULT, *, device: str = "auto") -> None:
+        self.name = str(weights)
+        self._device = device
+        self._weights = OpenedWeights(find_weights(weights))
+        self._loading = Lock()
+        self._runtime: TaskRuntime | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the weights lie."""
+        return self._weights.folder
+
+    @property
+    def lasting_name(self) -> str:
+        """See `weights.lasting_name`."""
+        return lasting_name(self.name, self.folder)
+
+    @property
+    def generation(self) -> str:
+        """See `weights.generation`."""
+        return self._weights.generation
+
+    @cached_property
+    def processor(self) -> PixelBertProcessor:
+        """What the network reads."""
+        with self._weights.reading() as folder:
+            return PixelBertProcessor.from_pretrained(folder)
+
+    @cached_property
+    def fitted(self) -> FittedScores:
+        """How its scores are read."""
+        return FittedScores.load(self.folder, self.generation)
+
+    def head(self, task: Task) -> Head:
+        """What it has learned beside retrieval. Raises WeightsError when it has not, or for other weights."""
+        return Head.load(self.folder, task, self.generation)
+
+    @property
+    def runtime(self) -> TaskRuntime:
+        """The network, loaded once."""
+        with self._loading:
+            if self._runtime is None:
+                self._runtime = load_runtime(self._weights, device=self._device)
+            return self._runtime
+
+    @cached_property
+    def gradient_runtime(self) -> GradientRuntime:
+        """The network, with gradients. Raises WeightsError without PyTorch."""
+        return load_gradient_runtime(self._weights, device=self._device)

@@ -1,0 +1,262 @@
+"""Pixel-BERT (arXiv 2004.00849) as transformers models.
+
+One trunk, three passes: words alone, pixels alone, and both together. Up to `config.fusion_layer` the
+trunk runs on each side alone, so that what is stored of a photo is the pixels' state there and a rerank
+pays only for the layers above.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+
+from model.network.configuration import PixelBertConfig
+from model.network.pixels import PixelTokens, Tokens, every
+from model.network.trunk import TransformerLayer, WordTokens, concatenate, mean
+
+
+@dataclass
+class PixelBertOutput(ModelOutput):
+    """What a forward pass leaves."""
+
+    words: Tensor | None = None  # (B, T, D), last layer
+    pixels: Tensor | None = None  # (B, P, D), last layer
+
+
+@dataclass
+class PixelBertRetrievalOutput(ModelOutput):
+    """Scores of B sentence-photo pairs, and the two vectors of the shortlist."""
+
+    itm_logits: Tensor | None = None  # (B,)
+    text_embeds: Tensor | None = None  # (B, E), L2-normalised
+    image_embeds: Tensor | None = None  # (B, E), L2-normalised
+    mlm_logits: Tensor | None = None  # (B, T, vocabulary), of the pre-training model
+
+
+class PixelBertPreTrainedModel(PreTrainedModel):
+    """Loading, saving and initialisation common to the models."""
+
+    config_class = PixelBertConfig
+    base_model_prefix = "pixelbert"
+    main_input_name = "input_ids"
+    _supports_sdpa = True
+    _keys_to_ignore_on_load_unexpected = [r"^mlm_head\."]  # noqa: RUF012
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, PixelTokens):
+            init.zeros_(module.semantic)
+        elif isinstance(module, PixelBertForImageTextRetrieval):
+            init.constant_(module.logit_scale, INITIAL_LOGIT_SCALE)
+        elif isinstance(module, MlmHead):
+            init.zeros_(module.bias)
+
+
+class PixelBertModel(PixelBertPreTrainedModel):
+    """The trunk with its two embeddings, without heads."""
+
+    def __init__(self, config: PixelBertConfig) -> None:
+        super().__init__(config)
+        self.word_tokens = WordTokens(config)
+        self.pixel_tokens = PixelTokens(config)
+        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.num_hidden_layers))
+        self.post_init()
+
+    def below(self, tokens: Tokens) -> Tokens:
+        """The layers under the fusion layer, on one side alone."""
+        for layer in self.layers[: self.config.fusion_layer]:
+            tokens = layer(tokens)
+        return tokens
+
+    def above(self, tokens: Tokens, queries: int | None = None) -> Tokens:
+        """The fusion layer and those above it. Only the first `queries` tokens are worked out to the end."""
+        *lower, last = self.layers[self.config.fusion_layer :]
+        for layer in lower:
+            tokens = layer(tokens)
+        result: Tokens = last(tokens, queries)
+        return result
+
+    def words(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tokens:
+        """Word pieces (B, T) -> their states at the fusion layer (B, T, D)."""
+        return self.below(self.word_tokens(input_ids, attention_mask))
+
+    def pixels(self, pixel_values: Tensor, pixel_mask: Tensor | None = None) -> Tokens:
+        """Photos (B, 3, H, W) -> their pixel features at the fusion layer (B, P, D)."""
+        return self.below(self.pixel_tokens(self.pixel_tokens.cnn(pixel_values), pixel_mask))
+
+    def joint(self, words: Tokens, pixels: Tokens, queries: int | None = None) -> Tokens:
+        """Both sides' states at the fusion layer -> the cross-modal states above it (B, T + P, D)."""
+        return self.above(concatenate(words, pixels), queries)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        pixel_mask: Tensor | None = None,
+    ) -> PixelBertOutput:
+        """Words (B, T), photos (B, 3, H, W), or both together. Raises ValueError when given neither."""
+        if input_ids is not None and pixel_values is not None:
+            states = self.joint(self.words(input_ids, attention_mask), self.pixels(pixel_values, pixel_mask)).states
+            return PixelBertOutput(words=states[:, : input_ids.shape[1]], pixels=states[:, input_ids.shape[1] :])
+        if input_ids is not None:
+            return PixelBertOutput(words=self.above(self.words(input_ids, attention_mask)).states)
+        if pixel_values is not None:
+            return PixelBertOutput(pixels=self.above(self.pixels(pixel_values, pixel_mask)).states)
+        raise ValueError("give input_ids, pixel_values or both")
+
+
+INITIAL_LOGIT_SCALE = 2.659  # ln(1 / 0.07), as in CLIP
+
+
+class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
+    """Two projections for the shortlist and the ITM head on `[CLS]` for the rerank."""
+
+    def __init__(self, config: PixelBertConfig) -> None:
+        super().__init__(config)
+        self.pixelbert = PixelBertModel(config)
+        self.text_projection = nn.Linear(config.hidden_size, config.embedding_size)
+        self.image_projection = nn.Linear(config.hidden_size, config.embedding_size)
+        self.logit_scale = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE))
+        self.itm_head = nn.Sequential(
+            nn.Linear(config.hidden_size, config.hidden_size), nn.Tanh(), nn.Linear(config.hidden_size, 1)
+        )
+        if type(self) is PixelBertForImageTextRetrieval:
+            self.post_init()
+
+    def embed_text(self, words: Tokens) -> Tensor:
+        """Words' states at the fusion layer (B, T, D) -> text embeddings (B, E)."""
+        return functional.normalize(self.text_projection(mean(self.pixelbert.above(words))), dim=-1)
+
+    def embed_image(self, pixels: Tokens) -> Tensor:
+        """Pixel features (B, P, D) -> image embeddings (B, E)."""
+        return functional.normalize(self.image_projection(mean(self.pixelbert.above(pixels))), dim=-1)
+
+    def photo(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """All that is kept of photos (B, 3, H, W): pixel features (B, P, D), embeddings (B, E), pooled features (B, C).
+
+        Those are the mean of the CNN's last feature map, which word evidence reads.
+        """
+        features = self.pixelbert.pixel_tokens.cnn(pixel_values)
+        pixels = self.pixelbert.below(self.pixelbert.pixel_tokens(features))
+        return pixels.states, self.embed_image(pixels), features.mean((2, 3))
+
+    def match(self, words: Tokens, pixels: Tokens) -> Tensor:
+        """ITM logits (B,) of aligned pairs, from both sides' states at the fusion layer.
+
+        Outside training it reads every `match_stride`-th pixel token.
+        """
+        if not self.training:
+            pixels = every(pixels, self.config.match_stride)
+        return self._itm_logits(self.pixelbert.joint(words, pixels, queries=1).states)
+
+    def attend(self, words: Tokens, pixels: Tokens) -> Tensor:
+        """How much each token of aligned pairs looks at each, words before pixels: (B, L, heads, T + P, T + P).
+
+        The attention probabilities of the L cross-modal layers, the lowest first.
+        """
+        return torch.stack(self._attended(words, pixels)[0], dim=1)
+
+    def relevance(self, words: Tokens, pixels: Tokens) -> Tensor:
+        """How much each token of aligned pairs counts in each for their match, words before pixels: (B, T + P, T + P).
+
+        Gradient-weighted relevance of Chefer, Gur, Wolf 2021 (arXiv 2103.15679): in each cross-modal layer, the
+        attention that would raise the ITM logit, the mean over heads, carried on through the layers. It computes
+        gradients, so not under `torch.inference_mode`.
+        """
+        with torch.enable_grad():
+            maps, states = self._attended(words._replace(states=words.states.detach().requires_grad_()), pixels)
+            gradients = torch.autograd.grad(self._itm_logits(states).sum(), maps)
+        relevance = torch.eye(states.shape[1], device=states.device).expand(len(states), -1, -1)
+        for attention, gradient in zip(maps, gradients, strict=True):
+            relevance = relevance + (attention.detach() * gradient).clamp(min=0).mean(1) @ relevance
+        return relevance
+
+    def _attended(self, words: Tokens, pixels: Tokens) -> tuple[list[Tensor], Tensor]:
+        """The attention (B, heads, T + P, T + P) of each cross-modal layer, and the states that it leads to."""
+        tokens, maps = concatenate(words, pixels), []
+        for layer in self.pixelbert.layers[self.config.fusion_layer :]:
+            assert isinstance(layer, TransformerLayer)
+            maps.append(layer.attention(tokens))
+            tokens = layer.attending(tokens, maps[-1])
+        return maps, tokens.states
+
+    def _itm_logits(self, states: Tensor) -> Tensor:
+        """Cross-modal states (B, T + P, D), or the first of them -> ITM logits (B,)."""
+        logits: Tensor = self.itm_head(states[:, 0])
+        return logits.squeeze(-1)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_mask: Tensor | None = None,
+    ) -> PixelBertRetrievalOutput:
+        """Score B aligned pairs of sentences (B, T) and photos (B, 3, H, W)."""
+        return self.score(
+            self.pixelbert.words(input_ids, attention_mask), self.pixelbert.pixels(pixel_values, pixel_mask)
+        )
+
+    def score(self, words: Tokens, pixels: Tokens) -> PixelBertRetrievalOutput:
+        """The same of B sentences and photos at the fusion layer."""
+        return PixelBertRetrievalOutput(
+            itm_logits=self.match(words, pixels),
+            text_embeds=self.embed_text(words),
+            image_embeds=self.embed_image(pixels),
+        )
+
+
+class MlmHead(nn.Module):
+    """Word prediction, its decoder tied to the word embeddings."""
+
+    def __init__(self, config: PixelBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.decoder = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Logits over the vocabulary: (..., D) -> (..., V)."""
+        logits: Tensor = self.decoder(self.norm(functional.gelu(self.dense(states)))) + self.bias
+        return logits
+
+
+class PixelBertForPreTraining(PixelBertForImageTextRetrieval):
+    """The retrieval model with the MLM head: what is trained."""
+
+    _tied_weights_keys = {"mlm_head.decoder.weight": "pixelbert.word_tokens.words.weight"}  # noqa: RUF012
+
+    def __init__(self, config: PixelBertConfig) -> None:
+        super().__init__(config)
+        self.mlm_head = MlmHead(config)
+        self.word_head: nn.Module | None = None
+        """Pooled features (B, C) to logits of words (B, V), where a training learns words: kept as word evidence."""
+        self.post_init()
+
+    def predict_words(self, words: Tokens, pixels: Tokens) -> Tensor:
+        """Word states (B, T, D) after the joint pass, ready for `mlm_head`."""
+        length = words.states.shape[1]
+        return self.pixelbert.joint(words, pixels, queries=length).states
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_mask: Tensor | None = None,
+    ) -> PixelBertRetrievalOutput:
+        """As the retrieval model, and the MLM logits (B, T, V) of every word."""
+        words = self.pixelbert.words(input_ids, attention_mask)
+        pixels = self.pixelbert.pixels(pixel_values, pixel_mask)  # once: the CNN is most of the work
+        output = self.score(words, pixels)
+        output.mlm_logits = self.mlm_head(self.predict_words(words, pixels))
+        return output

@@ -1,0 +1,161 @@
+"""The runtime on ONNX Runtime: for CPUs, without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from model.heads import Head
+from model.opened import HeldFiles, OpenedWeights
+from model.processor import PixelBertProcessor
+from model.runtime.batching import Padded, batches, cut, examples, rows_by_size
+from model.runtime.protocol import EncodedImages, EncodedText
+from model.weights import WeightsError, has_graphs, layout
+
+LAYOUT_KEY = "pixelseek.layout"
+"""Under this name a graph tells of which weights it is true: `model.weights.layout`."""
+_PAIRS = 16  # in one forward pass: few enough for what lies between the layers to stay in the cache
+_ERRORS_ONLY = 3
+_Feed: TypeAlias = dict[str, NDArray[Any]]
+
+
+class OnnxRuntime:
+    """`model.runtime.protocol.Runtime` on ONNX Runtime; a graph is loaded when it is first needed.
+
+    Every method raises `model.opened.WeightsReplaced` when the weights have become others since they were opened.
+    """
+
+    device = "cpu"
+
+    def __init__(self, weights: OpenedWeights) -> None:
+        self._weights = weights
+        with weights.reading() as folder:
+            self._layout = layout(folder)
+            self._processor = PixelBertProcessor.from_pretrained(folder)
+        self._sessions: dict[str, _Session] = {}
+        self._loading = Lock()
+
+    @classmethod
+    def load(cls, weights: Path | OpenedWeights) -> OnnxRuntime:
+        """Open a folder of weights. Raises WeightsError when it has no graphs, or those of other weights."""
+        opened = OpenedWeights.of(weights)
+        if not has_graphs(opened.folder):
+            raise WeightsError(f"{opened.folder} has no graphs: make them with `pixelseek export-onnx`.")
+        return cls(opened)
+
+    def prepare(self, *, rerank: bool) -> None:
+        """See `Runtime`."""
+        for graph in ("words", "match") if rerank else ("words",):
+            self._session(graph)
+
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
+        """See `Runtime`."""
+        found: dict[int, tuple[NDArray[np.float32], ...]] = {}
+        for rows in rows_by_size(images):
+            outputs = self._run("pixels", {"images": np.stack([images[row] for row in rows])})
+            found.update(zip(rows, zip(*outputs, strict=True), strict=True))
+        features, embeddings, pooled = zip(*(found[row] for row in range(len(images))), strict=True)
+        return EncodedImages(np.stack(embeddings), list(features), np.stack(pooled))
+
+    def encode_text(self, sentences: Sequence[str]) -> EncodedText:
+        """See `Runtime`."""
+        inputs = self._processor.text(sentences)
+        states, embeddings = self._run(
+            "words", {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"]}
+        )
+        lengths = inputs["attention_mask"].sum(1)
+        return EncodedText(
+            embeddings,
+            [states[row, :length] for row, length in enumerate(lengths)],
+            [inputs["input_ids"][row, :length] for row, length in enumerate(lengths)],
+        )
+
+    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """See `Runtime`."""
+        logits = np.empty(len(pixel_features), dtype=np.float32)
+        for rows, words, pixels in batches(text, pixel_features, _PAIRS):
+            (logits[rows],) = self._run("match", _feed(words, pixels))
+        return logits
+
+    def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """See `Runtime`."""
+        maps: dict[int, NDArray[np.float32]] = {}
+        for rows, words, pixels in batches(text, pixel_features, _PAIRS):
+            (found,) = self._run("attention", _feed(words, pixels))
+            maps.update(zip(rows, cut(found, words, pixels), strict=True))
+        return [maps[row] for row in range(len(pixel_features))]
+
+    def classify(self, head: Head, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """See `Runtime`."""
+        logits = []
+        for _, words, pixels in examples(text, photos, _PAIRS):
+            feed = {"word_features": words.states, "word_mask": words.mask}
+            for number, one in enumerate(pixels):
+                feed |= {f"pixel_features_{number}": one.states, f"pixel_mask_{number}": one.mask}
+            logits.append(self._run(head.task, feed, head)[0])
+        return np.concatenate(logits)
+
+    def _run(self, graph: str, feed: _Feed, head: Head | None = None) -> list[NDArray[np.float32]]:
+        session = self._session(graph, head)
+        session.check()  # before, because to touch the map of a file that was cut short is to die
+        outputs: list[NDArray[np.float32]] = session.graph.run(None, feed)
+        session.check()
+        return outputs
+
+    def _session(self, graph: str, head: Head | None = None) -> _Session:
+        """The session of a graph, opened if need be: over the weights that were opened, and no others."""
+        key = graph if head is None else f"{graph} {head.tensors}"
+        with self._loading:
+            if key not in self._sessions:
+                held = [self._weights] if head is None else [self._weights, head.held(self._weights.folder)]
+                with self._weights.reading() as folder:
+                    stamp = self._layout if head is None else layout(folder, head.task)
+                    session = _Session(_load(folder / f"{graph}.onnx", stamp), held)
+                for files in held:
+                    files.check_disk()
+                self._sessions[key] = session
+            return self._sessions[key]
+
+
+@dataclass(frozen=True)
+class _Session:
+    """A graph ready to run, and the files into which it may have mapped its weights."""
+
+    graph: onnxruntime.InferenceSession
+    files: Sequence[HeldFiles]
+
+    def check(self) -> None:
+        for files in self.files:
+            files.check_held()
+
+
+def _load(path: Path, stamp: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    # Threads that wait busily would take the cores from the decoders of `index`, and from other searches.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises many kinds, all of them "cannot be loaded"
+        raise WeightsError(f"{path} cannot be loaded: {error}") from error
+    if session.get_modelmeta().custom_metadata_map.get(LAYOUT_KEY) != stamp:
+        raise WeightsError(
+            f"{path} was made for other weights or by an older Pixelseek: make it with `pixelseek export-onnx`."
+        )
+    return session
+
+
+def _feed(words: Padded, pixels: Padded) -> _Feed:
+    return {
+        "word_features": words.states,
+        "word_mask": words.mask,
+        "pixel_features": pixels.states,
+        "pixel_mask": pixels.mask,
+    }

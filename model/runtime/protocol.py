@@ -1,0 +1,104 @@
+"""The runtime protocol: what everything above `model/` may ask of a trained Pixel-BERT.
+
+Numpy in, numpy out. The three passes are those of the network: pixels alone, words alone, words and
+pixels together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.heads import Head
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """What the pixels-only pass leaves of B photos."""
+
+    embeddings: NDArray[np.float32]
+    """(B, E), L2-normalised: what the shortlist compares with a sentence."""
+    pixel_features: list[NDArray[np.float32]]
+    """B arrays (P, D): the state of each photo's valid pixel tokens at the fusion layer, for `match`."""
+    pooled_features: NDArray[np.float32]
+    """(B, C): the mean of the CNN's last feature map, for `model.scoring.word_detectors`."""
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """What the words-only pass leaves of B sentences."""
+
+    embeddings: NDArray[np.float32]
+    """(B, E), L2-normalised."""
+    word_features: list[NDArray[np.float32]]
+    """B arrays (T, D): the state of each sentence's tokens at the fusion layer, for `match`."""
+    word_ids: list[NDArray[np.int64]] = field(default_factory=list)
+    """B arrays (T,): the word pieces themselves, for `model.scoring.word_detectors`; none where a runtime has none."""
+
+    def __len__(self) -> int:
+        return len(self.word_features)
+
+    def select(self, rows: Sequence[int]) -> EncodedText:
+        """The sentences at `rows`, in that order; a row may be named more than once."""
+        return EncodedText(
+            self.embeddings[list(rows)],
+            [self.word_features[row] for row in rows],
+            [self.word_ids[row] for row in rows] if self.word_ids else [],
+        )
+
+
+class Runtime(Protocol):
+    """A loaded Pixel-BERT."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes: `cpu`, `cuda`, ..."""
+
+    def prepare(self, *, rerank: bool) -> None:
+        """Load now what a search with or without a rerank needs, and not when the first one comes."""
+
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
+        """Encode photos (B arrays (H, W, 3), RGB, as `PixelBertProcessor.resize` returns them)."""
+
+    def encode_text(self, sentences: Sequence[str]) -> EncodedText:
+        """Encode sentences. A sentence longer than the model reads is cut at its last word piece."""
+
+    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """ITM logits (B,): how well sentence i matches photo i, full cross-modal; one sentence goes with every photo.
+
+        Raises ValueError when there are several sentences, but not as many as photos.
+        """
+
+    def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """How much each token of sentence and photo i looks at each: B arrays (L, heads, T + P, T + P), words first.
+
+        The attention of the L cross-modal layers, the lowest first; rows sum to 1. Sentences go with photos as in
+        `match`.
+        """
+
+
+@runtime_checkable
+class GradientRuntime(Runtime, Protocol):
+    """A loaded Pixel-BERT that can also say what its scores hang on."""
+
+    def relevance(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """How much each token of sentence and photo i counts in each for their match: B arrays (T + P, T + P), words
+        first.
+
+        Gradient-weighted attention of the cross-modal layers (arXiv 2103.15679). Sentences go with photos as in
+        `match`.
+        """
+
+
+class TaskRuntime(Runtime, Protocol):
+    """A loaded Pixel-BERT that can be asked for more than retrieval, where there are heads beside its weights."""
+
+    def classify(self, head: Head, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Logits (B, L) of the labels of `head`: sentence i read with photo i of every list of `photos`.
+
+        Raises ValueError when those are not as many as sentences, and WeightsError when the head cannot be loaded.
+        """

@@ -1,0 +1,75 @@
+"""Querybank normalisation: photos that are near to every sentence shall not stand before the one that is meant.
+
+Bogolin et al., "Cross Modal Retrieval with Querybank Normalisation" (arXiv 2112.12777): how near a photo is to a bank
+of sentences that ask for other photos is taken off its similarity to the sentence at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.atomic import replacing
+from model.runtime.protocol import Runtime
+from model.weights import WeightsError
+
+if TYPE_CHECKING:  # a search does not read shards
+    from model.data.shards import CaptionedPhoto
+
+FILE = "querybank.npy"
+_SENTENCES = 1000  # recall@1 is lower with 300, and no higher with 3,000: docs/ablation.md
+_SHARPNESS = 10.0  # 0 is the mean similarity to the bank, infinity the greatest
+_LARGEST_BYTES = 64 << 20
+_AT_ONCE = 250
+
+
+@dataclass(frozen=True)
+class Querybank:
+    """The embeddings (N, E) of N sentences, kept beside the weights; of none where there is no bank."""
+
+    embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 1), dtype=np.float32))
+
+    @classmethod
+    def of(cls, runtime: Runtime, photos: Sequence[CaptionedPhoto]) -> Self:
+        """The bank of one caption each of some training photos, always the same ones."""
+        rows = np.random.default_rng(0).permutation(len(photos))[:_SENTENCES]
+        sentences = sorted((photos[row].captions[0] for row in rows.tolist()), key=len)  # little padding
+        starts = range(0, len(sentences), _AT_ONCE)
+        parts = [runtime.encode_text(sentences[start : start + _AT_ONCE]).embeddings for start in starts]
+        return cls(np.concatenate(parts).astype(np.float16).astype(np.float32)) if parts else cls()
+
+    @classmethod
+    def load(cls, weights: Path) -> Self:
+        """The bank in folder `weights`. Raises WeightsError when it cannot be read."""
+        path = weights / FILE
+        if not path.exists():
+            return cls()
+        try:
+            if path.stat().st_size > _LARGEST_BYTES:
+                raise WeightsError(f"{path} is larger than any querybank.")
+            embeddings = np.load(path, allow_pickle=False)
+        except (EOFError, OSError, ValueError) as error:
+            raise WeightsError(f"{path} cannot be read: {error}. Make it anew with `pixelseek calibrate`.") from error
+        if not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2 or embeddings.dtype != np.float16:
+            raise WeightsError(f"{path} does not hold embeddings. Make it anew with `pixelseek calibrate`.")
+        return cls(embeddings.astype(np.float32))
+
+    def save(self, weights: Path) -> None:
+        """Write it into folder `weights`, as float16."""
+        with replacing(weights / FILE) as new, new.open("wb") as file:
+            np.save(file, self.embeddings.astype(np.float16))
+
+    def hubness(self, image_embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How near photos (B, E) are to the bank (B,): the soft maximum of their similarities to its sentences.
+
+        The paper divides exponentials of similarities; this is the logarithm of its divisor. 0 where there is no bank.
+        """
+        if not len(self.embeddings):
+            return np.zeros(len(image_embeddings), dtype=np.float32)
+        similarities = image_embeddings @ self.embeddings.T
+        return np.asarray(np.log(np.exp(_SHARPNESS * similarities).mean(axis=1)) / _SHARPNESS, dtype=np.float32)

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from sqlalchemy import select
+
+from indexer.library.catalog import annotation_table
+from indexer.library.errors import AnnotationRefused, PhotoMissing
+from indexer.library.library import Library
+from indexer.library.paths import as_on_disk
+from indexer.library.photo import Photo
+from indexer.library.verification import verify
+from indexer.library.words import words_of
+from tests.indexer.desk import Desk, scribble
+
+
+def photo_at(desk: Desk, name: str) -> Photo:
+    with desk.open() as library:
+        return library.at(desk.photos / name)
+
+
+def write(desk: Desk, name: str, caption: str | None, *tags: str) -> None:
+    with desk.open() as library:
+        library.annotate(library.at(desk.photos / name).id, caption=caption, tags=tags)
+
+
+def found(library: Library, text: str) -> dict[str, int]:
+    counts = library.written(words_of(text))
+    return {Path(photo.path).name: counts[photo.id] for photo in library.photos(list(counts))}
+
+
+@pytest.fixture
+def filled(desk: Desk) -> Desk:
+    for seed, name in enumerate(("a.png", "b.png", "deep/c.png")):
+        scribble(desk.photos / name, seed)
+    desk.index()
+    return desk
+
+
+def test_what_is_written_is_kept_and_may_be_rewritten_and_removed(filled: Desk) -> None:
+    write(filled, "a.png", " Aunt Mary's 60th ", "cake", "", "family ", "cake")
+    assert (photo_at(filled, "a.png").caption, photo_at(filled, "a.png").tags) == (
+        "Aunt Mary's 60th",
+        ["cake", "family"],
+    )
+    write(filled, "a.png", None, "cake")
+    assert (photo_at(filled, "a.png").caption, photo_at(filled, "a.png").tags) == (None, ["cake"])
+    write(filled, "a.png", None)
+    assert (photo_at(filled, "a.png").caption, photo_at(filled, "a.png").tags) == (None, [])
+    with filled.open() as library, library.catalog.connect() as connection:
+        assert connection.execute(select(annotation_table)).all() == []
+
+
+def test_photos_are_found_by_whole_words_in_any_case_and_without_accents(filled: Desk) -> None:
+    write(filled, "a.png", "The café in Zürich, STRASSE 7", "old town")
+    write(filled, "b.png", "A cafeteria", "town")
+    with filled.open() as library:
+        assert found(library, "a Cafe in zurich") == {"a.png": 2}
+        assert found(library, "straße") == {"a.png": 1}
+        assert found(library, "an old town") == {"a.png": 2, "b.png": 1}
+        assert found(library, "Zürich\u2019s O'Hara's towns") == {"a.png": 1}
+        assert found(library, "in the a") == found(library, "caf") == {}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(max_size=200)
+    | st.lists(
+        st.sampled_from(
+            [
+                "'s",
+                "\u2019",
+                "\u0301",
+                "ǅ",
+                "ß",
+                " ",
+                "é",
+                "\0",
+                "_",
+                "a",
+                "夜",
+                "ก",
+                "❤️",
+                "\u200d",
+                "🏽",
+                "1",
+                '"',
+                "*",
+            ]
+        )
+    ).map("".join)
+)
+def test_any_text_is_found_by_each_of_its_words_or_refused(filled: Desk, text: str) -> None:
+    with filled.open() as library:
+        photo = library.at(filled.photos / "a.png")
+        try:
+            library.annotate(photo.id, caption=text, tags=[])
+        except AnnotationRefused:
+            assert not words_of(text)
+            return
+        for word in words_of(text):
+            assert library.written([word]) == {photo.id: 1}
+        assert verify(library) == []
+
+
+@pytest.mark.parametrize("text", ["!!!", "\u2026", "\u0301", "\u200b\u200d", "\ufe0f", "---", "?!", "+"])
+def test_what_no_search_could_find_is_refused(filled: Desk, text: str) -> None:
+    for caption, tags in ((text, []), ("A caption", ["a tag", text])):
+        with (
+            filled.open() as library,
+            pytest.raises(AnnotationRefused, match=r"no search could find the (caption|tag)"),
+        ):
+            library.annotate(library.at(filled.photos / "a.png").id, caption=caption, tags=tags)
+        assert photo_at(filled, "a.png").tags == []
+
+
+def test_a_word_of_two_texts_is_in_neither(filled: Desk) -> None:
+    write(filled, "a.png", "東", "京", "4", "th")
+    with filled.open() as library:
+        assert found(library, "東京") == found(library, "4th") == {}
+        assert found(library, "東 京 th") == {"a.png": 3}
+
+
+def test_titles_and_keywords_inside_the_file_are_found_too_until_it_says_something_else(desk: Desk) -> None:
+    def save(title: str) -> None:
+        notes = PngInfo()
+        notes.add_itxt(
+            "XML:com.adobe.xmp",
+            '<x xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+            f"<dc:title><r:li>{title}</r:li></dc:title></x>",
+        )
+        Image.new("RGB", (8, 8)).save(desk.photos / "a.png", pnginfo=notes)
+
+    save("Lighthouse")
+    desk.index()
+    with desk.open() as library:
+        assert found(library, "a lighthouse at sea") == {"a.png": 1}
+    write(desk, "a.png", "our holiday")
+    save("A ship")
+    desk.index()
+    with desk.open() as library:
+        assert found(library, "holiday ship") == {"a.png": 2}
+        assert found(library, "lighthouse") == {}
+
+
+class TestInheritance:
+    def test_a_photo_edited_in_place_inherits_what_was_written(self, filled: Desk) -> None:
+        write(filled, "a.png", "A caption", "tag")
+        before = photo_at(filled, "a.png")
+        scribble(filled.photos / "a.png", 9)
+        filled.index()
+        after = photo_at(filled, "a.png")
+        assert after.id != before.id
+        assert (after.caption, after.tags) == ("A caption", ["tag"])
+        with filled.open() as library:
+            assert found(library, "caption") == {"a.png": 1}
+
+    def test_also_when_it_was_met_half_written_in_between(self, filled: Desk) -> None:
+        write(filled, "a.png", "A caption")
+        content = scribble(filled.photos / "a.png", 9).read_bytes()
+        for half in (content[: len(content) // 2], b""):
+            (filled.photos / "a.png").write_bytes(half)
+            assert filled.index().failed == 1
+        (filled.photos / "a.png").write_bytes(content)
+        filled.index()
+        assert photo_at(filled, "a.png").caption == "A caption"
+
+    def test_it_is_kept_when_the_file_is_moved_or_deleted_and_comes_back(self, filled: Desk) -> None:
+        write(filled, "a.png", "A caption")
+        path = (filled.photos / "a.png").rename(filled.photos / "moved.png")
+        filled.index()
+        assert photo_at(filled, "moved.png").caption == "A caption"
+        content = path.read_bytes()
+        path.unlink()
+        filled.index()
+        path.write_bytes(content)
+        filled.index()
+        assert photo_at(filled, "moved.png").caption == "A caption"
+
+    def test_it_never_overwrites_what_the_other_photo_has(self, filled: Desk) -> None:
+        write(filled, "a.png", "Of a")
+        write(filled, "b.png", "Of b")
+        (filled.photos / "a.png").write_bytes((filled.photos / "b.png").read_bytes())
+        os.utime(filled.photos / "a.png", (1, 1))
+        filled.index()
+        assert photo_at(filled, "a.png").caption == "Of b"
+
+
+def test_a_photo_is_known_by_the_path_of_its_file_however_it_is_written(
+    filled: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expected = photo_at(filled, "deep/c.png")
+    monkeypatch.chdir(filled.photos / "deep")
+    (tmp_path / "link").symlink_to(filled.photos)
+    with filled.open() as library:
+        for path in ("c.png", "../deep/./c.png", tmp_path / "link" / "deep" / "c.png"):
+            assert library.at(Path(path)) == expected
+        (filled.photos / "broken.png").touch()
+        for missing in ("d.png", "../broken.png", filled.photos, tmp_path / "elsewhere.png"):
+            with pytest.raises(PhotoMissing, match=r"is not in the library\. Index the folder"):
+                library.at(Path(missing))
+
+
+@pytest.mark.parametrize(
+    ("caption", "tags"),
+    [("x" * 2001, []), ("no text \udcff", []), (None, ["y" * 101]), (None, [str(number) for number in range(101)])],
+)
+def test_what_is_too_long_or_no_text_is_refused(filled: Desk, caption: str | None, tags: list[str]) -> None:
+    with filled.open() as library, pytest.raises(AnnotationRefused):
+        library.annotate(1, caption=caption, tags=tags)
+
+
+def test_a_photo_that_is_not_there_cannot_be_written_about(filled: Desk) -> None:
+    with filled.open() as library, pytest.raises(PhotoMissing):
+        library.annotate(99, caption="x", tags=[])
+
+
+def test_people_may_write_while_another_process_indexes(filled: Desk) -> None:
+    with filled.open() as indexing, indexing.writing():
+        write(filled, "a.png", "Meanwhile")
+        with indexing.catalog.begin() as connection:  # a batch being committed: who writes waits for it
+            connection.execute(select(annotation_table)).all()
+            late = threading.Thread(target=write, args=(filled, "b.png", "Later"))
+            late.start()
+        late.join()
+    assert (photo_at(filled, "a.png").caption, photo_at(filled, "b.png").caption) == ("Meanwhile", "Later")
+    with filled.open() as library:
+        assert verify(library) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take the forms for one")
+def test_a_photo_is_known_by_its_path_in_either_form_of_unicode(desk: Desk) -> None:
+    names = {form: unicodedata.normalize(form, "Übung Café/パン.png") for form in ("NFC", "NFD")}
+    for seed, (form, other) in enumerate((("NFC", "NFD"), ("NFD", "NFC"))):
+        path = scribble(desk.photos / names[form], seed)
+        desk.index()
+        with desk.open() as library:
+            photo = library.at(desk.photos / names[other])
+            assert photo.path == str(path)
+        assert as_on_disk(desk.photos / names[other]) == path
+        assert as_on_disk((desk.photos / names[other]).with_name("new.png")) == path.with_name("new.png")
+        path.unlink()
+        with desk.open() as library:  # also when its disk is away
+            assert library.at(desk.photos / names[other]).id == photo.id
+        desk.index()
+
+
+def test_where_both_forms_exist_each_is_its_own_file(desk: Desk) -> None:
+    composed, apart = (desk.photos / unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
+    scribble(composed, 1)
+    scribble(apart, 2)
+    if len(list(desk.photos.iterdir())) == 1:
+        pytest.skip("this disk takes the forms for one")
+    desk.index()
+    with desk.open() as library:
+        assert library.at(composed).path == str(composed)
+        assert library.at(apart).path == str(apart)
+        assert (as_on_disk(composed), as_on_disk(apart)) == (composed, apart)

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from indexer.library.encodings import Encodings
+from indexer.library.library import Library
+from indexer.library.vectors import covering_stamp, read_stamp, update_index
+from model.runtime.protocol import EncodedImages
+from tests.indexer.desk import Desk, scribble
+
+
+def indexed(desk: Desk, photos: int) -> None:
+    for seed in range(photos):
+        scribble(desk.photos / f"{seed:02}.png", seed)
+    desk.index()
+
+
+def query() -> NDArray[np.float32]:
+    vector = np.random.default_rng(5).normal(size=32).astype(np.float32)
+    return vector / np.float32(np.linalg.norm(vector))
+
+
+def exact(library: Library) -> tuple[list[int], NDArray[np.float32]]:
+    """Ids and similarities as plain numpy gives them, over all encodings."""
+    ids = library.encodings.photo_ids()
+    similarities = np.stack(list(library.embeddings(ids.tolist()).values())) @ query()
+    order = np.argsort(-similarities, kind="stable")
+    return ids[order].tolist(), similarities[order]
+
+
+def assert_exact(library: Library) -> None:
+    ids, similarities = library.shortlist(query(), 1000)
+    expected_ids, expected = exact(library)
+    assert sorted(ids.tolist()) == sorted(expected_ids)
+    np.testing.assert_allclose(similarities, expected, atol=1e-3)
+    assert ids[0] == expected_ids[0]
+
+
+def test_every_photo_is_compared(desk: Desk) -> None:
+    indexed(desk, 12)
+    with desk.open() as library:
+        assert_exact(library)
+        ids, similarities = library.shortlist(query(), 5)
+        assert len(ids) == len(similarities) == 5
+        assert ids.tolist() == library.shortlist(query(), 12)[0][:5].tolist()
+
+
+def spoil_nothing(path: Path) -> None:
+    pass
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def lose_the_middle(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:300] + content[-400:])
+
+
+def replace_by_words(path: Path) -> None:
+    path.write_text("not an index")
+
+
+def garble_the_start(path: Path) -> None:
+    path.write_bytes(b"nonsense" + path.read_bytes()[8:])
+
+
+@pytest.mark.parametrize("spoil", [spoil_nothing, delete, cut, lose_the_middle, replace_by_words, garble_the_start])
+def test_a_missing_or_half_written_index_costs_no_result_and_is_made_again(desk: Desk, spoil: object) -> None:
+    indexed(desk, 9)
+    assert callable(spoil)
+    with desk.open() as library:
+        spoil(library.index_path)
+        assert_exact(library)
+        library.update_index()
+        assert_exact(library)
+        assert covering_stamp(library.index_path, library.encodings) is not None
+
+
+def test_photos_newer_than_the_index_are_searched_beside_it(desk: Desk) -> None:
+    indexed(desk, 5)
+    with desk.open() as library:
+        old = library.index_path.read_bytes()
+    for seed in range(100, 104):
+        scribble(desk.photos / f"{seed}.png", seed)
+    desk.index()
+    with desk.open() as library:
+        library.index_path.write_bytes(old)
+        status = library.status()
+        assert (status.index_covers, status.index_fresh) == (5, False)
+        assert library.photo_count() == 9
+        assert_exact(library)
+        library.update_index()
+        assert library.status().index_fresh
+        assert_exact(library)
+
+
+def test_hidden_photos_are_masked_and_do_not_take_the_place_of_others(desk: Desk) -> None:
+    indexed(desk, 10)
+    with desk.open() as library:
+        hidden = library.photos(library.shortlist(query(), 6)[0].tolist())
+        rest = library.shortlist(query(), 10)[0][6:].tolist()
+    for photo in hidden:
+        Path(photo.path).unlink()
+    desk.index()
+    with desk.open() as library:
+        assert library.shortlist(query(), 3)[0].tolist() == rest[:3]
+        assert library.shortlist(query(), 10)[0].tolist() == rest
+
+
+def test_a_search_among_some_photos_finds_the_nearest_of_them_and_no_other(desk: Desk) -> None:
+    indexed(desk, 12)
+    with desk.open() as library:
+        order = library.shortlist(query(), 12)[0]
+        among = np.sort(order[5:])
+        assert library.shortlist(query(), 3, among)[0].tolist() == order[5:8].tolist()
+        assert library.shortlist(query(), 100, among)[0].tolist() == order[5:].tolist()
+        assert library.shortlist(query(), 3, np.array([999_999]))[0].tolist() == []
+        assert library.shortlist(query(), 3, np.empty(0, dtype=np.int64))[0].tolist() == []
+
+
+def test_a_search_among_photos_leaves_out_hidden_and_takes_in_newer_ones(desk: Desk) -> None:
+    indexed(desk, 8)
+    with desk.open() as library:
+        old = library.index_path.read_bytes()
+        hidden = library.photos(library.shortlist(query(), 1)[0].tolist())[0]
+    Path(hidden.path).unlink()
+    scribble(desk.photos / "new.png", 99)
+    desk.index()
+    with desk.open() as library:
+        order = library.shortlist(query(), 100)[0]
+        new = np.setdiff1d(order, library.encodings.photo_ids()[:8])
+        library.index_path.write_bytes(old)
+        among = np.concatenate([order[2:5], new, [hidden.id]])
+        expected = [one for one in order.tolist() if one in among]
+        assert len(new) == 1
+        assert library.shortlist(query(), 100, among)[0].tolist() == expected
+
+
+def test_an_open_library_sees_what_others_add_and_remove(desk: Desk) -> None:
+    indexed(desk, 2)
+    with desk.open() as library:
+        assert len(library.shortlist(query(), 10)[0]) == 2
+        snapshot = library._shortlist.snapshot()
+        assert library._shortlist.snapshot() is snapshot
+        scribble(desk.photos / "new.png", 99)
+        desk.index()
+        assert len(library.shortlist(query(), 10)[0]) == 3
+        (desk.photos / "new.png").unlink()
+        desk.index()
+        assert len(library.shortlist(query(), 10)[0]) == 2
+
+
+def test_an_index_over_other_encodings_is_not_believed(tmp_path: Path) -> None:
+    vectors = np.eye(3, 8, dtype=np.float32)
+    features = [np.ones((2, 4), dtype=np.float32)] * 3
+    one, other = Encodings(tmp_path / "one.sqlite"), Encodings(tmp_path / "other.sqlite")
+    for encodings in (one, other):
+        encodings.add([1, 2, 3], EncodedImages(vectors, features, vectors))
+    update_index(tmp_path / "index.faiss", one)
+    assert read_stamp(tmp_path / "index.faiss") is not None
+    assert covering_stamp(tmp_path / "index.faiss", one) is not None
+    assert covering_stamp(tmp_path / "index.faiss", other) is None
+    one.add([2], EncodedImages(vectors[:1], features[:1], vectors[:1]))  # encoded anew
+    assert covering_stamp(tmp_path / "index.faiss", one) is None
+    one.close()
+    other.close()

@@ -1,0 +1,251 @@
+"""Evaluation: both directions, the whole ranking behind a shortlist, depths, folds, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.data.shards import HardNegative, ShardError, write_shard
+from model.evaluation.hard_negatives import accuracy
+from model.evaluation.report import evaluate_shards
+from model.metrics import recall
+from model.runtime.protocol import EncodedImages, EncodedText
+from model.scoring.calibration import Calibration
+from model.scoring.collection import EncodedCollection
+from model.scoring.shortlists import Shortlists, rerank_captions, rerank_photos
+from model.scoring.word_detectors import WordEvidence
+from tests.model.scenes import photos as scene_photos
+
+DIRECTIONS = ("text_to_image", "image_to_text")
+
+
+class Dot:
+    """A runtime whose ITM logit is the dot product of the first tokens."""
+
+    device = "cpu"
+
+    def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
+        raise AssertionError(f"nothing is encoded here: {len(images)} photos")
+
+    def prepare(self, *, rerank: bool) -> None:
+        """Everything is there."""
+
+    def encode_text(self, sentences: Sequence[str]) -> EncodedText:
+        raise AssertionError(f"nothing is encoded here: {len(sentences)} sentences")
+
+    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        pairs = zip(text.word_features, pixel_features, strict=True)
+        return np.array([words[0] @ pixels[0] for words, pixels in pairs], dtype=np.float32)
+
+    def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        raise AssertionError(f"nothing is explained here: {len(text)} sentences, {len(pixel_features)} photos")
+
+
+class Spoken(Dot):
+    """The same for sentences whose direction is known by heart."""
+
+    def __init__(self, directions: dict[str, float]) -> None:
+        self.directions = directions
+
+    def encode_text(self, sentences: Sequence[str]) -> EncodedText:
+        cosines = np.array([self.directions[sentence] for sentence in sentences], dtype=np.float32)
+        vectors = np.stack([cosines, np.sqrt(1 - cosines**2)], axis=1)
+        return EncodedText(vectors, list(vectors[:, None]))
+
+
+def random_collection(photos: int = 30, captions: Sequence[int] = (5,), seed: int = 0) -> EncodedCollection:
+    """Photos with vectors that tell them apart a little, and `captions` captions each in turn."""
+    random = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(photos), np.resize(captions, photos))
+
+    def noisy(vectors: NDArray[np.float64], noise: float) -> NDArray[np.float32]:
+        vectors = vectors + noise * random.normal(size=vectors.shape)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+    truth = random.normal(size=(photos, 8))
+    return EncodedCollection(
+        image_embeddings=noisy(truth, 0.5),
+        pixel_features=list(noisy(truth, 0.3)[:, None]),
+        words=WordEvidence().read(np.zeros((photos, 1), dtype=np.float32)),
+        text=EncodedText(noisy(truth[owner], 0.5), list(noisy(truth[owner], 0.3)[:, None])),
+        owner=owner,
+        hubness=np.zeros(photos, dtype=np.float32),
+    )
+
+
+def ranks_by_sorting(
+    queries: NDArray[np.float32],
+    candidates: NDArray[np.float32],
+    itm: NDArray[np.float32],
+    right: NDArray[np.bool_],
+    depth: int,
+) -> list[int]:
+    """Sort by similarity, sort the first `depth` again by ITM, look for the first right one."""
+    found = []
+    for row in range(len(queries)):
+        by_similarity = sorted(range(len(candidates)), key=lambda one: -float(queries[row] @ candidates[one]))
+        head = sorted(by_similarity[:depth], key=lambda one: -float(itm[row, one]))
+        found.append([bool(right[row, one]) for one in head + by_similarity[depth:]].index(True))
+    return found
+
+
+@pytest.mark.parametrize("depth", [1, 3, 12, 30])
+def test_ranks_are_those_of_the_whole_list_sorted_twice(depth: int) -> None:
+    collection = random_collection(captions=(5, 6))
+    words = np.concatenate(collection.text.word_features)
+    pixels = np.concatenate(collection.pixel_features)
+    right = collection.owner[:, None] == np.arange(30)
+    lists = rerank_photos(Dot(), collection, 30)
+    assert lists.ranks(lists.itm_logits, depth).tolist() == ranks_by_sorting(
+        collection.text.embeddings, collection.image_embeddings, words @ pixels.T, right, depth
+    )
+    lists = rerank_captions(Dot(), collection, 30)
+    assert lists.ranks(lists.itm_logits, depth).tolist() == ranks_by_sorting(
+        collection.image_embeddings, collection.text.embeddings, pixels @ words.T, right.T, depth
+    )
+
+
+def test_a_shallow_shortlist_is_the_head_of_a_deep_one() -> None:
+    collection = random_collection()
+    shallow, deep = rerank_photos(Dot(), collection, 4), rerank_photos(Dot(), collection, 30)
+    assert shallow.ranks(shallow.itm_logits).tolist() == deep.ranks(deep.itm_logits, 4).tolist()
+
+
+def test_a_photo_off_the_shortlist_keeps_its_place_behind_it() -> None:
+    lists = Shortlists(
+        photos=np.array([0]),
+        candidates=np.array([[4, 2]]),
+        similarities=np.array([[0.9, 0.8]], dtype=np.float32),
+        hubness=np.zeros((1, 2), dtype=np.float32),
+        itm_logits=np.array([[0.0, 5.0]], dtype=np.float32),
+        evidence=np.zeros((1, 2), dtype=np.float32),
+        relevant=np.array([[False, False]]),
+        similarity_ranks=np.array([6]),
+    )
+    assert recall(lists.ranks(lists.itm_logits)) == {"r@1": 0.0, "r@5": 0.0, "r@10": 100.0, "median_rank": 7.0}
+
+
+def test_the_rerank_finds_what_the_shortlist_ranked_second() -> None:
+    near, far = np.array([1, 0], dtype=np.float32), np.array([0, 1], dtype=np.float32)
+    blurred = np.array([0.8, 0.6], dtype=np.float32)
+    collection = EncodedCollection(
+        image_embeddings=np.stack([blurred, near]),
+        pixel_features=[near[None], far[None]],
+        words=WordEvidence().read(np.zeros((2, 1), dtype=np.float32)),
+        text=EncodedText(np.stack([near, blurred]), [near[None], far[None]]),
+        owner=np.array([0, 1]),
+        hubness=np.zeros(2, dtype=np.float32),
+    )
+    found = rerank_photos(Dot(), collection, 2)
+    assert found.similarity_ranks.tolist() == [1, 1]
+    assert found.ranks(found.itm_logits).tolist() == [0, 0]
+    found = rerank_captions(Dot(), collection, 2)
+    assert found.ranks(found.itm_logits).tolist() == [0, 0]
+
+
+def test_folds_are_consecutive_blocks_with_their_own_captions() -> None:
+    collection = random_collection(25, captions=(5, 6))
+    first, second = collection.folds(10)
+    assert [len(fold.image_embeddings) for fold in (first, second)] == [10, 10]
+    assert [len(fold.owner) for fold in (first, second)] == [55, 55]
+    assert np.array_equal(second.image_embeddings, collection.image_embeddings[10:20])
+    assert np.array_equal(second.text.embeddings, collection.text.embeddings[55:110])
+    assert second.owner.tolist() == (collection.owner[55:110] - 10).tolist()
+
+
+@pytest.fixture(scope="module")
+def report(trained_on_scenes: Path, scene_shard: Path) -> dict[str, Any]:
+    return evaluate_shards(
+        trained_on_scenes, [scene_shard], split="dev", shortlists=[10, 3], fold=20, device="cpu", progress=False
+    )
+
+
+def test_evaluation_reports_both_directions(report: dict[str, Any]) -> None:
+    assert report["photos"] == report["captions"] == 60
+    for direction in ("text_to_image", "image_to_text"):
+        assert report[direction]["queries"] == 60
+        assert [report[direction][name]["pairs"] for name in ("shortlist", "rerank@3", "rerank")] == [0, 180, 600]
+        for ranking in ("shortlist", "itm", "rerank@3", "rerank"):
+            figures = report[direction][ranking]
+            assert 0 <= figures["r@1"] <= figures["r@5"] <= figures["r@10"] <= 100
+        assert report[direction]["rerank@3"]["in_shortlist"] <= report[direction]["rerank"]["in_shortlist"]
+    assert report["text_to_image"]["rerank"]["r@1"] >= report["text_to_image"]["shortlist"]["r@1"]
+
+
+def test_the_gain_is_the_difference_of_the_recalls(report: dict[str, Any]) -> None:
+    found = report["text_to_image"]
+    gain = found["rerank_gain_r@1"]
+    assert gain["gain"] == pytest.approx(found["rerank"]["r@1"] - found["shortlist"]["r@1"], abs=0.011)
+    assert gain["low"] <= gain["gain"] <= gain["high"]
+
+
+def test_rsum_is_the_sum_of_the_six_recalls(report: dict[str, Any]) -> None:
+    six = [report[direction]["rerank"][figure] for direction in DIRECTIONS for figure in ("r@1", "r@5", "r@10")]
+    assert report["rsum"]["rerank"] == pytest.approx(sum(six))
+
+
+def test_the_match_of_the_first_hit_is_judged_with_half_the_photos_gone(report: dict[str, Any]) -> None:
+    for quality in (report["match"], report["folds"]["match"]):
+        assert quality["first_hits"] == 60
+        assert 0 < quality["right"] <= 50
+        assert quality["auroc"] > 0.5
+
+
+def test_a_fold_is_easier_than_the_whole(report: dict[str, Any]) -> None:
+    assert (report["folds"]["count"], report["folds"]["photos"]) == (3, 20)
+    for direction in DIRECTIONS:
+        assert report["folds"][direction]["shortlist"]["r@10"] >= report[direction]["shortlist"]["r@10"]
+
+
+def test_itm_tells_a_caption_from_one_with_swapped_colours(report: dict[str, Any]) -> None:
+    found = report["hard_negatives"]
+    assert found["cases"] == found["kinds"]["swap_colour"]["cases"] == 60
+    assert found["itm"] >= 90
+    assert found["rerank"] == found["kinds"]["swap_colour"]["rerank"]
+
+
+def test_a_hard_negative_as_good_as_its_caption_is_a_miss() -> None:
+    same, near, far = (
+        HardNegative("it", "it", "same"),
+        HardNegative("yes", "no", "word"),
+        HardNegative("no", "yes", "word"),
+    )
+    runtime, photo = Spoken({"it": 0.6, "yes": 1.0, "no": 0.0}), np.array([[1, 0]], dtype=np.float32)
+    collection = EncodedCollection(
+        image_embeddings=photo,
+        pixel_features=[photo],
+        words=WordEvidence().read(np.zeros((1, 1), dtype=np.float32)),
+        text=EncodedText(photo[:0], []),
+        owner=np.zeros(0, dtype=np.int64),
+        hubness=np.zeros(1, dtype=np.float32),
+    )
+    found = accuracy(runtime, Calibration(), collection, [same, near, far], np.zeros(3, dtype=np.int64))
+    assert (found["cases"], found["similarity"], found["itm"]) == (3, 33.33, 33.33)
+    assert found["kinds"]["same"] == {"cases": 1, "similarity": 0.0, "itm": 0.0, "rerank": 0.0}
+    assert found["kinds"]["word"] == {"cases": 2, "similarity": 50.0, "itm": 50.0, "rerank": 50.0}
+
+
+def test_a_sixth_caption_counts_only_when_asked_for(trained_on_scenes: Path, tmp_path: Path) -> None:
+    six = [replace(photo, captions=photo.captions * 6) for photo in scene_photos(4, "test", 0)]
+    write_shard(tmp_path / "six.tar", six)
+
+    def captions(first: int | None) -> int:
+        report = evaluate_shards(
+            trained_on_scenes, [tmp_path / "six.tar"], split="test", shortlists=[4], captions=first, progress=False
+        )
+        found: int = report["captions"]
+        return found
+
+    assert captions(None) == 24
+    assert captions(5) == 20
+
+
+def test_fewer_photos_than_a_fold_are_refused(trained_on_scenes: Path, scene_shard: Path) -> None:
+    with pytest.raises(ShardError, match=r"60 captioned photos of split dev .*fewer than the 1000 asked for"):
+        evaluate_shards(trained_on_scenes, [scene_shard], split="dev", shortlists=[4], fold=1000, progress=False)

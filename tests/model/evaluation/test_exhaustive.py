@@ -1,0 +1,86 @@
+"""Exhaustive ITM: every pair of a declared subset is scored once, and the figures are those of the full matrix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from model.data.shards import ShardError
+from model.evaluation.report import evaluate, evaluate_shards
+from model.metrics import recall
+from model.scoring.calibration import Calibration
+from model.scoring.querybank import Querybank
+from tests.model.numbered import Known, numbered, processor
+
+COUNTS = [5, 6, 5, 1] * 10
+SUBSET = 12
+CALIBRATION = Calibration(similarity_scale=0.5)
+
+
+def run(counts: list[int], runtime: Known, **options: Any) -> dict[str, Any]:
+    return evaluate(runtime, numbered(counts), processor(), CALIBRATION, Querybank(), **options).report
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Known:
+    return Known(COUNTS)
+
+
+@pytest.fixture(scope="module")
+def found(runtime: Known) -> dict[str, Any]:
+    exhaustive: dict[str, Any] = run(COUNTS, runtime, shortlists=[8, 3], exhaustive=SUBSET)["exhaustive"]
+    return exhaustive
+
+
+def by_sorting(scores: NDArray[np.float32], right: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The rank of each query's first right candidate, wrong ones first among equals."""
+    found = []
+    for row, is_right in zip(scores.tolist(), right.tolist(), strict=True):
+        ranked = sorted(zip(row, is_right, strict=True), key=lambda one: (-one[0], one[1]))
+        found.append([right for _, right in ranked].index(True))
+    return np.array(found)
+
+
+def test_all_pairs_of_the_first_photos_are_ranked(runtime: Known, found: dict[str, Any]) -> None:
+    captions = sum(COUNTS[:SUBSET])
+    assert (found["photos"], found["captions"], found["pairs"]) == (SUBSET, captions, captions * SUBSET)
+    logits, similarities = (matrix[:captions, :SUBSET] for matrix in (runtime.logits, runtime.similarities))
+    right = runtime.owner[:captions, None] == np.arange(SUBSET)
+    for name, scores in (
+        ("shortlist", similarities),
+        ("itm", logits),
+        ("rerank", CALIBRATION.score(logits, similarities)),
+    ):
+        for way, ranks in (
+            ("text_to_image", by_sorting(scores, right)),
+            ("image_to_text", by_sorting(scores.T, right.T)),
+        ):
+            assert {**found[way][name], **recall(ranks)} == found[way][name], f"{way} by {name}"
+    assert found["text_to_image"]["itm"]["r@1"] < 100, "or nothing was told apart"
+
+
+def test_a_shortlist_of_the_subset_stands_beside_it() -> None:
+    runtime = Known(COUNTS, spread=300)  # no ties: which of two equals is on a shortlist is nobody's business
+    beside = run(COUNTS, runtime, shortlists=[8, 3], exhaustive=SUBSET)["exhaustive"]
+    alone = run(COUNTS[:SUBSET], runtime, shortlists=[8, 3])
+    for way in ("text_to_image", "image_to_text"):
+        assert beside[way]["shortlist"] == alone[way]["shortlist"]
+        assert beside[way]["rerank@3"] == alone[way]["rerank@3"]
+        assert beside[way]["rerank@8"] == alone[way]["rerank"]
+
+
+def test_a_pair_is_scored_once_for_both_directions() -> None:
+    runtime = Known(COUNTS)
+    run(COUNTS, runtime, shortlists=[3])
+    without = runtime.matched
+    run(COUNTS, runtime, shortlists=[3], exhaustive=SUBSET)
+    assert runtime.matched - 2 * without == sum(COUNTS[:SUBSET]) * SUBSET
+
+
+def test_more_photos_than_there_are_is_refused(trained_on_scenes: Path, scene_shard: Path) -> None:
+    with pytest.raises(ShardError, match=r"60 captioned photos .*fewer than the 61 asked for"):
+        evaluate_shards(trained_on_scenes, [scene_shard], split="dev", shortlists=[4], exhaustive=61, progress=False)

@@ -1,0 +1,206 @@
+"""The network: shapes, the three passes, and scores that do not depend on the company they are in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.network.pixelbert import PixelBertForImageTextRetrieval, PixelBertForPreTraining, PixelBertModel
+from model.network.pixels import Tokens
+from model.processor import PixelBertProcessor
+from model.runtime.loading import load_runtime
+from model.runtime.torch_runtime import TorchRuntime
+from tests.model.networks import tiny_network
+
+
+def words(*lengths: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    input_ids = torch.randint(5, 100, (len(lengths), max(lengths)), generator=generator)
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    return input_ids * mask, mask
+
+
+def photos(count: int, size: int = 96) -> Tensor:
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("fusion_layer", [0, 1, 2])
+def test_one_trunk_runs_on_words_on_pixels_and_on_both(fusion_layer: int) -> None:
+    model: PixelBertModel = tiny_network(fusion_layer=fusion_layer).pixelbert
+    input_ids, mask = words(7, 4)
+    assert model(input_ids, mask).words.shape == (2, 7, 64)
+    assert model(pixel_values=photos(2)).pixels.shape == (2, 9, 64)
+    both = model(input_ids, mask, photos(2))
+    assert both.words.shape == (2, 7, 64)
+    assert both.pixels.shape == (2, 9, 64)
+
+
+def test_neither_words_nor_pixels_is_an_error() -> None:
+    with pytest.raises(ValueError, match="input_ids, pixel_values or both"):
+        tiny_network().pixelbert()
+
+
+def test_the_heads_have_the_shapes_their_names_promise() -> None:
+    output = tiny_network()(words(7, 4)[0], photos(2))
+    assert output.itm_logits.shape == (2,)
+    assert output.text_embeds.shape == output.image_embeds.shape == (2, 32)
+    assert output.mlm_logits.shape == (2, 7, 100)
+    assert torch.allclose(output.text_embeds.norm(dim=1), torch.ones(2), atol=1e-5)
+
+
+def test_the_2x2_pool_quarters_the_tokens() -> None:
+    model = tiny_network(pixel_pool=2)
+    assert model.pixelbert(pixel_values=photos(1, 128)).pixels.shape == (1, 4, 64)
+    assert tiny_network().pixelbert(pixel_values=photos(1, 128)).pixels.shape == (1, 16, 64)
+
+
+def test_the_semantic_vector_is_shared_by_all_pixels() -> None:
+    model = tiny_network().pixelbert.pixel_tokens
+    assert model.semantic.shape == (64,)
+
+
+def test_without_spatial_positions_pixels_are_a_bag() -> None:
+    features = torch.randn(1, 96, 3, 3, generator=torch.Generator().manual_seed(0))
+    turned = features.flip(-1)
+    for positions, equal in (("none", True), ("learned_2d", False)):
+        model = tiny_network(spatial_positions=positions)
+        one, other = (
+            model.embed_image(model.pixelbert.below(model.pixelbert.pixel_tokens(grid))) for grid in (features, turned)
+        )
+        assert torch.allclose(one, other, atol=1e-5) is equal
+
+
+def test_a_photo_wider_than_the_positions_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_grid is 2"):
+        tiny_network(max_grid=2).pixelbert(pixel_values=photos(1))
+
+
+def test_working_out_only_the_first_tokens_gives_what_working_out_all_gives() -> None:
+    model = tiny_network().pixelbert
+    left, right = model.words(*words(6, 3)), model.pixels(photos(2))
+    whole, first = model.joint(left, right).states, model.joint(left, right, queries=1).states
+    assert torch.allclose(whole[:, :1], first, atol=1e-6)
+
+
+def test_outside_training_a_match_reads_every_so_many_th_pixel() -> None:
+    whole = tiny_network()
+    sparse = tiny_network(match_stride=2)
+    sparse.load_state_dict(whole.state_dict())
+    left, right = whole.pixelbert.words(*words(6, 3)), whole.pixelbert.pixels(photos(2))
+    second = Tokens(right.states[:, ::2], None)
+    assert torch.equal(sparse.match(left, right), whole.match(left, second))
+    assert not torch.allclose(sparse.match(left, right), whole.match(left, right))
+    assert torch.equal(sparse.embed_image(right), whole.embed_image(right))
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    learning = tiny_network(match_stride=2, **dropout).train()
+    learning.load_state_dict(whole.state_dict())
+    assert torch.allclose(learning.match(left, right), whole.match(left, right), atol=1e-6)
+
+
+def test_masked_tokens_change_nothing() -> None:
+    model = tiny_network()
+    left, right = model.pixelbert.words(*words(5)), model.pixelbert.pixels(photos(1))
+    noise = torch.full((1, 4, 64), 7.0)
+    padded_left = Tokens(torch.cat([left.states, noise], 1), torch.tensor([[True] * 5 + [False] * 4]))
+    padded_right = Tokens(torch.cat([right.states, noise], 1), torch.tensor([[True] * 9 + [False] * 4]))
+    assert torch.allclose(model.match(left, right), model.match(padded_left, padded_right), atol=1e-5)
+    assert torch.allclose(model.embed_text(left), model.embed_text(padded_left), atol=1e-5)
+    assert torch.allclose(model.embed_image(right), model.embed_image(padded_right), atol=1e-5)
+
+
+@pytest.fixture
+def runtime(processor: PixelBertProcessor) -> TorchRuntime:
+    return TorchRuntime(tiny_network(), processor)
+
+
+SENTENCES = [
+    "a red circle",
+    "a blue triangle and a yellow square",
+    "circle",
+    "a green square and a red triangle and so on",
+]
+
+
+def arrays(*sizes: tuple[int, int]) -> list[NDArray[np.uint8]]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in sizes]
+
+
+def test_a_score_does_not_depend_on_the_batch(runtime: TorchRuntime) -> None:
+    images = arrays((96, 96), (96, 128), (96, 96), (160, 96))
+    together, text = runtime.encode_image(images), runtime.encode_text(SENTENCES)
+    logits = runtime.match(text, together.pixel_features)
+    for row, image in enumerate(images):
+        alone, sentence = runtime.encode_image([image]), runtime.encode_text([SENTENCES[row]])
+        assert np.abs(alone.embeddings[0] - together.embeddings[row]).max() < 1e-4
+        assert np.abs(alone.pixel_features[0] - together.pixel_features[row]).max() < 1e-4
+        assert np.abs(sentence.embeddings[0] - text.embeddings[row]).max() < 1e-4
+        assert abs(runtime.match(sentence, alone.pixel_features)[0] - logits[row]) < 1e-4
+
+
+def test_one_sentence_is_matched_with_every_photo(runtime: TorchRuntime) -> None:
+    features = runtime.encode_image(arrays((96, 96), (96, 96), (96, 96))).pixel_features
+    text = runtime.encode_text(SENTENCES[:1])
+    assert np.allclose(runtime.match(text, features), runtime.match(text.select([0, 0, 0]), features), atol=1e-5)
+
+
+def test_sentences_and_photos_must_pair_up(runtime: TorchRuntime) -> None:
+    features = runtime.encode_image(arrays((96, 96), (96, 96), (96, 96))).pixel_features
+    with pytest.raises(ValueError, match="2 sentences cannot be matched with 3 photos"):
+        runtime.match(runtime.encode_text(SENTENCES[:2]), features)
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path: Path, processor: PixelBertProcessor) -> None:
+    model = tiny_network()
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    again = PixelBertForPreTraining.from_pretrained(tmp_path)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+    retrieval = PixelBertForImageTextRetrieval.from_pretrained(tmp_path)
+    input_ids, _ = words(5, 5)
+    expected = model(input_ids, photos(2)).itm_logits
+    assert torch.allclose(retrieval(input_ids, photos(2)).itm_logits, expected, atol=1e-6)
+    runtime = load_runtime(tmp_path, device="cpu")
+    image = arrays((96, 96))
+    direct = TorchRuntime(model, processor).encode_image(image)
+    assert np.allclose(runtime.encode_image(image).embeddings, direct.embeddings, atol=1e-6)
+
+
+def test_words_predict_words_through_their_own_embeddings() -> None:
+    model = tiny_network()
+    assert model.mlm_head.decoder.weight is model.pixelbert.word_tokens.words.weight
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fusion_layer": 3},
+        {"hidden_size": 66},
+        {"spatial_positions": "sine"},
+        {"pixel_pool": 3},
+        {"pixel_sampling": 0},
+        {"match_stride": 0},
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(Exception, match=next(iter(wrong))):
+        tiny_network(**{"num_hidden_layers": 3, "num_attention_heads": 4, "fusion_layer": 1, **wrong})
+
+
+def test_a_photo_passes_the_cnn_once() -> None:
+    model, passes = tiny_network(), []
+    backbone = model.pixelbert.pixel_tokens.backbone
+    first = next(module for module in backbone.modules() if isinstance(module, torch.nn.Conv2d))
+    first.register_forward_hook(lambda *_: passes.append(1))
+    input_ids, mask = words(7, 4)
+    output = model(input_ids, photos(2), mask)
+    assert output.mlm_logits.shape == (2, 7, 100)
+    assert output.itm_logits.shape == (2,)
+    assert len(passes) == 1

@@ -1,0 +1,381 @@
+"""Training: what recipe `tiny` learns from scenes, and that a run killed and resumed is the same run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import load_file
+
+from model.data.shards import CaptionedPhoto, ShardError, write_shard
+from model.processor import PixelBertProcessor
+from model.runtime.loading import load_runtime
+from model.runtime.protocol import Runtime
+from model.scoring.calibration import Calibration
+from model.scoring.word_detectors import WordEvidence
+from model.scoring.word_learning import WordHead
+from model.training import loop, step
+from model.training.loop import TrainingError, train
+from model.training.photos import TrainingPhotos
+from model.training.recipe import RECIPES, as_toml, load_recipe
+from tests.model.scenes import Scene, caption, draw, photos, scenes, swapped
+
+CHANCE = 1 / len(scenes())  # of picking the right scene among all
+
+
+@pytest.fixture(scope="module")
+def runtime(trained_on_scenes: Path) -> Runtime:
+    return load_runtime(trained_on_scenes, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def held_out(trained_on_scenes: Path) -> list[tuple[Scene, NDArray[np.uint8]]]:
+    """Every scene, drawn as it was never drawn for training."""
+    processor, random = PixelBertProcessor.from_pretrained(trained_on_scenes), np.random.default_rng(99)
+    return [(scene, CaptionedPhoto("", draw(scene, random), (), "", "").decode(processor)) for scene in scenes()]
+
+
+def itm_recall(runtime: Runtime, held_out: list[tuple[Scene, NDArray[np.uint8]]], *, blank: bool) -> float:
+    """How often ITM alone gives the true scene the highest score of all."""
+    images = [np.full_like(image, 127) if blank else image for _, image in held_out]
+    features = runtime.encode_image(images).pixel_features
+    right = 0
+    for row, (scene, _) in enumerate(held_out):
+        logits = runtime.match(runtime.encode_text([caption(scene)]), features)
+        right += bool(logits[row] > np.delete(logits, row).max())
+    return right / len(held_out)
+
+
+def test_itm_alone_finds_the_scene_at_least_five_times_above_chance(
+    runtime: Runtime, held_out: list[tuple[Scene, NDArray[np.uint8]]]
+) -> None:
+    assert itm_recall(runtime, held_out, blank=False) >= 5 * CHANCE
+
+
+def test_itm_falls_to_chance_when_the_pixels_are_blanked(
+    runtime: Runtime, held_out: list[tuple[Scene, NDArray[np.uint8]]]
+) -> None:
+    assert itm_recall(runtime, held_out, blank=True) <= CHANCE
+
+
+def test_a_sentence_with_its_colours_swapped_scores_lower(
+    runtime: Runtime, held_out: list[tuple[Scene, NDArray[np.uint8]]]
+) -> None:
+    features = runtime.encode_image([image for _, image in held_out]).pixel_features
+    true = runtime.match(runtime.encode_text([caption(scene) for scene, _ in held_out]), features)
+    wrong = runtime.match(runtime.encode_text([caption(swapped(scene)) for scene, _ in held_out]), features)
+    assert (true > wrong).mean() >= 0.9
+
+
+def test_a_run_leaves_weights_card_log_and_recipe(trained_on_scenes: Path) -> None:
+    assert "recipe `tiny`" in (trained_on_scenes / "README.md").read_text()
+    assert Calibration.load(trained_on_scenes) != Calibration()
+    log = [json.loads(line) for line in (trained_on_scenes.parent / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["dev"]["scenes"]["rerank"]["r@1"] > 0
+    assert {"loss", "itc", "mlm", "itm", "itm_sigmoid"} <= set(log[-2])
+    with Image.open(trained_on_scenes.parent / "curves.png") as picture:
+        assert picture.format == "PNG"
+    for folder in (trained_on_scenes, trained_on_scenes.parent):
+        assert load_recipe(folder / "recipe.toml") == load_recipe("tiny")
+
+
+SHORT = """
+[model]
+backbone = "test_resnet"
+hidden_size = 32
+num_hidden_layers = 2
+num_attention_heads = 2
+intermediate_size = 32
+fusion_layer = 1
+embedding_size = 16
+pixel_sampling = 0.5
+[processor]
+image_size = 64
+[start]
+vocab_size = 100
+[schedule]
+epochs = 4
+batch_size = 8
+alike = 2
+[dev]
+every_epochs = 1
+[cnn]
+frozen_stages = {frozen}
+views = 2
+"""
+
+
+@pytest.fixture
+def short_shard(tmp_path: Path) -> Path:
+    path = tmp_path / "short.tar"
+    write_shard(path, photos(16, "train", 0) + photos(6, "dev", 1))
+    return path
+
+
+WORDS = """
+[objectives]
+itc_captions = 2
+words = 0.05
+mlm = 0.0
+itm = 0.0
+itm_sigmoid = 0.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("frozen", "objectives", "trunk"),
+    [("99", "", "false"), ("2", "", "false"), ("0", "", "false"), ("2", WORDS, "false"), ("0", WORDS, "true")],
+    ids=["frozen CNN", "half of the CNN", "whole CNN", "words", "words, frozen trunk"],
+)
+def test_a_run_killed_and_resumed_takes_the_steps_of_one_that_was_not(
+    tmp_path: Path, short_shard: Path, frozen: str, objectives: str, trunk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "short.toml"
+    short = SHORT.format(frozen=frozen).replace("alike = 2", f"alike = 2\nfrozen_trunk = {trunk}")
+    recipe.write_text(short + objectives)
+    train(recipe, [short_shard], tmp_path / "whole", device="cpu")
+    taken = 0
+    losses = step.losses
+
+    def die_at_step_six(*args: object, **kwargs: object) -> object:
+        nonlocal taken
+        taken += 1
+        if taken == 6:
+            raise KeyboardInterrupt
+        return losses(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "losses", die_at_step_six)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, [short_shard], tmp_path / "killed", device="cpu")
+    monkeypatch.undo()
+    train(recipe, [short_shard], tmp_path / "killed", device="cpu", resume=True)
+    whole, killed = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("whole", "killed"))
+    for name, tensor in whole.items():
+        assert np.allclose(tensor, killed[name], atol=1e-3), name
+    words = [WordEvidence.load(tmp_path / run / "weights") for run in ("whole", "killed")]
+    assert np.allclose(words[0].weights, words[1].weights, atol=1e-3)
+    assert len(words[0].ids) > 0 or not objectives, "the words that it learned are kept beside the weights"
+
+
+@pytest.fixture
+def begun(tmp_path: Path, short_shard: Path) -> Path:
+    """Weights to go on from, with word evidence."""
+    recipe = tmp_path / "begun.toml"
+    recipe.write_text(SHORT.format(frozen="0") + WORDS)
+    train(recipe, [short_shard], tmp_path / "begun", device="cpu")
+    return tmp_path / "begun" / "weights"
+
+
+def test_a_frozen_trunk_stays_as_it_was_while_the_photos_side_learns(
+    tmp_path: Path, short_shard: Path, begun: Path
+) -> None:
+    recipe = tmp_path / "on.toml"
+    short = SHORT.format(frozen="2").replace("alike = 2", "alike = 2\nfrozen_trunk = true")
+    recipe.write_text(short.replace("[start]", f"[start]\nweights = '{begun}'") + WORDS)
+    train(recipe, [short_shard], tmp_path / "on", device="cpu")
+    before, after = (load_file(folder / "model.safetensors") for folder in (begun, tmp_path / "on" / "weights"))
+    changed = {name for name, tensor in before.items() if not np.array_equal(tensor, after[name])}
+    assert changed, "something is learned"
+    parts = ("pixelbert.pixel_tokens.", "image_projection.", "logit_scale")
+    assert all(name.startswith(parts) for name in changed), sorted(changed)
+
+
+def test_a_word_head_goes_on_from_the_word_evidence_of_the_weights(begun: Path) -> None:
+    kept = WordEvidence.load(begun)
+    head = WordHead(
+        kept.ids, np.full((2, len(kept.ids)), 0.5, np.float32), np.eye(2, kept.weights.shape[1], dtype=np.float32)
+    )
+    head.go_on_from(kept)
+    again = head.evidence()
+    assert np.allclose(again.weights, kept.weights, atol=1e-4)
+    assert np.allclose(again.bias, kept.bias, atol=1e-2)
+
+
+def test_words_that_no_photo_repeats_cannot_be_learned(tmp_path: Path) -> None:
+    few = tmp_path / "few.tar"
+    write_shard(few, photos(8, "train", 0))
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="0") + WORDS)
+    with pytest.raises(TrainingError, match=r"set objectives\.words to 0"):
+        train(recipe, [few], tmp_path / "run", device="cpu")
+
+
+def test_a_run_in_pieces_is_the_same_run(tmp_path: Path, short_shard: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="99"))
+    train(recipe, [short_shard], tmp_path / "whole", device="cpu")
+    pieces = 1
+    while train(recipe, [short_shard], tmp_path / "pieces", resume=True, minutes=0, device="cpu") is None:
+        pieces += 1
+    assert pieces == 8, "a step at a time"
+    logs = [(tmp_path / run / "log.jsonl").read_text().splitlines() for run in ("whole", "pieces")]
+    losses = [[record for line in log if "loss" in (record := json.loads(line))] for log in logs]
+    assert losses[0] == losses[1], "to the last decimal"
+    whole, parts = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("whole", "pieces"))
+    for name, tensor in whole.items():
+        assert np.allclose(tensor, parts[name], atol=1e-3), name
+
+
+def test_a_part_of_the_photos_is_learned_from_in_as_many_steps(
+    tmp_path: Path, short_shard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[int] = set()
+    draw = TrainingPhotos.batch
+
+    def noted(self: TrainingPhotos, rows: NDArray[np.int64], *, augment: bool) -> object:
+        seen.update(rows.tolist())
+        return draw(self, rows, augment=augment)
+
+    monkeypatch.setattr(TrainingPhotos, "batch", noted)
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="0").replace("batch_size = 8", "batch_size = 8\nphotos = 0.5"))
+    train(recipe, [short_shard], tmp_path / "run", device="cpu")
+    assert len(seen) == 8, "of 16"
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 8, "4 epochs of 16 photos, 8 at a time"
+    assert "8 photos" in (tmp_path / "run" / "weights" / "README.md").read_text()
+
+
+def test_a_run_does_not_go_on_with_another_recipe_or_other_photos(tmp_path: Path, short_shard: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="0"))
+    assert train(recipe, [short_shard], tmp_path / "run", minutes=0, device="cpu") is None
+    write_shard(tmp_path / "others.tar", photos(16, "train", 5))
+    with pytest.raises(TrainingError, match="begun with other photos"):
+        train(recipe, [tmp_path / "others.tar"], tmp_path / "run", resume=True, device="cpu")
+    recipe.write_text(SHORT.format(frozen="0").replace("epochs = 4", "epochs = 5"))
+    with pytest.raises(TrainingError, match=r"another recipe \(schedule.epochs: 4.0, now 5.0\)"):
+        train(recipe, [short_shard], tmp_path / "run", resume=True, device="cpu")
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path: Path, short_shard: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    text = SHORT.format(frozen="2").replace("batch_size = 8", "batch_size = 8\nparts = 2")
+    recipe.write_text(f"{text}[objectives]\nnegative_images = 3\n")
+    train(recipe, [short_shard], tmp_path / "alone", device="cpu")
+    launch = "--cpu --num_processes 2 --num_machines 1 --num_cpu_threads_per_process 1 --mixed_precision no"
+    command = ["train", "--device", "cpu", "--recipe", recipe, "--data", short_shard, "--output", tmp_path / "together"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "accelerate.commands.launch"),
+            *launch.split(),
+            *("--dynamo_backend", "no", "--module", "cli"),
+            *map(str, command),
+        ],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (
+        [json.loads(line) for line in (tmp_path / run / "log.jsonl").read_text().splitlines()]
+        for run in ("alone", "together")
+    )
+    assert [record["step"] for record in one] == [record["step"] for record in two]
+    assert one[-2]["loss"] == pytest.approx(two[-2]["loss"], abs=1e-3)
+    alone, together = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("alone", "together"))
+    for name, tensor in alone.items():
+        assert np.allclose(tensor, together[name], atol=2e-3), name
+
+
+def test_parts_that_the_processes_cannot_share_are_refused(
+    tmp_path: Path, short_shard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Three:
+        count = 3
+
+        def __init__(self, device: str) -> None:
+            pass
+
+    monkeypatch.setattr(loop, "Processes", Three)
+    with pytest.raises(TrainingError, match=r"1 parts of a step cannot be shared by 3 processes"):
+        train("tiny", [short_shard], tmp_path / "run", device="cpu")
+
+
+NARROW = {
+    "backbone": "test_resnet",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "embedding_size": 16,
+}
+
+
+RETRIEVAL = [path.stem for path in sorted(RECIPES.glob("*.toml")) if load_recipe(path).task == "retrieval"]
+
+
+@pytest.mark.parametrize("name", RETRIEVAL)
+def test_every_recipe_takes_its_steps_with_a_narrow_network(
+    tmp_path: Path, short_shard: Path, trained_on_scenes: Path, name: str
+) -> None:
+    recipe = load_recipe(name)
+    if recipe.start.weights:
+        model, weights = recipe.model, str(trained_on_scenes)
+    else:
+        model, weights = {**recipe.model, **NARROW, "fusion_layer": min(1, recipe.model["fusion_layer"])}, ""
+    several = recipe.schedule.parts > 1
+    schedule = replace(recipe.schedule, epochs=2.0, batch_size=16 if several else 8, parts=2 if several else 1)
+    narrow = replace(
+        recipe,
+        model=model,
+        start=replace(recipe.start, backbone="", trunk="", weights=weights),
+        processor=replace(recipe.processor, image_size=64),
+        schedule=schedule,
+        objectives=replace(recipe.objectives, negative_texts=min(recipe.objectives.negative_texts, 6)),
+    )
+    (tmp_path / "narrow.toml").write_text(as_toml(narrow))
+    trained = train(tmp_path / "narrow.toml", [short_shard], tmp_path / "run", device="cpu")
+    assert trained is not None
+    record = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-2])
+    objectives = ("itc", "words", "mlm", "itm", "itm_sigmoid", "itm_balanced")
+    assert {one for one in objectives if getattr(narrow.objectives, one)} <= set(record)
+    assert load_runtime(trained, device="cpu").encode_text(["a red circle"]).embeddings.shape[0] == 1
+
+
+def test_a_finished_run_is_not_overwritten(tmp_path: Path, short_shard: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="99"))
+    train(recipe, [short_shard], tmp_path / "run", device="cpu")
+    with pytest.raises(TrainingError, match="already holds a run"):
+        train(recipe, [short_shard], tmp_path / "run", device="cpu")
+
+
+def test_a_shard_without_training_photos_is_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "dev.tar", photos(3, "dev", 0))
+    with pytest.raises(ShardError, match="no captioned photos of split train"):
+        train("tiny", [tmp_path / "dev.tar"], tmp_path / "run", device="cpu")
+
+
+def test_too_few_photos_to_draw_negatives_from_are_refused(tmp_path: Path) -> None:
+    write_shard(tmp_path / "few.tar", photos(4, "train", 0))
+    with pytest.raises(TrainingError, match="holds 4 of the 4 photos, too few to draw negatives from"):
+        train("small", [tmp_path / "few.tar"], tmp_path / "run", device="cpu")
+
+
+def test_compiled_layers_take_the_same_steps_and_keep_their_names(tmp_path: Path, short_shard: Path) -> None:
+    """What the compiler makes of them is its own affair, and takes minutes: here it hands them back as they are."""
+    text = SHORT.format(frozen="0")
+    (tmp_path / "short.toml").write_text(text)
+    (tmp_path / "compiled.toml").write_text(text.replace("[schedule]", "[schedule]\ncompile = true"))
+    with torch.compiler.set_stance("force_eager"):
+        found = [train(tmp_path / f"{name}.toml", [short_shard], tmp_path / name) for name in ("short", "compiled")]
+    plain, compiled = (load_file(folder / "model.safetensors") for folder in found if folder is not None)
+    assert plain.keys() == compiled.keys()
+    assert all(np.array_equal(plain[name], compiled[name]) for name in plain)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, short_shard: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="0").replace("epochs = 4", "epochs = 40\nlr = 1e30\nclip_norm = 1e30"))
+    with pytest.raises(TrainingError, match="Lower the learning rate"):
+        train(recipe, [short_shard], tmp_path / "run", device="cpu")

@@ -37,7 +37,7 @@ export PHOTOS
 # The demo makes libraries of its own beside this one, so all in .demo.
 demo: export PIXELSEEK_LIBRARY := $(CURDIR)/.demo/library
 demo: $(VENV)/.installed$(if $(PHOTOS),,-demo) ## Index PHOTOS=/my/photos, or else some sample photos, and search them
-	@$(BIN)/pixelseek demo $(if $(PHOTOS),--photos "$$PHOTOS")
+	@$(BIN)/pixelseek library demo $(if $(PHOTOS),--photos "$$PHOTOS")
 	@printf '\n`pixelseek` is in %s: source %s/activate\n' $(BIN) $(BIN)
 
 # --- train ---
@@ -50,12 +50,12 @@ WEIGHTS = runs/$(RECIPE)/weights
 weights: $(VENV)/.installed-train ## Train RECIPE on the shards DATA in pieces of nine minutes, calibrate, evaluate, write the card
 	@test -n "$(DATA)" || { echo 'Name the shards: make weights RECIPE=small DATA="photos-000.tar photos-001.tar"'; exit 2; }
 	@while :; do \
-		said=$$($(BIN)/pixelseek train --recipe $(RECIPE) $(SHARDS) --output runs/$(RECIPE) --resume --minutes 9) || exit 1; \
+		said=$$($(BIN)/pixelseek model train --recipe $(RECIPE) $(SHARDS) --output runs/$(RECIPE) --resume --minutes 9) || exit 1; \
 		echo "$$said"; case "$$said" in "The weights are in"*) break;; esac; \
 	done
-	$(BIN)/pixelseek export-onnx --weights $(WEIGHTS)
-	$(BIN)/pixelseek calibrate --weights $(WEIGHTS) $(SHARDS)
-	$(BIN)/pixelseek evaluate --weights $(WEIGHTS) $(SHARDS) --split test --shortlist $(SHORTLIST) $(if $(FOLD),--fold $(FOLD)) --markdown > runs/$(RECIPE)/test.md
+	$(BIN)/pixelseek model export --weights $(WEIGHTS)
+	$(BIN)/pixelseek model calibrate --weights $(WEIGHTS) $(SHARDS)
+	$(BIN)/pixelseek model evaluate --weights $(WEIGHTS) $(SHARDS) --split test --shortlist $(SHORTLIST) $(if $(FOLD),--fold $(FOLD)) --markdown > runs/$(RECIPE)/test.md
 	grep -qxF "$$(head -1 runs/$(RECIPE)/test.md)" $(WEIGHTS)/README.md || cat runs/$(RECIPE)/test.md >> $(WEIGHTS)/README.md
 
 # --- measure ---

@@ -1,4 +1,4 @@
-"""How many copies `pixelseek duplicates` finds, and how many different photos it takes for copies.
+"""How many copies `pixelseek library duplicates` finds, and how many different photos it takes for copies.
 
     python -m benchmarks.duplicates --photos FOLDER --others photos.tar
 

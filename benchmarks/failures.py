@@ -1,6 +1,6 @@
 """Which kinds of sentences fail: the ranks of an evaluation, grouped by what the captions say.
 
-    pixelseek evaluate --data photos.tar --split test --ranks ranks.npz
+    pixelseek model evaluate --data photos.tar --split test --ranks ranks.npz
     python -m benchmarks.failures --data photos.tar --split test --ranks ranks.npz
 
 A sentence belongs to every group whose words it holds. `missed` is how many of its photos do not come first. Rare words

@@ -13,38 +13,18 @@ import os
 import signal
 import sys
 import threading
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import click
 
+from cli.groups import LazyGroup
 from model.errors import PixelseekError
 
-_COMMANDS = (
-    "index",
-    "watch",
-    "search",
-    "similar",
-    "explain",
-    "ask",
-    "compare",
-    "caption",
-    "duplicates",
-    "serve",
-    "password",
-    "status",
-    "verify",
-    "export",
-    "remove",
-    "demo",
-    "train",
-    "evaluate",
-    "calibrate",
-    "heads",
-    "export-onnx",
-    "data",
-)
+_SECTIONS = {
+    "Commands": ("index", "watch", "search", "similar", "explain", "ask", "caption", "serve", "status"),
+    "More commands": ("library", "model"),
+}
 _LITTLE_LATER_S = 0.05
 _OBJECTS_TO_COLLECT = 100_000
 """Importing makes so many objects that looking for rubbish after every 700 takes a tenth of a second."""
@@ -66,32 +46,8 @@ def _stop_again(dropped: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(dropped)
 
 
-class _Pixelseek(click.Group):
-    """Imports the module of the command that runs, and tells the user in one line what went wrong.
-
-    Only a bug gets a traceback.
-    """
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """In the order in which a newcomer meets them."""
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """`pixelseek some-thing` is `cli.some_thing.some_thing`."""
-        if cmd_name not in _COMMANDS:
-            return None
-        name = cmd_name.replace("-", "_")
-        command: click.Command = getattr(import_module(f"cli.{name}"), name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """With the nearest name where there is no such command."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.NoSuchCommand as error:
-            raise click.NoSuchCommand(error.command_name, possibilities=_COMMANDS, ctx=ctx) from None
+class _Pixelseek(LazyGroup):
+    """Runs a command, and reports its failure in one line: only a bug gets a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -129,6 +85,8 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
 
 @click.group(
     cls=_Pixelseek,
+    package="cli",
+    sections=_SECTIONS,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110},
 )

@@ -55,7 +55,7 @@ def serve(
     """Search in a browser.
 
     Only this machine can reach the page, unless --host says otherwise; then a
-    password must be set: pixelseek password.
+    password must be set: pixelseek library password.
 
     Example: pixelseek serve --port 8080 --root ~/Pictures
     """
@@ -76,7 +76,9 @@ def serve(
         config["HOSTS"] = ("localhost", "127.0.0.1", "::1", endpoint.host)
     elif password_hash(folder) is None:
         named = endpoint.host or "no host name"
-        raise PasswordMissing(f"{named} lets other machines in: set a password first, with `pixelseek password`.")
+        raise PasswordMissing(
+            f"{named} lets other machines in: set a password first, with `pixelseek library password`."
+        )
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a page asks for many photos at once: no news
     with logging_to(log_file, verbose=verbose), endpoint.listen() as listener:
         app = create_app(config)

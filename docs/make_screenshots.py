@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 from waitress.server import create_server
 
-from cli.demo import copy_samples
+from cli.library.demo import copy_samples
 from engine.explain import explain_file
 from engine.panels import draw_panels
 from web import close_app, create_app

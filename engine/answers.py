@@ -1,4 +1,4 @@
-"""What the model has learned beside search: to answer questions about a photo, and to compare two."""
+"""What the model has learned beside search: to answer questions about a photo."""
 
 from __future__ import annotations
 
@@ -73,17 +73,6 @@ def ask_file(
     model = TrainedModel(weights, device=device)
     model.head("vqa")  # before the photo is decoded
     return ask(model, question, _features(model, path), top)
-
-
-def compare_files(
-    left: Path, right: Path, sentence: str, *, weights: str | Path = DEFAULT, device: str = "auto"
-) -> float:
-    """The probability, 0 to 1, that a sentence about two photos, left and right, is true. Raises as `ask_file` does."""
-    model = TrainedModel(weights, device=device)
-    head, sentence = model.head("pairs"), _said(model, sentence, "sentence")
-    photos = [[_features(model, path)] for path in (left, right)]
-    logits = model.runtime.classify(head, model.runtime.encode_text([sentence]), *photos)
-    return float(head.probabilities(logits)[0, 1])
 
 
 def _said(model: TrainedModel, sentence: str, what: str) -> str:

@@ -100,7 +100,7 @@ def _tensors(weights: Path, task: Task) -> HeldFiles:
 
 
 def _make(weights: Path) -> str:
-    return f"`pixelseek heads --weights {shlex.quote(str(weights))} --data SHARD` makes"
+    return f"`pixelseek model heads --weights {shlex.quote(str(weights))} --data SHARD` makes"
 
 
 def heads_in(weights: Path) -> list[Task]:

@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).parent / "weights"
 DEFAULT = "pixelbert-small"
 FILES = ("config.json", "model.safetensors", "processor_config.json", "tokenizer.json")
 GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
-"""What `pixelseek export-onnx` adds, one for each pass: the weights without PyTorch."""
+"""What `pixelseek model export` adds, one for each pass: the weights without PyTorch."""
 _PASSES_VERSION = b"3"  # of what the graphs take and give; 2: every layer's and head's attention; 3: pooled features
 _HEADS = [f"{task}.{suffix}" for task in ("vqa", "statements", "pairs") for suffix in ("json", "safetensors", "onnx")]
 _HUB, _HUB_FORM = "hf:", "hf:owner/name@revision"
@@ -52,7 +52,7 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
                 there = (
                     f" Its folder weights is one: --weights {shlex.quote(str(inside))}"
                     if _is_whole(inside)
-                    else (" Train one with `pixelseek train`, or name another folder with --weights.")
+                    else (" Train one with `pixelseek model train`, or name another folder with --weights.")
                 )
                 raise WeightsError(
                     f"{folder} is not a complete Pixel-BERT: {', '.join(missing)} missing or empty.{there}"

@@ -11,7 +11,7 @@ from typing import Any
 from indexer.library.defaults import default_library
 from web import close_app
 
-bind = "127.0.0.1:8080"  # before you let other machines in, here or by a proxy: pixelseek password
+bind = "127.0.0.1:8080"  # before you let other machines in, here or by a proxy: pixelseek library password
 workers = 1  # each would load a model, and have a queue and remembered searches of its own
 threads = 80  # most of them wait: 64 searches for the model, 8 for news of indexing
 control_socket_disable = True  # nothing here asks for it

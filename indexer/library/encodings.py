@@ -236,7 +236,7 @@ class Encodings:
         return {key: np.frombuffer(vector, dtype=np.float32) for key, vector in packed.items()}
 
     def _damaged(self, what: str) -> LibraryDamaged:
-        return LibraryDamaged(f"{self.path} is damaged: {what}. Make it again: pixelseek verify --repair")
+        return LibraryDamaged(f"{self.path} is damaged: {what}. Make it again: pixelseek library verify --repair")
 
     def _read(
         self, key: Column[int], value: Column[bytes], photo_ids: Sequence[int]

@@ -27,7 +27,7 @@ from indexer.library.vectors import covering_stamp, read_index, read_stamp
 
 _NORM_TOLERANCE = 1e-3
 _FP16_TOLERANCE = 2e-3
-_REMEDY = "`pixelseek verify --repair` makes that again"
+_REMEDY = "`pixelseek library verify --repair` makes that again"
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class KeptRanks:
                 kept = cls(tables["keys"], tables["captions"], int(tables["shortlist"]), ranks)
         except (AttributeError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise ComparisonError(
-                f"{path} does not hold the ranks of a run: pixelseek evaluate --ranks FILE keeps them"
+                f"{path} does not hold the ranks of a run: pixelseek model evaluate --ranks FILE keeps them"
             ) from error
         keys, captions = np.array([photo.key for photo in photos]), _digests(photos)
         if len(keys) != len(kept.keys):

@@ -104,7 +104,7 @@ def _check(photos: Sequence[CaptionedPhoto], owner: Mapping[int, int]) -> None:
     if without:
         raise GroundTruthError(
             f"ECCV Caption and CxC go by COCO's numbers of photos and captions, which {without:,} of {len(photos):,} "
-            "photos lack: import them anew with pixelseek data import coco --karpathy dataset_coco.json"
+            "photos lack: import them anew with pixelseek model data import coco --karpathy dataset_coco.json"
         )
     ours = {number: photo.coco_id for photo in photos for number in photo.caption_ids}
     missing = sum(ours.get(caption) != photo for caption, photo in owner.items())

@@ -27,7 +27,7 @@ def load_runtime(weights: Path | OpenedWeights, *, device: str = "auto") -> Task
     if not find_spec("torch"):
         raise WeightsError(
             f"{weights.folder} has no graphs for a CPU without PyTorch. Make them where PyTorch is "
-            "(`pixelseek export-onnx`), or install it: pip install 'pixelseek[gpu]'"
+            "(`pixelseek model export`), or install it: pip install 'pixelseek[gpu]'"
             if on_cpu
             else f"device {device} needs PyTorch: pip install 'pixelseek[gpu]'"
         )

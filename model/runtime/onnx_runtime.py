@@ -47,7 +47,7 @@ class OnnxRuntime:
         """Open a folder of weights. Raises WeightsError when it has no graphs, or those of other weights."""
         opened = OpenedWeights.of(weights)
         if not has_graphs(opened.folder):
-            raise WeightsError(f"{opened.folder} has no graphs: make them with `pixelseek export-onnx`.")
+            raise WeightsError(f"{opened.folder} has no graphs: make them with `pixelseek model export`.")
         return cls(opened)
 
     def prepare(self, *, rerank: bool) -> None:
@@ -147,7 +147,7 @@ def _load(path: Path, stamp: str) -> onnxruntime.InferenceSession:
         raise WeightsError(f"{path} cannot be loaded: {error}") from error
     if session.get_modelmeta().custom_metadata_map.get(LAYOUT_KEY) != stamp:
         raise WeightsError(
-            f"{path} was made for other weights or by an older Pixelseek: make it with `pixelseek export-onnx`."
+            f"{path} was made for other weights or by an older Pixelseek: make it with `pixelseek model export`."
         )
     return session
 

@@ -99,4 +99,4 @@ def _digest(path: Path) -> str | None:
 
 
 def _remedy(weights: Path) -> str:
-    return f"Make all three anew: `pixelseek calibrate --weights {shlex.quote(str(weights))} --data SHARD`"
+    return f"Make all three anew: `pixelseek model calibrate --weights {shlex.quote(str(weights))} --data SHARD`"

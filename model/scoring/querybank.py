@@ -54,9 +54,11 @@ class Querybank:
                 raise WeightsError(f"{path} is larger than any querybank.")
             embeddings = np.load(path, allow_pickle=False)
         except (EOFError, OSError, ValueError) as error:
-            raise WeightsError(f"{path} cannot be read: {error}. Make it anew with `pixelseek calibrate`.") from error
+            raise WeightsError(
+                f"{path} cannot be read: {error}. Make it anew with `pixelseek model calibrate`."
+            ) from error
         if not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2 or embeddings.dtype != np.float16:
-            raise WeightsError(f"{path} does not hold embeddings. Make it anew with `pixelseek calibrate`.")
+            raise WeightsError(f"{path} does not hold embeddings. Make it anew with `pixelseek model calibrate`.")
         return cls(embeddings.astype(np.float32))
 
     def save(self, weights: Path) -> None:

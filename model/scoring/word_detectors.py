@@ -101,7 +101,7 @@ class WordEvidence:
         if width != self.weights.shape[1]:
             raise WeightsError(
                 f"the words in {FILE} were learned from {self.weights.shape[1]:,} features of a photo, these weights "
-                f"have {width:,}: delete it, or make it anew with `pixelseek calibrate` and train photos."
+                f"have {width:,}: delete it, or make it anew with `pixelseek model calibrate` and train photos."
             )
         logits = rooted(pooled_features) @ self.weights.T + self.bias  # (N, V)
         unsaid = _log_one_less(logits) - _log_one_less(self.usual)
@@ -113,7 +113,7 @@ class WordEvidence:
         path = weights / FILE
         if not path.exists():
             return cls()
-        remedy = "Make it anew with `pixelseek calibrate`."
+        remedy = "Make it anew with `pixelseek model calibrate`."
         try:
             if path.stat().st_size > _LARGEST_BYTES:
                 raise WeightsError(f"{path} is larger than any word classifiers. {remedy}")

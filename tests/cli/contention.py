@@ -249,7 +249,7 @@ class _Writer:
         self._desk.fill("coming and going", _AT_ONCE, iter(range(2 * 10**6 + self.report["done"], 3 * 10**6)))
         while not self._give("index", folder) and time.monotonic() < self._end:
             pass
-        while time.monotonic() < self._end and not self._give("remove", folder):
+        while time.monotonic() < self._end and not self._give("library", "remove", folder):
             pass
 
 

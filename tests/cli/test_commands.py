@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cli.library import library
 from cli.main import app
+from cli.model import model
 from cli.output import readable_size
 from model.scoring.calibration import Calibration
 from model.scoring.fitted import FittedScores
@@ -21,7 +23,10 @@ from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 from web.access import password_hash
 
-COMMANDS = app.list_commands(click.Context(app))
+GROUPS = {"library": library, "model": model}
+COMMANDS = [name for name in app.list_commands(click.Context(app)) if name not in GROUPS] + [
+    f"{name} {command}" for name, group in GROUPS.items() for command in group.list_commands(click.Context(group))
+]
 
 
 def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Path) -> None:
@@ -58,7 +63,7 @@ def test_other_weights_answer_when_they_have_encoded_everything_and_need_not_be_
     after = pixelseek("search", SENTENCE, "--no-rerank", *options)
     assert (after.exit_code, after.stdout == before.stdout) == (0, False)
     assert str(other_weights) in pixelseek("status", *options).stdout
-    assert pixelseek("verify", *options).exit_code == 0
+    assert pixelseek("library", "verify", *options).exit_code == 0
     refused = pixelseek("search", SENTENCE, *options, "--weights", weights)
     assert f"Search with {other_weights}, or encode the rest with these: " in refused.stderr
 
@@ -181,13 +186,13 @@ def test_status_prints_json(indexed: Path, photos: Path, weights: Path) -> None:
 
 
 def test_verify_finds_a_whole_library_sound(indexed: Path, weights: Path) -> None:
-    run = pixelseek("verify", "--library", indexed, "--weights", weights)
+    run = pixelseek("library", "verify", "--library", indexed, "--weights", weights)
     assert (run.exit_code, run.stdout) == (0, "No problems.\n")
 
 
 def test_verify_fails_on_a_damaged_library(library: Path, weights: Path) -> None:
     next(library.glob("index-*.faiss")).write_bytes(b"not an index")
-    run = pixelseek("verify", "--json", "--library", library, "--weights", weights)
+    run = pixelseek("library", "verify", "--json", "--library", library, "--weights", weights)
     assert run.exit_code == 1
     assert [problem["subject"] for problem in json.loads(run.stdout)["problems"]] == [
         path.name for path in library.glob("index-*.faiss")
@@ -199,8 +204,8 @@ def test_verify_repairs_what_is_damaged(library: Path, weights: Path) -> None:
     next(library.glob("index-*.faiss")).write_bytes(b"not an index")
     for path in library.glob("encodings-*.sqlite"):
         path.write_bytes(b"not a database, but long enough to look at" * 99)
-    assert pixelseek("verify", *options).exit_code == 1
-    run = pixelseek("verify", "--repair", *options)
+    assert pixelseek("library", "verify", *options).exit_code == 1
+    run = pixelseek("library", "verify", "--repair", *options)
     assert (run.exit_code, run.stdout) == (0, "No problems.\n"), run.stderr
     assert len(json.loads(pixelseek("search", "--json", SENTENCE, *options).stdout)["hits"]) == PHOTO_COUNT
 
@@ -208,13 +213,13 @@ def test_verify_repairs_what_is_damaged(library: Path, weights: Path) -> None:
 def test_export_writes_json_lines_or_a_table(library: Path, photos: Path, weights: Path) -> None:
     options = ("--library", library, "--weights", weights)
     pixelseek("caption", photos / "scene 05.jpg", "=1+1, or\ntwo", "--tag", "a", "--tag", "b", *options)
-    lines = pixelseek("export", *options).stdout.splitlines()
+    lines = pixelseek("library", "export", *options).stdout.splitlines()
     exported = [json.loads(line) for line in lines]
     assert len(exported) == PHOTO_COUNT
     assert all(Path(photo["paths"][0]).exists() for photo in exported), "any file name survives"
     (captioned,) = [photo for photo in exported if photo["caption"]]
     assert (captioned["caption"], captioned["tags"]) == ("=1+1, or\ntwo", ["a", "b"])
-    table = list(csv.DictReader(io.StringIO(pixelseek("export", "--format", "csv", *options).stdout)))
+    table = list(csv.DictReader(io.StringIO(pixelseek("library", "export", "--format", "csv", *options).stdout)))
     assert len(table) == PHOTO_COUNT
     (row,) = [row for row in table if row["caption"]]
     assert (row["caption"], row["tags"], row["width"], row["lens"]) == ("'=1+1, or\ntwo", "a;b", "128", "")
@@ -222,10 +227,10 @@ def test_export_writes_json_lines_or_a_table(library: Path, photos: Path, weight
 
 def test_remove_forgets_a_folder(library: Path, photos: Path, weights: Path) -> None:
     options = ("--library", library, "--weights", weights)
-    run = pixelseek("remove", photos, *options)
+    run = pixelseek("library", "remove", photos, *options)
     assert run.stdout == f"Removed {photos}: {PHOTO_COUNT + 1} files, {PHOTO_COUNT} photos\n"
     assert "Photos   0" in pixelseek("status", *options).stdout
-    again = pixelseek("remove", photos, *options)
+    again = pixelseek("library", "remove", photos, *options)
     assert (again.exit_code, "Its folders: none" in again.stderr) == (1, True)
 
 
@@ -235,11 +240,11 @@ def test_duplicates_prints_groups(tmp_path: Path, photos: Path, weights: Path) -
     for name in ("a.jpg", "b.jpg"):
         shutil.copy(photos / "scene 05.jpg", tmp_path / "photos" / name)
     pixelseek("index", tmp_path / "photos", *options)
-    lines = pixelseek("duplicates", *options).stdout.splitlines()
+    lines = pixelseek("library", "duplicates", *options).stdout.splitlines()
     assert [line.rpartition("/")[2] for line in lines] == ["a.jpg", "b.jpg", "", "1 groups"]
     assert f"  {readable_size((photos / 'scene 05.jpg').stat().st_size)}  /" in lines[0]
     assert "Photos   1 (in 2 files: copies of the same bytes count once)" in pixelseek("status", *options).stdout
-    (group,) = json.loads(pixelseek("duplicates", "--json", *options).stdout)["groups"]
+    (group,) = json.loads(pixelseek("library", "duplicates", "--json", *options).stdout)["groups"]
     assert [Path(copy["path"]).name for copy in group] == ["a.jpg", "b.jpg"]
 
 
@@ -254,7 +259,7 @@ def test_duplicates_marks_the_only_file_that_can_be_reached_and_names_links(
     (here / "0.jpg").symlink_to("a.jpg")
     pixelseek("index", here, disk, *options)
     disk.rename(tmp_path / "away")
-    lines = pixelseek("duplicates", *options).stdout.splitlines()
+    lines = pixelseek("library", "duplicates", *options).stdout.splitlines()
     assert [line.partition(str(tmp_path))[2] for line in lines[:3]] == [
         "/disk/a.jpg  (not reachable now)",
         "/here/a.jpg  (the only one that can be reached now)",
@@ -284,7 +289,7 @@ def test_what_is_left_out_and_passed_over_is_told_by_status(tmp_path: Path, phot
 
 
 def test_demo_with_a_folder_searches_it_three_times(tmp_path: Path, photos: Path, weights: Path) -> None:
-    run = pixelseek("demo", "--photos", photos, "--library", tmp_path / "demo", "--weights", weights)
+    run = pixelseek("library", "demo", "--photos", photos, "--library", tmp_path / "demo", "--weights", weights)
     assert run.exit_code == 0, run.stderr
     assert "12 new" in run.stdout
     assert sum(line.lstrip().startswith("1 ") for line in run.stdout.splitlines()) == 3
@@ -294,7 +299,7 @@ def test_demo_with_a_folder_searches_it_three_times(tmp_path: Path, photos: Path
 def test_demo_without_a_folder_takes_the_sample_photos(tmp_path: Path, weights: Path) -> None:
     pytest.importorskip("skimage")
     pytest.importorskip("sklearn")
-    run = pixelseek("demo", "--library", tmp_path / "demo", "--weights", weights)
+    run = pixelseek("library", "demo", "--library", tmp_path / "demo", "--weights", weights)
     assert run.exit_code == 0, run.stderr
     assert "14 new, 0 unchanged (" in run.stdout, "all are readable photos"
 
@@ -302,7 +307,7 @@ def test_demo_without_a_folder_takes_the_sample_photos(tmp_path: Path, weights: 
 def test_the_demo_finds_the_cat_the_coffee_and_the_motorcycle(tmp_path: Path) -> None:
     pytest.importorskip("skimage")
     pytest.importorskip("sklearn")
-    run = pixelseek("demo", "--library", tmp_path / "demo")  # with the weights we ship
+    run = pixelseek("library", "demo", "--library", tmp_path / "demo")  # with the weights we ship
     first = [line.rpartition("/")[2] for line in run.stdout.splitlines() if line.lstrip().startswith("1 ")]
     assert first == ["chelsea.png", "coffee.png", "motorcycle_left.png"]
 
@@ -319,7 +324,7 @@ def test_the_version_is_that_of_the_package() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command: str) -> None:
-    run = pixelseek(command, "--help")
+    run = pixelseek(*command.split(), "--help")
     assert run.exit_code == 0
     assert f"Example: pixelseek {command}" in run.stdout
     assert "\x1b" not in run.stdout
@@ -345,7 +350,7 @@ def test_help_and_status_start_light(indexed: Path, weights: Path) -> None:
 
 
 def test_evaluate_needs_neither_database_nor_server_nor_faiss() -> None:
-    assert not {"sqlalchemy", "alembic", "flask", "faiss"} & imported("evaluate", "--help")
+    assert not {"sqlalchemy", "alembic", "flask", "faiss"} & imported("model", "evaluate", "--help")
 
 
 def test_index_and_search_with_the_shipped_weights_need_no_pytorch(photos: Path, tmp_path: Path) -> None:
@@ -357,7 +362,7 @@ def test_index_and_search_with_the_shipped_weights_need_no_pytorch(photos: Path,
 
 def test_what_is_not_installed_is_named_with_the_remedy(weights: Path) -> None:
     script = "import sys\nsys.modules['torch'] = None\nfrom cli.main import main\nmain()"
-    run = pixelseek_alone("export-onnx", "--weights", weights, script=script)
+    run = pixelseek_alone("model", "export", "--weights", weights, script=script)
     assert run.returncode == 1
     assert "this needs torch, which is not installed: pip install 'pixelseek[train]'" in run.stderr
     assert "Traceback" not in run.stderr
@@ -392,21 +397,13 @@ def test_ask_prints_answers_with_their_probabilities(photos: Path, weights: Path
     assert [one["answer"] in run.stdout for one in found["answers"]] == [True, True]
 
 
-def test_compare_says_how_likely_a_sentence_is_true_of_two_photos(photos: Path, weights: Path) -> None:
-    asked = ("compare", photos / "scene 05.jpg", photos / "scene 06.jpg", SENTENCE, "--weights", weights)
-    run = pixelseek(*asked)
-    assert run.exit_code == 0, run.stderr
-    assert run.stdout.endswith("% true\n")
-    assert 0 < json.loads(pixelseek(*asked, "--json").stdout)["true"] < 1
-
-
 def test_a_password_is_asked_for_twice_and_kept_as_a_hash(tmp_path: Path) -> None:
     options = ("--library", tmp_path)
-    assert pixelseek("password", *options, typed="short\nshort\n").exit_code == 1
+    assert pixelseek("library", "password", *options, typed="short\nshort\n").exit_code == 1
     assert password_hash(tmp_path) is None
-    assert pixelseek("password", *options, typed="correct horse\ncorrect horse\n").exit_code == 0
+    assert pixelseek("library", "password", *options, typed="correct horse\ncorrect horse\n").exit_code == 0
     kept = password_hash(tmp_path)
     assert kept is not None
     assert "correct horse" not in kept
-    assert pixelseek("password", "--remove", *options).exit_code == 0
+    assert pixelseek("library", "password", "--remove", *options).exit_code == 0
     assert password_hash(tmp_path) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from cli.data import PUBLISHED
+from cli.model.data import PUBLISHED
 from model.data.downloading import DATASETS
 from model.data.shards import read_shards
 from tests.cli.commands import pixelseek
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_folder_becomes_shards(folder: Path) -> None:
     options = ("--images", folder, "--captions", folder / "captions.jsonl", "--output", folder / "shards")
-    run = pixelseek("data", "import", "folder", *options, "--split", "test")
+    run = pixelseek("model", "data", "import", "folder", *options, "--split", "test")
     assert run.exit_code == 0, run.stderr
     assert "2 photos (2 test) with 3 captions: 1 shards" in run.stdout
     assert len(read_shards([folder / "shards" / "photos-000.tar"], "test")) == 2
@@ -31,21 +31,21 @@ def test_a_folder_becomes_shards(folder: Path) -> None:
 
 def test_the_report_as_json(folder: Path) -> None:
     options = ("--images", folder, "--captions", folder / "captions.jsonl", "--output", folder / "shards", "--json")
-    report = json.loads(pixelseek("data", "import", "folder", *options).stdout)
+    report = json.loads(pixelseek("model", "data", "import", "folder", *options).stdout)
     assert (report["photos"], report["captions"], report["left_out"]) == (2, 3, 0)
 
 
 def test_what_is_missing_is_named(folder: Path) -> None:
     (folder / "2.jpg").unlink()
     options = ("--images", folder, "--captions", folder / "captions.jsonl", "--output", folder / "shards")
-    run = pixelseek("data", "import", "folder", *options)
+    run = pixelseek("model", "data", "import", "folder", *options)
     assert run.exit_code == 1
     assert run.stderr.splitlines()[-1] == f"pixelseek: error: 1 of 2 photos are missing: {folder / '2.jpg'}"
 
 
 @pytest.mark.parametrize("source", ["coco", "flickr8k", "flickr30k"])
 def test_captions_must_be_named(folder: Path, source: str) -> None:
-    run = pixelseek("data", "import", source, "--images", folder, "--output", folder / "shards")
+    run = pixelseek("model", "data", "import", source, "--images", folder, "--output", folder / "shards")
     assert run.exit_code == 2
     assert "--karpathy" in run.stderr
 
@@ -55,9 +55,9 @@ def test_captions_must_be_named(folder: Path, source: str) -> None:
     ["download", *(f"import {source}" for source in ("coco", "flickr8k", "flickr30k", "visual-genome", "folder"))],
 )
 def test_help_has_an_example(command: str) -> None:
-    run = pixelseek("data", *command.split(), "--help")
+    run = pixelseek("model", "data", *command.split(), "--help")
     assert run.exit_code == 0
-    assert f"Example: pixelseek data {command}" in run.stdout
+    assert f"Example: pixelseek model data {command}" in run.stdout
 
 
 def test_every_data_set_that_can_be_named_can_be_fetched() -> None:

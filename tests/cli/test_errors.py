@@ -37,14 +37,14 @@ def test_what_is_no_sentence(indexed: Path, weights: Path, sentence: str) -> Non
 
 def test_a_missing_library(tmp_path: Path, weights: Path) -> None:
     options = ("--library", tmp_path / "nowhere", "--weights", weights)
-    for command in (("search", SENTENCE), ("status",), ("verify",), ("index",)):
+    for command in (("search", SENTENCE), ("status",), ("library", "verify"), ("index",)):
         assert_fails(pixelseek(*command, *options), str(tmp_path / "nowhere"), "pixelseek index FOLDER")
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_other_machines_are_not_let_in_without_a_password(library: Path, weights: Path) -> None:
     run = pixelseek("serve", "--host", "0.0.0.0", "--library", library, "--weights", weights)
-    assert_fails(run, "pixelseek password")
+    assert_fails(run, "pixelseek library password")
 
 
 def test_an_empty_library(tmp_path: Path, weights: Path) -> None:
@@ -126,8 +126,9 @@ def test_a_port_in_use(indexed: Path, weights: Path) -> None:
         ("search", SENTENCE, "--limit", "0"),
         ("search", SENTENCE, "--limit", "many"),
         ("search", SENTENCE, "--colour", "red"),
-        ("evaluate",),
-        ("evaluate", "--data", "x.tar", "--split", "train"),
+        ("model", "evaluate"),
+        ("library",),
+        ("model", "evaluate", "--data", "x.tar", "--split", "train"),
         ("serve", "--port", "99999"),
         ("find",),
     ],
@@ -138,7 +139,7 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("serach", "search"), ("Status", "status"), ("dupes", "duplicates"), ("explian", "explain"), ("photos", None)],
+    [("serach", "search"), ("Status", "status"), ("libary", "library"), ("explian", "explain"), ("photos", None)],
 )
 def test_a_slip_in_a_commands_name_is_told_the_right_one(typed: str, meant: str | None) -> None:
     run = pixelseek(typed, SENTENCE)

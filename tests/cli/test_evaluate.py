@@ -1,4 +1,4 @@
-"""What `pixelseek evaluate` prints and keeps."""
+"""What `pixelseek model evaluate` prints and keeps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def options(shard: Path, weights: Path) -> list[str | Path]:
 
 
 def test_the_table_has_both_directions_and_every_depth(options: list[str | Path]) -> None:
-    run = pixelseek("evaluate", *options, "--captions", "1", "--fold", "6")
+    run = pixelseek("model", "evaluate", *options, "--captions", "1", "--fold", "6")
     assert run.exit_code == 0, run.stderr
     assert "on 12 photos with 12 of their 24 captions: split test of scenes.tar" in run.stdout
     rows = [line.split()[:6] for line in run.stdout.splitlines() if line.startswith("  text to image")]
@@ -42,8 +42,8 @@ def test_the_table_has_both_directions_and_every_depth(options: list[str | Path]
 
 
 def test_markdown_holds_the_figures_of_the_json(options: list[str | Path]) -> None:
-    report = json.loads(pixelseek("evaluate", *options, "--json").stdout)
-    tables = pixelseek("evaluate", *options, "--markdown").stdout
+    report = json.loads(pixelseek("model", "evaluate", *options, "--json").stdout)
+    tables = pixelseek("model", "evaluate", *options, "--markdown").stdout
     for way, direction in (("text_to_image", "text to image"), ("image_to_text", "image to text")):
         figures = report[way]["rerank@2"]
         cells = [direction, "rerank of 2", *(f"{figures[name]:.1f}" for name in ("r@1", "r@5", "r@10"))]
@@ -56,16 +56,16 @@ def test_markdown_holds_the_figures_of_the_json(options: list[str | Path]) -> No
 
 
 def test_one_format_at_a_time(options: list[str | Path]) -> None:
-    assert_fails(pixelseek("evaluate", *options, "--json", "--markdown"), "--json or --markdown", status=2)
+    assert_fails(pixelseek("model", "evaluate", *options, "--json", "--markdown"), "--json or --markdown", status=2)
 
 
 def test_a_run_is_compared_with_the_one_that_kept_its_ranks(
     options: list[str | Path], other_weights: Path, tmp_path: Path
 ) -> None:
     kept = tmp_path / "deeper" / "a.npz"
-    assert "Difference" not in pixelseek("evaluate", *options, "--ranks", kept).stdout
+    assert "Difference" not in pixelseek("model", "evaluate", *options, "--ranks", kept).stdout
     run = pixelseek(
-        "evaluate", *options, "--weights", other_weights, "--shortlist", "6", "--against", kept, "--markdown"
+        "model", "evaluate", *options, "--weights", other_weights, "--shortlist", "6", "--against", kept, "--markdown"
     )
     assert run.exit_code == 0, run.stderr
     assert f"**Difference to {kept} in points" in run.stdout
@@ -73,20 +73,20 @@ def test_a_run_is_compared_with_the_one_that_kept_its_ranks(
 
 
 def test_another_run_on_other_captions_is_no_comparison(options: list[str | Path], tmp_path: Path) -> None:
-    assert pixelseek("evaluate", *options, "--ranks", tmp_path / "a.npz").exit_code == 0
-    run = pixelseek("evaluate", *options, "--captions", "1", "--against", tmp_path / "a.npz")
+    assert pixelseek("model", "evaluate", *options, "--ranks", tmp_path / "a.npz").exit_code == 0
+    run = pixelseek("model", "evaluate", *options, "--captions", "1", "--against", tmp_path / "a.npz")
     assert_fails(run, f"{tmp_path / 'a.npz'} is about other captions of 12 photos", "--captions")
-    run = pixelseek("evaluate", *options, "--against", tmp_path / "none.npz")
+    run = pixelseek("model", "evaluate", *options, "--against", tmp_path / "none.npz")
     assert_fails(run, f"{tmp_path / 'none.npz'}: No such file")
 
 
 def test_photos_that_are_not_cocos_cannot_be_judged_by_its_labels(options: list[str | Path]) -> None:
-    assert_fails(pixelseek("evaluate", *options, "--eccv"), "12 of 12 photos lack: import them anew")
+    assert_fails(pixelseek("model", "evaluate", *options, "--eccv"), "12 of 12 photos lack: import them anew")
 
 
 def test_the_reliability_diagram_is_a_picture(options: list[str | Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    run = pixelseek("evaluate", *options, "--reliability", tmp_path / "new" / "match.png")
+    run = pixelseek("model", "evaluate", *options, "--reliability", tmp_path / "new" / "match.png")
     assert run.exit_code == 0, run.stderr
     assert (tmp_path / "new" / "match.png").read_bytes().startswith(b"\x89PNG")
 
@@ -95,5 +95,7 @@ def test_a_missing_package_is_noticed_before_anything_is_computed(
     options: list[str | Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    run = pixelseek("evaluate", *options, "--data", tmp_path / "none.tar", "--reliability", tmp_path / "match.png")
+    run = pixelseek(
+        "model", "evaluate", *options, "--data", tmp_path / "none.tar", "--reliability", tmp_path / "match.png"
+    )
     assert_fails(run, "pip install matplotlib")

@@ -29,18 +29,18 @@ def test_every_command_about_peoples_own_words_goes_on(orphaned: Path, tmp_path:
     photo = tmp_path / "photos" / "scene 05.jpg"
     assert pixelseek("caption", photo, "Aunt Mary", "--tag", "birthday", *options).exit_code == 0
     assert "Aunt Mary" in pixelseek("caption", photo, *options).stdout
-    exported = [json.loads(line) for line in pixelseek("export", *options).stdout.splitlines()]
+    exported = [json.loads(line) for line in pixelseek("library", "export", *options).stdout.splitlines()]
     assert [one["caption"] for one in exported if one["caption"]] == ["Aunt Mary"]
     status = json.loads(pixelseek("status", "--json", *options).stdout)
     assert (status["photos"], status["waiting"], status["weights"]) == (PHOTO_COUNT, 0, str(tmp_path / "weights"))
     assert (
         f"Model    {tmp_path / 'weights'} (generation {status['generation']})" in pixelseek("status", *options).stdout
     )
-    assert pixelseek("duplicates", *options).exit_code == 0
-    verified = pixelseek("verify", "--json", *options)
+    assert pixelseek("library", "duplicates", *options).exit_code == 0
+    verified = pixelseek("library", "verify", "--json", *options)
     assert (verified.exit_code, json.loads(verified.stdout)) == (0, {"problems": [], "compared": 0})
     assert f"no photo was encoded again to compare it: no weights called {tmp_path / 'weights'}" in verified.stderr
-    assert pixelseek("remove", tmp_path / "photos", *options).exit_code == 0
+    assert pixelseek("library", "remove", tmp_path / "photos", *options).exit_code == 0
     assert json.loads(pixelseek("status", "--json", *options).stdout)["photos"] == 0
 
 
@@ -52,7 +52,13 @@ def test_a_search_names_what_is_missing(orphaned: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("status",), ("export",), ("caption", "{photo}"), ("caption", "{photo}", "words"), ("remove", "{photos}")],
+    [
+        ("status",),
+        ("library", "export"),
+        ("caption", "{photo}"),
+        ("caption", "{photo}", "words"),
+        ("library", "remove", "{photos}"),
+    ],
 )
 def test_they_open_no_file_of_the_weights(command: tuple[str, ...], library: Path, weights: Path, photos: Path) -> None:
     script = f"""
@@ -70,7 +76,7 @@ sys.addaudithook(watched)
 
 def test_scripts_that_still_name_the_weights_go_on(library: Path, weights: Path, photos: Path) -> None:
     options = ("--library", library, "--weights", weights)
-    assert pixelseek("export", *options).exit_code == 0
+    assert pixelseek("library", "export", *options).exit_code == 0
     assert pixelseek("caption", photos / "scene 05.jpg", *options).exit_code == 0
     assert pixelseek("status", *options).exit_code == 0
 
@@ -79,15 +85,15 @@ def test_a_library_in_which_nothing_was_indexed_opens_too(tmp_path: Path) -> Non
     with Library.open(tmp_path / "library", create=True) as library:
         assert (library.generation, library.photo_count(), library.is_current()) == ("", 0, True)
     assert "Model" not in pixelseek("status", "--library", tmp_path / "library").stdout
-    assert pixelseek("export", "--library", tmp_path / "library").stdout == ""
-    assert pixelseek("verify", "--library", tmp_path / "library").exit_code == 0
+    assert pixelseek("library", "export", "--library", tmp_path / "library").stdout == ""
+    assert pixelseek("library", "verify", "--library", tmp_path / "library").exit_code == 0
 
 
 def test_verify_tells_vectors_of_another_network(
     library: Path, photos: Path, weights: Path, other_weights: Path, tmp_path: Path
 ) -> None:
     options = ("--library", library, "--weights", weights)
-    sound = pixelseek("verify", "--json", *options)
+    sound = pixelseek("library", "verify", "--json", *options)
     assert json.loads(sound.stdout) == {"problems": [], "compared": PHOTO_COUNT}
     index(tmp_path / "other", photos, other_weights)
     with Library.open(library) as opened, Library.open(tmp_path / "other") as other, opened.writing():
@@ -101,11 +107,11 @@ def test_verify_tells_vectors_of_another_network(
         )
         opened.encodings.add([mixed], theirs)
         opened.update_index()
-    found = pixelseek("verify", "--json", *options)
+    found = pixelseek("library", "verify", "--json", *options)
     assert found.exit_code == 1
     (problem,) = json.loads(found.stdout)["problems"]
     assert problem["message"].startswith(
         f"1 of {PHOTO_COUNT} photos that were encoded again are stored as other weights"
     )
-    repaired = pixelseek("verify", "--repair", *options)
+    repaired = pixelseek("library", "verify", "--repair", *options)
     assert repaired.exit_code == 0, repaired.stdout

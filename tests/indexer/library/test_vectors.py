@@ -183,5 +183,5 @@ def test_encodings_of_another_size_are_damage_and_not_read(desk: Desk, what: str
     with desk.open() as library:
         with library.encodings.database.begin() as connection:
             connection.execute(text(f"UPDATE {spoil}"))
-        with pytest.raises(LibraryDamaged, match=f"{message}.*pixelseek verify --repair"):
+        with pytest.raises(LibraryDamaged, match=f"{message}.*pixelseek library verify --repair"):
             getattr(library, what)([2])

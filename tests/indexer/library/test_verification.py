@@ -195,7 +195,7 @@ class TestRepair:
 
 
 def mend(desk: Desk) -> None:
-    """What `pixelseek verify --repair` does."""
+    """What `pixelseek library verify --repair` does."""
     discard_damaged_encodings(desk.library, GENERATION)
     with desk.open() as library:
         repair(library)

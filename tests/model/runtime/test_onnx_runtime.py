@@ -144,7 +144,7 @@ def test_graphs_of_another_layout_are_refused(squashing: Path, tmp_path: Path) -
     weights = shutil.copytree(squashing, tmp_path / "weights")
     path = weights / "processor_config.json"
     path.write_text(path.read_text().replace('"image_size": 96', '"image_size": 64'))
-    with pytest.raises(WeightsError, match=r"words\.onnx was made for other weights .*pixelseek export-onnx"):
+    with pytest.raises(WeightsError, match=r"words\.onnx was made for other weights .*pixelseek model export"):
         OnnxRuntime.load(weights).encode_text(["anything"])
 
 
@@ -187,7 +187,7 @@ def test_a_cpu_takes_the_graphs_where_there_are_some(squashing: Path, tmp_path: 
 def test_without_pytorch_it_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = tiny(tmp_path)
     monkeypatch.setattr(runtimes, "find_spec", lambda name: None if name == "torch" else object())
-    with pytest.raises(WeightsError, match=r"has no graphs .*pixelseek export-onnx.* pip install 'pixelseek\[gpu\]'"):
+    with pytest.raises(WeightsError, match=r"has no graphs .*pixelseek model export.* pip install 'pixelseek\[gpu\]'"):
         load_runtime(weights, device="cpu")
     with pytest.raises(WeightsError, match=r"device cuda needs PyTorch: pip install 'pixelseek\[gpu\]'"):
         load_runtime(weights, device="cuda")

@@ -17,7 +17,7 @@ from model.scoring.word_detectors import WordEvidence
 from model.weights import DEFAULT, SHIPPED, WeightsError, generation
 
 FILES = ("calibration.json", "querybank.npy", "word_evidence.npz")
-REMEDY = r"`pixelseek calibrate --weights .* --data SHARD`"
+REMEDY = r"`pixelseek model calibrate --weights .* --data SHARD`"
 
 
 def some(seed: int) -> FittedScores:

@@ -56,7 +56,7 @@ def test_a_bank_is_made_of_a_caption_a_photo_and_kept_beside_the_weights(
 @pytest.mark.parametrize("content", [b"", b"not an array", b"\x80\x04pickled"])
 def test_what_is_no_bank_is_refused_with_its_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "querybank.npy").write_bytes(content)
-    with pytest.raises(WeightsError, match=r"querybank\.npy cannot be read: .*`pixelseek calibrate`"):
+    with pytest.raises(WeightsError, match=r"querybank\.npy cannot be read: .*`pixelseek model calibrate`"):
         Querybank.load(tmp_path)
 
 

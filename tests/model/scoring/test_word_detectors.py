@@ -111,7 +111,7 @@ def test_words_learned_with_another_network_are_refused(evidence: WordEvidence) 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x80\x04pickled", b"PK\x03\x04cut off"])
 def test_what_is_no_evidence_is_refused_with_its_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
-    with pytest.raises(WeightsError, match=r"word_evidence\.npz cannot be read: .*`pixelseek calibrate`"):
+    with pytest.raises(WeightsError, match=r"word_evidence\.npz cannot be read: .*`pixelseek model calibrate`"):
         WordEvidence.load(tmp_path)
 
 

@@ -85,13 +85,13 @@ def test_a_head_made_for_other_weights_is_refused(answering: Path, tmp_path: Pat
     for name in ("vqa.json", "vqa.safetensors", "vqa.onnx"):
         shutil.copy(answering / name, other)
     Head.load(answering, "vqa", generation(answering))
-    with pytest.raises(WeightsError, match=r"made for other weights .*pixelseek heads"):
+    with pytest.raises(WeightsError, match=r"made for other weights .*pixelseek model heads"):
         Head.load(other, "vqa", generation(other))
 
 
 def test_weights_without_a_head_say_how_to_make_one(tmp_path: Path) -> None:
     weights = tiny(tmp_path)
-    with pytest.raises(WeightsError, match=r"no head for pairs: .*pixelseek heads"):
+    with pytest.raises(WeightsError, match=r"no head for pairs: .*pixelseek model heads"):
         Head.load(weights, "pairs", generation(weights))
 
 
@@ -136,7 +136,7 @@ def test_what_is_known_of_one_head_is_not_believed_of_the_tensors_of_another(
     (weights / "vqa.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     runtime = kind.load(weights)
     features = runtime.encode_image(pictures(weights, [(100, 100)])).pixel_features
-    with pytest.raises(WeightsError, match=r"vqa\.safetensors and vqa\.json in .* two heads: `pixelseek heads"):
+    with pytest.raises(WeightsError, match=r"vqa\.safetensors and vqa\.json in .* two heads: `pixelseek model heads"):
         runtime.classify(head, runtime.encode_text(SENTENCES[:1]), features)
 
 
@@ -144,7 +144,7 @@ def test_a_head_of_an_older_pixelseek_is_refused(answering: Path, tmp_path: Path
     weights = shutil.copytree(answering, tmp_path / "weights")
     settings = json.loads((weights / "vqa.json").read_text())
     (weights / "vqa.json").write_text(json.dumps({key: settings[key] for key in settings if key != "tensors"}))
-    with pytest.raises(WeightsError, match=r"vqa\.json was made by an older Pixelseek: `pixelseek heads"):
+    with pytest.raises(WeightsError, match=r"vqa\.json was made by an older Pixelseek: `pixelseek model heads"):
         load(weights, "vqa")
 
 
@@ -159,7 +159,7 @@ def test_every_shipped_head_fits_the_shipped_weights_and_its_graph_its_tensors()
     weights = find_weights()
     tasks = heads_in(weights)
     if not tasks:
-        pytest.skip("no heads are shipped yet: pixelseek heads --data SHARD makes them")
+        pytest.skip("no heads are shipped yet: pixelseek model heads --data SHARD makes them")
     onnx, torch = OnnxRuntime.load(weights), TorchRuntime.load(weights, device="cpu")
     one, other = onnx.encode_image(pictures(weights, [(640, 480), (480, 640)])).pixel_features
     text = onnx.encode_text(["the left photo shows a dog, the right one a cat."])

@@ -262,7 +262,18 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, short_shard: Path) 
     recipe.write_text(f"{text}[objectives]\nnegative_images = 3\n")
     train(recipe, [short_shard], tmp_path / "alone", device="cpu")
     launch = "--cpu --num_processes 2 --num_machines 1 --num_cpu_threads_per_process 1 --mixed_precision no"
-    command = ["train", "--device", "cpu", "--recipe", recipe, "--data", short_shard, "--output", tmp_path / "together"]
+    command = [
+        "model",
+        "train",
+        "--device",
+        "cpu",
+        "--recipe",
+        recipe,
+        "--data",
+        short_shard,
+        "--output",
+        tmp_path / "together",
+    ]
     done = subprocess.run(
         [
             *(sys.executable, "-m", "accelerate.commands.launch"),

@@ -1,4 +1,4 @@
-"""`pixelseek password`: what the web page asks for."""
+"""`pixelseek library password`: what the web page asks for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def password(remove: bool, library: Path | None) -> None:
     Needed before `pixelseek serve` lets other machines in. Only a hash of it is kept, in the library's folder. A
     server that is running takes it up when it is started again.
 
-    Example: pixelseek password
+    Example: pixelseek library password
     """
     from web.access import remove_password, set_password
 

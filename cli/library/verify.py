@@ -1,4 +1,4 @@
-"""`pixelseek verify`: is the library sound?"""
+"""`pixelseek library verify`: is the library sound?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SAMPLE = 64
 _OTHERS = (
     "photos that were encoded again are stored as other weights see them, and there may be more; "
-    "`pixelseek verify --repair` makes them again"
+    "`pixelseek library verify --repair` makes them again"
 )
 
 
@@ -35,7 +35,7 @@ def verify(repair: bool, library: Path | None, weights: str | None, as_json: boo
     disagree. With --repair, everything that Pixelseek made itself is made again where it is not sound, and the folders
     are indexed.
 
-    Example: pixelseek verify --repair
+    Example: pixelseek library verify --repair
     """
     from indexer.library.errors import LibraryError
     from indexer.library.library import Library

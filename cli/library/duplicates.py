@@ -1,4 +1,4 @@
-"""`pixelseek duplicates`: photos that are nearly the same."""
+"""`pixelseek library duplicates`: photos that are nearly the same."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def duplicates(agreement: float | None, library: Path | None, weights: str | Non
     The largest of a group comes first. Several paths of one file (links) are one file. What cannot be reached now, is
     gone, or has changed since it was indexed is marked, and so is the only file within reach. Nothing is deleted.
 
-    Example: pixelseek duplicates --json
+    Example: pixelseek library duplicates --json
     """
     from tqdm import tqdm
 

@@ -1,4 +1,4 @@
-"""`pixelseek evaluate`: recall of a model on photos with captions."""
+"""`pixelseek model evaluate`: recall of a model on photos with captions."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def evaluate(
 
     Recall at 1, 5 and 10 in both directions, before and after the rerank; docs/evaluation.md says how to read it.
 
-    Example: pixelseek evaluate --data coco-000.tar --data coco-001.tar --split test --shortlist 64
+    Example: pixelseek model evaluate --data coco-000.tar --data coco-001.tar --split test --shortlist 64
     """
     if task in TASKS:
         _evaluate_task(task, weights, data, split, device, as_json)

@@ -1,4 +1,4 @@
-"""`pixelseek train`: train a Pixel-BERT."""
+"""`pixelseek model train`: train a Pixel-BERT."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from cli.options import FILE, data_option, device_option
 def train(recipe: str, data: tuple[Path, ...], output: Path, resume: bool, minutes: float | None, device: str) -> None:
     """Train a Pixel-BERT on photos with captions; or, by a recipe for a task, fine-tune one to questions or statements.
 
-    Example: pixelseek train --recipe tiny --data train-000.tar --data train-001.tar --output runs/mine
+    Example: pixelseek model train --recipe tiny --data train-000.tar --data train-001.tar --output runs/mine
     """
     from model.training.recipe import load_recipe
 

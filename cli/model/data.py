@@ -1,4 +1,4 @@
-"""`pixelseek data`: captioned photos from the layouts they are published in, as shards for training and evaluation."""
+"""`pixelseek model data`: captioned photos, from the layouts they are published in, made into shards."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _tokens_option = click.option("--tokens", type=FILE, metavar="FILE", help="The t
 def data() -> None:
     """Fetch captioned photos, and make shards of them.
 
-    Example: pixelseek data import folder --images ~/Pictures --captions captions.jsonl --output shards
+    Example: pixelseek model data import folder --images ~/Pictures --captions captions.jsonl --output shards
     """
 
 
@@ -60,9 +60,9 @@ def download(dataset: str, output: Path) -> None:
     """Fetch a published data set.
 
     NAME is coco-val2017 (1 GB) or coco-karpathy (20 GB: Karpathy's splits, all photos of COCO 2014). Fetched from its
-    authors' servers, checked and unpacked. Stopped, it goes on where it was. Then: pixelseek data import coco.
+    authors' servers, checked and unpacked. Stopped, it goes on where it was. Then: pixelseek model data import coco.
 
-    Example: pixelseek data download coco-val2017 --output coco
+    Example: pixelseek model data download coco-val2017 --output coco
     """
     from model.data.downloading import DATASETS, download_files
 
@@ -92,7 +92,7 @@ def coco(
     By a caption file of COCO's own, or by Karpathy's dataset_coco.json with all splits. With both, Karpathy's val
     and test photos are left out of train.
 
-    Example: pixelseek data import coco --images coco --karpathy dataset_coco.json --output shards
+    Example: pixelseek model data import coco --images coco --karpathy dataset_coco.json --output shards
     """
     from model.data.coco import read_coco
     from model.data.karpathy import held_out_coco_ids, read_karpathy
@@ -122,7 +122,7 @@ def flickr8k(
 
     By its token file, with the lists of its splits beside that, or by Karpathy's dataset_flickr8k.json.
 
-    Example: pixelseek data import flickr8k --images Flicker8k_Dataset --tokens Flickr8k.token.txt --output shards
+    Example: pixelseek model data import flickr8k --images Flicker8k_Dataset --tokens Flickr8k.token.txt --output shards
     """
     from model.data.flickr import read_flickr8k
     from model.data.karpathy import read_karpathy
@@ -152,7 +152,8 @@ def flickr30k(
 
     By its token file (one split for all), or by Karpathy's dataset_flickr30k.json.
 
-    Example: pixelseek data import flickr30k --images flickr30k-images --karpathy dataset_flickr30k.json --output shards
+    Example: pixelseek model data import flickr30k --images flickr30k-images --karpathy dataset_flickr30k.json
+    --output shards
     """
     from model.data.flickr import read_flickr30k
     from model.data.karpathy import read_karpathy
@@ -187,7 +188,7 @@ def visual_genome(
 
     What people said of a region counts as a caption of its photo.
 
-    Example: pixelseek data import visual-genome --images vg --regions region_descriptions.json
+    Example: pixelseek model data import visual-genome --images vg --regions region_descriptions.json
     --image-data image_data.json --karpathy dataset_coco.json --output shards
     """
     from model.data.karpathy import held_out_coco_ids
@@ -218,7 +219,8 @@ def vqa2(
 ) -> None:
     """VQA v2: ten people's answers to each question about COCO's photos.
 
-    Example: pixelseek data import vqa2 --images train2014 --questions v2_OpenEnded_mscoco_train2014_questions.json
+    Example: pixelseek model data import vqa2 --images train2014
+    --questions v2_OpenEnded_mscoco_train2014_questions.json
     --annotations v2_mscoco_train2014_annotations.json --output shards
     """
     from model.data.karpathy import held_out_coco_ids
@@ -239,7 +241,7 @@ def vqa2(
 def nlvr2(images: Path, output: Path, annotations: Path, split: str, short_side: int, as_json: bool) -> None:
     """NLVR2: statements about pairs of photos.
 
-    Example: pixelseek data import nlvr2 --images images/train --annotations train.json --output shards
+    Example: pixelseek model data import nlvr2 --images images/train --annotations train.json --output shards
     """
     from model.data.nlvr2 import read_nlvr2
 
@@ -265,7 +267,7 @@ def folder(images: Path, output: Path, captions: Path, name: str, split: str, sh
 
     Its captions are in one file, by file name.
 
-    Example: pixelseek data import folder --images ~/Pictures --captions captions.jsonl --output shards
+    Example: pixelseek model data import folder --images ~/Pictures --captions captions.jsonl --output shards
     """
     from model.data.folder import read_folder
 

@@ -1,4 +1,4 @@
-"""`pixelseek export`: what the library knows of its photos, for other programs."""
+"""`pixelseek library export`: what the library knows of its photos, for other programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def export(format: str, library: Path | None) -> None:
 
     In a table, several values of one photo are separated by semicolons.
 
-    Example: pixelseek export > photos.jsonl
+    Example: pixelseek library export > photos.jsonl
     """
     from indexer.library.exporting import FIELDS, exported_photos
     from indexer.library.library import Library

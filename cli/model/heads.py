@@ -1,4 +1,4 @@
-"""`pixelseek heads`: teach finished weights other tasks than retrieval."""
+"""`pixelseek model heads`: teach finished weights other tasks than retrieval."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def heads(data: tuple[Path, ...], weights: str, tasks: tuple[Task, ...], device:
 
     They are kept with the weights, hold for those alone, and change nothing about searching. Minutes on a CPU.
 
-    Example: pixelseek heads --weights runs/mine/weights --data coco-000.tar --data coco-vqa-000.tar
+    Example: pixelseek model heads --weights runs/mine/weights --data coco-000.tar --data coco-vqa-000.tar
     """
     from model.tasks.training import train_heads
     from model.weights import find_weights

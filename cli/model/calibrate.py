@@ -1,4 +1,4 @@
-"""`pixelseek calibrate`: learn words, and fit what the match percentage means."""
+"""`pixelseek model calibrate`: learn words, and fit what the match percentage means."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: in
     Training does it in passing, on the photos it looks at between epochs. This takes all of them, and first learns from
     the train photos, where the shards hold some, which words people use of what they show.
 
-    Example: pixelseek calibrate --weights runs/mine/weights --data coco-000.tar --data coco-001.tar
+    Example: pixelseek model calibrate --weights runs/mine/weights --data coco-000.tar --data coco-001.tar
     """
     from model.scoring.fitting import calibrate as fit
     from model.weights import find_weights

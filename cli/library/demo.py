@@ -1,4 +1,4 @@
-"""`pixelseek demo`: the whole way from a folder to hits, in one command."""
+"""`pixelseek library demo`: the whole way from a folder to hits, in one command."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def demo(photos: Path | None, library: Path | None, weights: str) -> None:
 
     The library is one of its own, apart from yours.
 
-    Example: pixelseek demo --photos ~/Pictures
+    Example: pixelseek library demo --photos ~/Pictures
     """
     from cli.index import index_photos, print_report
     from cli.output import print_hits

@@ -1,4 +1,4 @@
-"""`pixelseek export-onnx`: the graphs by which weights run without PyTorch."""
+"""`pixelseek model export`: the graphs by which weights run without PyTorch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cli.output import print_json
 @click.command()
 @click.option("--weights", required=True, help="Name or folder of the weights.")
 @json_option
-def export_onnx(weights: str, as_json: bool) -> None:
+def export(weights: str, as_json: bool) -> None:
     """Write the graphs of a network beside its weights, and of its heads, so that they run without PyTorch.
 
     A few hundred kilobytes: the weights themselves stay in model.safetensors.
 
-    Example: pixelseek export-onnx --weights runs/mine/weights
+    Example: pixelseek model export --weights runs/mine/weights
     """
     from model.heads import heads_in
     from model.runtime.graphs import write_graphs

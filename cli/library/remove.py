@@ -1,4 +1,4 @@
-"""`pixelseek remove`: take a folder out of the library."""
+"""`pixelseek library remove`: take a folder out of the library."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def remove(folder: Path, library: Path | None, as_json: bool) -> None:
 
     Its photos are no longer found. What was written about them is kept: indexed again, they are back at once.
 
-    Example: pixelseek remove /media/camera
+    Example: pixelseek library remove /media/camera
     """
     from indexer.library.library import Library
     from indexer.library.removal import remove_folder

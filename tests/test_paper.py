@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGE = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "development" / "paper.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`((?:[\w-]+/)+[\w-]+\.(?:py|toml))(?::([\w.]+))?`", PAGE)))
 
 
@@ -37,7 +37,7 @@ def test_what_is_named_is_there(path: str, symbol: str) -> None:
 
 def test_sections_and_pages_it_links_to_are_there() -> None:
     for page, section in re.findall(r"\]\((?!https)([\w./-]+)(?:#([\w-]+))?\)", PAGE):
-        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        text = (ROOT / "docs" / "development" / page).read_text(encoding="utf-8")
         titles = re.findall(r"(?m)^#+ (.+)$", text)
         anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
         assert not section or section in anchors, f"{page}#{section}"

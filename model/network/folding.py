@@ -15,7 +15,8 @@ _SIDE = 64  # pixels of the picture that the two networks are compared on
 
 @torch.no_grad()
 def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """The same CNN without the batch norms that follow a convolution: less time on a CPU (docs/benchmarks.md).
+    """The same CNN without the batch norms that follow a convolution: less time on a CPU, as
+    docs/development/benchmarks.md shows.
 
     In evaluation mode a batch norm is one more scale and shift of each channel, which the convolution can do
     itself. Which norm follows which convolution is read off the order of a module's parts; the result is

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # a search does not read shards
     from model.data.shards import CaptionedPhoto
 
 FILE = "querybank.npy"
-_SENTENCES = 1000  # recall@1 is lower with 300, and no higher with 3,000: docs/ablation.md
+_SENTENCES = 1000  # recall@1 is lower with 300, and no higher with 3,000: docs/development/experiments.md
 _SHARPNESS = 10.0  # 0 is the mean similarity to the bank, infinity the greatest
 _LARGEST_BYTES = 64 << 20
 _AT_ONCE = 250

@@ -1,7 +1,7 @@
 """Make the pictures of the pages in these documents, and of an explanation, from sample photos in which nobody is seen.
 
 pip install -e '.[demo,test]' && apt-get install chromium
-python docs/make_screenshots.py
+python docs/development/make_screenshots.py
 """
 
 from __future__ import annotations

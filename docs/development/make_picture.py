@@ -1,7 +1,7 @@
 """Draw `docs/search.svg`: what `pixelseek search` really prints, for the README.
 
     make demo
-    .venv/bin/python docs/make_picture.py .demo/pixelseek-demo/samples "a cat looking at the camera" \\
+    .venv/bin/python docs/development/make_picture.py .demo/pixelseek-demo/samples "a cat looking at the camera" \\
         "a motorcycle" "a cup of coffee on a table"
 
 Only the folders of the photos are shortened to their names.

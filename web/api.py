@@ -34,7 +34,7 @@ from web.schema import (
     SimilarRequest,
     StatusAnswer,
 )
-from web.service import current_service, hung_up
+from web.service import current_service
 from web.streams import EVENT_STREAM, events
 from web.thumbnails import LARGE, SMALL
 from web.uploads import similar_to_upload
@@ -54,11 +54,11 @@ def search(asked: SearchRequest) -> Response:
     """
     service, query = current_service(), parse(asked.q)
     if asked.cursor is None:
-        page = service.searches.first(query, asked.limit, rerank=asked.rerank, sort=asked.sort, hung_up=hung_up())
-        service.metrics.searched(page.order.result.timings_ms)
+        page = service.searches.first(query, asked.limit, rerank=asked.rerank, sort=asked.sort)
+        service.metrics.searched(page.snapshot.result.timings_ms)
     else:
-        page = service.searches.page(query, asked.cursor, asked.limit, hung_up=hung_up())
-    return jsonify(page.order.result.to_json() | {"hits": _as_json(page.hits), "next": page.next})
+        page = service.searches.page(query, asked.cursor, asked.limit)
+    return jsonify(page.snapshot.result.to_json() | {"hits": _as_json(page.hits), "next": page.next})
 
 
 @blueprint.get(_PHOTO)
@@ -89,7 +89,7 @@ def similar(asked: SimilarRequest, photo_id: int) -> Response:
 
     With words in `q`, to photo and words together.
     """
-    hits = current_service().searches.similar(photo_id, parse(asked.q), asked.limit, hung_up=hung_up())
+    hits = current_service().searches.similar(photo_id, parse(asked.q), asked.limit)
     return jsonify({"hits": _as_json(hits)})
 
 
@@ -117,7 +117,7 @@ def explain(asked: ExplainRequest, photo_id: int) -> Response:
 
     Filters and words to keep out do not look anywhere.
     """
-    return _answer(ExplainAnswer.of(current_service().explanations.find(photo_id, parse(asked.q), hung_up=hung_up())))
+    return _answer(ExplainAnswer.of(current_service().explanations.find(photo_id, parse(asked.q))))
 
 
 @blueprint.get(f"{_PHOTO}/ask")
@@ -127,7 +127,7 @@ def ask(asked: AskRequest, photo_id: int) -> Response:
 
     What `pixelseek ask --json` prints. Where `known` is false, the model does not know.
     """
-    found = current_service().searches.ask(photo_id, asked.q, asked.top, hung_up=hung_up())
+    found = current_service().searches.ask(photo_id, asked.q, asked.top)
     return jsonify(found.to_json())
 
 
@@ -138,7 +138,7 @@ def heat(asked: HeatRequest, photo_id: int) -> Response:
 
     It darkens what the word does not look at, and lights up what it looks at most.
     """
-    explanation = current_service().explanations.find(photo_id, parse(asked.q), hung_up=hung_up())
+    explanation = current_service().explanations.find(photo_id, parse(asked.q))
     response = Response(heat_webp(map_of(explanation, asked.word)), mimetype=_WEBP)
     response.add_etag()
     return _to_be_asked_again(response)
@@ -241,7 +241,7 @@ def _webp(photo_id: int, side: int) -> Response:
     response = Response(mimetype=_WEBP)
     response.set_etag(service.thumbnails.find(photo, side).etag)
     if _to_be_asked_again(response).status_code != HTTPStatus.NOT_MODIFIED:
-        response.data = service.thumbnails.read(photo, side, hung_up=hung_up())
+        response.data = service.thumbnails.read(photo, side)
     return response
 
 

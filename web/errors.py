@@ -13,8 +13,9 @@ from werkzeug.exceptions import BadHost, HTTPException, NotFound, RequestEntityT
 from engine.errors import QueryError
 from indexer.library.errors import PhotoMissing
 from model.errors import PixelseekError
+from web.disconnection import ClientDisconnected
 from web.indexing import AlreadyIndexing, FolderNotAllowed
-from web.searches import Busy, CursorUnknown, HungUp
+from web.searches import Busy, CursorUnknown
 from web.thumbnails import PhotoUnreadable
 from web.uploads import MOST_BYTES
 
@@ -27,7 +28,7 @@ def answer(error: Exception) -> Response:
     status, detail = _explain(error)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s failed", request.endpoint, exc_info=error)
-    elif status == HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(error, HungUp):
+    elif status == HTTPStatus.SERVICE_UNAVAILABLE and not isinstance(error, ClientDisconnected):
         _log.warning("%s could not be answered: %s", request.endpoint, detail)
     # A request under an impossible or untrusted host name has no addresses that a page could link to.
     if request.path.startswith("/api/v1/") or isinstance(error, BadHost | SecurityError):

@@ -33,8 +33,8 @@ class Explanations:
         self._kept: OrderedDict[tuple[int, str], Explanation] = OrderedDict()
         self._lock = Lock()
 
-    def find(self, photo_id: int, query: Query, *, hung_up: Callable[[], bool] = bool) -> Explanation:
-        """Where the words of `query` look. Raises what `SearchEngine.explain` and `Turns.run` raise."""
+    def find(self, photo_id: int, query: Query) -> Explanation:
+        """Where the words of `query` look. Raises what `SearchEngine.explain` and `Searches.run` raise."""
         key = photo_id, query.words
         engine = self._engine()
         engine.photo(photo_id)  # which may have gone since it was explained
@@ -44,7 +44,7 @@ class Explanations:
                 self._asked = ref(engine)
             found = self._kept.get(key)
         if found is None:
-            found = self._searches.run(lambda engine: engine.explain(photo_id, query), hung_up)
+            found = self._searches.run(lambda engine: engine.explain(photo_id, query))
         with self._lock:
             if engine is not self._asked():
                 return found

@@ -17,19 +17,20 @@ from engine.duplicates import duplicates_of
 from engine.errors import EngineError, QueryError
 from engine.query import Query, parse
 from engine.results import Hit
-from engine.search import Sort
 from engine.sentences import MAX_CHARACTERS
+from engine.validation import Sort
 from indexer.library.errors import LibraryMissing
 from indexer.library.photo import Photo
 from indexer.metadata.dates import clock_time
 from model.errors import PixelseekError
 from model.weights import WeightsError
+from web.disconnection import ClientDisconnected
 from web.explanations import strongest_at
 from web.filtering import active, choices
 from web.openapi import LARGEST_ID, document
 from web.schema import taken_iso
-from web.searches import CursorUnknown, HungUp, Order, Page
-from web.service import current_service, hung_up
+from web.searches import CursorUnknown, Page, ResultSnapshot
+from web.service import current_service
 from web.shapes import ratio_class, ratio_styles
 from web.uploads import similar_to_upload
 
@@ -37,7 +38,7 @@ PHOTOS_A_PAGE = 48
 _SIMILAR = 12
 _MORE_SIMILAR = 60
 _EXAMPLES = ("a dog running on the beach", "children playing in the snow", "something to eat on a table")
-_HERE_COMES_THE_RERANK = "<!-- reranked -->"
+_RERANKED_PLACEHOLDER = "<!-- reranked -->"
 _ANSWERS = 3
 _DAY_S = 86400
 _GUESSES = {"name": "by its file name", "file": "when its file was written"}
@@ -78,29 +79,29 @@ def _first_page(query: Query, sort: Sort) -> Response:
     Both come in one answer, so that nothing is asked twice, and no script is needed.
     """
     service = current_service()
-    shortlist = service.searches.shortlist(query, PHOTOS_A_PAGE, hung_up=hung_up())
+    shortlist = service.searches.shortlist(query)
     page = render_template(
         "results.html",
         query=query.text,
         sort=sort,
         filters=active(query),
-        shortlist=shortlist,
+        shortlist=shortlist.hits[:PHOTOS_A_PAGE],
         awaited=bool(shortlist.hits),
     )
-    before, _, after = page.partition(_HERE_COMES_THE_RERANK)
+    before, _, after = page.partition(_RERANKED_PLACEHOLDER)
 
     def stream() -> Iterator[str]:
         yield before
         if shortlist.hits:
             try:
-                order = service.searches.first(query, PHOTOS_A_PAGE, sort=sort, hung_up=hung_up()).order
-            except HungUp:
+                snapshot = service.searches.rerank(shortlist, PHOTOS_A_PAGE, sort=sort).snapshot
+            except ClientDisconnected:
                 return
             except PixelseekError as error:
                 yield render_template("not_reranked.html", reason=str(error))
             else:
-                service.metrics.searched(order.result.timings_ms)
-                yield render_template("reranked.html", **_reranked(query, order))
+                service.metrics.searched(snapshot.result.timings_ms)
+                yield render_template("reranked.html", **_first_page_context(snapshot))
         yield after
 
     return Response(stream_with_context(stream()), mimetype="text/html")
@@ -108,25 +109,26 @@ def _first_page(query: Query, sort: Sort) -> Response:
 
 def _later_page(query: Query, sort: Sort, cursor: str) -> AnyResponse | str:
     try:
-        page = current_service().searches.page(query, cursor, PHOTOS_A_PAGE, hung_up=hung_up())
+        page = current_service().searches.page(query, cursor, PHOTOS_A_PAGE)
     except CursorUnknown:
         return redirect(_address(query.text, sort))
     if not page.start:
-        return render_template("results.html", awaited=False, filters=active(query), **_reranked(query, page.order))
-    return render_template("more.html", query=query.text, page=page, first=page.order.cursor(0))
+        context = _first_page_context(page.snapshot)
+        return render_template("results.html", awaited=False, filters=active(query), **context)
+    return render_template("more.html", query=query.text, page=page, first=page.snapshot.cursor(0))
 
 
-def _on_first_page(order: Order) -> int:
-    """How many photos the first page of an order shows: all that were reranked, as one block."""
-    return order.result.reranked or PHOTOS_A_PAGE
+def _first_page_size(snapshot: ResultSnapshot) -> int:
+    """How many photos the first page of a snapshot shows: all that were reranked, as one block."""
+    return snapshot.result.reranked or PHOTOS_A_PAGE
 
 
-def _reranked(query: Query, order: Order) -> dict[str, Any]:
-    """What the template says of the first page: strong hits, and behind a fold the weak ones."""
-    page = Page(order, 0, order.result.hits[: _on_first_page(order)])
-    cutoff = page.order.result.cutoff
-    strong = sum(hit.match is not None and hit.match >= cutoff for hit in page.hits)
-    return {"query": query.text, "page": page, "strong": strong, "result": order.result, "sort": order.sort}
+def _first_page_context(snapshot: ResultSnapshot) -> dict[str, Any]:
+    """The variables of the first page's template: strong matches, and weak ones that it folds."""
+    result = snapshot.result
+    page = Page(snapshot, 0, result.hits[: _first_page_size(snapshot)])
+    strong = sum(hit.match is not None and hit.match >= result.cutoff for hit in page.hits)
+    return {"query": snapshot.query.text, "page": page, "strong": strong, "result": result, "sort": snapshot.sort}
 
 
 @blueprint.get("/filters")
@@ -156,7 +158,7 @@ def photo(photo_id: int) -> str:
     near: list[Hit] = []
     can_answer = False
     with suppress(EngineError, WeightsError):  # what is known of a photo is shown without a model, too
-        near = service.searches.similar(photo_id, parse(""), _SIMILAR + len(same), hung_up=hung_up())
+        near = service.searches.similar(photo_id, parse(""), _SIMILAR + len(same))
         can_answer = service.engine().can_answer()
     return render_template(
         "photo.html",
@@ -165,8 +167,8 @@ def photo(photo_id: int) -> str:
         query=query.text,
         cursor=cursor,
         explainable=bool(query.words),
-        why=_why(photo_id, query),
-        way=_way(query, cursor, photo_id),
+        explanation=_explanation(photo_id, query),
+        navigation=_navigation(query, cursor, photo_id),
         can_answer=can_answer,
         asked=asked,
         answers=_answers(photo_id, asked),
@@ -180,7 +182,7 @@ def similar_to_photo(photo_id: int) -> str:
     """Photos similar to one of the library, and to words where there are any."""
     service = current_service()
     words = request.args.get("words", "")
-    hits = service.searches.similar(photo_id, parse(words), _MORE_SIMILAR, hung_up=hung_up())
+    hits = service.searches.similar(photo_id, parse(words), _MORE_SIMILAR)
     return render_template("similar.html", hits=hits, words=words, photo=service.view().photo(photo_id))
 
 
@@ -204,16 +206,16 @@ def _parsed(text: str) -> Query:
 
 def _answers(photo_id: int, question: str) -> Answers | None:
     """The answers to what the person asked about the photo, if they did."""
-    return current_service().searches.ask(photo_id, question, _ANSWERS, hung_up=hung_up()) if question else None
+    return current_service().searches.ask(photo_id, question, _ANSWERS) if question else None
 
 
-def _why(photo_id: int, query: Query) -> dict[str, Any] | None:
+def _explanation(photo_id: int, query: Query) -> dict[str, Any] | None:
     """Where the words of `query` look, how much each speaks for the photo, and at which the person is looking (`word`;
     None: all), if they asked."""
     asked = request.args.get("word")
     if asked is None:
         return None
-    explanation = current_service().explanations.find(photo_id, query, hung_up=hung_up())
+    explanation = current_service().explanations.find(photo_id, query)
     word = int(asked) if asked.isdecimal() and int(asked) < len(explanation.words) else None
     times = explanation.times or [""] * len(explanation.words)
     words = [
@@ -223,25 +225,27 @@ def _why(photo_id: int, query: Query) -> dict[str, Any] | None:
     return {"word": word, "words": words, "where": strongest_at(explanation.overall)}
 
 
-def _way(query: Query, cursor: str, photo_id: int) -> dict[str, str]:
+def _navigation(query: Query, cursor: str, photo_id: int) -> dict[str, str]:
     """Addresses of the results (`back`) and of the photos before and after this one, where there are any."""
     if not query.text:
         return {}
     anchor = f"photo-{photo_id}"
     try:
-        place = current_service().searches.place(query, cursor, hung_up=hung_up())
+        position = current_service().searches.position(query, cursor)
     except CursorUnknown:
-        place = None
-    if place is None or place.hit.photo_id != photo_id:
+        position = None
+    if position is None or position.hit.photo_id != photo_id:
         return {"back": _address(query.text, anchor=anchor)}
-    order, position = place.order, place.position
-    first = _on_first_page(order)
-    page_start = 0 if position < first else position - (position - first) % PHOTOS_A_PAGE
-    way = {"back": _address(query.text, order.sort, order.cursor(page_start), anchor)}
-    for name, hit, at in (("prev", place.before, position - 1), ("next", place.after, position + 1)):
+    snapshot, index = position.snapshot, position.index
+    first = _first_page_size(snapshot)
+    page_start = 0 if index < first else index - (index - first) % PHOTOS_A_PAGE
+    addresses = {"back": _address(query.text, snapshot.sort, snapshot.cursor(page_start), anchor)}
+    for name, hit, neighbour in (("prev", position.before, index - 1), ("next", position.after, index + 1)):
         if hit is not None:
-            way[name] = url_for("pages.photo", photo_id=hit.photo_id, q=query.text, cursor=order.cursor(at))
-    return way
+            addresses[name] = url_for(
+                "pages.photo", photo_id=hit.photo_id, q=query.text, cursor=snapshot.cursor(neighbour)
+            )
+    return addresses
 
 
 @blueprint.route("/similar", methods=["GET", "POST"])

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.duplicates import Copy
 from engine.explain import Explanation
 from engine.query import write_filter
-from engine.search import Sort
 from engine.sentences import MAX_CHARACTERS
+from engine.validation import Sort
 from indexer.library.facets import PLACE_KM, Facets, Place
 from indexer.library.photo import Photo
 from indexer.library.status import LibraryStatus

@@ -1,4 +1,4 @@
-"""Searches that wait for the model in turn, and the orders they found, kept so that paging stays in them."""
+"""Searches that wait in one queue for the model, and snapshots of their results, so that paging keeps one order."""
 
 from __future__ import annotations
 
@@ -14,138 +14,144 @@ from typing import TypeVar
 from engine.answers import Answers
 from engine.errors import EngineReplaced
 from engine.files import PhotoFile
+from engine.pipeline import EncodedQuery, Shortlist, max_reranked
 from engine.query import Query
 from engine.results import Hit, SearchResult
-from engine.search import SearchEngine, Sort, most_reranked
+from engine.search import SearchEngine
+from engine.validation import Sort, check_sort
 from indexer.library.errors import LibraryClosed
 from model.errors import PixelseekError
+from web.disconnection import ClientDisconnected, disconnection_check
 
-RERANKED = 64
-"""How many of the photos nearest to the sentence a search reads together with it."""
-MOST_WAITING = 64
-_DEEPEST = 2000
-_ORDERS_KEPT = 128
-Answer = TypeVar("Answer")
+SHORTLIST = 64
+"""How many of the photos nearest to the sentence a search reranks."""
+MAX_WAITING = 64
+_MAX_DEPTH = 2000
+_MAX_SNAPSHOTS = 128
+Result = TypeVar("Result")
 
 _CURSOR = re.compile(r"([\w-]{8,32})\.(\d{1,4})")
 
 
 class Busy(PixelseekError):  # noqa: N818
-    """More searches are waiting for the model than may."""
-
-
-class HungUp(PixelseekError):  # noqa: N818
-    """Who asked is no longer there."""
+    """Too many searches are waiting for the model."""
 
 
 class CursorUnknown(PixelseekError):  # noqa: N818
-    """A cursor of another search, or of one that is no longer remembered."""
+    """A cursor of another search, or of one whose snapshot is no longer kept."""
 
 
-class Turns:
-    """Runs what needs the model one after another; at most `most_waiting` wait.
+class ModelQueue:
+    """Runs calls that need the model one after another; at most `max_waiting` wait.
 
-    All in one thread: PyTorch keeps threads and memory for each thread that calls it.
+    All run in one thread: PyTorch keeps threads and memory for each thread that calls it.
     """
 
-    def __init__(self, most_waiting: int) -> None:
-        self._places = BoundedSemaphore(most_waiting + 1)
-        self._model = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
-        self._counting = Lock()
+    def __init__(self, max_waiting: int) -> None:
+        self._places = BoundedSemaphore(max_waiting + 1)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        self._count_lock = Lock()
         self.waiting = 0
 
-    def run(self, call: Callable[[], Answer], hung_up: Callable[[], bool]) -> Answer:
-        """What `call` returns when its turn has come.
+    def run(self, call: Callable[[], Result], is_disconnected: Callable[[], bool]) -> Result:
+        """Wait for the calls before this one, run `call`, and return what it returns.
 
-        Raises Busy when too many wait, HungUp when `hung_up` by then, and LibraryClosed after `close`.
+        Raises Busy when too many calls wait, ClientDisconnected when `is_disconnected` once its turn has come, and
+        LibraryClosed after `close`.
         """
         if not self._places.acquire(blocking=False):
             raise Busy("too many searches are waiting already. Try again in a few seconds.")
 
-        def take_turn() -> Answer:
+        def run_unless_disconnected() -> Result:
             self._count(-1)
-            if hung_up():
-                raise HungUp("nobody waits for this answer any more.")
+            if is_disconnected():
+                raise ClientDisconnected("the client has closed the connection.")
             return call()
 
         try:
             self._count(+1)
-            return self._submit(take_turn).result()
+            return self._submit(run_unless_disconnected).result()
         except CancelledError as error:
             raise LibraryClosed("the server is stopping.") from error
         finally:
             self._places.release()
 
-    def _submit(self, call: Callable[[], Answer]) -> Future[Answer]:
+    def _submit(self, call: Callable[[], Result]) -> Future[Result]:
         try:
-            return self._model.submit(call)
+            return self._thread.submit(call)
         except RuntimeError as error:
             raise LibraryClosed("the server is stopping.") from error
 
-    def _count(self, more: int) -> None:
-        with self._counting:
-            self.waiting += more
+    def _count(self, change: int) -> None:
+        with self._count_lock:
+            self.waiting += change
 
     def close(self) -> None:
-        """Wait for the one at the model, and send the others away."""
-        self._model.shutdown(cancel_futures=True)
+        """Wait for the call that is running, and cancel those that wait."""
+        self._thread.shutdown(cancel_futures=True)
 
 
 @dataclass
-class Order:
-    """What a search found, as far as it has been asked for; what is in it stays where it is."""
+class ResultSnapshot:
+    """The hits of one search as far as pages have asked for them. No hit ever changes its position."""
 
     key: str
-    query: Query
+    encoded: EncodedQuery
+    """Without word features: what the pages past the reranked photos need."""
     result: SearchResult
     sort: Sort
-    complete: bool
+    is_complete: bool
     """Whether there is nothing after these hits."""
     lock: Lock = field(default_factory=Lock)
 
+    @property
+    def query(self) -> Query:
+        """The query that was searched for."""
+        return self.encoded.query
+
     def cursor(self, position: int) -> str | None:
-        """What names the place of `position` in this order; None behind its end."""
-        return None if position >= len(self.result.hits) and self.complete else f"{self.key}.{position}"
+        """The cursor of a position in this snapshot; None behind its end."""
+        return None if position >= len(self.result.hits) and self.is_complete else f"{self.key}.{position}"
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some hits of an order, from `start` on."""
+    """Some hits of a snapshot, from position `start` on."""
 
-    order: Order
+    snapshot: ResultSnapshot
     start: int
     hits: list[Hit]
 
     @property
     def next(self) -> str | None:
         """The cursor of the next page; None after the last."""
-        return self.order.cursor(self.start + len(self.hits))
+        return self.snapshot.cursor(self.start + len(self.hits))
 
 
 @dataclass(frozen=True)
-class Place:
-    """A hit in an order, between its neighbours."""
+class Position:
+    """A hit of a snapshot, with the hits before and after it."""
 
-    order: Order
-    position: int
+    snapshot: ResultSnapshot
+    index: int
     before: Hit | None
     hit: Hit
     after: Hit | None
 
 
 class Searches:
-    """Asks the engine, and remembers the latest orders. Threads may share one."""
+    """Asks the engine, and keeps snapshots of the latest results. Threads may share one."""
 
     def __init__(self, engine: Callable[[], SearchEngine]) -> None:
         self._engine = engine
-        self._orders: OrderedDict[str, Order] = OrderedDict()
+        self._snapshots: OrderedDict[str, ResultSnapshot] = OrderedDict()
         self._lock = Lock()
-        self.turns = Turns(MOST_WAITING)
+        self.queue = ModelQueue(MAX_WAITING)
 
-    def run(self, ask: Callable[[SearchEngine], Answer], hung_up: Callable[[], bool]) -> Answer:
-        """What `ask` is answered by the engine of the moment when its turn comes. Raises what `Turns.run` raises."""
+    def run(self, ask: Callable[[SearchEngine], Result]) -> Result:
+        """Run `ask` with the engine that is current when its turn comes. Raises what `ModelQueue.run` raises."""
 
-        def answer() -> Answer:
+        def call() -> Result:
             while True:
                 engine = self._engine()
                 try:
@@ -154,7 +160,24 @@ class Searches:
                     if engine is self._engine():
                         raise
 
-        return self.turns.run(answer, hung_up)
+        return self.queue.run(call, disconnection_check())
+
+    def shortlist(self, query: Query) -> Shortlist:
+        """The shortlist of `query`, which `rerank` takes. Raises what `SearchEngine.search` and `run` raise."""
+        return self.run(lambda engine: engine.shortlist(query, size=SHORTLIST))
+
+    def rerank(self, shortlist: Shortlist, limit: int, *, sort: Sort = "match") -> Page:
+        """The first `limit` photos that fit the query of `shortlist`.
+
+        Where other weights have taken over since it was made, it is made anew. Raises as `shortlist` does.
+        """
+
+        def ask(engine: SearchEngine) -> Page:
+            if shortlist.encoded.generation == engine.generation:
+                return self._reranked(engine, shortlist, limit, sort)
+            return self._reranked(engine, engine.shortlist(shortlist.encoded.query, size=SHORTLIST), limit, sort)
+
+        return self.run(ask)
 
     def first(
         self,
@@ -163,73 +186,88 @@ class Searches:
         *,
         rerank: bool = True,
         sort: Sort = "match",
-        hung_up: Callable[[], bool] = bool,
     ) -> Page:
-        """The first `limit` photos that fit `query`. Raises what `SearchEngine.search` and `Turns.run` raise."""
-        depth = max(limit, most_reranked(RERANKED))  # the order keeps every reranked photo: the next pages show them
+        """The first `limit` photos that fit `query`. Raises as `shortlist` does."""
 
-        def search(engine: SearchEngine) -> SearchResult:
-            return engine.search(query, limit=depth + 1, shortlist=RERANKED, rerank=rerank, sort=sort)
+        def ask(engine: SearchEngine) -> Page:
+            if rerank:
+                return self._reranked(engine, engine.shortlist(query, size=SHORTLIST), limit, sort)
+            check_sort(sort, rerank=rerank)
+            encoded = engine.encode(query)
+            return self._page(encoded, engine.nearest(encoded, limit=_depth(limit) + 1), limit, sort)
 
-        result = self.run(search, hung_up)
-        complete = len(result.hits) <= depth
-        del result.hits[depth:]
-        order = Order(secrets.token_urlsafe(9), query, result, sort, complete)
-        with self._lock:
-            self._orders[order.key] = order
-            while len(self._orders) > _ORDERS_KEPT:
-                self._orders.popitem(last=False)
-        return Page(order, 0, result.hits[:limit])
+        return self.run(ask)
 
-    def shortlist(self, query: Query, limit: int, *, hung_up: Callable[[], bool] = bool) -> SearchResult:
-        """The shortlist's own order, which is there at once."""
-        return self.run(lambda engine: engine.search(query, limit=limit, rerank=False), hung_up)
-
-    def similar(
-        self, photo: int | PhotoFile, query: Query, limit: int, *, hung_up: Callable[[], bool] = bool
-    ) -> list[Hit]:
+    def similar(self, photo: int | PhotoFile, query: Query, limit: int) -> list[Hit]:
         """The `limit` photos most similar to a photo, of the library or not, and to `query` where it has words.
 
-        Raises PhotoMissing, and what `first` raises.
+        Raises PhotoMissing, and as `shortlist` does.
         """
-        return self.run(lambda engine: engine.similar(photo, query, limit=limit), hung_up)
+        return self.run(lambda engine: engine.similar(photo, query, limit=limit))
 
-    def ask(self, photo_id: int, question: str, top: int, *, hung_up: Callable[[], bool] = bool) -> Answers:
-        """The `top` answers to a question about a photo. Raises what `SearchEngine.ask` and `Turns.run` raise."""
-        return self.run(lambda engine: engine.ask(photo_id, question, top=top), hung_up)
+    def ask(self, photo_id: int, question: str, top: int) -> Answers:
+        """The `top` answers to a question about a photo. Raises what `SearchEngine.ask` and `run` raise."""
+        return self.run(lambda engine: engine.ask(photo_id, question, top=top))
 
-    def page(self, query: Query, cursor: str, limit: int, *, hung_up: Callable[[], bool] = bool) -> Page:
-        """The `limit` photos at `cursor` in the order found for `query`, also when photos came or went since.
+    def page(self, query: Query, cursor: str, limit: int) -> Page:
+        """The `limit` photos from `cursor` on in the snapshot of `query`, also when photos came or went since.
 
-        Raises CursorUnknown, and what `first` raises.
+        Raises CursorUnknown, and as `shortlist` does.
         """
-        order, start = self._order_at(query, cursor)
-        with order.lock:
-            hits = order.result.hits
-            if start + limit > len(hits) and not order.complete:
-                self._extend(order, min(2 * (start + limit), _DEEPEST), hung_up)
-            return Page(order, start, hits[start : start + limit])
+        snapshot, start = self._find(query, cursor)
+        with snapshot.lock:
+            hits = snapshot.result.hits
+            if start + limit > len(hits) and not snapshot.is_complete:
+                self._extend(snapshot, min(2 * (start + limit), _MAX_DEPTH))
+            return Page(snapshot, start, hits[start : start + limit])
 
-    def place(self, query: Query, cursor: str, *, hung_up: Callable[[], bool] = bool) -> Place:
+    def position(self, query: Query, cursor: str) -> Position:
         """The hit at `cursor`, and its neighbours. Raises what `page` raises."""
-        page = self.page(query, cursor, 2, hung_up=hung_up)
+        page = self.page(query, cursor, 2)
         if not page.hits:
             raise CursorUnknown("there is no photo at this place: search again.")
-        before = page.order.result.hits[page.start - 1] if page.start else None
-        return Place(page.order, page.start, before, page.hits[0], page.hits[1] if len(page.hits) > 1 else None)
+        before = page.snapshot.result.hits[page.start - 1] if page.start else None
+        return Position(page.snapshot, page.start, before, page.hits[0], page.hits[1] if len(page.hits) > 1 else None)
 
-    def _order_at(self, query: Query, cursor: str) -> tuple[Order, int]:
-        found = _CURSOR.fullmatch(cursor)
+    def _reranked(self, engine: SearchEngine, shortlist: Shortlist, limit: int, sort: Sort) -> Page:
+        result = engine.rerank(shortlist, limit=_depth(limit) + 1, sort=sort)
+        return self._page(shortlist.encoded, result, limit, sort)
+
+    def _page(self, encoded: EncodedQuery, result: SearchResult, limit: int, sort: Sort) -> Page:
+        """The first page of a result, of which a snapshot is kept. The result has one hit more where there are more."""
+        depth = _depth(limit)
+        is_complete = len(result.hits) <= depth
+        del result.hits[depth:]
+        snapshot = ResultSnapshot(secrets.token_urlsafe(9), encoded.embeddings_only(), result, sort, is_complete)
         with self._lock:
-            order = self._orders.get(found[1]) if found else None
-            if found is None or order is None or order.query.text != query.text:
-                raise CursorUnknown("this search is no longer remembered: search again.")
-            self._orders.move_to_end(order.key)
-            return order, int(found[2])
+            self._snapshots[snapshot.key] = snapshot
+            while len(self._snapshots) > _MAX_SNAPSHOTS:
+                self._snapshots.popitem(last=False)
+        return Page(snapshot, 0, result.hits[:limit])
 
-    def _extend(self, order: Order, depth: int, hung_up: Callable[[], bool]) -> None:
-        """Find more, and append what is new: what was found before keeps its place."""
-        result = self.run(lambda engine: engine.search(order.query, limit=depth, rerank=False), hung_up)
-        known = {hit.photo_id for hit in order.result.hits}
-        order.result.hits.extend(hit for hit in result.hits if hit.photo_id not in known)
-        order.complete = len(result.hits) < depth or depth >= _DEEPEST
+    def _find(self, query: Query, cursor: str) -> tuple[ResultSnapshot, int]:
+        parts = _CURSOR.fullmatch(cursor)
+        with self._lock:
+            snapshot = self._snapshots.get(parts[1]) if parts else None
+            if parts is None or snapshot is None or snapshot.query.text != query.text:
+                raise CursorUnknown("this search is no longer remembered: search again.")
+            self._snapshots.move_to_end(snapshot.key)
+            return snapshot, int(parts[2])
+
+    def _extend(self, snapshot: ResultSnapshot, depth: int) -> None:
+        """Append the hits that follow in order of nearness, down to `depth`."""
+
+        def ask(engine: SearchEngine) -> SearchResult:
+            if snapshot.encoded.generation != engine.generation:
+                snapshot.encoded = engine.encode(snapshot.query).embeddings_only()
+            return engine.nearest(snapshot.encoded, limit=depth)
+
+        nearest = self.run(ask).hits
+        known = {hit.photo_id for hit in snapshot.result.hits}
+        snapshot.result.hits.extend(hit for hit in nearest if hit.photo_id not in known)
+        snapshot.is_complete = len(nearest) < depth or depth >= _MAX_DEPTH
+
+
+def _depth(limit: int) -> int:
+    """How many hits a snapshot begins with: every reranked photo, because the next pages show them."""
+    return max(limit, max_reranked(SHORTLIST))

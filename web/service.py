@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import cast
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app
 
 from engine.search import SearchEngine
 from indexer.library.defaults import recorded_weights
@@ -46,7 +46,7 @@ class Service:
         self.searches = Searches(self.engine)
         self.explanations = Explanations(self.engine, self.searches)
         self.indexing = IndexJob(library, self.model, roots)
-        self.metrics = Metrics(photos=self.photo_count, waiting=lambda: self.searches.turns.waiting)
+        self.metrics = Metrics(photos=self.photo_count, waiting=lambda: self.searches.queue.waiting)
 
     def engine(self) -> SearchEngine:
         """The engine. Raises what `SearchEngine.open` raises while there is no library, or nothing in it."""
@@ -100,7 +100,7 @@ class Service:
     def close(self) -> None:
         """Stop what is running, and close the library."""
         self.indexing.close()
-        self.searches.turns.close()
+        self.searches.queue.close()
         self.thumbnails.close()
         with self._lock:
             self._is_closed = True
@@ -123,9 +123,3 @@ def service_of(app: Flask) -> Service:
 def current_service() -> Service:
     """The service of the application that handles the request."""
     return service_of(current_app)
-
-
-def hung_up() -> Callable[[], bool]:
-    """What tells whether the client of this request has gone, where the server can say; from any thread."""
-    told: Callable[[], bool] = request.environ.get("waitress.client_disconnected", bool)
-    return told

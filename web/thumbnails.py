@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import BoundedSemaphore
@@ -14,7 +13,7 @@ from indexer.library.photo import Photo
 from indexer.shrinking import Shrinker
 from model.atomic import replacing
 from model.errors import PixelseekError
-from web.searches import HungUp
+from web.disconnection import ClientDisconnected, disconnection_check
 
 SMALL = 640
 """Longest side in pixels of a photo in a grid, sharp on dense screens too."""
@@ -61,11 +60,11 @@ class Thumbnails:
         path = folder / f"{place}-{file.st_mtime_ns:x}-{file.st_size:x}.webp"
         return Thumbnail(path, f"{side}-{path.stem}")
 
-    def read(self, photo: Photo, side: int, *, hung_up: Callable[[], bool] = bool) -> bytes:
+    def read(self, photo: Photo, side: int) -> bytes:
         """The thumbnail: upright, at most `side` pixels a side, without metadata.
 
-        It is made in a process of its own, under the limits of indexing. Raises PhotoUnreadable, and HungUp when
-        `hung_up` before its turn has come.
+        It is made in a process of its own, under the limits of indexing. Raises PhotoUnreadable, and ClientDisconnected
+        when the client has gone before its turn comes.
         """
         path = self.find(photo, side).path
         try:
@@ -74,8 +73,8 @@ class Thumbnails:
             pass
         with self._turns:
             if not path.exists():
-                if hung_up():
-                    raise HungUp("nobody waits for this photo any more.")
+                if disconnection_check()():
+                    raise ClientDisconnected("the client has closed the connection.")
                 content = self._shrinker.shrink(photo.path, side)
                 if isinstance(content, Failure):
                     raise PhotoUnreadable(f"the file {Path(photo.path).name} cannot be shown: {content}")

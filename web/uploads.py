@@ -17,7 +17,7 @@ from engine.query import Query
 from engine.results import Hit
 from engine.search import SearchEngine
 from web.searches import Busy
-from web.service import current_service, hung_up
+from web.service import current_service
 
 MOST_BYTES = 32 * 1024**2
 _FIELD = "photo"
@@ -34,7 +34,7 @@ def similar_to_upload(query: Query, limit: int) -> list[Hit]:
     if sent is None:
         raise BadRequest(f"send a photo in the form field {_FIELD}")
     service = current_service()
-    return service.searches.similar(_read(service.engine(), sent), query, limit, hung_up=hung_up())
+    return service.searches.similar(_read(service.engine(), sent), query, limit)
 
 
 def _read(engine: SearchEngine, sent: FileStorage) -> PhotoFile:

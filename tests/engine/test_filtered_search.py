@@ -14,8 +14,9 @@ from PIL import Image
 
 from engine.errors import QueryError
 from engine.query import parse_filter
-from engine.search import MAX_WITHOUT, SearchEngine
+from engine.search import SearchEngine
 from engine.sentences import MAX_CHARACTERS
+from engine.validation import MAX_WITHOUT
 from engine.without import direction, penalties
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 

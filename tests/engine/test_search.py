@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.errors import EngineError, QueryError
-from engine.search import MAX_SHORTLIST, SearchEngine
+from engine.errors import EngineError, EngineReplaced, QueryError
+from engine.search import SearchEngine
 from engine.sentences import MAX_CHARACTERS
+from engine.validation import MAX_SHORTLIST, Sort
 from indexer import batches
 from indexer.indexing import IndexProgress, index_folders
 from indexer.library.errors import LibraryMissing, PhotoMissing
@@ -95,6 +96,62 @@ def test_past_the_shortlist_photos_follow_by_similarity_without_a_match(engine: 
     assert all(hit.match is not None for hit in hits[:4])
     assert [hit.photo_id for hit in hits[4:]] == by_similarity[4:]
     assert {(hit.match, hit.score) for hit in hits[4:]} == {(None, None)}
+
+
+@pytest.mark.parametrize("query", [SENTENCE, f"{SENTENCE} -dog", f"{SENTENCE} type:jpg", "type:jpg"])
+@pytest.mark.parametrize("size", [1, 4, 64])
+@pytest.mark.parametrize("sort", ["match", "date"])
+def test_a_search_is_the_rerank_of_its_shortlist(
+    engine: SearchEngine, monkeypatch: pytest.MonkeyPatch, query: str, size: int, sort: Sort
+) -> None:
+    expected = engine.search(query, shortlist=size, sort=sort)
+    shortlist = engine.shortlist(query, size=size)
+    assert shortlist.hits == engine.search(query, rerank=False, limit=size).hits
+    monkeypatch.setattr(engine._runtime, "encode_text", lambda _: pytest.fail("encoded twice"))
+    for _ in range(2):
+        result = engine.rerank(shortlist, sort=sort)
+        assert (result.query, result.hits, result.reranked) == (expected.query, expected.hits, expected.reranked)
+        assert result.timings_ms["text"] == shortlist.timings_ms["text"]
+        assert result.timings_ms["total"] >= shortlist.timings_ms["total"]
+    assert engine.rerank(shortlist, limit=3, sort=sort).hits == expected.hits[:3]
+
+
+@pytest.mark.parametrize("query", [SENTENCE, f"{SENTENCE} -dog", f"{SENTENCE} type:jpg", "type:jpg"])
+def test_a_query_is_encoded_once_and_its_nearest_photos_found_however_often(engine: SearchEngine, query: str) -> None:
+    encoded = engine.encode(query).embeddings_only()
+    for limit in (1, 5, 100):
+        expected = engine.search(query, rerank=False, limit=limit)
+        result = engine.nearest(encoded, limit=limit)
+        assert (result.query, result.hits, result.reranked) == (expected.query, expected.hits, 0)
+
+
+def test_what_other_weights_have_encoded_is_refused(
+    engine: SearchEngine, tmp_path: Path, photos: Path, other_weights: Path
+) -> None:
+    index(tmp_path, photos, other_weights)
+    with SearchEngine.open(tmp_path) as other:
+        shortlist = other.shortlist(SENTENCE)
+    assert other.generation != engine.generation
+    with pytest.raises(EngineReplaced, match="search again"):
+        engine.rerank(shortlist)
+    with pytest.raises(EngineReplaced, match="search again"):
+        engine.nearest(shortlist.encoded)
+
+
+@pytest.mark.parametrize("query", ["", "-dog", "type:jpg -dog"])
+def test_a_shortlist_of_nothing_is_refused(engine: SearchEngine, query: str) -> None:
+    for ask in (engine.shortlist, engine.encode):
+        with pytest.raises(QueryError, match="nothing to search for"):
+            ask(query)
+    with pytest.raises(QueryError, match="must be 1"):
+        engine.shortlist(SENTENCE, size=MAX_SHORTLIST + 1)
+
+
+def test_paths_may_be_text(indexed: Path, weights: Path, photos: Path) -> None:
+    photo = photos / "scene 03.jpg"
+    with SearchEngine.open(str(indexed), weights=str(weights)) as engine:
+        assert engine.similar(str(photo)) == engine.similar(photo)
+        assert engine.read_photo(str(photo)).identity == engine.read_photo(photo).identity
 
 
 @pytest.mark.parametrize("shortlist", [1, 4, 64])

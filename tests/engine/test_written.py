@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.search import SearchEngine, Sort, most_reranked
+from engine.pipeline import max_reranked
+from engine.search import SearchEngine
+from engine.validation import Sort
 from engine.written import bonus
 from indexer.library.library import Library
 from model.scoring.calibration import Calibration
@@ -48,7 +50,7 @@ def test_what_is_added_to_the_shortlist_is_counted_as_reranked_whatever_the_limi
     assert whole.reranked == sum(hit.match is not None for hit in whole.hits)
     assert whole.to_json()["reranked"] == whole.reranked
     assert [hit.match is not None for hit in whole.hits] == [place < whole.reranked for place in range(PHOTO_COUNT)]
-    assert whole.reranked <= most_reranked(4)
+    assert whole.reranked <= max_reranked(4)
     for limit in range(1, PHOTO_COUNT + 1):
         result = annotated.search(query, limit=limit, shortlist=4, rerank=rerank, sort=sort)
         assert (result.hits, result.reranked) == (whole.hits[:limit], whole.reranked)

@@ -18,7 +18,7 @@ from waitress.server import create_server
 
 from tests.engine.libraries import SENTENCE
 from web import close_app, create_app
-from web.searches import Turns
+from web.searches import ModelQueue
 
 
 @contextmanager
@@ -80,10 +80,10 @@ class _Model:
 
 
 @contextmanager
-def at_work(turns: Turns) -> Iterator[Thread]:
+def at_work(queue: ModelQueue) -> Iterator[Thread]:
     """The model at work for somebody else."""
     model = _Model()
-    thread = Thread(target=lambda: turns.run(model.work, bool))
+    thread = Thread(target=lambda: queue.run(model.work, bool))
     thread.start()
     model.started.wait()
     try:

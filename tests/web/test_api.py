@@ -39,7 +39,7 @@ def test_a_search_without_a_rerank_has_no_matches(client: FlaskClient) -> None:
 def test_pages_stay_in_order_while_the_library_grows(
     library: Path, weights: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.searches.RERANKED", 4)
+    monkeypatch.setattr("web.searches.SHORTLIST", 4)
     with opened(library, weights) as app:
         client = app.test_client()
         answer = client.get("/api/v1/search", query_string={"q": SENTENCE, "limit": 4}).json

@@ -67,7 +67,7 @@ def test_a_filter_that_no_photo_passes_is_told(client: FlaskClient) -> None:
 
 
 def test_pages_follow_pages_without_scripts(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.searches.RERANKED", 5)
+    monkeypatch.setattr("web.searches.SHORTLIST", 5)
     monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 4)
     address: str | None = f"/?q={SENTENCE}"
     seen = []

@@ -14,15 +14,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from engine.pipeline import Shortlist
 from engine.query import Query
-from engine.results import SearchResult
 from engine.search import SearchEngine
 from indexer.library.errors import LibraryClosed
 from indexer.library.library import Library
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import at_work, hits, opened, served
-from web.searches import Busy, HungUp, Turns
+from web.disconnection import ClientDisconnected
+from web.searches import Busy, ModelQueue
 from web.service import service_of
 
 
@@ -33,9 +34,9 @@ def never() -> bool:
 def test_beyond_the_bound_a_search_is_told_to_come_again(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns = Turns(0)
-    monkeypatch.setattr(service_of(app).searches, "turns", turns)
-    with closing(turns), at_work(turns):
+    queue = ModelQueue(0)
+    monkeypatch.setattr(service_of(app).searches, "queue", queue)
+    with closing(queue), at_work(queue):
         answer = client.get("/api/v1/search", query_string={"q": SENTENCE})
         assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
         assert answer.headers["Retry-After"] == "5"
@@ -45,33 +46,33 @@ def test_beyond_the_bound_a_search_is_told_to_come_again(
 
 
 def test_a_turn_comes_when_the_one_before_ends() -> None:
-    with closing(Turns(1)) as turns:
+    with closing(ModelQueue(1)) as queue:
         answers: list[str] = []
-        waiting = Thread(target=lambda: answers.append(turns.run(lambda: "found", never)))
-        with at_work(turns):
+        waiting = Thread(target=lambda: answers.append(queue.run(lambda: "found", never)))
+        with at_work(queue):
             waiting.start()
-            while not turns.waiting:
+            while not queue.waiting:
                 pass
             with pytest.raises(Busy):
-                turns.run(lambda: pytest.fail("out of turn"), never)
+                queue.run(lambda: pytest.fail("out of turn"), never)
             assert answers == []
         waiting.join()
         assert answers == ["found"]
-        assert turns.waiting == 0
+        assert queue.waiting == 0
 
 
 def test_who_waits_when_the_server_stops_is_told_so() -> None:
-    turns, told = Turns(2), list[str]()
+    queue, told = ModelQueue(2), list[str]()
 
     def wait() -> None:
         with pytest.raises(LibraryClosed, match="the server is stopping") as error:
-            turns.run(lambda: pytest.fail("out of turn"), never)
+            queue.run(lambda: pytest.fail("out of turn"), never)
         told.append(str(error.value))
 
-    waiting, closing_it = Thread(target=wait), Thread(target=turns.close)
-    with at_work(turns):
+    waiting, closing_it = Thread(target=wait), Thread(target=queue.close)
+    with at_work(queue):
         waiting.start()
-        while not turns.waiting:
+        while not queue.waiting:
             pass
         closing_it.start()
         waiting.join()
@@ -81,24 +82,24 @@ def test_who_waits_when_the_server_stops_is_told_so() -> None:
 
 
 def test_who_has_hung_up_costs_the_model_nothing() -> None:
-    with closing(Turns(1)) as turns:
-        with pytest.raises(HungUp):
-            turns.run(lambda: pytest.fail("the model was asked"), lambda: True)
-        assert turns.run(lambda: "found", never) == "found"
+    with closing(ModelQueue(1)) as queue:
+        with pytest.raises(ClientDisconnected):
+            queue.run(lambda: pytest.fail("the model was asked"), lambda: True)
+        assert queue.run(lambda: "found", never) == "found"
 
 
 def test_a_failure_is_told_to_who_asked_and_frees_the_model() -> None:
-    with closing(Turns(0)) as turns:
+    with closing(ModelQueue(0)) as queue:
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
-                turns.run(lambda: 1 // 0, never)
+                queue.run(lambda: 1 // 0, never)
 
 
 def test_pages_api_and_engine_show_one_order_whatever_the_limit(
     library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With captions that name a photo, more are reranked than the shortlist holds."""
-    monkeypatch.setattr("web.searches.RERANKED", 4)
+    monkeypatch.setattr("web.searches.SHORTLIST", 4)
     monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 3)
     with Library.open(library, generation=generation(weights)) as written:
         with SearchEngine.open(library, weights=weights) as engine:
@@ -129,12 +130,15 @@ def through_api(client: FlaskClient, limit: int) -> list[int]:
         more = {"cursor": answer["next"]}
 
 
-def through_pages(client: FlaskClient) -> list[int]:
-    seen, address = [], f"/?q={SENTENCE}"
+def photo_ids(page: str) -> list[int]:
+    return [int(photo_id) for photo_id in re.findall(r"/photos/(\d+)/thumbnail", page)]
+
+
+def through_pages(client: FlaskClient, query: str = SENTENCE) -> list[int]:
+    seen, address = [], f"/?q={query}"
     while True:
         page = client.get(address).text
-        page = page[page.index('<section class="reranked"') :] if "reranked" in page else page
-        seen += [int(photo_id) for photo_id in re.findall(r"/photos/(\d+)/thumbnail", page)]
+        seen += photo_ids(page[page.index('<section class="reranked"') :] if "reranked" in page else page)
         following = re.search(r'class="more" rel="next" href="([^"]+)"', page)
         if following is None:
             return seen
@@ -153,10 +157,10 @@ def test_searches_that_wait_while_other_weights_take_over_are_answered_by_those(
             answers.append(app.test_client().get("/api/v1/search", query_string={"q": SENTENCE}).status_code)
 
         waiting = [Thread(target=ask) for _ in range(3)]
-        with at_work(service.searches.turns):
+        with at_work(service.searches.queue):
             for thread in waiting:
                 thread.start()
-            while service.searches.turns.waiting < 3:
+            while service.searches.queue.waiting < 3:
                 time.sleep(0.01)
             index(library, photos, other_weights)
             assert service.engine() is not before
@@ -187,27 +191,113 @@ def test_a_connection_that_is_closed_while_waiting_costs_the_model_nothing(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = service_of(app)
-    turns, engine = Turns(5), service.engine()
+    queue, engine = ModelQueue(5), service.engine()
     searched: list[str] = []
 
-    def search(query: Query, **options: Any) -> SearchResult:
+    def shortlist(query: Query, **options: Any) -> Shortlist:
         searched.append(query.words)
-        return SearchEngine.search(engine, query, **options)
+        return SearchEngine.shortlist(engine, query, **options)
 
-    monkeypatch.setattr(service.searches, "turns", turns)
-    monkeypatch.setattr(engine, "search", search)
-    with closing(turns), served(app) as address:
+    monkeypatch.setattr(service.searches, "queue", queue)
+    monkeypatch.setattr(engine, "shortlist", shortlist)
+    with closing(queue), served(app) as address:
         host, port = address.removeprefix("http://").split(":")
         connections = []
-        with at_work(turns):
+        with at_work(queue):
             for number, word in enumerate(("gone", "here"), start=1):
                 connection = socket.create_connection((host, int(port)), timeout=30)
                 connection.sendall(f"GET /api/v1/search?q={word} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                 connections.append(connection)
-                while turns.waiting < number:
+                while queue.waiting < number:
                     time.sleep(0.01)
             connections[0].close()
             time.sleep(0.5)  # until the server has heard of it
         with connections[1] as connection:
             assert connection.recv(12) == b"HTTP/1.1 200"
     assert searched == ["here"]
+
+
+def encoded_sentences(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What the model encodes from now on."""
+    runtime, encoded = service_of(app).model().runtime, list[list[str]]()
+    encode_text = runtime.encode_text
+
+    def encode(sentences: list[str]) -> object:
+        encoded.append(sentences)
+        return encode_text(sentences)
+
+    monkeypatch.setattr(runtime, "encode_text", encode)
+    return encoded
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (SENTENCE, [[SENTENCE]]),
+        (f"{SENTENCE} -dog type:jpg", [[SENTENCE, "dog"]]),
+        ("type:jpg", []),
+    ],
+)
+def test_a_query_is_encoded_once_for_the_shortlist_the_rerank_and_all_later_pages(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch, query: str, expected: list[list[str]]
+) -> None:
+    monkeypatch.setattr("web.searches.SHORTLIST", 4)
+    monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 3)
+    encoded = encoded_sentences(app, monkeypatch)
+    assert len(through_pages(client, query)) == PHOTO_COUNT
+    assert encoded == expected
+
+
+def test_the_rerank_is_of_the_shortlist_that_was_shown(
+    library: Path, weights: Path, photos: Path, tmp_path: Path
+) -> None:
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "new.jpg").write_bytes((photos / "scene 03.jpg").read_bytes() + b"other bytes")
+    with opened(library, weights) as app:
+        parts = app.test_client().get("/", query_string={"q": SENTENCE}).iter_encoded()
+        shown = photo_ids(next(parts).decode())
+        index(library, more, weights)
+        reranked = next(parts).decode()
+        assert sorted(photo_ids(reranked)[:PHOTO_COUNT]) == sorted(shown)
+        assert reranked.count('<span class="unseen"> match</span>') == PHOTO_COUNT
+
+
+def test_a_shortlist_of_other_weights_is_made_anew(
+    library: Path, weights: Path, photos: Path, other_weights: Path
+) -> None:
+    with opened(library, weights) as app:
+        parts = app.test_client().get("/", query_string={"q": SENTENCE}).iter_encoded()
+        next(parts)
+        index(library, photos, other_weights)
+        reranked = photo_ids(next(parts).decode())
+    with SearchEngine.open(library, weights=other_weights) as engine:
+        assert reranked == [hit.photo_id for hit in engine.search(SENTENCE).hits]
+
+
+def test_later_pages_are_found_with_other_weights_once_these_have_taken_over(
+    library: Path, weights: Path, photos: Path, other_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.searches.SHORTLIST", 4)
+    with opened(library, weights) as app:
+        client = app.test_client()
+        answer: Any = client.get("/api/v1/search", query_string={"q": SENTENCE, "limit": 4}).json
+        index(library, photos, other_weights)
+        more: Any = client.get(
+            "/api/v1/search", query_string={"q": SENTENCE, "limit": 50, "cursor": answer["next"]}
+        ).json
+    found = [hit["photo_id"] for hit in answer["hits"] + more["hits"]]
+    assert sorted(found) == sorted(set(found))
+    assert len(found) == PHOTO_COUNT
+
+
+def test_only_the_latest_searches_are_remembered(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.searches._MAX_SNAPSHOTS", 2)
+    cursors = []
+    for _ in range(3):
+        answer: Any = client.get("/api/v1/search", query_string={"q": SENTENCE, "limit": 2}).json
+        cursors.append(answer["next"])
+    statuses = [
+        client.get("/api/v1/search", query_string={"q": SENTENCE, "cursor": cursor}).status_code for cursor in cursors
+    ]
+    assert statuses == [410, 200, 200]

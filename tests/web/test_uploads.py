@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.engine.libraries import PHOTO_COUNT
 from tests.web.applications import at_work, token
-from web.searches import Turns
+from web.searches import ModelQueue
 from web.service import service_of
 from web.uploads import MOST_BYTES
 
@@ -63,9 +63,9 @@ def test_words_may_join_the_photo(client: FlaskClient, photos: Path) -> None:
 def test_a_photo_that_is_sent_waits_for_the_model_in_turn(
     client: FlaskClient, app: Flask, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns = Turns(0)
-    monkeypatch.setattr(service_of(app).searches, "turns", turns)
-    with closing(turns), at_work(turns):
+    queue = ModelQueue(0)
+    monkeypatch.setattr(service_of(app).searches, "queue", queue)
+    with closing(queue), at_work(queue):
         assert send(client, (photos / "scene 01.jpg").read_bytes())[0] == 503
     assert send(client, b"no photo")[0] == 400, "which is found out before"
 

@@ -1,0 +1,305 @@
+"""The stages of a search, each a function on a parsed query: encode, shortlist, rerank, tail, hits.
+
+Another process may remove photos at any time. Each stage leaves out those that have gone since the stage before.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.query import Query
+from engine.results import Hit
+from engine.without import direction, penalties
+from engine.written import bonus
+from indexer.library.filters import NO_FILTERS
+from indexer.library.library import Library
+from indexer.library.words import words_of
+from model.bundle import TrainedModel
+from model.runtime.protocol import EncodedText
+from model.scoring.calibration import Calibration
+
+_VISUAL_PER_ANNOTATED = 4
+"""One annotation candidate per four visual candidates."""
+_SCORE_DECIMALS = 4
+"""Round off batch-dependent float noise so that identical images tie."""
+_STAGES = ("text", "shortlist", "features", "rerank", "total")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A photo that may become a hit."""
+
+    photo_id: int
+    similarity: float | None = None
+    score: float | None = None
+    match: float | None = None
+
+
+@dataclass(frozen=True)
+class EncodedQuery:
+    """A query, and its sentence and excluded terms as one model encodes them."""
+
+    query: Query
+    generation: str
+    """Of the model: no other can use it."""
+    text: EncodedText
+    """The sentence, where there is one, and the excluded terms behind it."""
+    timings_ms: Mapping[str, float]
+
+    @property
+    def wanted(self) -> NDArray[np.float32]:
+        """(E,) The embedding of the sentence, where there is one."""
+        return np.asarray(self.text.embeddings[0])
+
+    @property
+    def unwanted(self) -> NDArray[np.float32]:
+        """(U, E) The embeddings of the excluded terms."""
+        return self.text.embeddings[len(self.text.embeddings) - len(self.query.without) :]
+
+    def embeddings_only(self) -> EncodedQuery:
+        """The same without the word features, which are large and only the rerank reads."""
+        return replace(self, text=EncodedText(self.text.embeddings, []))
+
+
+@dataclass(frozen=True)
+class Shortlist:
+    """The candidates of a query that the rerank reads, with what was computed to find them.
+
+    It is a value: it keeps no library open, and `SearchEngine.rerank` may take it at any later time, from any thread.
+    """
+
+    encoded: EncodedQuery
+    visual: list[Candidate]
+    """The photos nearest to the sentence, best first; none where the query has no sentence."""
+    annotated: list[Candidate]
+    """Other photos, whose annotations match the sentence."""
+    among: NDArray[np.int64] | None
+    """(N,) Ids of the photos that pass the filters; None where there are no filters."""
+    timings_ms: Mapping[str, float]
+    """What it took, encoding the query included."""
+    hits: list[Hit] = field(default_factory=list)
+    """The photos in order of nearness, without a match; of a query without a sentence, the newest first."""
+
+
+class Clock:
+    """Adds up the milliseconds that each stage takes."""
+
+    def __init__(self, before: Mapping[str, float] | None = None) -> None:
+        """`before` is what earlier calls took for the same search."""
+        self.timings_ms = dict.fromkeys(_STAGES, 0.0) | dict(before or {})
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time the stage `name`: `text`, `shortlist`, `features` or `rerank`, or `total` around all of them."""
+        start = time.perf_counter()
+        yield
+        self.timings_ms[name] += 1000 * (time.perf_counter() - start)
+
+
+def max_reranked(shortlist: int) -> int:
+    """How many photos are reranked at most where the shortlist has that size: it takes annotation candidates too."""
+    return shortlist + max(1, shortlist // _VISUAL_PER_ANNOTATED)
+
+
+def encode(model: TrainedModel, query: Query) -> EncodedQuery:
+    """Encode the sentence of `query` and its excluded terms; nothing is computed where it has neither."""
+    clock, phrases = Clock(), [query.words, *query.without] if query.words else list(query.without)
+    text = EncodedText(np.empty((0, 0), dtype=np.float32), [])
+    if phrases:
+        with clock.stage("total"), clock.stage("text"):
+            text = model.runtime.encode_text(phrases)
+    return EncodedQuery(query, model.generation, text, clock.timings_ms)
+
+
+def filtered(library: Library, query: Query) -> NDArray[np.int64] | None:
+    """(N,) Ids of the photos that pass the filters of `query`; None where it has no filters."""
+    return None if query.filters == NO_FILTERS else library.matching(query.filters)
+
+
+def shortlist(library: Library, encoded: EncodedQuery, size: int) -> Shortlist:
+    """The candidates for a rerank: the `size` photos nearest to the sentence, and annotation candidates.
+
+    A query without a sentence has no candidates: its photos come by date.
+    """
+    clock = Clock(encoded.timings_ms)
+    if not encoded.query.words:
+        return Shortlist(encoded, [], [], None, clock.timings_ms)
+    with clock.stage("total"), clock.stage("shortlist"):
+        among = filtered(library, encoded.query)
+        visual = nearest(library, encoded.wanted, encoded.unwanted, size, among)
+        annotated = _annotated(library, encoded, max_reranked(size) - size, among, leave_out=visual)
+    return Shortlist(encoded, visual, annotated, among, clock.timings_ms)
+
+
+def nearest(
+    library: Library,
+    wanted: NDArray[np.float32],
+    unwanted: NDArray[np.float32],
+    count: int,
+    among: NDArray[np.int64] | None,
+) -> list[Candidate]:
+    """The `count` photos among those nearest to `wanted` (E,) and away from `unwanted` (U, E), best first.
+
+    Their similarity is that to `wanted`.
+    """
+    ids, similarities = library.shortlist(direction(wanted, unwanted), count, among)
+    photo_ids = ids.tolist()
+    if len(unwanted) and photo_ids:
+        embeddings = library.embeddings(photo_ids)
+        photo_ids = list(embeddings)
+        # Not BLAS: there the sum of a row depends on the rows beside it.
+        similarities = np.einsum("ke,e->k", np.array(list(embeddings.values())).reshape(-1, len(wanted)), wanted)
+    return [
+        Candidate(photo_id, similarity) for photo_id, similarity in zip(photo_ids, similarities.tolist(), strict=True)
+    ]
+
+
+def with_similarity(library: Library, encoded: EncodedQuery, candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates with their similarity to the sentence."""
+    embeddings = library.embeddings([candidate.photo_id for candidate in candidates])
+    return [
+        replace(candidate, similarity=float(embeddings[candidate.photo_id] @ encoded.wanted))
+        for candidate in _present(candidates, embeddings)
+    ]
+
+
+def rerank(
+    library: Library,
+    model: TrainedModel,
+    calibration: Calibration,
+    encoded: EncodedQuery,
+    candidates: list[Candidate],
+    clock: Clock,
+) -> list[Candidate]:
+    """The candidates in order of their score, of equal ones by id: words and pixels are read together."""
+    photo_ids = [candidate.photo_id for candidate in candidates]
+    with clock.stage("features"):
+        pixels_of = library.pixel_features(photo_ids)
+        pooled_of = library.pooled_features(photo_ids)
+        embedding_of = library.embeddings(photo_ids)
+    candidates = _present(candidates, pixels_of.keys() & pooled_of.keys() & embedding_of.keys())
+    if not candidates:
+        return []
+    photo_ids = [candidate.photo_id for candidate in candidates]
+    with clock.stage("rerank"):
+        features = [pixels_of[photo_id] for photo_id in photo_ids]
+        pooled = np.stack([pooled_of[photo_id] for photo_id in photo_ids])
+        embeddings = np.stack([embedding_of[photo_id] for photo_id in photo_ids])
+        hubness = model.fitted.querybank.hubness(embeddings)
+        words, rows = model.fitted.evidence.read(pooled), np.arange(len(candidates))
+
+        def score(row: int, phrase: str, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
+            sentence = encoded.text.select([row])
+            itm, evidence = model.runtime.match(sentence, features), words.evidence(sentence, rows)
+            of_model = calibration.score(itm, similarities - hubness, evidence)
+            return of_model + bonus(_annotation_shares(library, phrase, photo_ids), calibration)
+
+        similarities = np.array([candidate.similarity for candidate in candidates], dtype=np.float32)
+        scores = score(0, encoded.query.words, similarities)
+        if encoded.query.without:
+            unwanted = [
+                score(row, phrase, embeddings @ encoded.text.embeddings[row])
+                for row, phrase in enumerate(encoded.query.without, start=1)
+            ]
+            scores = scores - penalties(np.stack(unwanted))
+        scores = scores.round(_SCORE_DECIMALS)
+        matches = calibration.match(scores)
+        return [
+            replace(candidates[row], score=float(scores[row]), match=float(matches[row]))
+            for row in np.lexsort((np.array(photo_ids), -scores)).tolist()
+        ]
+
+
+def newest_first(library: Library, ranked: list[Candidate], cutoff: float) -> list[Candidate]:
+    """The candidates whose match is not below `cutoff` by date, those without a date last; the others behind them."""
+    strong = [candidate for candidate in ranked if candidate.match is not None and candidate.match >= cutoff]
+    local_times = {
+        photo.id: (-math.inf, 0)
+        if photo.taken_at is None
+        else (photo.taken_at + (photo.taken_offset or 0), photo.taken_microsecond or 0)
+        for photo in library.photos([candidate.photo_id for candidate in strong])
+    }
+    by_date = sorted(_present(strong, local_times), key=lambda candidate: local_times[candidate.photo_id], reverse=True)
+    return by_date + ranked[len(strong) :]
+
+
+def tail(
+    library: Library,
+    wanted: NDArray[np.float32],
+    unwanted: NDArray[np.float32],
+    count: int,
+    among: NDArray[np.int64] | None,
+    *,
+    after: Sequence[Candidate],
+) -> list[Candidate]:
+    """The `count` photos that follow the candidates `after` in order of nearness.
+
+    They come from a search of their own, so that the order of the reranked photos cannot depend on `count`.
+    """
+    before = {candidate.photo_id for candidate in after}
+    following = nearest(library, wanted, unwanted, count + len(before), among)
+    return [candidate for candidate in following if candidate.photo_id not in before][:count]
+
+
+def newest(library: Library, query: Query, count: int) -> list[Candidate]:
+    """The `count` newest photos that pass the filters of `query`."""
+    return [Candidate(photo_id) for photo_id in library.newest(query.filters, count)]
+
+
+def to_hits(library: Library, candidates: list[Candidate]) -> list[Hit]:
+    """The candidates as hits."""
+    photos = {photo.id: photo for photo in library.photos([candidate.photo_id for candidate in candidates])}
+    return [
+        Hit(
+            path=photos[candidate.photo_id].path,
+            photo_id=candidate.photo_id,
+            similarity=candidate.similarity,
+            match=candidate.match,
+            score=candidate.score,
+            width=photos[candidate.photo_id].width,
+            height=photos[candidate.photo_id].height,
+            online=photos[candidate.photo_id].online,
+        )
+        for candidate in _present(candidates, photos)
+    ]
+
+
+def _annotated(
+    library: Library,
+    encoded: EncodedQuery,
+    count: int,
+    among: NDArray[np.int64] | None,
+    *,
+    leave_out: list[Candidate],
+) -> list[Candidate]:
+    """The up to `count` photos whose annotations hold most words of the sentence, of equal ones the nearest."""
+    counts = library.written(words_of(encoded.query.words))
+    if among is not None:
+        counts = {photo_id: counts[photo_id] for photo_id in np.intersect1d(among, list(counts)).tolist()}
+    annotated: list[Candidate] = []
+    for level in sorted(set(counts.values()), reverse=True):
+        ids = np.array([photo_id for photo_id, words in counts.items() if words == level], dtype=np.int64)
+        annotated += nearest(library, encoded.wanted, encoded.unwanted, count - len(annotated), ids)
+        if len(annotated) == count:
+            break
+    known = {candidate.photo_id for candidate in leave_out}
+    return [candidate for candidate in annotated if candidate.photo_id not in known]
+
+
+def _annotation_shares(library: Library, phrase: str, photo_ids: list[int]) -> NDArray[np.float32]:
+    """(K,) Which share of the words of `phrase` the annotation of each photo holds."""
+    words = words_of(phrase)
+    counts = library.written(words)
+    return np.array([counts.get(photo_id, 0) / max(1, len(words)) for photo_id in photo_ids], dtype=np.float32)
+
+
+def _present(candidates: Sequence[Candidate], photo_ids: Container[int]) -> list[Candidate]:
+    """Those of the candidates that are among `photo_ids`."""
+    return [candidate for candidate in candidates if candidate.photo_id in photo_ids]

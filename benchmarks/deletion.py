@@ -72,7 +72,7 @@ def changes(model: TrainedModel, photo: CaptionedPhoto, random: np.random.Genera
         heat = explain(runtime, processor, caption, features, words, (size[0], size[1]), method=method).overall
         orders.append(np.argsort(-heat.ravel(), kind="stable"))
     left = [features[np.sort(order[round(share * len(order)) :])] for order in orders for share in REMOVED]
-    logits = model.runtime.match(model.runtime.encode_text([caption]), left).reshape(len(orders), len(REMOVED))
+    logits = model.runtime.itm_logits(model.runtime.encode_text([caption]), left).reshape(len(orders), len(REMOVED))
     logits -= logits[:, :1]
     return {RANDOM: logits[:RANDOM_ORDERS].mean(axis=0)} | dict(zip(METHODS, logits[RANDOM_ORDERS:], strict=True))
 

@@ -84,20 +84,20 @@ def _joint(model: PixelBertForPreTraining, device: torch.device, count: int, pea
     for network in (model.eval(), whole):
         layers = network.config.num_hidden_layers - network.config.fusion_layer
         for dtype in _dtypes(device):
-            seconds, flops = _measure(device, lambda network=network: network.match(words, pixels), dtype)  # type: ignore[misc]
+            seconds, flops = _measure(device, lambda network=network: network.itm_logits(words, pixels), dtype)  # type: ignore[misc]
             _row(f"pairs/s through {layers} joint layers, {dtype}", f"{count / seconds:,.0f}", flops / seconds / peak)
 
 
 def _rerank(model: PixelBertForPreTraining, device: torch.device, count: int) -> None:
     runtime, text, features = _runtime(model, 1, count)
-    seconds = _seconds(device, lambda: runtime.match(text, features))
+    seconds = _seconds(device, lambda: runtime.itm_logits(text, features))
     _row(f"ms to rerank {count} photos whose pixel features lie in main memory", f"{1000 * seconds:.2f}")
 
 
 def _evaluate(model: PixelBertForPreTraining, device: torch.device, captions: int, photos: int) -> None:
     runtime, text, features = _runtime(model, captions, photos)
     rows = np.repeat(np.arange(captions), photos).tolist()
-    seconds = _seconds(device, lambda: runtime.match(text.select(rows), features * captions))
+    seconds = _seconds(device, lambda: runtime.itm_logits(text.select(rows), features * captions))
     _row(f"pairs/s of {captions} captions with {photos:,} photos each, as evaluate asks", f"{len(rows) / seconds:,.0f}")
 
 

@@ -85,7 +85,7 @@ class Hat:
         """Never asked."""
         raise NotImplementedError
 
-    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def itm_logits(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Never asked."""
         raise NotImplementedError
 

@@ -54,8 +54,8 @@ def main() -> None:
         return {
             f"{PHOTOS} photos, pixels alone": lambda: runtime.encode_image(images),
             "a sentence, words alone": lambda: runtime.encode_text([SENTENCE]),
-            f"{PAIRS // 2} pairs, words and pixels": lambda: runtime.match(text, features[: PAIRS // 2]),
-            f"{PAIRS} pairs, words and pixels": lambda: runtime.match(text, features),
+            f"{PAIRS // 2} pairs, words and pixels": lambda: runtime.itm_logits(text, features[: PAIRS // 2]),
+            f"{PAIRS} pairs, words and pixels": lambda: runtime.itm_logits(text, features),
         }
 
     for name, on_torch in passes(runtimes["PyTorch"]).items():

@@ -136,9 +136,9 @@ def batches(path: Path, weights: str) -> None:
     for _ in range(_ROUNDS):
         start = time.perf_counter()
         for one, shortlist in zip(alone, features, strict=True):
-            runtime.match(one, shortlist)
+            runtime.itm_logits(one, shortlist)
         middle = time.perf_counter()
-        runtime.match(text.select(rows), everything)
+        runtime.itm_logits(text.select(rows), everything)
         in_turn.append(middle - start)
         together.append(time.perf_counter() - middle)
     print(f"| rerank for {_TOGETHER} searches | best s | median s |")

@@ -69,7 +69,7 @@ def main() -> None:
         return np.argsort(-(embeddings @ direction(texts[wanted].embeddings[0], others)), kind="stable")[:SHORTLIST]
 
     def scores(phrase: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        logits = runtime.match(texts[phrase], [encoded.pixel_features[row] for row in rows])
+        logits = runtime.itm_logits(texts[phrase], [encoded.pixel_features[row] for row in rows])
         normalised = embeddings[rows] @ texts[phrase].embeddings[0] - encoded.hubness[rows]
         return fitted.calibration.score(logits, normalised, encoded.words.evidence(texts[phrase], rows))
 

@@ -140,7 +140,7 @@ def explain_file(
     )
     normalised = photo.embeddings @ text.embeddings[0] - model.fitted.querybank.hubness(photo.embeddings)
     evidence = words.evidence(text, np.arange(1))
-    score = model.fitted.calibration.score(runtime.match(text, photo.pixel_features), normalised, evidence)
+    score = model.fitted.calibration.score(runtime.itm_logits(text, photo.pixel_features), normalised, evidence)
     match = model.fitted.calibration.match(score)
     shown = Image.fromarray(picture.pixels)
     scale = max(shown.size) / max(size)

@@ -197,7 +197,7 @@ def rerank(
 
         def score(row: int, phrase: str, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
             sentence = encoded.text.select([row])
-            itm, evidence = model.runtime.match(sentence, features), words.evidence(sentence, rows)
+            itm, evidence = model.runtime.itm_logits(sentence, features), words.evidence(sentence, rows)
             of_model = calibration.score(itm, similarities - hubness, evidence)
             return of_model + bonus(_annotation_shares(library, phrase, photo_ids), calibration)
 

@@ -56,7 +56,7 @@ def _scores(
     for start in range(0, len(sentences), _AT_ONCE):
         text, rows = runtime.encode_text(sentences[start : start + _AT_ONCE]), photos[start : start + _AT_ONCE]
         similarity = (text.embeddings * collection.image_embeddings[rows]).sum(axis=1)
-        itm = runtime.match(text, [collection.pixel_features[row] for row in rows])
+        itm = runtime.itm_logits(text, [collection.pixel_features[row] for row in rows])
         parts.append((similarity, itm, collection.words.evidence(text, rows)))
     similarity, itm, evidence = (np.concatenate(some) for some in zip(*parts, strict=True))
     return {"similarity": similarity, "itm": itm, "rerank": calibration.score(itm, similarity, evidence)}

@@ -148,7 +148,7 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
         pixels = self.pixelbert.below(self.pixelbert.pixel_tokens(features))
         return pixels.states, self.embed_image(pixels), features.mean((2, 3))
 
-    def match(self, words: Tokens, pixels: Tokens) -> Tensor:
+    def itm_logits(self, words: Tokens, pixels: Tokens) -> Tensor:
         """ITM logits (B,) of aligned pairs, from both sides' states at the fusion layer.
 
         Outside training it reads every `match_stride`-th pixel token.
@@ -208,7 +208,7 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
     def score(self, words: Tokens, pixels: Tokens) -> PixelBertRetrievalOutput:
         """The same of B sentences and photos at the fusion layer."""
         return PixelBertRetrievalOutput(
-            itm_logits=self.match(words, pixels),
+            itm_logits=self.itm_logits(words, pixels),
             text_embeds=self.embed_text(words),
             image_embeds=self.embed_image(pixels),
         )

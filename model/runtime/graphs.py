@@ -82,7 +82,7 @@ class _Match(nn.Module):
         self.model = model
 
     def forward(self, words: Tensor, word_mask: Tensor, pixels: Tensor, pixel_mask: Tensor) -> Tensor:
-        return self.model.match(Tokens(words, word_mask), Tokens(pixels, pixel_mask))
+        return self.model.itm_logits(Tokens(words, word_mask), Tokens(pixels, pixel_mask))
 
 
 class _Attention(_Match):

@@ -77,7 +77,7 @@ class OnnxRuntime:
             [inputs["input_ids"][row, :length] for row, length in enumerate(lengths)],
         )
 
-    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def itm_logits(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """See `Runtime`."""
         logits = np.empty(len(pixel_features), dtype=np.float32)
         for rows, words, pixels in batches(text, pixel_features, _PAIRS):

@@ -23,7 +23,7 @@ class EncodedImages:
     embeddings: NDArray[np.float32]
     """(B, E), L2-normalised: what the shortlist compares with a sentence."""
     pixel_features: list[NDArray[np.float32]]
-    """B arrays (P, D): the state of each photo's valid pixel tokens at the fusion layer, for `match`."""
+    """B arrays (P, D): the state of each photo's valid pixel tokens at the fusion layer, for `itm_logits`."""
     pooled_features: NDArray[np.float32]
     """(B, C): the mean of the CNN's last feature map, for `model.scoring.word_detectors`."""
 
@@ -35,7 +35,7 @@ class EncodedText:
     embeddings: NDArray[np.float32]
     """(B, E), L2-normalised."""
     word_features: list[NDArray[np.float32]]
-    """B arrays (T, D): the state of each sentence's tokens at the fusion layer, for `match`."""
+    """B arrays (T, D): the state of each sentence's tokens at the fusion layer, for `itm_logits`."""
     word_ids: list[NDArray[np.int64]] = field(default_factory=list)
     """B arrays (T,): the word pieces themselves, for `model.scoring.word_detectors`; none where a runtime has none."""
 
@@ -67,7 +67,7 @@ class Runtime(Protocol):
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         """Encode sentences. A sentence longer than the model reads is cut at its last word piece."""
 
-    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def itm_logits(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """ITM logits (B,): how well sentence i matches photo i, full cross-modal; one sentence goes with every photo.
 
         Raises ValueError when there are several sentences, but not as many as photos.
@@ -77,7 +77,7 @@ class Runtime(Protocol):
         """How much each token of sentence and photo i looks at each: B arrays (L, heads, T + P, T + P), words first.
 
         The attention of the L cross-modal layers, the lowest first; rows sum to 1. Sentences go with photos as in
-        `match`.
+        `itm_logits`.
         """
 
 
@@ -90,7 +90,7 @@ class GradientRuntime(Runtime, Protocol):
         first.
 
         Gradient-weighted attention of the cross-modal layers (arXiv 2103.15679). Sentences go with photos as in
-        `match`.
+        `itm_logits`.
         """
 
 

@@ -98,7 +98,7 @@ class TorchRuntime:
         return EncodedText(_numpy(self._model.embed_text(words)), features, ids)
 
     @torch.inference_mode()
-    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def itm_logits(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """See `Runtime`."""
         check_pairs(text, pixel_features)
         words, captions = self._sent(text.word_features)
@@ -106,12 +106,12 @@ class TorchRuntime:
         captions = np.broadcast_to(captions, photos.shape)
         order = np.lexsort((words.lengths[captions], pixels.lengths[photos]))
 
-        def match(rows: NDArray[np.int64]) -> tuple[Tensor]:
+        def logits_of(rows: NDArray[np.int64]) -> tuple[Tensor]:
             with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-                return (self._model.match(words.take(captions[rows]), pixels.take(photos[rows])),)
+                return (self._model.itm_logits(words.take(captions[rows]), pixels.take(photos[rows])),)
 
         logits = np.empty(len(photos), dtype=np.float32)
-        for rows, (found,) in self._in_parts("pairs", order, match):
+        for rows, (found,) in self._in_parts("pairs", order, logits_of):
             logits[rows] = found
         return logits
 

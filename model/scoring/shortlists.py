@@ -161,7 +161,7 @@ def _score_pairs(
     for start in range(0, len(captions), step):
         rows = slice(start, start + step)
         text = collection.text.select(captions[rows].tolist())
-        itm_logits.append(runtime.match(text, [collection.pixel_features[photo] for photo in photos[rows]]))
+        itm_logits.append(runtime.itm_logits(text, [collection.pixel_features[photo] for photo in photos[rows]]))
         evidence.append(collection.words.evidence(text, photos[rows]))
     return np.concatenate(itm_logits), np.concatenate(evidence)
 

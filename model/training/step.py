@@ -125,7 +125,7 @@ def _itm(
         text_rows.append(texts.flatten())
         image_rows.append(own.repeat_interleave(texts.shape[1]))
         widths.append(texts.shape[1])
-    logits = model.match(_rows(words, torch.cat(text_rows)), _rows(pixels, torch.cat(image_rows)))
+    logits = model.itm_logits(_rows(words, torch.cat(text_rows)), _rows(pixels, torch.cat(image_rows)))
     positive, rest = logits[:batch], logits[batch:]
     negatives = [some.view(batch, -1) for some in rest.split([batch * width for width in widths])]
     found = {"itm": torch.stack([itm_listwise_loss(positive, some) for some in negatives]).mean()}
@@ -145,7 +145,7 @@ def _hardest(
     count: int,
 ) -> Tensor:
     """Those of `negatives` (B, K) whose pairs score highest: (B, count)."""
-    logits = model.match(_rows(words, text_rows.flatten()), _rows(pixels, image_rows.flatten()))
+    logits = model.itm_logits(_rows(words, text_rows.flatten()), _rows(pixels, image_rows.flatten()))
     return negatives.gather(1, hardest(logits.view(negatives.shape), count))
 
 
@@ -153,7 +153,7 @@ def _itm_balanced(model: PixelBertForPreTraining, words: Tokens, pixels: Tokens,
     own = torch.arange(len(same), device=same.device)
     other = draw_negatives(torch.zeros_like(same, dtype=torch.float32), 1, 0.0, same)[:, 0]
     true = torch.rand(len(same), device=same.device) < 0.5
-    return itm_balanced_loss(model.match(words, _rows(pixels, torch.where(true, own, other))), true)
+    return itm_balanced_loss(model.itm_logits(words, _rows(pixels, torch.where(true, own, other))), true)
 
 
 def _mlm(model: PixelBertForPreTraining, batch: Batch, pixels: Tokens, longest: int, mask_id: int) -> Tensor:

@@ -52,7 +52,7 @@ def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weig
         ids = [hit.photo_id for hit in hits]
         text = runtime.encode_text([SENTENCE])
         similarities = np.stack(list(library.embeddings(ids).values())) @ text.embeddings[0]
-        scores = runtime.match(text, list(library.pixel_features(ids).values())) + 2.0 * similarities
+        scores = runtime.itm_logits(text, list(library.pixel_features(ids).values())) + 2.0 * similarities
     np.testing.assert_allclose(similarities_of(hits), similarities, atol=2e-3)
     np.testing.assert_allclose([hit.score or 0 for hit in hits], scores, atol=1e-2)
     np.testing.assert_allclose([hit.match or 0 for hit in hits], 1 / (1 + np.exp(1.0 - 0.5 * scores)), atol=1e-2)
@@ -70,7 +70,7 @@ def test_word_evidence_counts_where_the_calibration_says_so(indexed: Path, weigh
     with Library.open(indexed, generation=model.generation) as library:
         hits = SearchEngine(library, model).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]
-        logits = model.runtime.match(text, list(library.pixel_features(ids).values()))
+        logits = model.runtime.itm_logits(text, list(library.pixel_features(ids).values()))
         pooled = np.stack(list(library.pooled_features(ids).values()))
         evidence = words_of_photos.read(pooled).evidence(text, np.arange(len(ids)))
     assert np.ptp(evidence) > 0.1

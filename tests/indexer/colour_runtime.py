@@ -56,7 +56,7 @@ class ColourRuntime:
         ]
         return EncodedText(np.stack([_normalised(word.sum(axis=0)) for word in words]), words)
 
-    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def itm_logits(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         words = text.word_features * (len(pixel_features) if len(text) == 1 else 1)
         if len(words) != len(pixel_features):
             raise ValueError("as many sentences as photos, or one")

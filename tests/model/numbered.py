@@ -81,7 +81,7 @@ class Known:
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """(M, N), as `match` gives them."""
+        """(M, N), as `itm_logits` gives them."""
         return self.words @ self.pixels.T
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
@@ -95,7 +95,7 @@ class Known:
         rows = [self._row[sentence] for sentence in sentences]
         return EncodedText(self.captions[rows], list(self.words[rows, None]))
 
-    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def itm_logits(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         self.matched += len(pixel_features)
         words, pixels = np.concatenate(text.word_features), np.concatenate(list(pixel_features))
         return np.asarray((words * pixels).sum(axis=1), dtype=np.float32)

@@ -39,7 +39,7 @@ class Dot:
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         raise AssertionError(f"nothing is encoded here: {len(sentences)} sentences")
 
-    def match(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def itm_logits(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         pairs = zip(text.word_features, pixel_features, strict=True)
         return np.array([words[0] @ pixels[0] for words, pixels in pairs], dtype=np.float32)
 

@@ -145,5 +145,5 @@ def test_the_batch_does_not_change_a_score(
     pairs = np.random.default_rng(size).permutation(15 * 15)
     for start in range(0, len(pairs), size):
         captions, found = np.divmod(pairs[start : start + size], 15)
-        logits = runtime.match(scenes.text.select(captions.tolist()), [features[photo] for photo in found])
+        logits = runtime.itm_logits(scenes.text.select(captions.tolist()), [features[photo] for photo in found])
         assert np.allclose(logits, expected[captions, found], rtol=1e-5, atol=1e-5)

@@ -28,7 +28,7 @@ def test_the_attention_of_every_layer_and_head_leads_to_the_match() -> None:
     assert attention.shape == (2, 2, 4, WORDS + PIXELS, WORDS + PIXELS)
     assert torch.allclose(attention.sum(-1), torch.ones(()), atol=1e-5)
     _, states = model._attended(words, pixels)
-    assert torch.allclose(model._itm_logits(states), model.match(words, pixels), atol=1e-4)
+    assert torch.allclose(model._itm_logits(states), model.itm_logits(words, pixels), atol=1e-4)
 
 
 def test_one_layer_or_head_is_a_part_of_the_mean() -> None:

@@ -94,13 +94,13 @@ def test_outside_training_a_match_reads_every_so_many_th_pixel() -> None:
     sparse.load_state_dict(whole.state_dict())
     left, right = whole.pixelbert.words(*words(6, 3)), whole.pixelbert.pixels(photos(2))
     second = Tokens(right.states[:, ::2], None)
-    assert torch.equal(sparse.match(left, right), whole.match(left, second))
-    assert not torch.allclose(sparse.match(left, right), whole.match(left, right))
+    assert torch.equal(sparse.itm_logits(left, right), whole.itm_logits(left, second))
+    assert not torch.allclose(sparse.itm_logits(left, right), whole.itm_logits(left, right))
     assert torch.equal(sparse.embed_image(right), whole.embed_image(right))
     dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     learning = tiny_network(match_stride=2, **dropout).train()
     learning.load_state_dict(whole.state_dict())
-    assert torch.allclose(learning.match(left, right), whole.match(left, right), atol=1e-6)
+    assert torch.allclose(learning.itm_logits(left, right), whole.itm_logits(left, right), atol=1e-6)
 
 
 def test_masked_tokens_change_nothing() -> None:
@@ -109,7 +109,7 @@ def test_masked_tokens_change_nothing() -> None:
     noise = torch.full((1, 4, 64), 7.0)
     padded_left = Tokens(torch.cat([left.states, noise], 1), torch.tensor([[True] * 5 + [False] * 4]))
     padded_right = Tokens(torch.cat([right.states, noise], 1), torch.tensor([[True] * 9 + [False] * 4]))
-    assert torch.allclose(model.match(left, right), model.match(padded_left, padded_right), atol=1e-5)
+    assert torch.allclose(model.itm_logits(left, right), model.itm_logits(padded_left, padded_right), atol=1e-5)
     assert torch.allclose(model.embed_text(left), model.embed_text(padded_left), atol=1e-5)
     assert torch.allclose(model.embed_image(right), model.embed_image(padded_right), atol=1e-5)
 
@@ -135,25 +135,26 @@ def arrays(*sizes: tuple[int, int]) -> list[NDArray[np.uint8]]:
 def test_a_score_does_not_depend_on_the_batch(runtime: TorchRuntime) -> None:
     images = arrays((96, 96), (96, 128), (96, 96), (160, 96))
     together, text = runtime.encode_image(images), runtime.encode_text(SENTENCES)
-    logits = runtime.match(text, together.pixel_features)
+    logits = runtime.itm_logits(text, together.pixel_features)
     for row, image in enumerate(images):
         alone, sentence = runtime.encode_image([image]), runtime.encode_text([SENTENCES[row]])
         assert np.abs(alone.embeddings[0] - together.embeddings[row]).max() < 1e-4
         assert np.abs(alone.pixel_features[0] - together.pixel_features[row]).max() < 1e-4
         assert np.abs(sentence.embeddings[0] - text.embeddings[row]).max() < 1e-4
-        assert abs(runtime.match(sentence, alone.pixel_features)[0] - logits[row]) < 1e-4
+        assert abs(runtime.itm_logits(sentence, alone.pixel_features)[0] - logits[row]) < 1e-4
 
 
 def test_one_sentence_is_matched_with_every_photo(runtime: TorchRuntime) -> None:
     features = runtime.encode_image(arrays((96, 96), (96, 96), (96, 96))).pixel_features
     text = runtime.encode_text(SENTENCES[:1])
-    assert np.allclose(runtime.match(text, features), runtime.match(text.select([0, 0, 0]), features), atol=1e-5)
+    one_by_one = runtime.itm_logits(text.select([0, 0, 0]), features)
+    assert np.allclose(runtime.itm_logits(text, features), one_by_one, atol=1e-5)
 
 
 def test_sentences_and_photos_must_pair_up(runtime: TorchRuntime) -> None:
     features = runtime.encode_image(arrays((96, 96), (96, 96), (96, 96))).pixel_features
     with pytest.raises(ValueError, match="2 sentences cannot be matched with 3 photos"):
-        runtime.match(runtime.encode_text(SENTENCES[:2]), features)
+        runtime.itm_logits(runtime.encode_text(SENTENCES[:2]), features)
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path, processor: PixelBertProcessor) -> None:

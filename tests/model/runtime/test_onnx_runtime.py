@@ -74,8 +74,8 @@ def everything(runtime: Runtime, images: list[NDArray[np.uint8]]) -> list[NDArra
         photos.pooled_features,
         text.embeddings,
         *text.word_features,
-        runtime.match(one, photos.pixel_features),
-        runtime.match(text, paired),
+        runtime.itm_logits(one, photos.pixel_features),
+        runtime.itm_logits(text, paired),
         *runtime.attend(one, photos.pixel_features),
         *runtime.attend(text, paired),
     ]
@@ -136,7 +136,7 @@ def test_graphs_hold_for_other_weights_of_the_same_layout(squashing: Path, tmp_p
     before, after = OnnxRuntime.load(squashing), OnnxRuntime.load(weights)
     photos, text = before.encode_image(pictures(squashing, [(200, 100)])), before.encode_text(SENTENCES[:1])
     np.testing.assert_allclose(
-        after.match(text, photos.pixel_features), -before.match(text, photos.pixel_features), atol=TOLERANCE
+        after.itm_logits(text, photos.pixel_features), -before.itm_logits(text, photos.pixel_features), atol=TOLERANCE
     )
 
 

@@ -41,8 +41,8 @@ def pairs(runtime: TorchRuntime, images: list[NDArray[np.uint8]]) -> tuple[Encod
 
 def test_pairs_score_together_as_they_do_one_by_one(runtime: TorchRuntime, images: list[NDArray[np.uint8]]) -> None:
     text, photos = pairs(runtime, images)
-    alone = [runtime.match(text.select([row]), [photo])[0] for row, photo in enumerate(photos)]
-    np.testing.assert_allclose(runtime.match(text, photos), alone, atol=1e-4)
+    alone = [runtime.itm_logits(text.select([row]), [photo])[0] for row, photo in enumerate(photos)]
+    np.testing.assert_allclose(runtime.itm_logits(text, photos), alone, atol=1e-4)
 
 
 def test_tokens_that_were_sent_come_back_in_any_order_and_padded() -> None:
@@ -59,9 +59,9 @@ def test_half_precision_changes_logits_by_less_than_a_hundredth(
     runtime: TorchRuntime, images: list[NDArray[np.uint8]]
 ) -> None:
     text, photos = pairs(runtime, images)
-    whole = runtime.match(text, photos)
+    whole = runtime.itm_logits(text, photos)
     runtime._dtype = torch.float16  # as on a GPU
-    half = runtime.match(text, photos)
+    half = runtime.itm_logits(text, photos)
     assert 0 < np.abs(half - whole).max() < 0.01
 
 
@@ -69,15 +69,15 @@ def test_memory_too_small_for_a_batch_is_enough_for_parts_of_it(
     runtime: TorchRuntime, images: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text, photos = pairs(runtime, images)
-    expected, encoded = runtime.match(text, photos), runtime.encode_image(images)
+    expected, encoded = runtime.itm_logits(text, photos), runtime.encode_image(images)
     network, sizes = runtime._model, []
-    match, embed_image = network.match, network.embed_image
+    itm_logits, embed_image = network.itm_logits, network.embed_image
 
     def small(words: Tokens, pixels: Tokens) -> torch.Tensor:
         sizes.append(len(words.states))
         if len(words.states) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        logits: torch.Tensor = match(words, pixels)
+        logits: torch.Tensor = itm_logits(words, pixels)
         return logits
 
     def smaller(pixels: Tokens) -> torch.Tensor:
@@ -86,12 +86,12 @@ def test_memory_too_small_for_a_batch_is_enough_for_parts_of_it(
         embeddings: torch.Tensor = embed_image(pixels)
         return embeddings
 
-    monkeypatch.setattr(network, "match", small)
+    monkeypatch.setattr(network, "itm_logits", small)
     monkeypatch.setattr(network, "embed_image", smaller)
-    np.testing.assert_allclose(runtime.match(text, photos), expected, atol=1e-4)
+    np.testing.assert_allclose(runtime.itm_logits(text, photos), expected, atol=1e-4)
     np.testing.assert_allclose(runtime.encode_image(images).embeddings, encoded.embeddings, atol=1e-4)
     tried = len(sizes)
-    runtime.match(text, photos)
+    runtime.itm_logits(text, photos)
     assert max(sizes[tried:]) <= 4  # it has learned how many fit
 
 
@@ -101,6 +101,6 @@ def test_a_single_pair_that_does_not_fit_is_an_error(
     def none(*_: Tokens) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(runtime._model, "match", none)
+    monkeypatch.setattr(runtime._model, "itm_logits", none)
     with pytest.raises(torch.OutOfMemoryError):
-        runtime.match(*pairs(runtime, images))
+        runtime.itm_logits(*pairs(runtime, images))

@@ -49,7 +49,7 @@ def itm_recall(runtime: Runtime, held_out: list[tuple[Scene, NDArray[np.uint8]]]
     features = runtime.encode_image(images).pixel_features
     right = 0
     for row, (scene, _) in enumerate(held_out):
-        logits = runtime.match(runtime.encode_text([caption(scene)]), features)
+        logits = runtime.itm_logits(runtime.encode_text([caption(scene)]), features)
         right += bool(logits[row] > np.delete(logits, row).max())
     return right / len(held_out)
 
@@ -70,8 +70,8 @@ def test_a_sentence_with_its_colours_swapped_scores_lower(
     runtime: Runtime, held_out: list[tuple[Scene, NDArray[np.uint8]]]
 ) -> None:
     features = runtime.encode_image([image for _, image in held_out]).pixel_features
-    true = runtime.match(runtime.encode_text([caption(scene) for scene, _ in held_out]), features)
-    wrong = runtime.match(runtime.encode_text([caption(swapped(scene)) for scene, _ in held_out]), features)
+    true = runtime.itm_logits(runtime.encode_text([caption(scene) for scene, _ in held_out]), features)
+    wrong = runtime.itm_logits(runtime.encode_text([caption(swapped(scene)) for scene, _ in held_out]), features)
     assert (true > wrong).mean() >= 0.9
 
 

@@ -27,7 +27,8 @@ from benchmarks.machine import machine
 from engine.search import SearchEngine
 from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table
 from indexer.library.encodings import Encodings
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
+from indexer.library.writer import LibraryWriter
 from model.runtime.loading import load_runtime
 from model.runtime.protocol import EncodedImages
 from model.weights import DEFAULT, find_weights, generation
@@ -84,7 +85,7 @@ def make(folder: Path, size: int, asked: Sequence[str], library: Path, weights: 
     queries = load_runtime(find_weights(weights)).encode_text(asked).embeddings
     shortlisted = np.unique([nearest(vectors, query) for query in queries])
     stored = Encodings(library / f"encodings-{known}.sqlite")
-    with Library.open(folder, generation=known, create=True) as made:
+    with LibraryView.open(folder, generation=known, create=True) as made:
         with made.catalog.begin() as catalog:
             catalog.execute(insert(folder_table).values(id=1, path="/photos", mount_point="/", online=True))
         for start in range(0, size, _ROWS_AT_ONCE):
@@ -107,7 +108,8 @@ def make(folder: Path, size: int, asked: Sequence[str], library: Path, weights: 
                 catalog.execute(insert(location_table), files)
                 catalog.execute(insert(encoded_table), [{"generation": known, "photo_id": n} for n in ids])
         start_s = time.perf_counter()
-        made.update_index()
+        with LibraryWriter.lock(made) as writer:
+            writer.update_index()
         seconds = time.perf_counter() - start_s
     stored.close()
     return seconds

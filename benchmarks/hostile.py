@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.machine import machine
 from indexer.decoding import Failure
 from indexer.indexing import index_folders
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
 from tests.indexer.hostile import hostile, mutated, sound
 
@@ -41,7 +41,7 @@ def main() -> None:
             path = Path(home, "photos", str(number // _FILES_A_FOLDER), name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        with Library.open(Path(home, "library"), generation=GENERATION, create=True) as library:
+        with LibraryView.open(Path(home, "library"), generation=GENERATION, create=True) as library:
             started = time.perf_counter()
             report = index_folders(
                 library, [Path(home, "photos")], processor=colour_processor(), load_runtime=ColourRuntime

@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 
 from benchmarks.machine import machine
 from indexer.indexing import index_folders
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from indexer.scanning import PHOTO_SUFFIXES
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
@@ -58,7 +58,7 @@ def main() -> None:
     def pixelseek() -> None:
         with (
             TemporaryDirectory() as folder,
-            Library.open(Path(folder), generation=generation(weights), create=True) as library,
+            LibraryView.open(Path(folder), generation=generation(weights), create=True) as library,
         ):
             index_folders(library, [arguments.photos], processor=processor, load_runtime=lambda: runtime)
 

@@ -24,7 +24,7 @@ from PIL import Image
 
 from benchmarks.machine import machine
 from indexer.indexing import IndexProgress, index_folders
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.processor import PixelBertProcessor
 from model.runtime.protocol import EncodedImages, EncodedText
 from model.weights import find_weights, generation
@@ -43,7 +43,7 @@ def main() -> None:
     with TemporaryDirectory() as home:
         photos, library = Path(home, "photos"), Path(home, "library")
         make_tree(photos, count)
-        with Library.open(library, generation=generation(weights), create=True) as opened:
+        with LibraryView.open(library, generation=generation(weights), create=True) as opened:
             index_folders(
                 opened,
                 [photos],

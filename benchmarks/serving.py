@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.machine import machine
 from benchmarks.search import SENTENCES
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.runtime.loading import load_runtime
 from model.weights import DEFAULT, find_weights, generation
 
@@ -125,7 +125,7 @@ def batches(path: Path, weights: str) -> None:
     """Rerank for several sentences in turn, and in one forward pass."""
     folder = find_weights(weights)
     runtime = load_runtime(folder)
-    with Library.open(path, generation=generation(folder)) as library:
+    with LibraryView.open(path, generation=generation(folder)) as library:
         text = runtime.encode_text(SENTENCES[:_TOGETHER])
         shortlists = [library.shortlist(embedding, _SHORTLIST)[0].tolist() for embedding in text.embeddings]
         features = [list(library.pixel_features(photo_ids).values()) for photo_ids in shortlists]

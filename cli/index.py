@@ -81,11 +81,14 @@ def index_photos(
 ) -> tuple[IndexReport, list[tuple[str, str]]]:
     """Index `folders` behind a progress bar; the report, and every file the library has skipped with the reason."""
     from indexer.indexing import index_folders
-    from indexer.library.library import Library
+    from indexer.library.view import LibraryView
     from model.bundle import TrainedModel
 
     model = TrainedModel(weights)
-    with Library.open(library, generation=model.generation, create=bool(folders)) as opened, _photo_bar() as progress:
+    with (
+        LibraryView.open(library, generation=model.generation, create=bool(folders)) as opened,
+        _photo_bar() as progress,
+    ):
         report = index_folders(
             opened,
             folders,

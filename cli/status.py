@@ -29,10 +29,10 @@ def status(library: Path | None, weights: str | None, as_json: bool) -> None:
     Example: pixelseek status --json
     """
     from indexer.library.defaults import recorded_weights
-    from indexer.library.library import Library
+    from indexer.library.view import LibraryView
 
     folder = chosen_library(library)
-    with Library.open(folder, generation=viewed_generation(weights)) as opened:
+    with LibraryView.open(folder, generation=viewed_generation(weights)) as opened:
         found = opened.status()
     name = weights or recorded_weights(folder)
     if as_json:

@@ -52,7 +52,7 @@ def watch(
 
     from cli.index import print_report
     from cli.logs import logging_to
-    from indexer.library.library import Library
+    from indexer.library.view import LibraryView
     from indexer.watching import watch_folders
     from model.bundle import TrainedModel
 
@@ -87,7 +87,7 @@ def watch(
     chosen = chosen_library(library)
     with logging_to(log_file, verbose=verbose):
         model = TrainedModel(weights)
-        with Library.open(chosen, generation=model.generation, create=bool(folders)) as opened:
+        with LibraryView.open(chosen, generation=model.generation, create=bool(folders)) as opened:
             log.info("keeps the library %s in step with its folders", chosen)
             watch_folders(
                 opened,

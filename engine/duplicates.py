@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.library.library import Library, still_there
+from indexer.library.library import still_there
+from indexer.library.view import LibraryView
 from indexer.present import PhotoFile, State, files_of
 
 AGREEMENT = 0.94
@@ -45,7 +46,7 @@ class Copy:
 
 
 def find_duplicates(
-    library: Library, *, agreement: float = AGREEMENT, progress: Callable[[int, int], None] | None = None
+    library: LibraryView, *, agreement: float = AGREEMENT, progress: Callable[[int, int], None] | None = None
 ) -> list[list[Copy]]:
     """Groups of files that hold nearly the same photo, in each the largest first, the largest groups first.
 
@@ -79,7 +80,7 @@ def find_duplicates(
     return sorted(several, key=lambda group: (-len(group), group[0].path))
 
 
-def duplicates_of(library: Library, photo_id: int, *, agreement: float = AGREEMENT) -> list[Copy]:
+def duplicates_of(library: LibraryView, photo_id: int, *, agreement: float = AGREEMENT) -> list[Copy]:
     """The files that hold this photo or nearly the same one, the largest first. Raises PhotoMissing."""
     embedding = still_there(library.embeddings([photo_id]), photo_id)
     near, similarities = library.shortlist(embedding, _NEIGHBOURS + 1)
@@ -102,7 +103,7 @@ def _proposed(photo_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Ite
         yield min(start + _ROWS_AT_ONCE, len(photo_ids)), pairs
 
 
-def _confirmed(library: Library, first: int, others: list[int], agreement: float) -> list[int]:
+def _confirmed(library: LibraryView, first: int, others: list[int], agreement: float) -> list[int]:
     known = library.pixel_features([first, *others])
     mine = known.pop(first, None)
     if mine is None:
@@ -115,7 +116,7 @@ def _confirmed(library: Library, first: int, others: list[int], agreement: float
     ]
 
 
-def _copies(library: Library, photo_ids: list[int], files: dict[int, list[PhotoFile]]) -> list[Copy]:
+def _copies(library: LibraryView, photo_ids: list[int], files: dict[int, list[PhotoFile]]) -> list[Copy]:
     return sorted(
         (
             Copy(file.path, photo.id, photo.width, photo.height, photo.size, file.state, file.links)

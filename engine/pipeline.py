@@ -19,7 +19,7 @@ from engine.results import Hit
 from engine.without import direction, penalties
 from engine.written import bonus
 from indexer.library.filters import NO_FILTERS
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from indexer.library.words import words_of
 from model.bundle import TrainedModel
 from model.runtime.protocol import EncodedText
@@ -118,12 +118,12 @@ def encode(model: TrainedModel, query: Query) -> EncodedQuery:
     return EncodedQuery(query, model.generation, text, clock.timings_ms)
 
 
-def filtered(library: Library, query: Query) -> NDArray[np.int64] | None:
+def filtered(library: LibraryView, query: Query) -> NDArray[np.int64] | None:
     """(N,) Ids of the photos that pass the filters of `query`; None where it has no filters."""
     return None if query.filters == NO_FILTERS else library.matching(query.filters)
 
 
-def shortlist(library: Library, encoded: EncodedQuery, size: int) -> Shortlist:
+def shortlist(library: LibraryView, encoded: EncodedQuery, size: int) -> Shortlist:
     """The candidates for a rerank: the `size` photos nearest to the sentence, and annotation candidates.
 
     A query without a sentence has no candidates: its photos come by date.
@@ -139,7 +139,7 @@ def shortlist(library: Library, encoded: EncodedQuery, size: int) -> Shortlist:
 
 
 def nearest(
-    library: Library,
+    library: LibraryView,
     wanted: NDArray[np.float32],
     unwanted: NDArray[np.float32],
     count: int,
@@ -161,7 +161,7 @@ def nearest(
     ]
 
 
-def with_similarity(library: Library, encoded: EncodedQuery, candidates: list[Candidate]) -> list[Candidate]:
+def with_similarity(library: LibraryView, encoded: EncodedQuery, candidates: list[Candidate]) -> list[Candidate]:
     """The candidates with their similarity to the sentence."""
     embeddings = library.embeddings([candidate.photo_id for candidate in candidates])
     return [
@@ -171,7 +171,7 @@ def with_similarity(library: Library, encoded: EncodedQuery, candidates: list[Ca
 
 
 def rerank(
-    library: Library,
+    library: LibraryView,
     model: TrainedModel,
     calibration: Calibration,
     encoded: EncodedQuery,
@@ -217,7 +217,7 @@ def rerank(
         ]
 
 
-def newest_first(library: Library, ranked: list[Candidate], cutoff: float) -> list[Candidate]:
+def newest_first(library: LibraryView, ranked: list[Candidate], cutoff: float) -> list[Candidate]:
     """The candidates whose match is not below `cutoff` by date, those without a date last; the others behind them."""
     strong = [candidate for candidate in ranked if candidate.match is not None and candidate.match >= cutoff]
     local_times = {
@@ -231,7 +231,7 @@ def newest_first(library: Library, ranked: list[Candidate], cutoff: float) -> li
 
 
 def tail(
-    library: Library,
+    library: LibraryView,
     wanted: NDArray[np.float32],
     unwanted: NDArray[np.float32],
     count: int,
@@ -248,12 +248,12 @@ def tail(
     return [candidate for candidate in following if candidate.photo_id not in before][:count]
 
 
-def newest(library: Library, query: Query, count: int) -> list[Candidate]:
+def newest(library: LibraryView, query: Query, count: int) -> list[Candidate]:
     """The `count` newest photos that pass the filters of `query`."""
     return [Candidate(photo_id) for photo_id in library.newest(query.filters, count)]
 
 
-def to_hits(library: Library, candidates: list[Candidate]) -> list[Hit]:
+def to_hits(library: LibraryView, candidates: list[Candidate]) -> list[Hit]:
     """The candidates as hits."""
     photos = {photo.id: photo for photo in library.photos([candidate.photo_id for candidate in candidates])}
     return [
@@ -272,7 +272,7 @@ def to_hits(library: Library, candidates: list[Candidate]) -> list[Hit]:
 
 
 def _annotated(
-    library: Library,
+    library: LibraryView,
     encoded: EncodedQuery,
     count: int,
     among: NDArray[np.int64] | None,
@@ -293,7 +293,7 @@ def _annotated(
     return [candidate for candidate in annotated if candidate.photo_id not in known]
 
 
-def _annotation_shares(library: Library, phrase: str, photo_ids: list[int]) -> NDArray[np.float32]:
+def _annotation_shares(library: LibraryView, phrase: str, photo_ids: list[int]) -> NDArray[np.float32]:
     """(K,) Which share of the words of `phrase` the annotation of each photo holds."""
     words = words_of(phrase)
     counts = library.written(words)

@@ -34,9 +34,10 @@ from engine.validation import (
 from indexer.library.defaults import recorded_weights
 from indexer.library.facets import Facets
 from indexer.library.filters import NO_FILTERS, Filters
-from indexer.library.library import Library, still_there
+from indexer.library.library import still_there
 from indexer.library.lifetime import Lifetime, while_open
 from indexer.library.photo import Photo
+from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.weights import DEFAULT, WeightsError
 
@@ -53,7 +54,7 @@ class SearchEngine:
     Threads may share one: searches wait for each other. After `close` every method raises LibraryClosed.
     """
 
-    def __init__(self, library: Library, model: TrainedModel) -> None:
+    def __init__(self, library: LibraryView, model: TrainedModel) -> None:
         self.lifetime = Lifetime(f"the search engine over {library.path}")
         """Keeps the engine open for whoever is inside."""
         self._library = library
@@ -74,7 +75,7 @@ class SearchEngine:
     @classmethod
     def over(cls, library: str | Path, model: TrainedModel) -> Self:
         """Open the library in folder `library` with a model that is at hand. Raises what `open` raises."""
-        opened = Library.open(Path(library), generation=model.generation)
+        opened = LibraryView.open(library, generation=model.generation)
         try:
             require_photos(opened, model.name)
             return cls(opened, model)

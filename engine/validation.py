@@ -10,7 +10,7 @@ from engine.query import Query
 from engine.sentences import checked_text
 from indexer.library.defaults import recorded_weights
 from indexer.library.filters import NO_FILTERS
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 
 Sort: TypeAlias = Literal["match", "date"]
 MAX_SHORTLIST = 1000
@@ -53,7 +53,7 @@ def check_shortlist(size: int) -> None:
         raise QueryError(f"the shortlist must be 1 to {MAX_SHORTLIST:,} photos, not {size:,}.")
 
 
-def require_photos(library: Library, weights: str) -> None:
+def require_photos(library: LibraryView, weights: str) -> None:
     """Raise EngineError, naming the command that helps, where there is nothing that these weights can search.
 
     Photos that they have encoded while other weights answer searches are not searched: some may be missing yet.

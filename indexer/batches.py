@@ -19,9 +19,9 @@ from indexer.changes import FileToRead
 from indexer.decoding import Failure, Picture
 from indexer.library.annotations import inherit
 from indexer.library.catalog import encoded_table, in_queries, location_table, photo_table
-from indexer.library.library import Library
 from indexer.library.photo import Identity
 from indexer.library.settling import settle, stated
+from indexer.library.writer import LibraryWriter
 from indexer.metadata.fields import METADATA_VERSION, Metadata
 from model.runtime.protocol import Runtime
 
@@ -80,8 +80,8 @@ class KnownPhotos:
 class Batch:
     """What was read since the last commit."""
 
-    def __init__(self, library: Library, runtime: Callable[[], Runtime]) -> None:
-        self._library = library
+    def __init__(self, writer: LibraryWriter, runtime: Callable[[], Runtime]) -> None:
+        self._writer = writer
         self._runtime = runtime
         self._photos: list[dict[str, Any]] = []
         self._read_again: list[dict[str, Any]] = []
@@ -139,8 +139,8 @@ class Batch:
         """Encode what needs it, store all, and start anew."""
         photo_ids = list(self._to_encode)
         if photo_ids:
-            self._library.encodings.add(photo_ids, self._runtime().encode_image(list(self._to_encode.values())))
-        with self._library.catalog.begin() as connection:
+            self._writer.encodings.add(photo_ids, self._runtime().encode_image(list(self._to_encode.values())))
+        with self._writer.catalog.begin() as connection:
             if self._photos:
                 connection.execute(insert(photo_table), self._photos)
             if self._read_again:
@@ -153,7 +153,7 @@ class Batch:
                 connection.execute(insert(location_table), self._locations)
             settle(connection, self._touched)
             if photo_ids:
-                marks = [{"generation": self._library.generation, "photo_id": photo_id} for photo_id in photo_ids]
+                marks = [{"generation": self._writer.generation, "photo_id": photo_id} for photo_id in photo_ids]
                 connection.execute(insert(encoded_table), marks)
         self._photos.clear()
         self._read_again.clear()

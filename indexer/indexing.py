@@ -16,9 +16,10 @@ from indexer.decoding import Failure, ReadPhoto
 from indexer.departed import note_departed, predecessors
 from indexer.folders import Part, parts_to_index, select_inside, set_online
 from indexer.library.errors import reason
-from indexer.library.library import Library
 from indexer.library.paths import normalized
 from indexer.library.settling import settle
+from indexer.library.view import LibraryView
+from indexer.library.writer import LibraryWriter
 from indexer.passed_over import store_passed_over
 from indexer.rereading import reread_metadata
 from indexer.scanning import Scan, scan
@@ -81,7 +82,7 @@ class IndexReport:
 
 
 def index_folders(
-    library: Library,
+    library: LibraryView,
     folders: Sequence[Path],
     *,
     processor: PixelBertProcessor,
@@ -114,14 +115,14 @@ def index_folders(
     """
     started = time.monotonic()
     report = IndexReport()
-    with library.writing():
-        taking_over = library.begin_generation(weights)
-        changes = _survey(library, folders, report, exclude=exclude, include=include, whole=taking_over)
+    with LibraryWriter.lock(library) as writer:
+        taking_over = writer.begin_generation(weights)
+        changes = _survey(writer, folders, report, exclude=exclude, include=include, whole=taking_over)
         report.found, report.unchanged, report.failed = changes.found, changes.unchanged, changes.failed
         note = _Tally(report, changes, progress)
         if changes.to_read:
             report.encoded = _read_and_encode(
-                library,
+                writer,
                 changes.to_read,
                 processor,
                 load_runtime=load_runtime,
@@ -129,17 +130,17 @@ def index_folders(
                 note=note,
             )
         if changes.outdated:
-            reread_metadata(library, changes.outdated, workers=workers, note=note.of_metadata)
-        with library.catalog.begin() as connection:
+            reread_metadata(writer, changes.outdated, workers=workers, note=note.of_metadata)
+        with writer.catalog.begin() as connection:
             gone = [(part.folder_id, path) for part, path, _ in changes.gone]
             note_departed(connection, gone)
             remove_locations(connection, gone)
             settle(connection, [photo_id for _, _, photo_id in changes.gone if photo_id is not None])
         report.removed = len(changes.gone) - report.moved
-        library.update_index(newer_allowed=newer_allowed)
+        writer.update_index(newer_allowed=newer_allowed)
         if taking_over:
-            report.waiting = library.complete_generation(weights)
-        library.remove_unused_files()
+            report.waiting = writer.complete_generation(weights)
+        writer.remove_unused_files()
     report.seconds = time.monotonic() - started
     return report
 
@@ -180,7 +181,7 @@ class _Tally:
 
 
 def _survey(
-    library: Library,
+    writer: LibraryWriter,
     folders: Sequence[Path],
     report: IndexReport,
     *,
@@ -189,7 +190,7 @@ def _survey(
     whole: bool,
 ) -> Changes:
     changes = Changes()
-    with library.catalog.begin() as connection:
+    with writer.catalog.begin() as connection:
         parts, unreadable = parts_to_index(connection, folders)
         if exclude is not None or include is not None:
             parts = select_inside(connection, parts, exclude, include)
@@ -198,9 +199,9 @@ def _survey(
     named = [normalized(folder) for folder in folders]
     report.not_read += [(str(folder), why) for folder, why in unreadable.items()]
     for part in parts:
-        outcome = _scan(part, library)
+        outcome = _scan(part, writer.view.path)
         away = part.why_away()  # asked after the scan too: a disk that was pulled out meanwhile looks empty
-        with library.catalog.begin() as connection:
+        with writer.catalog.begin() as connection:
             set_online(connection, part, away is None)
         if away is not None or isinstance(outcome, str):
             why = away or str(outcome)
@@ -211,10 +212,10 @@ def _survey(
             elif not asked:
                 report.unreadable.append((str(part.path), why))
             continue
-        with library.catalog.begin() as connection:
+        with writer.catalog.begin() as connection:
             store_passed_over(connection, part, outcome)
-        with library.catalog.connect() as connection:
-            known = known_files(connection, part, library.generation)
+        with writer.catalog.connect() as connection:
+            known = known_files(connection, part, writer.generation)
             before = predecessors(connection, part, outcome.files.keys() - known.keys())
         if outcome.is_left_out:
             report.left_out.append(str(part.path))
@@ -223,16 +224,16 @@ def _survey(
     return changes
 
 
-def _scan(part: Part, library: Library) -> Scan | str:
+def _scan(part: Part, library: Path) -> Scan | str:
     """What lies in the part, or why it cannot be read."""
     try:
-        return part.why_away() or scan(part.folder, part.below, leave_out=library.path, selection=part.selection)
+        return part.why_away() or scan(part.folder, part.below, leave_out=library, selection=part.selection)
     except OSError as error:
         return reason(error)
 
 
 def _read_and_encode(
-    library: Library,
+    writer: LibraryWriter,
     files: Sequence[FileToRead],
     processor: PixelBertProcessor,
     *,
@@ -241,8 +242,8 @@ def _read_and_encode(
     note: Callable[[FileToRead, int | None], None],
 ) -> int:
     """Read `files`, commit what they hold, and tell `note` the photo id of each (None: failed); photos encoded."""
-    with library.catalog.connect() as connection:
-        photos = KnownPhotos(connection, library.generation, [file.state.size for file in files])
+    with writer.catalog.connect() as connection:
+        photos = KnownPhotos(connection, writer.generation, [file.state.size for file in files])
     requests = (
         ReadRequest(
             file.absolute_path,
@@ -251,7 +252,7 @@ def _read_and_encode(
         )
         for file in files
     )
-    batch = Batch(library, functools.cache(load_runtime))
+    batch = Batch(writer, functools.cache(load_runtime))
     encoded = 0
     with closing(read_photos(requests, processor, workers=workers)) as results:
         for file, read in zip(files, results, strict=True):

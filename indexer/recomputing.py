@@ -17,7 +17,7 @@ from sqlalchemy import select
 from indexer.batches import ENCODED_AT_ONCE
 from indexer.decoding import ReadPhoto
 from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from indexer.workers import ReadRequest, read_photos
 from model.processor import PixelBertProcessor
 from model.runtime.protocol import Runtime
@@ -37,7 +37,7 @@ class Comparison:
 
 
 def compare_encodings(
-    library: Library, processor: PixelBertProcessor, runtime: Callable[[], Runtime], *, at_most: int | None
+    library: LibraryView, processor: PixelBertProcessor, runtime: Callable[[], Runtime], *, at_most: int | None
 ) -> Comparison:
     """Encode photos whose files can be reached again, a random `at_most` of them or all, and compare. Changes nothing.
 
@@ -66,7 +66,7 @@ def compare_encodings(
     return comparison
 
 
-def _reachable(library: Library) -> list[tuple[int, bytes, str]]:
+def _reachable(library: LibraryView) -> list[tuple[int, bytes, str]]:
     """Id, digest and path of each photo that is encoded and has a file that can be reached, in order of id."""
     query = (
         select(photo_table.c.id, photo_table.c.digest, folder_table.c.path, location_table.c.path)

@@ -12,8 +12,8 @@ from sqlalchemy import update
 from indexer.changes import FileToRead
 from indexer.decoding import Failure
 from indexer.library.catalog import photo_table
-from indexer.library.library import Library
 from indexer.library.settling import settle
+from indexer.library.writer import LibraryWriter
 from indexer.metadata.fields import METADATA_VERSION
 from indexer.workers import read_metadata_of
 
@@ -21,7 +21,7 @@ _PHOTOS_AT_ONCE = 500
 
 
 def reread_metadata(
-    library: Library, files: Sequence[FileToRead], *, workers: int | None, note: Callable[[], None]
+    writer: LibraryWriter, files: Sequence[FileToRead], *, workers: int | None, note: Callable[[], None]
 ) -> None:
     """Read the metadata in `files`, each of another photo, commit it, and tell `note` of each file.
 
@@ -35,13 +35,13 @@ def reread_metadata(
                 told[file.known_photo_id] = {} if isinstance(metadata, Failure) else {"own": None, **asdict(metadata)}
             note()
             if len(told) >= _PHOTOS_AT_ONCE:
-                _commit(library, told)
+                _commit(writer, told)
                 told = {}
-    _commit(library, told)
+    _commit(writer, told)
 
 
-def _commit(library: Library, told: Mapping[int, dict[str, Any]]) -> None:
-    with library.catalog.begin() as connection:
+def _commit(writer: LibraryWriter, told: Mapping[int, dict[str, Any]]) -> None:
+    with writer.catalog.begin() as connection:
         for photo_id, fields in told.items():
             row = update(photo_table).where(photo_table.c.id == photo_id)
             connection.execute(row.values(metadata_version=METADATA_VERSION, **fields))

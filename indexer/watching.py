@@ -11,8 +11,9 @@ from threading import Event
 
 from indexer.indexing import IndexReport, index_folders
 from indexer.library.errors import FolderMissing, LibraryError, LibraryLocked
-from indexer.library.library import Library
 from indexer.library.paths import normalized
+from indexer.library.view import LibraryView
+from indexer.library.writer import LibraryWriter
 from indexer.notifications import FolderChanges
 from indexer.scanning import is_folder
 from model.processor import PixelBertProcessor
@@ -29,7 +30,7 @@ _PAUSE_S = 60.0
 
 
 def watch_folders(
-    library: Library,
+    library: LibraryView,
     folders: Sequence[Path],
     *,
     processor: PixelBertProcessor,
@@ -82,7 +83,7 @@ def watch_folders(
 
 
 def _keep_in_step(
-    library: Library,
+    library: LibraryView,
     watched: Sequence[Path],
     index: Callable[[Sequence[Path]], IndexReport],
     changes: Iterator[set[Path]],
@@ -122,6 +123,6 @@ def _keep_in_step(
         pending.clear()
 
 
-def _bring_index_up_to_date(library: Library) -> None:
-    with library.writing():
-        library.update_index()
+def _bring_index_up_to_date(library: LibraryView) -> None:
+    with LibraryWriter.lock(library) as writer:
+        writer.update_index()

@@ -10,7 +10,7 @@ from threading import Condition, Thread
 from typing import Literal
 
 from indexer.indexing import IndexProgress, IndexReport, index_folders
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.errors import PixelseekError
 
@@ -102,7 +102,7 @@ class IndexJob:
     def _run(self, folders: Sequence[Path]) -> None:
         try:
             model = self._model()
-            with Library.open(self._library, generation=model.generation, create=bool(folders)) as library:
+            with LibraryView.open(self._library, generation=model.generation, create=bool(folders)) as library:
                 report = index_folders(
                     library,
                     folders,

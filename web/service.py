@@ -12,8 +12,8 @@ from flask import Flask, current_app
 from engine.search import SearchEngine
 from indexer.library.defaults import recorded_weights
 from indexer.library.errors import LibraryClosed, LibraryMissing
-from indexer.library.library import Library
 from indexer.library.status import LibraryStatus
+from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.weights import DEFAULT, find_weights
 from web.explanations import Explanations
@@ -39,7 +39,7 @@ class Service:
             find_weights(weights)
         self._model: TrainedModel | None = None
         self._engine: SearchEngine | None = None
-        self._views: list[Library] = []
+        self._views: list[LibraryView] = []
         self._is_closed = False
         self._lock = Lock()
         self.thumbnails = Thumbnails(library)
@@ -64,13 +64,14 @@ class Service:
             self._follow()
             return self._loaded()
 
-    def view(self) -> Library:
-        """The library as it is searched, for whatever needs no model. Raises what `Library.open` raises."""
+    def view(self) -> LibraryView:
+        """The library as it is searched, for whatever needs no model. Raises what `LibraryView.open` raises."""
         with self._lock:
             if self._is_closed:
                 raise LibraryClosed("the server is stopping.")
             if not self._views or not self._views[-1].is_current():
-                self._views.append(Library.open(self.library))  # the one before may be in use: it is closed in the end
+                # The one before may be in use: it is closed in the end.
+                self._views.append(LibraryView.open(self.library))
             return self._views[-1]
 
     def _loaded(self) -> TrainedModel:
@@ -94,7 +95,7 @@ class Service:
             return 0
 
     def status(self) -> LibraryStatus:
-        """Where the library stands. Raises what `Library.open` raises."""
+        """Where the library stands. Raises what `LibraryView.open` raises."""
         return self.view().status()
 
     def close(self) -> None:

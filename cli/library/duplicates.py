@@ -39,10 +39,10 @@ def duplicates(agreement: float | None, library: Path | None, weights: str | Non
     from tqdm import tqdm
 
     from engine.duplicates import AGREEMENT, find_duplicates
-    from indexer.library.library import Library
+    from indexer.library.view import LibraryView
 
     with (
-        Library.open(chosen_library(library), generation=viewed_generation(weights)) as opened,
+        LibraryView.open(chosen_library(library), generation=viewed_generation(weights)) as opened,
         tqdm(desc="Comparing", unit=" photos", delay=0.5, dynamic_ncols=True) as bar,
     ):
 

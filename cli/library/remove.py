@@ -23,11 +23,11 @@ def remove(folder: Path, library: Path | None, as_json: bool) -> None:
 
     Example: pixelseek library remove /media/camera
     """
-    from indexer.library.library import Library
-    from indexer.library.removal import remove_folder
+    from indexer.library.view import LibraryView
+    from indexer.library.writer import LibraryWriter
 
-    with Library.open(chosen_library(library)) as opened:
-        report = remove_folder(opened, folder)
+    with LibraryView.open(chosen_library(library)) as opened, LibraryWriter.lock(opened) as writer:
+        report = writer.remove_folder(folder)
     if as_json:
         print_json(asdict(report))
     else:

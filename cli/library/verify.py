@@ -13,7 +13,7 @@ from cli.options import chosen_library, json_option, library_option, named_weigh
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
-    from indexer.library.library import Library
+    from indexer.library.view import LibraryView
     from indexer.recomputing import Comparison
 
 _SAMPLE = 64
@@ -38,16 +38,16 @@ def verify(repair: bool, library: Path | None, weights: str | None, as_json: boo
     Example: pixelseek library verify --repair
     """
     from indexer.library.errors import LibraryError
-    from indexer.library.library import Library
     from indexer.library.verification import Problem
     from indexer.library.verification import verify as problems_of
+    from indexer.library.view import LibraryView
     from model.weights import WeightsError
 
     folder = chosen_library(library)
     if repair:
         _repair(folder, weights)
     compared, why_not = 0, ""
-    with Library.open(folder, generation=viewed_generation(weights)) as opened:
+    with LibraryView.open(folder, generation=viewed_generation(weights)) as opened:
         problems = problems_of(opened)
         try:
             found = _compare(opened, weights)
@@ -73,7 +73,7 @@ def verify(repair: bool, library: Path | None, weights: str | None, as_json: boo
         sys.exit(1)
 
 
-def _compare(library: Library, weights: str | None, *, all_photos: bool = False) -> Comparison:
+def _compare(library: LibraryView, weights: str | None, *, all_photos: bool = False) -> Comparison:
     """Some photos encoded again. Raises WeightsError where the weights are gone, or others."""
     from indexer.library.defaults import recorded_weights
     from indexer.recomputing import Comparison, compare_encodings
@@ -92,16 +92,18 @@ def _compare(library: Library, weights: str | None, *, all_photos: bool = False)
 def _repair(library: Path, weights: str | None) -> None:
     from cli.index import index_photos
     from indexer.library.defaults import recorded_weights
-    from indexer.library.library import Library
-    from indexer.library.repair import discard_damaged_encodings, repair
+    from indexer.library.view import LibraryView
+    from indexer.library.writer import LibraryWriter, discard_damaged_encodings
     from model.weights import DEFAULT, find_weights, generation
 
     named = weights or recorded_weights(library) or DEFAULT
     model = generation(find_weights(named))
     discard_damaged_encodings(library, model)
-    with Library.open(library, generation=model) as opened:
-        repair(opened)
-        others = _compare(opened, named).others
-        if others:  # one was met by chance: there may be more
-            repair(opened, _compare(opened, named, all_photos=True).others)
+    with LibraryView.open(library, generation=model) as opened:
+        with LibraryWriter.lock(opened) as writer:
+            writer.repair()
+        if _compare(opened, named).others:  # one was met by chance: there may be more
+            others = _compare(opened, named, all_photos=True).others
+            with LibraryWriter.lock(opened) as writer:
+                writer.repair(others)
     index_photos(library, [], named)

@@ -50,7 +50,7 @@ def photos_waiting(connection: Connection, generation: str) -> int:
 
 
 def remove_unused_files(library: Path, connection: Connection, generation: str) -> None:
-    """Delete the files of generations that are neither current nor `generation` and have no marks; for the writer only.
+    """Delete the files of generations that are neither current nor `generation` and have no marks.
 
     What somebody has open on Windows stays until the next time.
     """
@@ -60,6 +60,16 @@ def remove_unused_files(library: Path, connection: Connection, generation: str) 
         if owner not in used:
             with suppress(OSError):
                 file.unlink()
+
+
+def encodings_path(library: Path, generation: str) -> Path:
+    """The file that holds a generation's encodings."""
+    return library / f"encodings-{generation}.sqlite"
+
+
+def index_path(library: Path, generation: str) -> Path:
+    """The file that holds a generation's FAISS index."""
+    return library / f"index-{generation}.faiss"
 
 
 def generation_files(library: Path) -> Iterator[tuple[Path, str]]:

@@ -52,7 +52,8 @@ class Database:
     def __init__(self, path: Path, *, remedy: str, lifetime: Lifetime | None = None) -> None:
         self.path = path
         self._remedy = remedy
-        self._lifetime = lifetime or Lifetime(str(path))
+        self.lifetime = lifetime or Lifetime(str(path))
+        """Keeps the database open for those that use it."""
         self._as_it_lies = path.exists() and not os.access(path.parent, os.W_OK) and not _has_log(path)
         # Opened for reading and writing, a file that is missing is not made: an empty one would hide that.
         how = {"immutable": "1"} if self._as_it_lies else {"mode": "rw"}
@@ -75,7 +76,7 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database and cannot write."""
-        with self._lifetime.inside(), self._engine.connect() as connection:
+        with self.lifetime.inside(), self._engine.connect() as connection:
             if connection.info[_FILE] != file_version(self.path):
                 connection.invalidate()  # the next statement opens the file that is there now
             yield connection
@@ -96,7 +97,7 @@ class Database:
 
         For one thread at a time.
         """
-        with self._lifetime.inside():
+        with self.lifetime.inside():
             file = file_version(self.path)
             if self._watch is not None and self._watch.info[_FILE] != file:
                 self._stop_watching()
@@ -107,7 +108,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections for good, once those in use have been given back."""
-        self._lifetime.close()
+        self.lifetime.close()
         self._stop_watching()
         self._engine.dispose()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, desc, func, select
 
 from indexer.library.catalog import encoded_table, folder_table, location_table, passed_over_table, photo_table
 from indexer.library.encodings import Encodings
-from indexer.library.generations import generation_files
+from indexer.library.generations import encodings_path, generation_files, index_path
 from indexer.library.sqlite import Database
 from indexer.library.vectors import covering_stamp
 
@@ -65,10 +65,8 @@ class LibraryStatus:
     """Bytes of what other weights have made of the photos, by generation: nothing needs it but those weights."""
 
 
-def read_status(
-    path: Path, generation: str, catalog: Database, encodings: Encodings, index_path: Path
-) -> LibraryStatus:
-    """The status of the library in folder `path`."""
+def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus:
+    """The status of the library in folder `path`, for `generation`."""
     placed = select(func.count(location_table.c.photo_id.distinct()))
     encoded = select(encoded_table.c.photo_id).where(encoded_table.c.generation == generation)
     files = (
@@ -93,7 +91,8 @@ def read_status(
         passed_over = read_passed_over(connection)
         failure_list = [(str(Path(folder, name)), failure or "") for folder, name, failure in failures]
         folder_list = [FolderStatus(*folder) for folder in folders]
-    stamp = covering_stamp(index_path, encodings)
+    with closing(Encodings(encodings_path(path, generation))) as encodings:
+        stored, stamp = encodings.count(), covering_stamp(index_path(path, generation), encodings)
     covers = 0 if stamp is None else stamp.count
     return LibraryStatus(
         path=path,
@@ -108,8 +107,8 @@ def read_status(
         folders=folder_list,
         bytes_on_disk=_bytes_in(path),
         index_covers=covers,
-        index_fresh=covers == encodings.count(),
-        encodings=encodings.count(),
+        index_fresh=covers == stored,
+        encodings=stored,
         other_generations=_other_generations(path, generation),
     )
 

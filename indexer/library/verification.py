@@ -22,8 +22,8 @@ from indexer.library.catalog import (
 )
 from indexer.library.errors import LibraryDamaged, LibraryError, reason
 from indexer.library.file_state import FileState
-from indexer.library.library import Library
 from indexer.library.vectors import covering_stamp, read_index, read_stamp
+from indexer.library.view import LibraryView
 
 _NORM_TOLERANCE = 1e-3
 _FP16_TOLERANCE = 2e-3
@@ -43,7 +43,7 @@ class Problem:
         return f"{self.subject}: {self.message}"
 
 
-def verify(library: Library) -> list[Problem]:
+def verify(library: LibraryView) -> list[Problem]:
     """All that is wrong with `library`; empty when it is whole and in step with the disk. Changes nothing.
 
     While another process is indexing, what it has not committed yet may show as a problem.
@@ -60,7 +60,7 @@ def verify(library: Library) -> list[Problem]:
     ]
 
 
-def _damage(library: Library) -> Iterator[Problem]:
+def _damage(library: LibraryView) -> Iterator[Problem]:
     for database in (library.catalog, library.encodings.database):
         name = database.path.name
         if not database.path.exists():
@@ -74,7 +74,7 @@ def _damage(library: Library) -> Iterator[Problem]:
         yield Problem(library.encodings.path.name, f"malformed; {_REMEDY}")
 
 
-def _marks(library: Library) -> Iterator[Problem]:
+def _marks(library: LibraryView) -> Iterator[Problem]:
     name = library.encodings.path.name
     query = select(encoded_table.c.photo_id).where(encoded_table.c.generation == library.generation)
     with library.catalog.connect() as connection:
@@ -86,12 +86,12 @@ def _marks(library: Library) -> Iterator[Problem]:
         yield Problem(name, f"{orphans} encodings belong to no photo; {_REMEDY}")
 
 
-def _encodings(library: Library) -> Iterator[Problem]:
+def _encodings(library: LibraryView) -> Iterator[Problem]:
     for what, photo_ids in unsound_encodings(library).items():
         yield Problem(library.encodings.path.name, f"{len(photo_ids)} {what}; {_REMEDY}")
 
 
-def unsound_encodings(library: Library) -> dict[str, list[int]]:
+def unsound_encodings(library: LibraryView) -> dict[str, list[int]]:
     """The photos whose encodings cannot be right, by what is wrong."""
     wrong = defaultdict[str, list[int]](list)
     for part in library.encodings.after(0):
@@ -111,7 +111,7 @@ def unsound_encodings(library: Library) -> dict[str, list[int]]:
     return {what: photo_ids for what, photo_ids in wrong.items() if photo_ids}
 
 
-def index_problems(library: Library) -> Iterator[Problem]:
+def index_problems(library: LibraryView) -> Iterator[Problem]:
     """What is wrong with the FAISS index."""
     path, name = library.index_path, library.index_path.name
     total = library.encodings.count()
@@ -144,12 +144,12 @@ def index_problems(library: Library) -> Iterator[Problem]:
         yield Problem(name, f"{wrong} vectors differ from the encodings; {_REMEDY}")
 
 
-def _words(library: Library) -> Iterator[Problem]:
+def _words(library: LibraryView) -> Iterator[Problem]:
     if wrong := wrong_words(library):
         yield Problem("catalog.sqlite", f"{len(wrong)} photos are not found by what is written about them; {_REMEDY}")
 
 
-def wrong_words(library: Library) -> list[int]:
+def wrong_words(library: LibraryView) -> list[int]:
     """The photos whose words are not those written about them."""
     with library.catalog.connect() as connection:
         photo_ids = connection.execute(select(photo_table.c.id)).scalars().all()
@@ -162,7 +162,7 @@ def wrong_words(library: Library) -> list[int]:
     return wrong
 
 
-def _files(library: Library) -> Iterator[Problem]:
+def _files(library: LibraryView) -> Iterator[Problem]:
     query = (
         select(folder_table.c.path, location_table.c.path, location_table.c.mtime_ns, location_table.c.size)
         .join(folder_table)

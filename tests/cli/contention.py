@@ -22,8 +22,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from indexer.library.library import Library
 from indexer.library.verification import verify
+from indexer.library.view import LibraryView
 from tests.cli.commands import ROOT, RUN, pixelseek
 from tests.cli.test_serve import free_port, get
 from tests.engine.libraries import SENTENCE
@@ -120,7 +120,7 @@ def _ask_and_drop(desk: _Desk, address: str, end: float, outcome: Outcome) -> li
 
 
 def _see_what_is_there(desk: _Desk, files: list[Path], captions: dict[str, str], outcome: Outcome) -> None:
-    with Library.open(desk.library) as library:
+    with LibraryView.open(desk.library) as library:
         outcome.photos = library.photo_count()
         for path in files:
             try:
@@ -173,7 +173,7 @@ def _running(arguments: list[str], kind: str, outcome: Outcome, ends_with: int) 
 def _wait_until_watched(desk: _Desk, dropped: list[Path], outcome: Outcome) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
-        with Library.open(desk.library) as library:
+        with LibraryView.open(desk.library) as library:
             known = library.photo_count()
             missing = [path for path in dropped if path.name not in _names(library)]
         if not missing:
@@ -182,7 +182,7 @@ def _wait_until_watched(desk: _Desk, dropped: list[Path], outcome: Outcome) -> N
     outcome.errors.append(f"watch: {len(missing)} of {len(dropped)} photos are not indexed, {known} are")
 
 
-def _names(library: Library) -> set[str]:
+def _names(library: LibraryView) -> set[str]:
     return {Path(photo.path).name for photo in library.photos(library.photo_ids().tolist())}
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from indexer.library.defaults import recorded_weights
-from indexer.library.library import Library
 from indexer.library.verification import verify
+from indexer.library.view import LibraryView
+from indexer.library.writer import LibraryWriter
 from model.weights import find_weights, generation
 from tests.cli.commands import ROOT, RUN
 
@@ -32,7 +33,7 @@ def test_watch_tells_of_what_is_new_until_it_is_stopped(
         assert "1 new, 0 unchanged" in run.stdout.readline()
         shutil.copy(photos / "scene 02.jpg", folder)
         assert "1 new, 1 unchanged" in run.stdout.readline()
-        with Library.open(library, generation=generation(weights)) as opened, opened.writing():
+        with LibraryView.open(library, generation=generation(weights)) as opened, LibraryWriter.lock(opened):
             shutil.copy(photos / "scene 03.jpg", folder)
             time.sleep(4)
         assert "1 new, 2 unchanged" in run.stdout.readline()
@@ -44,7 +45,7 @@ def test_watch_tells_of_what_is_new_until_it_is_stopped(
     assert stderr.count("is being written by") == 1, "said once, however long it takes"
     assert "stopped; nothing is lost" in stderr
     assert "Traceback" not in stderr
-    with Library.open(library, generation=generation(weights)) as opened:
+    with LibraryView.open(library, generation=generation(weights)) as opened:
         assert verify(opened) == []
         assert opened.photo_count() == 3
 
@@ -80,6 +81,6 @@ def test_weights_replaced_before_the_first_photo_are_not_mixed_with_those_it_beg
     assert run.returncode == 1, (stdout, stderr)
     assert f"{weights} holds other weights than when it was opened: model.safetensors changed" in stderr
     assert "Traceback" not in stderr
-    with Library.open(library) as opened:
+    with LibraryView.open(library) as opened:
         assert opened.encodings.photo_ids().size == 0
         assert verify(opened) == []

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
+from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
 from tests.cli.commands import RUN, pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
@@ -82,7 +83,7 @@ def test_scripts_that_still_name_the_weights_go_on(library: Path, weights: Path,
 
 
 def test_a_library_in_which_nothing_was_indexed_opens_too(tmp_path: Path) -> None:
-    with Library.open(tmp_path / "library", create=True) as library:
+    with LibraryView.open(tmp_path / "library", create=True) as library:
         assert (library.generation, library.photo_count(), library.is_current()) == ("", 0, True)
     assert "Model" not in pixelseek("status", "--library", tmp_path / "library").stdout
     assert pixelseek("library", "export", "--library", tmp_path / "library").stdout == ""
@@ -96,7 +97,11 @@ def test_verify_tells_vectors_of_another_network(
     sound = pixelseek("library", "verify", "--json", *options)
     assert json.loads(sound.stdout) == {"problems": [], "compared": PHOTO_COUNT}
     index(tmp_path / "other", photos, other_weights)
-    with Library.open(library) as opened, Library.open(tmp_path / "other") as other, opened.writing():
+    with (
+        LibraryView.open(library) as opened,
+        LibraryView.open(tmp_path / "other") as other,
+        LibraryWriter.lock(opened) as writer,
+    ):
         places = {tuple(paths): photo_id for photo_id, paths in other.paths(other.photo_ids().tolist()).items()}
         (mixed,) = (one for one, paths in opened.paths(opened.photo_ids().tolist()).items() if "05" in paths[0])
         (same,) = (photo_id for paths, photo_id in places.items() if "05" in paths[0])
@@ -105,8 +110,8 @@ def test_verify_tells_vectors_of_another_network(
             [other.pixel_features([same])[same]],
             other.pooled_features([same])[same][np.newaxis],
         )
-        opened.encodings.add([mixed], theirs)
-        opened.update_index()
+        writer.encodings.add([mixed], theirs)
+        writer.update_index()
     found = pixelseek("library", "verify", "--json", *options)
     assert found.exit_code == 1
     (problem,) = json.loads(found.stdout)["problems"]

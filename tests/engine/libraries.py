@@ -12,7 +12,7 @@ import pytest
 
 from engine.results import Hit
 from indexer.indexing import index_folders
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.runtime.loading import load_runtime
 from model.weights import generation
@@ -54,7 +54,7 @@ def write_weights(folder: Path, *, seed: int, layers: int = 2) -> Path:
 def index(library: Path, photos: Path, weights: Path) -> None:
     """Make a library of a folder of photos."""
     processor = PixelBertProcessor.from_pretrained(weights)
-    with Library.open(library, generation=generation(weights), create=True) as opened:
+    with LibraryView.open(library, generation=generation(weights), create=True) as opened:
         index_folders(
             opened,
             [photos],

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from engine.duplicates import Copy, duplicates_of, find_duplicates
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.weights import find_weights, generation
 from tests.engine.libraries import index
 
@@ -35,7 +35,7 @@ def test_copies_are_grouped_the_largest_first_and_different_photos_are_not(real_
     index(tmp_path / "library", real_photos, weights)
     originals = sorted(path.name for path in real_photos.glob("1*.jpg"))
     told: list[tuple[int, int]] = []
-    with Library.open(tmp_path / "library", generation=generation(weights)) as library:
+    with LibraryView.open(tmp_path / "library", generation=generation(weights)) as library:
         groups = find_duplicates(library, progress=lambda done, total: told.append((done, total)))
         names = [[Path(copy.path).name for copy in group] for group in groups]
         for group in groups:
@@ -56,7 +56,7 @@ def test_copies_are_grouped_the_largest_first_and_different_photos_are_not(real_
 
 
 def test_an_empty_library_has_no_duplicates(tmp_path: Path, weights: Path) -> None:
-    with Library.open(tmp_path, generation=generation(weights), create=True) as library:
+    with LibraryView.open(tmp_path, generation=generation(weights), create=True) as library:
         assert find_duplicates(library) == []
 
 
@@ -66,7 +66,7 @@ def groups_of(photos: Path, library: Path, weights: Path) -> list[list[Copy]]:
 
 
 def groups_in(library: Path, weights: Path) -> list[list[Copy]]:
-    with Library.open(library, generation=generation(weights)) as opened:
+    with LibraryView.open(library, generation=generation(weights)) as opened:
         return find_duplicates(opened)
 
 

@@ -14,7 +14,7 @@ from engine.validation import MAX_SHORTLIST, Sort
 from indexer import batches
 from indexer.indexing import IndexProgress, index_folders
 from indexer.library.errors import LibraryMissing, PhotoMissing
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
@@ -47,7 +47,7 @@ def test_a_sentence_finds_photos_with_path_match_and_score(engine: SearchEngine,
 def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weights: Path) -> None:
     model = TrainedModel(weights, device="cpu")
     model.fitted, runtime = FittedScores(Calibration(2.0, match_scale=0.5, match_bias=-1.0)), model.runtime
-    with Library.open(indexed, generation=model.generation) as library:
+    with LibraryView.open(indexed, generation=model.generation) as library:
         hits = SearchEngine(library, model).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]
         text = runtime.encode_text([SENTENCE])
@@ -67,7 +67,7 @@ def test_word_evidence_counts_where_the_calibration_says_so(indexed: Path, weigh
         words, random.normal(0, 1, (len(words), width)).astype(np.float32), *np.zeros((2, len(words)), np.float32)
     )
     model.fitted = FittedScores(Calibration(words_scale=0.5), evidence=words_of_photos)
-    with Library.open(indexed, generation=model.generation) as library:
+    with LibraryView.open(indexed, generation=model.generation) as library:
         hits = SearchEngine(library, model).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]
         logits = model.runtime.itm_logits(text, list(library.pixel_features(ids).values()))
@@ -237,7 +237,7 @@ def test_one_model_answers_while_another_encodes_and_neither_answers_for_the_oth
 ) -> None:
     with (
         SearchEngine.open(library, weights=weights) as engine,
-        Library.open(library, generation=generation(other_weights)) as other,
+        LibraryView.open(library, generation=generation(other_weights)) as other,
     ):
         expected = engine.search(SENTENCE).hits
         meanwhile: list[object] = []
@@ -273,7 +273,7 @@ def test_missing_weights_are_named(indexed: Path) -> None:
 
 
 def test_an_empty_library_says_to_index_first(tmp_path: Path, weights: Path) -> None:
-    Library.open(tmp_path, generation=generation(weights), create=True).close()
+    LibraryView.open(tmp_path, generation=generation(weights), create=True).close()
     with pytest.raises(EngineError, match="index a folder first: pixelseek index FOLDER"):
         SearchEngine.open(tmp_path, weights=weights)
 
@@ -293,7 +293,7 @@ def test_a_library_that_other_weights_have_half_encoded_is_not_searched_with_the
 
     model = TrainedModel(other_weights, device="cpu")
     monkeypatch.setattr(batches, "ENCODED_AT_ONCE", 4)
-    with Library.open(library, generation=model.generation) as other, pytest.raises(InterruptedError):
+    with LibraryView.open(library, generation=model.generation) as other, pytest.raises(InterruptedError):
         index_folders(
             other, [], processor=model.processor, load_runtime=lambda: model.runtime, progress=stop, workers=1
         )

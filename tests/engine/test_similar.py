@@ -11,7 +11,7 @@ from PIL import Image
 from engine.errors import QueryError
 from engine.search import SearchEngine
 from indexer.library.errors import PhotoMissing
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, similarities_of
 
@@ -35,7 +35,7 @@ def test_photos_come_in_the_order_of_their_similarity_to_one_without_that_one(
     assert itself not in [hit.photo_id for hit in hits]
     assert similarities_of(hits) == sorted(similarities_of(hits), reverse=True)
     assert {(hit.match, hit.score) for hit in hits} == {(None, None)}
-    with Library.open(indexed, generation=generation(weights)) as library:
+    with LibraryView.open(indexed, generation=generation(weights)) as library:
         found = np.stack(list(library.embeddings([hit.photo_id for hit in hits]).values()))
         expected = found @ library.embeddings([itself])[itself]
     np.testing.assert_allclose(similarities_of(hits), expected, atol=2e-3)
@@ -134,7 +134,7 @@ def test_with_words_the_photos_near_to_both_are_reranked_by_the_words(
         assert hit.similarity == pytest.approx(expected[hit.photo_id].similarity, abs=2e-3)
     scores = [hit.score for hit in hits[:5]]
     assert scores == sorted(scores, key=lambda score: -(score or 0))
-    with Library.open(indexed, generation=generation(weights)) as library:
+    with LibraryView.open(indexed, generation=generation(weights)) as library:
         ids = [hit.photo_id for hit in hits]
         to_photo = np.stack(list(library.embeddings(ids).values())) @ library.embeddings([itself])[itself]
     sums = to_photo + [hit.similarity for hit in hits]

@@ -15,7 +15,7 @@ import pytest
 from engine.duplicates import find_duplicates
 from engine.search import SearchEngine
 from indexer.library.errors import LibraryClosed, PhotoMissing
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 
@@ -160,7 +160,7 @@ PUBLIC = {
         for name, method in inspect.getmembers(owner, inspect.isfunction)
         if not name.startswith("_") and name not in ("close", "close_when_unused")
     )
-    for owner in (SearchEngine, Library)
+    for owner in (SearchEngine, LibraryView)
 }
 
 
@@ -171,7 +171,7 @@ def test_after_close_every_method_of_an_engine_says_so(engine: SearchEngine, nam
     check_closed(engine, name)
 
 
-@pytest.mark.parametrize("name", PUBLIC[Library])
+@pytest.mark.parametrize("name", PUBLIC[LibraryView])
 def test_after_close_every_method_of_a_library_says_so(engine: SearchEngine, name: str) -> None:
     engine._library.close()
     check_closed(engine._library, name)

@@ -12,7 +12,7 @@ from engine.pipeline import max_reranked
 from engine.search import SearchEngine
 from engine.validation import Sort
 from engine.written import bonus
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.scoring.calibration import Calibration
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT
@@ -20,7 +20,7 @@ from tests.engine.libraries import PHOTO_COUNT
 
 @pytest.fixture
 def annotated(library: Path, weights: Path, photos: Path) -> Iterator[SearchEngine]:
-    with Library.open(library, generation=generation(weights)) as opened:
+    with LibraryView.open(library, generation=generation(weights)) as opened:
         for row, caption in ((3, "Mildred"), (5, "Mildred and Albert in Lisbon"), (7, "Lisbon")):
             opened.annotate(opened.at(photos / f"scene {row:02}.jpg").id, caption=caption, tags=[])
     with SearchEngine.open(library, weights=weights, device="cpu") as engine:

@@ -30,10 +30,10 @@ from sqlalchemy import Engine, event, select
 from indexer.indexing import index_folders
 from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table, written_table
 from indexer.library.errors import PhotoMissing
-from indexer.library.generations import current_generation
 from indexer.library.library import Library
-from indexer.library.removal import remove_folder
 from indexer.library.verification import verify
+from indexer.library.view import LibraryView
+from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
 from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime, colour_processor
 from tests.indexer.desk import scribble
@@ -111,7 +111,7 @@ def live(
             if sum(outcome.kills.values()) == kills or not _tell_and_kill(victim, chapter, random, length):
                 break
             outcome.kills[chapter.command] += 1
-            with Library.open(victim, generation=_answering(victim), create=True) as opened:
+            with LibraryView.open(victim, generation=_answering(victim), create=True) as opened:
                 outcome.repairs += [str(one) for one in verify(opened) if "--repair" in one.message]
                 now = _digests(opened)
             outcome.lost += len(known - now)
@@ -197,14 +197,14 @@ def _chapters(disk: _Disk, photos: int) -> Iterator[Chapter]:
             path.unlink()
 
 
-def _open(library: Path, chapter: Chapter) -> Library:
-    return Library.open(library, generation=chapter.generation, create=True)
+def _open(library: Path, chapter: Chapter) -> LibraryView:
+    return LibraryView.open(library, generation=chapter.generation, create=True)
 
 
 def _answering(library: Path) -> str:
     """The generation that answers searches."""
-    with Library.open(library, generation=GENERATION, create=True) as opened, opened.catalog.connect() as connection:
-        return current_generation(connection) or GENERATION
+    with Library.open(library, create=True) as opened:
+        return opened.current_generation() or GENERATION
 
 
 def _tell(library: Path, chapter: Chapter) -> None:
@@ -215,7 +215,8 @@ def _tell(library: Path, chapter: Chapter) -> None:
         elif chapter.command == "remove":
             (folder,) = chapter.paths
             if folder in [known.path for known in opened.status().folders]:  # or it was done before the kill
-                remove_folder(opened, Path(folder))
+                with LibraryWriter.lock(opened) as writer:
+                    writer.remove_folder(Path(folder))
         elif chapter.command == "annotate":
             for path in chapter.paths:
                 try:
@@ -272,12 +273,12 @@ def age(library: Path) -> None:
         connection.executescript(f"BEGIN; {_AGE} COMMIT;")
 
 
-def _digests(library: Library) -> set[bytes]:
+def _digests(library: LibraryView) -> set[bytes]:
     with library.catalog.connect() as connection:
         return set(connection.execute(select(photo_table.c.digest)).scalars())
 
 
-def contents(library: Library) -> dict[str, dict[str, Any]]:
+def contents(library: LibraryView) -> dict[str, dict[str, Any]]:
     """Everything known of each file and of each photo without one, ids aside."""
     photos: dict[int, dict[str, Any]] = {}
     files: dict[str, dict[str, Any]] = {}
@@ -311,7 +312,7 @@ def contents(library: Library) -> dict[str, dict[str, Any]]:
     return told
 
 
-def differences(library: Library, other: Library) -> list[str]:
+def differences(library: LibraryView, other: LibraryView) -> list[str]:
     """In what two libraries differ, ids aside; vectors nearer than 1e-4 are the same."""
     one, two = contents(library), contents(other)
     lines = [f"{subject} is in one only" for subject in sorted(one.keys() ^ two.keys())]
@@ -332,7 +333,7 @@ def _same(one: Any, two: Any) -> bool:
     return bool(one == two)
 
 
-def _top(library: Library, embedding: NDArray[np.float32]) -> list[str]:
+def _top(library: LibraryView, embedding: NDArray[np.float32]) -> list[str]:
     ids, similarities = library.shortlist(embedding, 20)
     order = sorted(
         zip(-similarities.round(4), library.photos(ids.tolist()), strict=True), key=lambda pair: (pair[0], pair[1].path)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.indexing import IndexReport, index_folders
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime, colour_processor
 
 
@@ -35,8 +35,8 @@ class Desk:
     library: Path
     runtime: ColourRuntime = field(default_factory=ColourRuntime)
 
-    def open(self, *, generation: str = GENERATION, create: bool = True) -> Library:
-        return Library.open(self.library, generation=generation, create=create)
+    def open(self, *, generation: str = GENERATION, create: bool = True) -> LibraryView:
+        return LibraryView.open(self.library, generation=generation, create=create)
 
     def index(
         self,

@@ -15,6 +15,7 @@ from PIL import Image
 from indexer.library.exporting import exported_photos
 from indexer.library.filters import NO_FILTERS, Filters, matching_photos
 from indexer.library.photo import Photo
+from indexer.library.writer import LibraryWriter
 from indexer.metadata.dates import date_in_name, date_of_file, iso_date, parse_date, parse_offset
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_metadata
@@ -332,14 +333,13 @@ def test_a_file_that_is_renamed_takes_the_date_in_its_new_name(desk: Desk) -> No
 
 
 def test_a_folder_that_is_removed_takes_its_dates_with_it(desk: Desk, tmp_path: Path) -> None:
-    from indexer.library.removal import remove_folder
 
     put(desk.photos / "2019-07-14.jpg", plain(10), mtime=1_600_000_001)
     put(tmp_path / "other" / "2018-01-01.jpg", plain(10))
     desk.index(desk.photos, tmp_path / "other")
     assert set(map(iso, photos(desk).values())) == {"2018-01-01"}
-    with desk.open() as library:
-        remove_folder(library, tmp_path / "other")
+    with desk.open() as library, LibraryWriter.lock(library) as writer:
+        writer.remove_folder(tmp_path / "other")
     assert set(map(iso, photos(desk).values())) == {"2019-07-14"}
 
 

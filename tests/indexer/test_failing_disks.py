@@ -13,8 +13,8 @@ import pytest
 
 from indexer.indexing import index_folders
 from indexer.library.errors import LibraryError, LibraryReadOnly
-from indexer.library.library import Library
 from indexer.library.verification import verify
+from indexer.library.view import LibraryView
 from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
 from tests.indexer.crashes import contents, differences
 from tests.indexer.desk import Desk, scribble
@@ -95,8 +95,8 @@ def test_a_read_only_library_with_commits_that_are_not_in_place_yet_is_not_read_
         copy = shutil.copytree(desk.library, desk.library.with_name("copy"))
     (copy / "catalog.sqlite-shm").unlink()
     with read_only(copy), pytest.raises(LibraryError, match=r"catalog\.sqlite cannot be used"):
-        Library.open(copy, generation=GENERATION)
-    with Library.open(copy, generation=GENERATION) as library:
+        LibraryView.open(copy, generation=GENERATION)
+    with LibraryView.open(copy, generation=GENERATION) as library:
         assert library.photos([1])[0].caption == "a square"
 
 
@@ -117,10 +117,10 @@ def test_a_library_copied_between_two_commits_of_a_run_is_a_library(desk: Desk, 
         peaceful = contents(library)
     assert len(copies) == 4
     for path in copies:
-        with Library.open(path, generation=GENERATION) as copied:
+        with LibraryView.open(path, generation=GENERATION) as copied:
             assert [one for one in verify(copied) if "--repair" in one.message] == []
             assert 0 < copied.photo_count() < 200
             assert contents(copied).keys() <= peaceful.keys()
         Desk(desk.photos, path).index()
-        with Library.open(path, generation=GENERATION) as copied, desk.open() as library:
+        with LibraryView.open(path, generation=GENERATION) as copied, desk.open() as library:
             assert differences(copied, library) == []

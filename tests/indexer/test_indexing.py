@@ -17,8 +17,8 @@ from indexer.indexing import IndexProgress, IndexReport, index_folders
 from indexer.library.catalog import photo_table, setting_table
 from indexer.library.defaults import recorded_weights
 from indexer.library.errors import FolderMissing, LibraryLocked, LibraryReencoded, PatternRefused
-from indexer.library.removal import remove_folder
 from indexer.library.verification import verify
+from indexer.library.writer import LibraryWriter
 from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
 
@@ -264,10 +264,12 @@ class TestGenerations:
     def test_the_first_of_a_library_answers_from_its_first_photo_on(self, desk: Desk) -> None:
         with desk.open() as library:
             assert library.is_current()
-            library.begin_generation("weights")
+            with LibraryWriter.lock(library) as writer:
+                writer.begin_generation("weights")
         with desk.open(generation="other") as library:
             assert not library.is_current()
-            assert not library.begin_generation("others")  # nothing is lost: there is no photo yet
+            with LibraryWriter.lock(library) as writer:
+                assert not writer.begin_generation("others")  # nothing is lost: there is no photo yet
             assert library.is_current()
         assert recorded_weights(desk.library) == "others"
 
@@ -446,7 +448,7 @@ class TestFolders:
 def test_one_writer_at_a_time_and_readers_do_not_wait(desk: Desk) -> None:
     scribble(desk.photos / "a.png", 1)
     desk.index()
-    with desk.open() as library, library.writing():
+    with desk.open() as library, LibraryWriter.lock(library):
         with pytest.raises(LibraryLocked, match=f"is being written by process {os.getpid()} on "):
             desk.index()
         assert desk.search("red") == ["a.png"]
@@ -523,8 +525,8 @@ class TestLeavingOut:
         assert passed_over() == {".pdf": 2, ".mp4": 1}, "only that part was looked at"
         desk.index()
         assert passed_over() == {".mp4": 1, ".pdf": 1}
-        with desk.open() as library:
-            remove_folder(library, desk.photos)
+        with desk.open() as library, LibraryWriter.lock(library) as writer:
+            writer.remove_folder(desk.photos)
         assert passed_over() == {}
 
 

@@ -18,9 +18,9 @@ from indexer import watching
 from indexer.indexing import IndexReport
 from indexer.library.errors import FolderMissing, LibraryLocked
 from indexer.library.file_version import file_version
-from indexer.library.library import Library
 from indexer.library.locking import writer_lock
 from indexer.library.verification import verify
+from indexer.library.view import LibraryView
 from indexer.watching import watch_folders
 from tests.indexer.colour_runtime import GENERATION, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
@@ -241,7 +241,7 @@ def test_there_must_be_a_folder_to_watch(desk: Desk) -> None:
         watch(library, desk)
 
 
-def watch(library: Library, desk: Desk, *folders: Path) -> None:
+def watch(library: LibraryView, desk: Desk, *folders: Path) -> None:
     watch_folders(
         library,
         folders,

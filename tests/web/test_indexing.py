@@ -11,7 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from indexer.indexing import index_folders
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
+from indexer.library.writer import LibraryWriter
 from model.bundle import TrainedModel
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, index
@@ -77,7 +78,7 @@ def test_the_library_page_says_what_is_not_read_and_left_out(root: Path, weights
         (root / "album" / name).touch()
     library = tmp_path / "library"
     model = TrainedModel(weights)
-    with Library.open(library, generation=model.generation, create=True) as opened_library:
+    with LibraryView.open(library, generation=model.generation, create=True) as opened_library:
         index_folders(
             opened_library,
             [root],
@@ -105,8 +106,8 @@ def test_a_folder_that_is_not_there_is_named(client: FlaskClient, root: Path) ->
 
 
 def test_another_writer_is_named(client: FlaskClient, root: Path, weights: Path, tmp_path: Path) -> None:
-    library = Library.open(tmp_path / "library", generation=generation(weights), create=True)
-    with library, library.writing():
+    library = LibraryView.open(tmp_path / "library", generation=generation(weights), create=True)
+    with library, LibraryWriter.lock(library):
         client.post("/api/v1/index", json={"folders": [str(root / "album")]})
         job = ended(client)
     assert job["state"] == "failed"

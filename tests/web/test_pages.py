@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.weights import find_weights, generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import hits, opened, token
@@ -163,7 +163,7 @@ def test_a_library_of_other_weights_says_how_to_index_again(indexed: Path, other
 
 
 def test_an_empty_library_says_what_to_do(tmp_path: Path, weights: Path) -> None:
-    Library.open(tmp_path, generation=generation(weights), create=True).close()
+    LibraryView.open(tmp_path, generation=generation(weights), create=True).close()
     with opened(tmp_path, weights) as app:
         assert "holds no photos" in app.test_client().get("/").text
 

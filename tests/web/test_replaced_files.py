@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from indexer.library.library import Library
-from indexer.library.repair import discard_damaged_encodings, repair
 from indexer.library.verification import verify
+from indexer.library.view import LibraryView
+from indexer.library.writer import LibraryWriter, discard_damaged_encodings
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.indexer.crashes import age
@@ -75,7 +75,7 @@ def caption_of(client: FlaskClient, photo_id: int) -> str | None:
 def test_a_catalog_restored_from_a_backup_is_read(
     client: FlaskClient, library: Path, weights: Path, tmp_path: Path, replace: Replace
 ) -> None:
-    with Library.open(library, generation=generation(weights)) as writer:
+    with LibraryView.open(library, generation=generation(weights)) as writer:
         writer.annotate(1, caption="as it was", tags=[])
         copy = backup(library / "catalog.sqlite", tmp_path)
         writer.annotate(1, caption="a mistake", tags=[])
@@ -83,7 +83,7 @@ def test_a_catalog_restored_from_a_backup_is_read(
     replace(copy, library / "catalog.sqlite")
     assert caption_of(client, 1) == "as it was"
     assert len(hits(client)) == PHOTO_COUNT
-    with Library.open(library, generation=generation(weights)) as writer:
+    with LibraryView.open(library, generation=generation(weights)) as writer:
         writer.annotate(1, caption="a new one", tags=[])
         assert [one for one in verify(writer) if "--repair" in one.message] == []
     assert caption_of(client, 1) == "a new one"
@@ -153,8 +153,11 @@ def test_encodings_that_repair_makes_again_are_read(
     encodings.write_bytes(content)
     assert client.get("/api/v1/search", query_string={"q": SENTENCE}).status_code == 503
     discard_damaged_encodings(library, generation(weights))
-    with Library.open(library, generation=generation(weights)) as opened_library:
-        repair(opened_library)
+    with (
+        LibraryView.open(library, generation=generation(weights)) as opened_library,
+        LibraryWriter.lock(opened_library) as writer,
+    ):
+        writer.repair()
     index(library, photos, weights)
     assert [hit["photo_id"] for hit in hits(client)] == expected
 

@@ -18,7 +18,7 @@ from engine.pipeline import Shortlist
 from engine.query import Query
 from engine.search import SearchEngine
 from indexer.library.errors import LibraryClosed
-from indexer.library.library import Library
+from indexer.library.view import LibraryView
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import at_work, hits, opened, served
@@ -101,7 +101,7 @@ def test_pages_api_and_engine_show_one_order_whatever_the_limit(
     """With captions that name a photo, more are reranked than the shortlist holds."""
     monkeypatch.setattr("web.searches.SHORTLIST", 4)
     monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 3)
-    with Library.open(library, generation=generation(weights)) as written:
+    with LibraryView.open(library, generation=generation(weights)) as written:
         with SearchEngine.open(library, weights=weights) as engine:
             farthest = engine.search(SENTENCE, rerank=False).hits[-1].photo_id
         written.annotate(farthest, caption="red", tags=["circle"])

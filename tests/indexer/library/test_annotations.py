@@ -15,11 +15,12 @@ from sqlalchemy import select
 
 from indexer.library.catalog import annotation_table
 from indexer.library.errors import AnnotationRefused, PhotoMissing
-from indexer.library.library import Library
 from indexer.library.paths import as_on_disk
 from indexer.library.photo import Photo
 from indexer.library.verification import verify
+from indexer.library.view import LibraryView
 from indexer.library.words import words_of
+from indexer.library.writer import LibraryWriter
 from tests.indexer.desk import Desk, scribble
 
 
@@ -33,7 +34,7 @@ def write(desk: Desk, name: str, caption: str | None, *tags: str) -> None:
         library.annotate(library.at(desk.photos / name).id, caption=caption, tags=tags)
 
 
-def found(library: Library, text: str) -> dict[str, int]:
+def found(library: LibraryView, text: str) -> dict[str, int]:
     counts = library.written(words_of(text))
     return {Path(photo.path).name: counts[photo.id] for photo in library.photos(list(counts))}
 
@@ -225,7 +226,7 @@ def test_a_photo_that_is_not_there_cannot_be_written_about(filled: Desk) -> None
 
 
 def test_people_may_write_while_another_process_indexes(filled: Desk) -> None:
-    with filled.open() as indexing, indexing.writing():
+    with filled.open() as indexing, LibraryWriter.lock(indexing):
         write(filled, "a.png", "Meanwhile")
         with indexing.catalog.begin() as connection:  # a batch being committed: who writes waits for it
             connection.execute(select(annotation_table)).all()

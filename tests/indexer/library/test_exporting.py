@@ -8,7 +8,7 @@ import piexif
 from PIL import Image
 
 from indexer.library.exporting import FIELDS, exported_photos
-from indexer.library.removal import remove_folder
+from indexer.library.writer import LibraryWriter
 from tests.indexer.desk import Desk, scribble
 
 
@@ -69,7 +69,8 @@ def test_hidden_photos_are_exported_only_for_what_was_written_about_them(desk: D
     desk.index(desk.photos, tmp_path / "more")
     with desk.open() as library:
         library.annotate(library.at(desk.photos / "1.png").id, caption=None, tags=["kept"])
-        remove_folder(library, desk.photos)
+        with LibraryWriter.lock(library) as writer:
+            writer.remove_folder(desk.photos)
         photos = list(exported_photos(library))
     assert [(photo["paths"], photo["tags"]) for photo in photos] == [
         ([], ["kept"]),

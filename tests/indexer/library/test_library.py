@@ -27,11 +27,12 @@ from indexer.library.errors import (
     LibraryTooNew,
     PhotoMissing,
 )
-from indexer.library.library import Library
 from indexer.library.locking import writer_lock
 from indexer.library.sqlite import Database
 from indexer.library.verification import verify
+from indexer.library.view import LibraryView
 from indexer.library.words import words_of
+from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
 from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
@@ -205,7 +206,7 @@ class TestMigrations:
     def test_a_catalog_is_not_migrated_under_a_writer(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         desk.open().close()
         monkeypatch.setattr(migrations, "HEAD", "later")
-        monkeypatch.setattr("indexer.library._OPENING_WAIT_S", 0.1)
+        monkeypatch.setattr("indexer.library.opening._MIGRATION_WAIT_S", 0.1)
         with writer_lock(desk.library), pytest.raises(LibraryLocked):
             desk.open()
 
@@ -346,7 +347,7 @@ class TestSweeping:
     def test_a_running_writer_is_not_disturbed(self, desk: Desk) -> None:
         scribble(desk.photos / "a.png", 1)
         desk.index()
-        with desk.open() as writer, writer.writing():
+        with desk.open() as writer, LibraryWriter.lock(writer):
             writer.encodings.add([77], ENCODED)
             with desk.open() as reader:
                 assert reader.encodings.count() == 2
@@ -357,7 +358,7 @@ class TestSweeping:
         desk.index()
         with desk.open() as library:
             library.encodings.add([77], ENCODED)
-            with library.writing():
+            with LibraryWriter.lock(library):
                 assert 77 not in library.encodings.photo_ids()
 
     def test_deleted_encodings_are_made_again(self, desk: Desk) -> None:
@@ -388,5 +389,5 @@ def test_the_mark_of_an_encoding_needs_its_photo(desk: Desk) -> None:
 
 
 def test_two_libraries_can_be_open_at_once(desk: Desk) -> None:
-    with desk.open() as first, Library.open(desk.library, generation="other") as second:
+    with desk.open() as first, LibraryView.open(desk.library, generation="other") as second:
         assert first.photo_count() == second.photo_count() == 0

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from indexer.library.errors import FolderMissing, LibraryLocked
-from indexer.library.removal import RemovalReport, remove_folder
 from indexer.library.verification import verify
+from indexer.library.writer import LibraryWriter, RemovalReport
 from tests.indexer.desk import Desk, scribble
 
 
 def remove(desk: Desk, folder: Path) -> RemovalReport:
-    with desk.open() as library:
-        return remove_folder(library, folder)
+    with desk.open() as library, LibraryWriter.lock(library) as writer:
+        return writer.remove_folder(folder)
 
 
 @pytest.fixture
@@ -64,5 +64,5 @@ def test_only_a_folder_that_was_indexed_can_be_removed(two: Desk) -> None:
 
 
 def test_another_writer_is_named(two: Desk) -> None:
-    with two.open() as library, library.writing(), pytest.raises(LibraryLocked):
+    with two.open() as library, LibraryWriter.lock(library), pytest.raises(LibraryLocked):
         remove(two, two.photos)

@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer.library.encodings import Encodings
-from indexer.library.library import Library
 from indexer.library.vectors import covering_stamp, read_stamp, update_index
+from indexer.library.view import LibraryView
+from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
 from tests.indexer.desk import Desk, scribble
 
@@ -24,7 +25,7 @@ def query() -> NDArray[np.float32]:
     return vector / np.float32(np.linalg.norm(vector))
 
 
-def exact(library: Library) -> tuple[list[int], NDArray[np.float32]]:
+def exact(library: LibraryView) -> tuple[list[int], NDArray[np.float32]]:
     """Ids and similarities as plain numpy gives them, over all encodings."""
     ids = library.encodings.photo_ids()
     similarities = np.stack(list(library.embeddings(ids.tolist()).values())) @ query()
@@ -32,7 +33,7 @@ def exact(library: Library) -> tuple[list[int], NDArray[np.float32]]:
     return ids[order].tolist(), similarities[order]
 
 
-def assert_exact(library: Library) -> None:
+def assert_exact(library: LibraryView) -> None:
     ids, similarities = library.shortlist(query(), 1000)
     expected_ids, expected = exact(library)
     assert sorted(ids.tolist()) == sorted(expected_ids)
@@ -81,7 +82,8 @@ def test_a_missing_or_half_written_index_costs_no_result_and_is_made_again(desk:
     with desk.open() as library:
         spoil(library.index_path)
         assert_exact(library)
-        library.update_index()
+        with LibraryWriter.lock(library) as writer:
+            writer.update_index()
         assert_exact(library)
         assert covering_stamp(library.index_path, library.encodings) is not None
 
@@ -99,7 +101,8 @@ def test_photos_newer_than_the_index_are_searched_beside_it(desk: Desk) -> None:
         assert (status.index_covers, status.index_fresh) == (5, False)
         assert library.photo_count() == 9
         assert_exact(library)
-        library.update_index()
+        with LibraryWriter.lock(library) as writer:
+            writer.update_index()
         assert library.status().index_fresh
         assert_exact(library)
 

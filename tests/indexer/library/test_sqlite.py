@@ -23,7 +23,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from sqlalchemy import text
-from indexer.sqlite import Database
+from indexer.library.sqlite import Database
 
 with closing(Database(Path(sys.argv[1]), remedy="")) as database:
     database.make()

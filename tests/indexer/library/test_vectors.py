@@ -15,6 +15,7 @@ from indexer.library.encodings import Encodings
 from indexer.library.errors import LibraryDamaged, LibraryError
 from indexer.library.vector_index import EXACT, SearchableIndex
 from indexer.library.vectors import BY_SIZE, read_index, read_stamp, update_index
+from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
 from tests.indexer.desk import Desk, scribble
 
@@ -107,7 +108,8 @@ def test_the_setting_in_the_catalog_is_the_users_choice(desk: Desk) -> None:
             connection.execute(
                 update(setting_table).where(setting_table.c.name == "index_factory").values(value="HNSW8")
             )
-        library.update_index()
+        with LibraryWriter.lock(library) as writer:
+            writer.update_index()
         stamp = read_stamp(library.index_path)
         assert stamp is not None
         assert stamp.factory == "HNSW8"

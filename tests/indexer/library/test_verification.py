@@ -11,8 +11,8 @@ from sqlalchemy import text
 from indexer.indexing import index_folders
 from indexer.library.errors import LibraryLocked
 from indexer.library.locking import writer_lock
-from indexer.library.repair import discard_damaged_encodings, repair
 from indexer.library.verification import verify
+from indexer.library.writer import LibraryWriter, discard_damaged_encodings
 from model.runtime.protocol import EncodedImages
 from tests.indexer.colour_runtime import GENERATION, colour_processor
 from tests.indexer.desk import Desk, scribble
@@ -190,13 +190,14 @@ class TestRepair:
         with writer_lock(filled.library):
             with pytest.raises(LibraryLocked):
                 discard_damaged_encodings(filled.library, GENERATION)
-            with filled.open() as library, pytest.raises(LibraryLocked):
-                repair(library)
+            with filled.open() as library, pytest.raises(LibraryLocked), LibraryWriter.lock(library):
+                pass
 
 
 def mend(desk: Desk) -> None:
     """What `pixelseek library verify --repair` does."""
     discard_damaged_encodings(desk.library, GENERATION)
     with desk.open() as library:
-        repair(library)
+        with LibraryWriter.lock(library) as writer:
+            writer.repair()
         index_folders(library, [], processor=colour_processor(), load_runtime=lambda: desk.runtime, workers=1)

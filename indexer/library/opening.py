@@ -1,0 +1,78 @@
+"""Open the catalog of a library folder: make it where asked, and migrate one of an older schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from indexer.library import migrations
+from indexer.library.annotations import store_all_words
+from indexer.library.errors import LibraryError, LibraryMissing, LibraryTooNew
+from indexer.library.lifetime import Lifetime
+from indexer.library.locking import writer_lock
+from indexer.library.paths import normalized
+from indexer.library.sqlite import Database, back_up
+
+_MIGRATION_WAIT_S = 30.0
+
+
+def catalog_path(folder: Path) -> Path:
+    """The file that holds the catalog of the library in `folder`."""
+    return folder / "catalog.sqlite"
+
+
+def open_catalog(path: str | Path, *, create: bool) -> tuple[Path, Database]:
+    """The absolute path of the library folder `path`, and its catalog with the newest schema.
+
+    A catalog of an older schema is backed up and migrated. With `create`, a missing library is made.
+
+    Raises LibraryMissing, LibraryTooNew and LibraryDamaged; LibraryLocked or LibraryReadOnly where the catalog has to
+    be migrated and another process holds the lock, or nobody can write to the folder.
+    """
+    folder = normalized(Path(path))
+    if create:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LibraryError(f"{folder} cannot be made: {error.strerror}. Choose another with --library.") from error
+    elif not catalog_path(folder).exists():
+        raise _missing(folder)
+    catalog = Database(
+        catalog_path(folder),
+        remedy="Put a backup in its place, or move it away and index again.",
+        lifetime=Lifetime(f"the library in {folder}"),
+    )
+    try:
+        if create:
+            catalog.make()
+        _migrate(folder, catalog, create=create)
+    except BaseException:
+        catalog.close()
+        raise
+    return folder, catalog
+
+
+def _migrate(folder: Path, catalog: Database, *, create: bool) -> None:
+    with catalog.connect() as connection:
+        revision = migrations.revision(connection)
+    if revision == migrations.HEAD:
+        return
+    if revision is None and not create:
+        raise _missing(folder)
+    if revision is not None and not migrations.is_known(revision):
+        raise LibraryTooNew(
+            f"the library in {folder} was written by a newer Pixelseek (schema {revision}). "
+            "Update with `pip install --upgrade pixelseek`."
+        )
+    with writer_lock(folder, wait_s=_MIGRATION_WAIT_S), catalog.begin() as connection:
+        revision = migrations.revision(connection)
+        if revision == migrations.HEAD:
+            return  # another process has migrated it meanwhile
+        if revision is not None:
+            back_up(catalog_path(folder), folder / f"catalog-before-{migrations.HEAD}.sqlite")
+        migrations.upgrade(connection)
+        if revision is not None:
+            store_all_words(connection)  # the rules for what is a word may have changed too
+
+
+def _missing(folder: Path) -> LibraryMissing:
+    return LibraryMissing(f"there is no library in {folder}. Make one with `pixelseek index FOLDER`.")

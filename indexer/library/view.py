@@ -1,0 +1,160 @@
+"""A library as the model of one generation sees it: what a search reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import exists, select
+
+from indexer.library import migrations
+from indexer.library.catalog import encoded_table, location_table, photo_table
+from indexer.library.encodings import Encodings
+from indexer.library.errors import LibraryDamaged, LibraryError
+from indexer.library.facets import Facets, read_facets
+from indexer.library.filters import Filters, newest_photos
+from indexer.library.generations import current_generation, encodings_path, index_path
+from indexer.library.library import Library, in_order
+from indexer.library.lifetime import while_open
+from indexer.library.locking import writer_lock
+from indexer.library.opening import open_catalog
+from indexer.library.photo import Identity
+from indexer.library.reconciliation import is_consistent, reconcile
+from indexer.library.shortlist import Shortlist, visible_photos
+from indexer.library.sqlite import Database
+from indexer.library.status import LibraryStatus, read_status
+
+
+class LibraryView(Library):
+    """A library and what the model of one generation has made of its photos. Open one with `LibraryView.open`."""
+
+    def __init__(self, path: Path, catalog: Database, generation: str | None = None) -> None:
+        super().__init__(path, catalog)
+        self.generation = self.current_generation() if generation is None else generation
+        """Empty where no model has encoded anything yet, and none was named."""
+        self.encodings = Encodings(encodings_path(path, self.generation), lifetime=self.lifetime)
+        self.index_path = index_path(path, self.generation)
+        self._shortlist = Shortlist(self.catalog, self.encodings, self.generation, self.index_path)
+        self.was_current = self.is_current()
+        """Whether this generation answered searches when the view was opened."""
+
+    @classmethod
+    def open(cls, path: str | Path, *, generation: str | None = None, create: bool = False) -> Self:
+        """Open the library in folder `path` as `generation` sees it; with `create`, make it where there is none.
+
+        `generation` is that of the model at hand; None is the one that answers searches, for which no model is needed.
+        A catalog of an older schema is backed up and migrated. What an interrupted run left behind is removed.
+
+        Raises what `Library.open` raises.
+        """
+        folder, catalog = open_catalog(path, create=create)
+        try:
+            view = cls(folder, catalog, generation)
+        except BaseException:
+            catalog.close()
+            raise
+        try:
+            view._reconcile()
+        except BaseException:
+            view.close()
+            raise
+        return view
+
+    def close(self) -> None:
+        """Close all files for good, once the calls of other threads have ended; later ones raise LibraryClosed."""
+        super().close()
+        self._shortlist.close()
+        self.encodings.close()
+
+    @while_open
+    def photo_count(self) -> int:
+        """How many photos a search can find: those with a location, encoded in this generation."""
+        return len(self._shortlist.snapshot())
+
+    @while_open
+    def photo_ids(self) -> NDArray[np.int64]:
+        """(N,) The ids of the photos a search can find, rising."""
+        return visible_photos(self.catalog, self.generation)
+
+    @while_open
+    def facets(self, filters: Filters) -> Facets:
+        """How many of the photos for which `filters` hold there are of each kind."""
+        return read_facets(self.catalog, self.generation, filters)
+
+    @while_open
+    def newest(self, filters: Filters, count: int) -> list[int]:
+        """Ids of the `count` photos taken last among those a search can find and for which `filters` hold."""
+        return newest_photos(self.catalog, np.intersect1d(self.matching(filters), self.photo_ids()), count)
+
+    @while_open
+    def shortlist(
+        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Ids (K,) and inner products (K,) of the photos nearest to `embedding` (E,), best first.
+
+        They are cosine similarities where it is L2-normalised. K is `count`, or all visible photos, those of them
+        in `among` (N,), where there are fewer. Photos newer than the FAISS index are compared beside it.
+        """
+        return self._shortlist.snapshot().nearest(np.asarray(embedding, dtype=np.float32), count, among)
+
+    @while_open
+    def embeddings(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The embedding (E,) of each of these photos that is still encoded, in that order."""
+        return in_order(self.encodings.vectors(photo_ids), photo_ids)
+
+    @while_open
+    def pixel_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The pixel features (P, D), dequantised, of each of these photos that is still encoded, in that order."""
+        return in_order(self.encodings.pixel_features(photo_ids), photo_ids)
+
+    @while_open
+    def pooled_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The pooled features (C,), dequantised, of each of these photos that is still encoded, in that order."""
+        return in_order(self.encodings.pooled_features(photo_ids), photo_ids)
+
+    @while_open
+    def find(self, identity: Identity) -> int | None:
+        """The id of the visible photo with these bytes, encoded in this generation; None where there is none."""
+        query = (
+            select(photo_table.c.id)
+            .join(encoded_table)
+            .where(
+                photo_table.c.digest == identity.digest,
+                photo_table.c.size == identity.size,
+                encoded_table.c.generation == self.generation,
+                exists().where(location_table.c.photo_id == photo_table.c.id),
+            )
+        )
+        with self.catalog.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    @while_open
+    def is_current(self) -> bool:
+        """Whether this generation answers searches, or none does yet.
+
+        Not of a catalog of an older schema, either, which a backup may have brought back: it has to be opened anew.
+        """
+        with self.catalog.connect() as connection:
+            if migrations.revision(connection) != migrations.HEAD:
+                return False
+            return current_generation(connection) in (None, self.generation)
+
+    @while_open
+    def status(self) -> LibraryStatus:
+        """Where the library stands now, for this generation."""
+        return read_status(self.path, self.catalog, self.generation)
+
+    def _reconcile(self) -> None:
+        """Remove what an interrupted run left half done, where that is possible now: it harms no search."""
+        if is_consistent(self.catalog, self.encodings, self.generation):
+            return
+        try:
+            with writer_lock(self.path):
+                reconcile(self.catalog, self.encodings, self.generation)
+        except LibraryDamaged:
+            raise
+        except LibraryError:  # another process writes, the disk is full, or nobody may write
+            pass

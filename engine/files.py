@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import QueryError
 from indexer.decoding import Failure, Picture
-from indexer.library.photo import Identity
+from indexer.library.photo import FileIdentity
 from indexer.workers import read_photo_alone
 from model.processor import PixelBertProcessor
 
@@ -16,7 +16,7 @@ from model.processor import PixelBertProcessor
 class PhotoFile:
     """A photo file that was read."""
 
-    identity: Identity
+    identity: FileIdentity
     picture: Picture
 
 

@@ -36,7 +36,7 @@ from indexer.library.facets import Facets
 from indexer.library.filters import NO_FILTERS, Filters
 from indexer.library.library import still_there
 from indexer.library.lifetime import Lifetime, while_open
-from indexer.library.photo import Photo
+from indexer.library.photo import PhotoRecord
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.weights import DEFAULT, WeightsError
@@ -281,7 +281,7 @@ class SearchEngine:
         return self._library.facets(parse(query).filters)
 
     @while_open
-    def photo(self, photo_id: int) -> Photo:
+    def photo(self, photo_id: int) -> PhotoRecord:
         """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""
         return self._library.photo(photo_id)
 

@@ -19,7 +19,7 @@ from indexer.changes import FileToRead
 from indexer.decoding import Failure, Picture
 from indexer.library.annotations import inherit
 from indexer.library.catalog import encoded_table, in_queries, location_table, photo_table
-from indexer.library.photo import Identity
+from indexer.library.photo import FileIdentity
 from indexer.library.settling import settle, stated
 from indexer.library.writer import LibraryWriter
 from indexer.metadata.fields import METADATA_VERSION, Metadata
@@ -95,7 +95,7 @@ class Batch:
         """Whether it is time to commit."""
         return len(self._to_encode) >= ENCODED_AT_ONCE or len(self._locations) >= _LOCATIONS_AT_ONCE
 
-    def add_photo(self, photo_id: int, identity: Identity, picture: Picture, *, is_new: bool) -> None:
+    def add_photo(self, photo_id: int, identity: FileIdentity, picture: Picture, *, is_new: bool) -> None:
         """A photo the catalog does not have, or one that was decoded again and may tell more than it did."""
         told = {
             "width": picture.width,

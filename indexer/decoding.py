@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 
 from indexer.deep_png import with_lower_bits
 from indexer.deep_tiff import is_garbled_by_pillow, is_whole_tiff, read_deep_tiff, to_eight_bits
-from indexer.library.photo import Identity
+from indexer.library.photo import FileIdentity
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_metadata, read_sidecar
 from indexer.raw import NoPreview, is_raw, open_preview, read_container
@@ -95,7 +95,7 @@ class Picture:
 class ReadPhoto:
     """A photo file that was read; `picture` is None when its bytes were known already."""
 
-    identity: Identity
+    identity: FileIdentity
     picture: Picture | None
     sidecar: Metadata = _NOTHING
     """What the XMP file beside it tells."""
@@ -111,7 +111,7 @@ def read_photo(
     content = _content(path)
     if isinstance(content, Failure):
         return content
-    identity = Identity(hashlib.blake2b(content, digest_size=16).digest(), len(content))
+    identity = FileIdentity(hashlib.blake2b(content, digest_size=16).digest(), len(content))
     beside = _NOTHING if sidecar is None else read_sidecar(sidecar)
     if identity.digest in known:
         return ReadPhoto(identity, None, beside)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from engine.duplicates import duplicates_of
 from engine.query import parse
 from engine.results import Hit
-from indexer.library.photo import Photo
+from indexer.library.photo import PhotoRecord
 from web.explanations import heat_webp, map_of
 from web.indexing import Progress
 from web.openapi import LARGEST_ID, document, operation
@@ -230,7 +230,7 @@ def _job(progress: Progress) -> JobAnswer:
     )
 
 
-def _known(photo_id: int) -> Photo:
+def _known(photo_id: int) -> PhotoRecord:
     """What is known of a photo. Raises PhotoMissing."""
     return current_service().view().photo(photo_id)
 

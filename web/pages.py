@@ -20,7 +20,7 @@ from engine.results import Hit
 from engine.sentences import MAX_CHARACTERS
 from engine.validation import Sort
 from indexer.library.errors import LibraryMissing
-from indexer.library.photo import Photo
+from indexer.library.photo import PhotoRecord
 from indexer.metadata.dates import clock_time
 from model.errors import PixelseekError
 from model.weights import WeightsError
@@ -28,7 +28,6 @@ from web.disconnection import ClientDisconnected
 from web.explanations import strongest_at
 from web.filtering import active, choices
 from web.openapi import LARGEST_ID, document
-from web.schema import taken_iso
 from web.searches import CursorUnknown, Page, ResultSnapshot
 from web.service import current_service
 from web.shapes import ratio_class, ratio_styles
@@ -186,14 +185,14 @@ def similar_to_photo(photo_id: int) -> str:
     return render_template("similar.html", hits=hits, words=words, photo=service.view().photo(photo_id))
 
 
-def _taken(photo: Photo) -> dict[str, str | None] | None:
+def _taken(photo: PhotoRecord) -> dict[str, str | None] | None:
     """When a photo was taken, for people and for machines, and what that is guessed from if nobody has stated it."""
     if photo.taken_at is None:
         return None
     moment = clock_time(photo.taken_at, photo.taken_offset)
     forms = {"year": f"{moment:%Y}", "month": f"{moment:%B %Y}", "day": f"{moment.day} {moment:%B %Y}"}
     text = forms.get(photo.taken_precision or "", f"{moment.day} {moment:%B %Y, %H:%M}")
-    return {"iso": taken_iso(photo), "text": text, "guess": _GUESSES.get(photo.taken_source or "")}
+    return {"iso": photo.taken_iso(), "text": text, "guess": _GUESSES.get(photo.taken_source or "")}
 
 
 def _parsed(text: str) -> Query:

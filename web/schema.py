@@ -15,9 +15,8 @@ from engine.query import write_filter
 from engine.sentences import MAX_CHARACTERS
 from engine.validation import Sort
 from indexer.library.facets import PLACE_KM, Facets, Place
-from indexer.library.photo import Photo
+from indexer.library.photo import PhotoRecord
 from indexer.library.status import LibraryStatus
-from indexer.metadata.dates import iso_date
 from indexer.present import State
 
 LARGEST_LIMIT = 200
@@ -243,28 +242,10 @@ class PhotoAnswer(Answer):
     tags: list[str]
 
     @classmethod
-    def of(cls, photo: Photo) -> PhotoAnswer:
+    def of(cls, photo: PhotoRecord) -> PhotoAnswer:
         """The answer about `photo`; made without checks, since file names need not be text."""
-        return cls.model_construct(
-            photo_id=photo.id,
-            path=photo.path,
-            online=photo.online,
-            width=photo.width,
-            height=photo.height,
-            taken_at=taken_iso(photo),
-            taken_source=photo.taken_source,
-            camera=photo.camera,
-            lens=photo.lens,
-            latitude=photo.latitude,
-            longitude=photo.longitude,
-            title=photo.title,
-            description=photo.description,
-            keywords=photo.keywords,
-            author=photo.author,
-            note=photo.note,
-            caption=photo.caption,
-            tags=photo.tags,
-        )
+        same = {name: getattr(photo, name) for name in cls.model_fields.keys() - {"photo_id", "taken_at"}}
+        return cls.model_construct(photo_id=photo.id, taken_at=photo.taken_iso(), **same)
 
 
 class CopyAnswer(Answer):
@@ -362,10 +343,3 @@ class Problem(Answer):
     title: str
     status: int
     detail: str = Field(description="What is wrong and what helps.")
-
-
-def taken_iso(photo: Photo) -> str | None:
-    """When `photo` was taken, on the clock of the place where that is known, in ISO 8601; None where it is not."""
-    if photo.taken_at is None:
-        return None
-    return iso_date(photo.taken_at, photo.taken_offset, photo.taken_microsecond, photo.taken_precision)

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import BoundedSemaphore
 
 from indexer.decoding import Failure
-from indexer.library.photo import Photo
+from indexer.library.photo import PhotoRecord
 from indexer.shrinking import Shrinker
 from model.atomic import replacing
 from model.errors import PixelseekError
@@ -43,7 +43,7 @@ class Thumbnails:
         self._shrinker = Shrinker()
         self._turns = BoundedSemaphore(self._shrinker.workers)
 
-    def find(self, photo: Photo, side: int) -> Thumbnail:
+    def find(self, photo: PhotoRecord, side: int) -> Thumbnail:
         """Where the thumbnail of `photo` is, or will be. One whose disk is away is found as it last was.
 
         Raises PhotoUnreadable when the file is gone and has no thumbnail.
@@ -60,7 +60,7 @@ class Thumbnails:
         path = folder / f"{place}-{file.st_mtime_ns:x}-{file.st_size:x}.webp"
         return Thumbnail(path, f"{side}-{path.stem}")
 
-    def read(self, photo: Photo, side: int) -> bytes:
+    def read(self, photo: PhotoRecord, side: int) -> bytes:
         """The thumbnail: upright, at most `side` pixels a side, without metadata.
 
         It is made in a process of its own, under the limits of indexing. Raises PhotoUnreadable, and ClientDisconnected

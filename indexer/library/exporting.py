@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import select
 
 from indexer.library.catalog import annotation_table, photo_table
 from indexer.library.library import Library
-from indexer.metadata.dates import iso_date
+from indexer.metadata.fields import DATE_FIELDS, METADATA_FIELDS, Metadata
 
 _PHOTOS_AT_ONCE = 1000
 FIELDS = (
-    "paths", "digest", "size", "width", "height", "taken", "taken_source", "camera", "lens", "latitude", "longitude",
-    "orientation", "title", "description", "keywords", "author", "note", "caption", "tags",
-)  # fmt: skip
+    *("paths", "digest", "size", "width", "height", "taken", "taken_source"),
+    *(name for name in METADATA_FIELDS if name not in DATE_FIELDS),
+    *("note", "caption", "tags"),
+)
 """What each photo has, in that order."""
 
 
@@ -41,17 +42,12 @@ def exported_photos(library: Library) -> Iterator[dict[str, Any]]:
         paths = library.paths([row["id"] for row in rows])
         for row in rows:
             if row["id"] in paths or row["caption"] or row["tags"]:
-                told = {
+                metadata = Metadata(**{name: row[name] for name in METADATA_FIELDS})
+                fields = {
                     **row,
                     "paths": paths.get(row["id"], []),
                     "digest": row["digest"].hex(),
-                    "taken": _taken(row),
+                    "taken": metadata.taken_iso(),
                     "tags": row["tags"] or [],
                 }
-                yield {name: told[name] for name in FIELDS}
-
-
-def _taken(row: RowMapping) -> str | None:
-    if row["taken_at"] is None:
-        return None
-    return iso_date(row["taken_at"], row["taken_offset"], row["taken_microsecond"], row["taken_precision"])
+                yield {name: fields[name] for name in FIELDS}

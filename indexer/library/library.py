@@ -21,14 +21,14 @@ from indexer.library.generations import current_generation
 from indexer.library.lifetime import while_open
 from indexer.library.opening import open_catalog
 from indexer.library.paths import composed
-from indexer.library.photo import Photo
+from indexer.library.photo import PhotoRecord
 from indexer.library.sqlite import Database
 from indexer.library.status import LibraryStatus, read_status
 
 Value = TypeVar("Value")
 
 
-_PHOTO_COLUMNS = [field.name for field in fields(Photo) if field.name not in ("path", "tags")]
+_PHOTO_COLUMNS = [field.name for field in fields(PhotoRecord) if field.name not in ("path", "tags")]
 
 
 class Library:
@@ -86,12 +86,12 @@ class Library:
         return matching_photos(self.catalog, filters)
 
     @while_open
-    def photo(self, photo_id: int) -> Photo:
+    def photo(self, photo_id: int) -> PhotoRecord:
         """What is known of this photo. Raises PhotoMissing where it is hidden or unknown."""
         return still_there({photo.id: photo for photo in self.photos([photo_id])}, photo_id)
 
     @while_open
-    def photos(self, photo_ids: Sequence[int]) -> list[Photo]:
+    def photos(self, photo_ids: Sequence[int]) -> list[PhotoRecord]:
         """What is known of these photos, in that order. One that is hidden or unknown is left out."""
         query = (
             select(
@@ -107,13 +107,13 @@ class Library:
             .outerjoin(annotation_table, annotation_table.c.photo_id == photo_table.c.id)
             .order_by(folder_table.c.online.desc(), folder_table.c.path, location_table.c.path)
         )
-        found: dict[int, Photo] = {}
+        found: dict[int, PhotoRecord] = {}
         with self.catalog.connect() as connection:
             for part in in_queries([int(photo_id) for photo_id in photo_ids]):
                 for row in connection.execute(query.where(photo_table.c.id.in_(part))).mappings():
                     known = {name: row[name] for name in _PHOTO_COLUMNS}
                     path = str(Path(row["folder"], row["path"]))
-                    found.setdefault(row["id"], Photo(path=path, tags=row["tags"] or [], **known))
+                    found.setdefault(row["id"], PhotoRecord(path=path, tags=row["tags"] or [], **known))
         return list(in_order(found, photo_ids).values())
 
     @while_open
@@ -134,7 +134,7 @@ class Library:
         return paths
 
     @while_open
-    def at(self, path: Path) -> Photo:
+    def at(self, path: Path) -> PhotoRecord:
         """The photo whose file lies at `path`, composed or decomposed (NFC, NFD). Raises PhotoMissing for none."""
         places = Path(os.path.normpath(path.expanduser().absolute())), path.expanduser().resolve()
         for place in places:
@@ -154,7 +154,7 @@ class Library:
             return photo
         raise PhotoMissing(f"{path} is not in the library. Index the folder it lies in: pixelseek index FOLDER")
 
-    def _at_other_form(self, places: Sequence[Path]) -> Photo | None:
+    def _at_other_form(self, places: Sequence[Path]) -> PhotoRecord | None:
         """The photo of a file at one of `places`, whatever form of Unicode its path has: found by reading all paths."""
         wanted = {composed(str(place)) for place in places}
         if all(name.isascii() for name in wanted):

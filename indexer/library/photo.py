@@ -1,13 +1,15 @@
-"""What is known of one photo, and what makes it the same photo wherever it lies."""
+"""What a library knows of one photo, and what makes it the same photo wherever its file lies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from indexer.metadata.fields import Metadata
+
 
 @dataclass(frozen=True)
-class Identity:
-    """What makes a photo the same photo, wherever it lies."""
+class FileIdentity:
+    """Files with the same identity hold the same photo."""
 
     digest: bytes
     """BLAKE2b-128 of the file's bytes."""
@@ -15,9 +17,13 @@ class Identity:
     """Bytes."""
 
 
-@dataclass(frozen=True)
-class Photo:
-    """A visible photo."""
+@dataclass(frozen=True, kw_only=True)
+class PhotoRecord(Metadata):
+    """A visible photo: its file, the metadata in it, and what people wrote about it with Pixelseek.
+
+    The one list of a photo's fields. Columns of the catalog, exports and the web API have the same names and types:
+    they are built from it, or a test compares them with it.
+    """
 
     id: int
     path: str
@@ -29,29 +35,7 @@ class Photo:
     width: int
     """Pixels, upright, as height is."""
     height: int
-    taken_at: int | None
-    """UTC seconds; the camera's own clock read as UTC when `taken_offset` is unknown."""
-    taken_offset: int | None
-    """Seconds east of UTC."""
-    taken_microsecond: int | None
-    """To be added to `taken_at`."""
-    taken_precision: str | None
-    """`year`, `month` or `day` where no more is known; `taken_at` is the start of it."""
-    taken_source: str | None
-    """Where the date stands: `exif`, `xmp`, `iptc` or `png`; else it is guessed from a file's `name` or `file` time."""
-    camera: str | None
-    lens: str | None
-    latitude: float | None
-    longitude: float | None
-    orientation: int | None
-    """EXIF orientation, 1 to 8."""
-    title: str | None
-    """What other programs have written into the file, as description and keywords."""
-    description: str | None
-    keywords: list[str]
-    author: str | None
     note: str | None
     """What is wrong with its file, which is read all the same."""
     caption: str | None
-    """What people have written about it with Pixelseek, as tags."""
     tags: list[str]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import reduce
 from pathlib import PurePath
 from typing import Any
@@ -19,9 +19,8 @@ from sqlalchemy import Connection, bindparam, select, update
 from indexer.library.annotations import store_words
 from indexer.library.catalog import in_queries, location_table, photo_table
 from indexer.metadata.dates import date_in_name, date_of_file
-from indexer.metadata.fields import Metadata
+from indexer.metadata.fields import METADATA_FIELDS, Metadata
 
-_FIELDS = [field.name for field in fields(Metadata)]
 GUESSED_SOURCES = ("name", "file")
 """The sources of a date that nobody has stated."""
 
@@ -54,10 +53,10 @@ def _changed(connection: Connection, photo_ids: Sequence[int], now: float) -> It
         .order_by(location.mtime_ns, location.path, location.folder_id)
     ):
         files[file.photo_id].append(file)
-    columns = select(photo_table.c.id, photo_table.c.own, *(photo_table.c[name] for name in _FIELDS))
+    columns = select(photo_table.c.id, photo_table.c.own, *(photo_table.c[name] for name in METADATA_FIELDS))
     for row in connection.execute(columns.where(photo_table.c.id.in_(list(files)))).mappings():
         places = files[row["id"]]
-        told = {name: row[name] for name in _FIELDS}
+        told = {name: row[name] for name in METADATA_FIELDS}
         own = _metadata(told if row["own"] is None else row["own"])
         if own.taken_source in GUESSED_SOURCES:
             own = own.without_date()
@@ -71,11 +70,11 @@ def _changed(connection: Connection, photo_ids: Sequence[int], now: float) -> It
 
 
 def _metadata(told: dict[str, Any]) -> Metadata:
-    return Metadata(**{name: told[name] for name in _FIELDS if name in told})
+    return Metadata(**{name: told[name] for name in METADATA_FIELDS if name in told})
 
 
 def _with_guessed_date(metadata: Metadata, places: Sequence[Any], now: float) -> Metadata:
     named = (date_in_name(PurePath(place.path).name, now=now) for place in places)
     written = (date_of_file(place.mtime_ns, now=now) for place in places)
-    guessed = metadata.taken(next(filter(None, named), None), "name")
-    return metadata.taken(next(filter(None, written), None), "file") if guessed.taken_at is None else guessed
+    guessed = metadata.with_date(next(filter(None, named), None), "name")
+    return metadata.with_date(next(filter(None, written), None), "file") if guessed.taken_at is None else guessed

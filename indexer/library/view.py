@@ -21,7 +21,7 @@ from indexer.library.library import Library, in_order
 from indexer.library.lifetime import while_open
 from indexer.library.locking import writer_lock
 from indexer.library.opening import open_catalog
-from indexer.library.photo import Identity
+from indexer.library.photo import FileIdentity
 from indexer.library.reconciliation import is_consistent, reconcile
 from indexer.library.shortlist import Shortlist, visible_photos
 from indexer.library.sqlite import Database
@@ -116,7 +116,7 @@ class LibraryView(Library):
         return in_order(self.encodings.pooled_features(photo_ids), photo_ids)
 
     @while_open
-    def find(self, identity: Identity) -> int | None:
+    def find(self, identity: FileIdentity) -> int | None:
         """The id of the visible photo with these bytes, encoded in this generation; None where there is none."""
         query = (
             select(photo_table.c.id)

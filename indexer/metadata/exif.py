@@ -58,7 +58,7 @@ def read_exif(image: Image.Image) -> Metadata:
         author=_text(_field(exif, ExifTags.Base.Artist), MAX_AUTHOR)
         or one_line(windows_text(_field(exif, ExifTags.Base.XPAuthor)), MAX_AUTHOR),
     )
-    return told.taken(_moment(exif, details), "exif")
+    return told.with_date(_moment(exif, details), "exif")
 
 
 def _directory(exif: Image.Exif, name: ExifTags.IFD) -> dict[int, Any]:

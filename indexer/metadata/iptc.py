@@ -39,7 +39,7 @@ def read_iptc(image: Image.Image) -> Metadata:
         author=one_line(first(_AUTHOR), MAX_AUTHOR),
     )
     moments = (_moment(first(day), first(time)) for day, time in _DATES)
-    return told.taken(next(filter(None, moments), None), "iptc")
+    return told.with_date(next(filter(None, moments), None), "iptc")
 
 
 def _block(image: Image.Image) -> bytes:

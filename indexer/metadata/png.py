@@ -30,7 +30,7 @@ def read_png(image: Image.Image) -> Metadata:
         author=one_line(text("Author"), MAX_AUTHOR),
     )
     date = one_line(text("Creation Time"), MAX_TITLE)
-    return told.taken(parse_date(date) or parse_mail_date(date), "png")
+    return told.with_date(parse_date(date) or parse_mail_date(date), "png")
 
 
 def raw_profile(image: Image.Image, kind: str) -> bytes | None:

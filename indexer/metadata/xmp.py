@@ -57,7 +57,7 @@ def read_xmp(packet: bytes) -> Metadata:
         author=one_line(", ".join(filter(None, _values(root, f"{_DC}creator"))), MAX_AUTHOR),
     )
     moments = (parse_date(text) for name in _DATES for text in _values(root, name))
-    return told.taken(next(filter(None, moments), None), "xmp")
+    return told.with_date(next(filter(None, moments), None), "xmp")
 
 
 def _stripped(packet: bytes) -> bytes | str:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from indexer.library.exporting import exported_photos
 from indexer.library.filters import NO_FILTERS, Filters, matching_photos
-from indexer.library.photo import Photo
+from indexer.library.photo import PhotoRecord
 from indexer.library.writer import LibraryWriter
 from indexer.metadata.dates import date_in_name, date_of_file, iso_date, parse_date, parse_offset
 from indexer.metadata.fields import Metadata
@@ -41,12 +41,6 @@ OFFSET, OFFSET_ORIGINAL, SUBSECOND, SUBSECOND_ORIGINAL = 0x9010, 0x9011, 0x9290,
 def read(content: bytes) -> Metadata:
     with Image.open(io.BytesIO(content)) as image:
         return read_metadata(image)
-
-
-def iso(metadata: Metadata | Photo) -> str | None:
-    if metadata.taken_at is None:
-        return None
-    return iso_date(metadata.taken_at, metadata.taken_offset, metadata.taken_microsecond, metadata.taken_precision)
 
 
 def camera_photo(date: bytes, **more: bytes) -> bytes:
@@ -104,7 +98,7 @@ def camera_photo(date: bytes, **more: bytes) -> bytes:
 )  # fmt: skip
 def test_dates_are_read_as_programs_write_them(date: bytes, expected: str) -> None:
     found = read(camera_photo(date))
-    assert iso(found) == expected
+    assert found.taken_iso() == expected
     assert found.taken_source == "exif"
 
 
@@ -116,7 +110,7 @@ def test_dates_are_read_as_programs_write_them(date: bytes, expected: str) -> No
     ],
 )
 def test_what_cannot_be_is_no_date(date: bytes) -> None:
-    assert iso(read(camera_photo(date))) is None
+    assert read(camera_photo(date)).taken_iso() is None
 
 
 @pytest.mark.parametrize(
@@ -164,7 +158,7 @@ def test_the_sources_of_a_date_stand_in_an_order() -> None:
                 iptc_segment(*((2, number, value) for number, value in iptc.items())),
             )
         )
-        found.append((iso(metadata), metadata.taken_source))
+        found.append((metadata.taken_iso(), metadata.taken_source))
         del source[next(iter(source))]  # type: ignore[arg-type]
     assert found == [
         *(("2001-01-01T00:00:00", "exif"), ("2002-01-01T00:00:00", "exif"), ("2003-01-01T00:00:00", "exif")),
@@ -174,10 +168,10 @@ def test_the_sources_of_a_date_stand_in_an_order() -> None:
 
 def test_a_garbled_date_makes_room_for_the_next() -> None:
     details = {ORIGINAL: ascii_field(b"0000:00:00 00:00:00"), DIGITIZED: ascii_field(b"2002:01:01 00:00:00")}
-    assert iso(read(jpeg((APP1, exif_block(details=details))))) == "2002-01-01T00:00:00"
+    assert read(jpeg((APP1, exif_block(details=details)))).taken_iso() == "2002-01-01T00:00:00"
     details = {ORIGINAL: rational_field((1, 0)), DIGITIZED: short_field(2002)}
     block = exif_block({DATE_TIME: ascii_field(b"2003:01:01 00:00:00")}, details)
-    assert iso(read(jpeg((APP1, block)))) == "2003-01-01T00:00:00"
+    assert read(jpeg((APP1, block))).taken_iso() == "2003-01-01T00:00:00"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +187,7 @@ def test_a_garbled_date_makes_room_for_the_next() -> None:
     ],
 )
 def test_iptc_has_day_and_time_in_fields_of_their_own(day: bytes, clock: bytes, expected: str | None) -> None:
-    assert iso(read(jpeg(iptc_segment((2, 55, day), (2, 60, clock))))) == expected
+    assert read(jpeg(iptc_segment((2, 55, day), (2, 60, clock)))).taken_iso() == expected
 
 
 @pytest.mark.parametrize(
@@ -275,7 +269,7 @@ def _own_time() -> object:
     time.tzset()
 
 
-def photos(desk: Desk) -> dict[str, Photo]:
+def photos(desk: Desk) -> dict[str, PhotoRecord]:
     with desk.open() as library:
         return {Path(photo.path).name: photo for photo in library.photos(library.photo_ids().tolist())}
 
@@ -297,7 +291,7 @@ def test_a_photo_without_a_stated_date_has_one_from_its_name_or_its_file_and_say
     put(desk.photos / "DSC_1.jpg", plain(60))
     put(desk.photos / "DSC_2.jpg", plain(120), mtime=0)
     desk.index()
-    found = {name: (iso(photo), photo.taken_source) for name, photo in photos(desk).items()}
+    found = {name: (photo.taken_iso(), photo.taken_source) for name, photo in photos(desk).items()}
     assert found == {
         "camera 2001-01-01.jpg": ("2021-07-14T18:30:05", "exif"),
         "IMG_20190714_153000.jpg": ("2019-07-14T15:30:00", "name"),
@@ -317,11 +311,11 @@ def test_of_several_files_of_a_photo_the_oldest_goes_first_in_whatever_order_the
     put(desk.photos / "a" / "2018-01-01.jpg", plain(10), mtime=1_600_000_000)
     put(desk.photos / "c" / "2017-01-01.jpg", plain(10), mtime=1_600_000_002)
     desk.index()
-    (photo,) = set(map(iso, photos(desk).values()))
+    (photo,) = set(map(PhotoRecord.taken_iso, photos(desk).values()))
     assert photo == "2018-01-01"
     (desk.photos / "a" / "2018-01-01.jpg").unlink()
     desk.index()
-    assert set(map(iso, photos(desk).values())) == {"2019-07-14T15:30:00"}
+    assert set(map(PhotoRecord.taken_iso, photos(desk).values())) == {"2019-07-14T15:30:00"}
 
 
 def test_a_file_that_is_renamed_takes_the_date_in_its_new_name(desk: Desk) -> None:
@@ -329,7 +323,7 @@ def test_a_file_that_is_renamed_takes_the_date_in_its_new_name(desk: Desk) -> No
     desk.index()
     (desk.photos / "DSC_1.jpg").rename(desk.photos / "2018-01-01 lake.jpg")
     assert desk.index().moved == 1
-    assert {name: iso(photo) for name, photo in photos(desk).items()} == {"2018-01-01 lake.jpg": "2018-01-01"}
+    assert {name: photo.taken_iso() for name, photo in photos(desk).items()} == {"2018-01-01 lake.jpg": "2018-01-01"}
 
 
 def test_a_folder_that_is_removed_takes_its_dates_with_it(desk: Desk, tmp_path: Path) -> None:
@@ -337,10 +331,10 @@ def test_a_folder_that_is_removed_takes_its_dates_with_it(desk: Desk, tmp_path: 
     put(desk.photos / "2019-07-14.jpg", plain(10), mtime=1_600_000_001)
     put(tmp_path / "other" / "2018-01-01.jpg", plain(10))
     desk.index(desk.photos, tmp_path / "other")
-    assert set(map(iso, photos(desk).values())) == {"2018-01-01"}
+    assert set(map(PhotoRecord.taken_iso, photos(desk).values())) == {"2018-01-01"}
     with desk.open() as library, LibraryWriter.lock(library) as writer:
         writer.remove_folder(tmp_path / "other")
-    assert set(map(iso, photos(desk).values())) == {"2019-07-14"}
+    assert set(map(PhotoRecord.taken_iso, photos(desk).values())) == {"2019-07-14"}
 
 
 def test_photos_of_one_second_stand_in_the_order_of_their_parts_of_it(desk: Desk) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from indexer.indexing import IndexReport, index_folders
 from indexer.library import migrations
-from indexer.library.photo import Photo
+from indexer.library.photo import PhotoRecord
 from tests.indexer.colour_runtime import colour_processor
 from tests.indexer.desk import Desk, scribble
 from tests.indexer.exif import APP1, XMP_SIGNATURE, ascii_field, exif_block, jpeg, xmp_packet
@@ -36,7 +36,7 @@ def age(desk: Desk, columns: str) -> None:
         connection.execute(f"UPDATE photo SET metadata_version = 0, {columns}")
 
 
-def photos(desk: Desk) -> dict[str, Photo]:
+def photos(desk: Desk) -> dict[str, PhotoRecord]:
     with desk.open() as library:
         return {Path(photo.path).name: photo for photo in library.photos(library.photo_ids().tolist())}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexer.indexing import IndexReport, index_folders
-from indexer.library.photo import Photo
+from indexer.library.photo import PhotoRecord
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_sidecar
 from tests.indexer.colour_runtime import colour_processor
@@ -27,7 +27,7 @@ def write(path: Path, content: bytes, second: int = 1) -> None:
     os.utime(path, (1_600_000_000 + second,) * 2)
 
 
-def photos(desk: Desk) -> dict[str, Photo]:
+def photos(desk: Desk) -> dict[str, PhotoRecord]:
     with desk.open() as library:
         return {Path(photo.path).name: photo for photo in library.photos(library.photo_ids().tolist())}
 

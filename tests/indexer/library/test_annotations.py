@@ -16,7 +16,7 @@ from sqlalchemy import select
 from indexer.library.catalog import annotation_table
 from indexer.library.errors import AnnotationRefused, PhotoMissing
 from indexer.library.paths import as_on_disk
-from indexer.library.photo import Photo
+from indexer.library.photo import PhotoRecord
 from indexer.library.verification import verify
 from indexer.library.view import LibraryView
 from indexer.library.words import words_of
@@ -24,7 +24,7 @@ from indexer.library.writer import LibraryWriter
 from tests.indexer.desk import Desk, scribble
 
 
-def photo_at(desk: Desk, name: str) -> Photo:
+def photo_at(desk: Desk, name: str) -> PhotoRecord:
     with desk.open() as library:
         return library.at(desk.photos / name)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, json_option, weights_option
+from cli.options import FILE, device_option, json_option, weights_option
 from cli.output import bar, print_json
 
 
@@ -15,8 +15,9 @@ from cli.output import bar, print_json
 @click.argument("words", nargs=-1, required=True, metavar="QUESTION", help="In English.")
 @click.option("--top", type=click.IntRange(min=1), default=5, help="How many answers to print.")
 @weights_option
+@device_option
 @json_option
-def ask(photo: Path, words: tuple[str, ...], top: int, weights: str, as_json: bool) -> None:
+def ask(photo: Path, words: tuple[str, ...], top: int, weights: str, device: str, as_json: bool) -> None:
     """Answer a question about a photo.
 
     The percentage says how likely an answer is right. Where even the first is unlikely, the model does not know.
@@ -25,7 +26,7 @@ def ask(photo: Path, words: tuple[str, ...], top: int, weights: str, as_json: bo
     """
     from engine.answers import ask_file
 
-    found = ask_file(photo.expanduser(), " ".join(words), top=top, weights=weights)
+    found = ask_file(photo.expanduser(), " ".join(words), top=top, weights=weights, device=device)
     if as_json:
         print_json({"photo": str(photo), **found.to_json()})
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, json_option, weights_option
+from cli.options import FILE, device_option, json_option, weights_option
 from cli.output import print_json
 from cli.sentences import SentenceCommand, as_typed
 
@@ -26,6 +26,7 @@ from cli.sentences import SentenceCommand, as_typed
 @click.option("--layer", type=int, metavar="N", help="Attention of this layer only, of those where words see pixels.")
 @click.option("--head", type=int, metavar="N", help="Attention of this head only.")
 @weights_option
+@device_option
 @json_option
 def explain(
     photo: Path,
@@ -35,6 +36,7 @@ def explain(
     layer: int | None,
     head: int | None,
     weights: str,
+    device: str,
     as_json: bool,
 ) -> None:
     """Show why a photo matches a sentence: where in it each word looks, and how much it speaks for the photo.
@@ -50,7 +52,9 @@ def explain(
         raise click.UsageError("say where to draw it, --output why.png, or ask for numbers with --json")
     query = parse(as_typed(words))
     chosen = METHODS[METHODS.index(method)]
-    explained = explain_file(photo.expanduser(), query, weights=weights, method=chosen, layer=layer, head=head)
+    explained = explain_file(
+        photo.expanduser(), query, weights=weights, device=device, method=chosen, layer=layer, head=head
+    )
     if output is not None:
         from engine.panels import draw_panels
 

@@ -17,8 +17,10 @@ from cli.options import (
     exclude_option,
     include_option,
     json_option,
+    library_device_option,
     library_option,
     library_weights_option,
+    open_model,
 )
 from cli.output import print_json, printable
 
@@ -37,6 +39,7 @@ _UNREADABLE_SHOWN = 10
 @include_option
 @library_option
 @library_weights_option
+@library_device_option
 @json_option
 def index(
     folders: tuple[Path, ...],
@@ -44,6 +47,7 @@ def index(
     include: tuple[str, ...],
     library: Path | None,
     weights: str,
+    device: str | None,
     as_json: bool,
 ) -> None:
     """Index folders of photos, or bring them up to date.
@@ -59,7 +63,7 @@ def index(
     Example: pixelseek index ~/Pictures /media/camera
     """
     report, failures = index_photos(
-        chosen_library(library), folders or [], weights, exclude=exclude or None, include=include or None
+        chosen_library(library), folders or [], weights, device=device, exclude=exclude or None, include=include or None
     )
     if as_json:
         print_json(asdict(report))
@@ -76,15 +80,15 @@ def index_photos(
     folders: Sequence[Path],
     weights: str,
     *,
+    device: str | None = None,
     exclude: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
 ) -> tuple[IndexReport, list[tuple[str, str]]]:
     """Index `folders` behind a progress bar; the report, and every file the library has skipped with the reason."""
     from indexer.indexing import index_folders
     from indexer.library.view import LibraryView
-    from model.bundle import TrainedModel
 
-    model = TrainedModel(weights)
+    model = open_model(weights, library, device)
     with (
         LibraryView.open(library, generation=model.generation, create=bool(folders)) as opened,
         _photo_bar() as progress,

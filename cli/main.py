@@ -22,7 +22,7 @@ from cli.groups import LazyGroup
 from model.errors import PixelseekError
 
 _SECTIONS = {
-    "Commands": ("index", "watch", "search", "similar", "explain", "ask", "caption", "serve", "status"),
+    "Commands": ("index", "watch", "search", "similar", "explain", "ask", "caption", "serve", "status", "config"),
     "More commands": ("library", "model"),
 }
 _LITTLE_LATER_S = 0.05

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from model.weights import DEFAULT
+
+if TYPE_CHECKING:
+    from model.bundle import TrainedModel
 
 
 class _File(click.Path):
@@ -70,7 +73,10 @@ data_option = click.option(
     required=True,
     help="A WebDataset shard (.tar); name the option again for more.",
 )
-device_option = click.option("--device", default="auto", help="auto, cpu, cuda, ...")
+device_option = click.option("--device", default="auto", help="Where to compute: auto, cpu, cuda, cuda:1, ...")
+library_device_option = click.option(
+    "--device", help="Where to compute: auto, cpu, cuda, cuda:1, ... Default: the library's setting, at first auto."
+)
 
 
 exclude_option = click.option(
@@ -85,6 +91,15 @@ include_option = click.option(
     multiple=True,
     help="Read what fits although --exclude or a default leaves it out. Kept as --exclude is.",
 )
+
+
+def open_model(weights: str, library: Path | None, device: str | None) -> TrainedModel:
+    """The model of that name, which computes as the options or the settings of the library say."""
+    from indexer.library.settings import Settings
+    from model.bundle import TrainedModel
+
+    settings = Settings.load(chosen_library(library))
+    return TrainedModel(weights, device=device or settings.device, threads=settings.threads)
 
 
 def viewed_generation(weights: str | None) -> str | None:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import chosen_library, json_option, library_option, library_weights_option
+from cli.options import (
+    chosen_library,
+    json_option,
+    library_device_option,
+    library_option,
+    library_weights_option,
+    open_model,
+)
 from cli.output import print_hits, print_json
 from cli.sentences import SentenceCommand, as_typed
 
@@ -27,8 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--shortlist",
     type=click.IntRange(min=1),
-    default=64,
-    help="How many photos to rerank: more is slower and finds more.",
+    help="How many photos to rerank: more is slower and finds more. Default: the library's setting, at first 64.",
 )
 @click.option("--rerank/--no-rerank", default=True, help="Rerank the shortlist, or stop at its order.")
 @click.option("--without", metavar="WORDS", multiple=True, help="What they shall not show; also -WORD in the sentence.")
@@ -42,15 +48,17 @@ if TYPE_CHECKING:
 @click.option("--type", metavar="SUFFIX", multiple=True, help="jpg, png, heic, ...")
 @library_option
 @library_weights_option
+@library_device_option
 @json_option
 def search(
     words: tuple[str, ...],
     limit: int,
-    shortlist: int,
+    shortlist: int | None,
     rerank: bool,
     without: tuple[str, ...],
     library: Path | None,
     weights: str,
+    device: str | None,
     as_json: bool,
     **filter_options: tuple[str, ...],
 ) -> None:
@@ -69,7 +77,7 @@ def search(
     if not words and not any(filter_options.values()):
         raise click.UsageError("Missing argument 'SENTENCE'.")
     with ThreadPoolExecutor(max_workers=1) as side:
-        model = side.submit(_load, weights, rerank)  # beside the imports, which take as long
+        model = side.submit(_load, weights, library, device, rerank)  # beside the imports, which take as long
         from engine.query import parse, parse_filter
         from engine.search import SearchEngine
         from indexer.library.filters import NO_FILTERS
@@ -87,10 +95,8 @@ def search(
         print_hits(result.hits, cutoff=result.cutoff)
 
 
-def _load(weights: str, rerank: bool) -> TrainedModel:
-    from model.bundle import TrainedModel
-
-    model = TrainedModel(weights)
+def _load(weights: str, library: Path | None, device: str | None, rerank: bool) -> TrainedModel:
+    model = open_model(weights, library, device)
     model.runtime.prepare(rerank=rerank)
     _ = model.fitted
     return model

@@ -10,6 +10,7 @@ from cli.listening import Endpoint
 from cli.options import (
     FILE,
     chosen_library,
+    library_device_option,
     library_option,
     log_file_option,
     named_weights_option,
@@ -41,6 +42,7 @@ class PasswordMissing(PixelseekError):  # noqa: N818
 )
 @library_option
 @named_weights_option
+@library_device_option
 @log_file_option
 @verbose_option
 def serve(
@@ -49,6 +51,7 @@ def serve(
     root: tuple[Path, ...],
     library: Path | None,
     weights: str | None,
+    device: str | None,
     log_file: Path | None,
     verbose: bool,
 ) -> None:
@@ -69,7 +72,7 @@ def serve(
     from web.uploads import MOST_BYTES
 
     folder = chosen_library(library)
-    config: dict[str, object] = {"LIBRARY": folder, "WEIGHTS": weights, "ROOTS": root or ()}
+    config: dict[str, object] = {"LIBRARY": folder, "WEIGHTS": weights, "DEVICE": device, "ROOTS": root or ()}
     endpoint = Endpoint.resolve(host, port)
     if endpoint.is_loopback:
         # Other sites, open in the same browser, must not reach the photos under a name of their own.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, chosen_library, json_option, library_option, library_weights_option
+from cli.options import FILE, chosen_library, json_option, library_device_option, library_option, library_weights_option
 from cli.output import print_hits, print_json
 
 
@@ -15,8 +15,9 @@ from cli.output import print_hits, print_json
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="How many photos to print.")
 @library_option
 @library_weights_option
+@library_device_option
 @json_option
-def similar(photo: Path, limit: int, library: Path | None, weights: str, as_json: bool) -> None:
+def similar(photo: Path, limit: int, library: Path | None, weights: str, device: str | None, as_json: bool) -> None:
     """Find the photos most similar to one, best first.
 
     The number is the similarity, at most 1. The photo itself is left out. One that is not in the library is
@@ -26,7 +27,7 @@ def similar(photo: Path, limit: int, library: Path | None, weights: str, as_json
     """
     from engine.search import SearchEngine
 
-    with SearchEngine.open(chosen_library(library), weights=weights) as engine:
+    with SearchEngine.open(chosen_library(library), weights=weights, device=device) as engine:
         hits = engine.similar(photo.expanduser(), limit=limit)
     if as_json:
         print_json({"photo": str(photo), "hits": [hit.to_json() for hit in hits]})

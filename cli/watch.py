@@ -13,9 +13,11 @@ from cli.options import (
     chosen_library,
     exclude_option,
     include_option,
+    library_device_option,
     library_option,
     library_weights_option,
     log_file_option,
+    open_model,
     verbose_option,
 )
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 @include_option
 @library_option
 @library_weights_option
+@library_device_option
 @log_file_option
 @verbose_option
 def watch(
@@ -38,6 +41,7 @@ def watch(
     include: tuple[str, ...],
     library: Path | None,
     weights: str,
+    device: str | None,
     log_file: Path | None,
     verbose: bool,
 ) -> None:
@@ -54,7 +58,6 @@ def watch(
     from cli.logs import logging_to
     from indexer.library.view import LibraryView
     from indexer.watching import watch_folders
-    from model.bundle import TrainedModel
 
     log = logging.getLogger("pixelseek.watch")
 
@@ -86,7 +89,7 @@ def watch(
 
     chosen = chosen_library(library)
     with logging_to(log_file, verbose=verbose):
-        model = TrainedModel(weights)
+        model = open_model(weights, library, device)
         with LibraryView.open(chosen, generation=model.generation, create=bool(folders)) as opened:
             log.info("keeps the library %s in step with its folders", chosen)
             watch_folders(

@@ -31,12 +31,13 @@ from engine.validation import (
     check_sort,
     require_photos,
 )
-from indexer.library.defaults import recorded_weights
+from indexer.library.defaults import default_library, recorded_weights
 from indexer.library.facets import Facets
 from indexer.library.filters import NO_FILTERS, Filters
 from indexer.library.library import still_there
 from indexer.library.lifetime import Lifetime, while_open
 from indexer.library.photo import PhotoRecord
+from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.weights import DEFAULT, WeightsError
@@ -64,13 +65,19 @@ class SearchEngine:
         self._lock = Lock()
 
     @classmethod
-    def open(cls, library: str | Path, *, weights: str | Path | None = None, device: str = "auto") -> Self:
-        """Open the library in folder `library` with `weights` (a name or a folder), or else those that encoded it.
+    def open(
+        cls, library: str | Path | None = None, *, weights: str | Path | None = None, device: str | None = None
+    ) -> Self:
+        """Open the library in folder `library` (default: the user's own) with `weights` (a name or a folder), or else
+        those that encoded it. `device` is `auto`, `cpu`, `cuda`, ...; None: as the library's settings say.
 
         Raises LibraryError when there is no such library, WeightsError when there are no such weights, and
         EngineError when the library holds no photo, or other weights search it: all before the network is loaded.
         """
-        return cls.over(library, TrainedModel(weights or recorded_weights(Path(library)) or DEFAULT, device=device))
+        folder = default_library() if library is None else Path(library).expanduser()
+        settings = Settings.load(folder)
+        name = weights or recorded_weights(folder) or DEFAULT
+        return cls.over(folder, TrainedModel(name, device=device or settings.device, threads=settings.threads))
 
     @classmethod
     def over(cls, library: str | Path, model: TrainedModel) -> Self:
@@ -94,7 +101,7 @@ class SearchEngine:
         query: str | Query,
         *,
         limit: int = 20,
-        shortlist: int = 64,
+        shortlist: int | None = None,
         rerank: bool = True,
         filters: Filters = NO_FILTERS,
         without: Sequence[str] = (),
@@ -108,10 +115,11 @@ class SearchEngine:
 
         Filters without a sentence list the photos that pass them, the newest first.
 
-        The `shortlist` nearest photos, and with them those whose annotations match, are reranked by score and come
-        first; photos beyond them follow in order of nearness, without a match. `rerank=False` leaves everything in
-        that order. It is the order of similarity, unless there are excluded terms. Equal photos go by id. The order
-        does not depend on `limit`. A sentence longer than the model reads is cut at its last word.
+        The `shortlist` nearest photos (by default as many as the settings of the library say), and with them those
+        whose annotations match, are reranked by score and come first; photos beyond them follow in order of nearness,
+        without a match. `rerank=False` leaves everything in that order. It is the order of similarity, unless there are
+        excluded terms. Equal photos go by id. The order does not depend on `limit`. A sentence longer than the model
+        reads is cut at its last word.
 
         With `sort="date"` the photos whose match is not weak come newest first, those without a date last of them;
         the others keep their order.
@@ -124,7 +132,7 @@ class SearchEngine:
         check_sort(sort, rerank=rerank)
         check_query(query)
         check_limit(limit)
-        check_shortlist(shortlist)
+        shortlist = self._shortlist_size(shortlist)
         with self._answering():
             encoded = pipeline.encode(self._model, query)
             if not rerank:
@@ -132,14 +140,14 @@ class SearchEngine:
             return self._rerank(pipeline.shortlist(self._library, encoded, shortlist), limit, sort)
 
     @while_open
-    def shortlist(self, query: str | Query, *, size: int = 64) -> Shortlist:
+    def shortlist(self, query: str | Query, *, size: int | None = None) -> Shortlist:
         """The photos that `search` reranks for `query` with a shortlist of that size, and their order before.
 
         Raises QueryError as `search` does.
         """
         query = parse(query)
         check_query(query)
-        check_shortlist(size)
+        size = self._shortlist_size(size)
         with self._answering():
             candidates = pipeline.shortlist(self._library, pipeline.encode(self._model, query), size)
             clock = Clock(candidates.timings_ms)
@@ -309,6 +317,17 @@ class SearchEngine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+    @property
+    def max_reranked(self) -> int:
+        """How many photos are reranked at most where a search does not name a shortlist size."""
+        return pipeline.max_reranked(self._shortlist_size(None))
+
+    def _shortlist_size(self, wanted: int | None) -> int:
+        """The size that a caller names, or else the one that the library's settings name now."""
+        size = Settings.load(self._library.path).shortlist if wanted is None else wanted
+        check_shortlist(size)
+        return size
 
     @contextmanager
     def _answering(self) -> Iterator[None]:

@@ -10,11 +10,10 @@ from engine.query import Query
 from engine.sentences import checked_text
 from indexer.library.defaults import recorded_weights
 from indexer.library.filters import NO_FILTERS
+from indexer.library.settings import MAX_SHORTLIST
 from indexer.library.view import LibraryView
 
 Sort: TypeAlias = Literal["match", "date"]
-MAX_SHORTLIST = 1000
-"""The rerank holds the pixel features of the whole shortlist in memory: about 100 KB a photo."""
 MAX_WITHOUT = 8
 """More excluded terms are refused: each costs a rerank."""
 

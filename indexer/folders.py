@@ -12,8 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from indexer.library.catalog import folder_table, location_table
 from indexer.library.errors import FolderMissing, PatternRefused, reason
-from indexer.library.paths import normalized
-from indexer.scanning import mount_point
+from indexer.library.paths import mount_point, normalized
 from indexer.selection import Selection, checked, moved_below
 
 
@@ -36,10 +35,9 @@ class Part:
         """Whether the file at `path`, relative to the folder, lies in this part."""
         return not self.below or Path(path).is_relative_to(self.below)
 
-    @property
-    def selection(self) -> Selection:
-        """What is read of the folder."""
-        return Selection(self.folder, self.exclude, self.include)
+    def selection(self, excluded_everywhere: Sequence[str]) -> Selection:
+        """What is read of the folder, in a library whose settings exclude `excluded_everywhere` from every folder."""
+        return Selection(self.folder, (*excluded_everywhere, *self.exclude), self.include)
 
     @property
     def path(self) -> Path:

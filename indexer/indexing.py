@@ -17,6 +17,7 @@ from indexer.departed import note_departed, predecessors
 from indexer.folders import Part, parts_to_index, select_inside, set_online
 from indexer.library.errors import reason
 from indexer.library.paths import normalized
+from indexer.library.settings import Settings
 from indexer.library.settling import settle
 from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
@@ -104,6 +105,9 @@ def index_folders(
     all photos are encoded anew: also those in folders that cannot be reached now. `weights` is the name by which the
     library remembers these.
 
+    `workers` processes decode, by default as many as the settings of the library say. These may exclude files from
+    every folder.
+
     `exclude` and `include` are patterns (see `selection`) of what is left out of the folders and read all the same;
     each takes the place of what the library remembers of those folders, and is remembered. The photos of files that are
     left out are hidden; let in again, they are back with what was written about them.
@@ -114,10 +118,19 @@ def index_folders(
     taken over since the library was opened.
     """
     started = time.monotonic()
-    report = IndexReport()
+    report, settings = IndexReport(), Settings.load(library.path)
+    workers = workers or settings.threads or None
     with LibraryWriter.lock(library) as writer:
         taking_over = writer.begin_generation(weights)
-        changes = _survey(writer, folders, report, exclude=exclude, include=include, whole=taking_over)
+        changes = _survey(
+            writer,
+            folders,
+            report,
+            exclude=exclude,
+            include=include,
+            excluded_everywhere=settings.exclude,
+            whole=taking_over,
+        )
         report.found, report.unchanged, report.failed = changes.found, changes.unchanged, changes.failed
         note = _Tally(report, changes, progress)
         if changes.to_read:
@@ -187,6 +200,7 @@ def _survey(
     *,
     exclude: Sequence[str] | None,
     include: Sequence[str] | None,
+    excluded_everywhere: Sequence[str],
     whole: bool,
 ) -> Changes:
     changes = Changes()
@@ -199,7 +213,7 @@ def _survey(
     named = [normalized(folder) for folder in folders]
     report.not_read += [(str(folder), why) for folder, why in unreadable.items()]
     for part in parts:
-        outcome = _scan(part, writer.view.path)
+        outcome = _scan(part, writer.view.path, excluded_everywhere)
         away = part.why_away()  # asked after the scan too: a disk that was pulled out meanwhile looks empty
         with writer.catalog.begin() as connection:
             set_online(connection, part, away is None)
@@ -224,10 +238,11 @@ def _survey(
     return changes
 
 
-def _scan(part: Part, library: Path) -> Scan | str:
+def _scan(part: Part, library: Path, excluded_everywhere: Sequence[str]) -> Scan | str:
     """What lies in the part, or why it cannot be read."""
     try:
-        return part.why_away() or scan(part.folder, part.below, leave_out=library, selection=part.selection)
+        selection = part.selection(excluded_everywhere)
+        return part.why_away() or scan(part.folder, part.below, leave_out=library, selection=selection)
     except OSError as error:
         return reason(error)
 

@@ -17,6 +17,7 @@ from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from indexer.folders import known_folders
 from indexer.library.library import Library
+from indexer.library.settings import Settings
 from indexer.scanning import PHOTO_SUFFIXES, identity, is_folder, is_left_out
 from indexer.selection import NO_MEDIA, Selection
 from indexer.sidecars import SIDECAR_SUFFIX
@@ -48,8 +49,9 @@ class FolderChanges:
 
     def select(self) -> None:
         """Learn what is left out of the folders now."""
+        exclude = Settings.load(self._library.path).exclude
         with self._library.catalog.connect() as connection:
-            self._selections = {path: part.selection for path, part in known_folders(connection).items()}
+            self._selections = {path: part.selection(exclude) for path, part in known_folders(connection).items()}
 
     def folders(self, stop: Event) -> Iterator[set[Path]]:
         """The folders in which something has changed, as it happens; an empty set for every quiet second."""

@@ -158,11 +158,6 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112  (`Path.is_dir` raises what the system says)
 
 
-def mount_point(path: Path) -> Path:
-    """Where the disk that holds `path` is mounted."""
-    return next(parent for parent in (path, *path.parents) if os.path.ismount(parent) or parent == parent.parent)
-
-
 def _identities(paths: Iterable[Path]) -> set[tuple[int, int]]:
     """Those of the folders that can be looked at."""
     identities = set()

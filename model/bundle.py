@@ -24,9 +24,10 @@ class TrainedModel:
     the folder holds other weights by then.
     """
 
-    def __init__(self, weights: str | Path = DEFAULT, *, device: str = "auto") -> None:
+    def __init__(self, weights: str | Path = DEFAULT, *, device: str = "auto", threads: int = 0) -> None:
         self.name = str(weights)
         self._device = device
+        self._threads = threads
         self._weights = OpenedWeights(find_weights(weights))
         self._loading = Lock()
         self._runtime: TaskRuntime | None = None
@@ -66,10 +67,10 @@ class TrainedModel:
         """The network, loaded once."""
         with self._loading:
             if self._runtime is None:
-                self._runtime = load_runtime(self._weights, device=self._device)
+                self._runtime = load_runtime(self._weights, device=self._device, threads=self._threads)
             return self._runtime
 
     @cached_property
     def gradient_runtime(self) -> GradientRuntime:
         """The network, with gradients. Raises WeightsError without PyTorch."""
-        return load_gradient_runtime(self._weights, device=self._device)
+        return load_gradient_runtime(self._weights, device=self._device, threads=self._threads)

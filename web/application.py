@@ -45,9 +45,9 @@ def create_app(config: Mapping[str, Any]) -> Flask:
     search goes on; otherwise raises what `SearchEngine.open` raises. Call `close_app` in the end.
     """
     app = Flask(__name__)
-    app.config.from_mapping(WEIGHTS=None, ROOTS=(), HOSTS=(), MAX_CONTENT_LENGTH=MOST_BYTES)
+    app.config.from_mapping(WEIGHTS=None, DEVICE=None, ROOTS=(), HOSTS=(), MAX_CONTENT_LENGTH=MOST_BYTES)
     app.config.from_mapping(config)
-    service = Service(Path(app.config["LIBRARY"]), app.config["WEIGHTS"], app.config["ROOTS"])
+    service = Service(Path(app.config["LIBRARY"]), app.config["WEIGHTS"], app.config["ROOTS"], app.config["DEVICE"])
     try:
         service.engine()
     except (EngineError, LibraryMissing):

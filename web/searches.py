@@ -14,7 +14,7 @@ from typing import TypeVar
 from engine.answers import Answers
 from engine.errors import EngineReplaced
 from engine.files import PhotoFile
-from engine.pipeline import EncodedQuery, Shortlist, max_reranked
+from engine.pipeline import EncodedQuery, Shortlist
 from engine.query import Query
 from engine.results import Hit, SearchResult
 from engine.search import SearchEngine
@@ -23,8 +23,6 @@ from indexer.library.errors import LibraryClosed
 from model.errors import PixelseekError
 from web.disconnection import ClientDisconnected, disconnection_check
 
-SHORTLIST = 64
-"""How many of the photos nearest to the sentence a search reranks."""
 MAX_WAITING = 64
 _MAX_DEPTH = 2000
 _MAX_SNAPSHOTS = 128
@@ -164,7 +162,7 @@ class Searches:
 
     def shortlist(self, query: Query) -> Shortlist:
         """The shortlist of `query`, which `rerank` takes. Raises what `SearchEngine.search` and `run` raise."""
-        return self.run(lambda engine: engine.shortlist(query, size=SHORTLIST))
+        return self.run(lambda engine: engine.shortlist(query))
 
     def rerank(self, shortlist: Shortlist, limit: int, *, sort: Sort = "match") -> Page:
         """The first `limit` photos that fit the query of `shortlist`.
@@ -175,7 +173,7 @@ class Searches:
         def ask(engine: SearchEngine) -> Page:
             if shortlist.encoded.generation == engine.generation:
                 return self._reranked(engine, shortlist, limit, sort)
-            return self._reranked(engine, engine.shortlist(shortlist.encoded.query, size=SHORTLIST), limit, sort)
+            return self._reranked(engine, engine.shortlist(shortlist.encoded.query), limit, sort)
 
         return self.run(ask)
 
@@ -191,10 +189,11 @@ class Searches:
 
         def ask(engine: SearchEngine) -> Page:
             if rerank:
-                return self._reranked(engine, engine.shortlist(query, size=SHORTLIST), limit, sort)
+                return self._reranked(engine, engine.shortlist(query), limit, sort)
             check_sort(sort, rerank=rerank)
             encoded = engine.encode(query)
-            return self._page(encoded, engine.nearest(encoded, limit=_depth(limit) + 1), limit, sort)
+            depth = max(limit, engine.max_reranked)
+            return self._page(encoded, engine.nearest(encoded, limit=depth + 1), limit, depth, sort)
 
         return self.run(ask)
 
@@ -230,12 +229,11 @@ class Searches:
         return Position(page.snapshot, page.start, before, page.hits[0], page.hits[1] if len(page.hits) > 1 else None)
 
     def _reranked(self, engine: SearchEngine, shortlist: Shortlist, limit: int, sort: Sort) -> Page:
-        result = engine.rerank(shortlist, limit=_depth(limit) + 1, sort=sort)
-        return self._page(shortlist.encoded, result, limit, sort)
+        depth = max(limit, engine.max_reranked)  # every reranked photo, because the next pages show them
+        return self._page(shortlist.encoded, engine.rerank(shortlist, limit=depth + 1, sort=sort), limit, depth, sort)
 
-    def _page(self, encoded: EncodedQuery, result: SearchResult, limit: int, sort: Sort) -> Page:
-        """The first page of a result, of which a snapshot is kept. The result has one hit more where there are more."""
-        depth = _depth(limit)
+    def _page(self, encoded: EncodedQuery, result: SearchResult, limit: int, depth: int, sort: Sort) -> Page:
+        """The first page of a result. A snapshot keeps its first `depth` hits; it has one more where there are more."""
         is_complete = len(result.hits) <= depth
         del result.hits[depth:]
         snapshot = ResultSnapshot(secrets.token_urlsafe(9), encoded.embeddings_only(), result, sort, is_complete)
@@ -266,8 +264,3 @@ class Searches:
         known = {hit.photo_id for hit in snapshot.result.hits}
         snapshot.result.hits.extend(hit for hit in nearest if hit.photo_id not in known)
         snapshot.is_complete = len(nearest) < depth or depth >= _MAX_DEPTH
-
-
-def _depth(limit: int) -> int:
-    """How many hits a snapshot begins with: every reranked photo, because the next pages show them."""
-    return max(limit, max_reranked(SHORTLIST))

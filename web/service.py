@@ -12,6 +12,7 @@ from flask import Flask, current_app
 from engine.search import SearchEngine
 from indexer.library.defaults import recorded_weights
 from indexer.library.errors import LibraryClosed, LibraryMissing
+from indexer.library.settings import Settings
 from indexer.library.status import LibraryStatus
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
@@ -31,10 +32,13 @@ class Service:
     Threads may share one.
     """
 
-    def __init__(self, library: Path, weights: str | Path | None, roots: Sequence[Path]) -> None:
-        """`weights` are those named, which must be there; None for the library's."""
+    def __init__(
+        self, library: Path, weights: str | Path | None, roots: Sequence[Path], device: str | None = None
+    ) -> None:
+        """`weights` are those named, which must be there; None for the library's, as `device` is."""
         self.library = library
         self._weights = weights
+        self._device = device
         if weights is not None:
             find_weights(weights)
         self._model: TrainedModel | None = None
@@ -77,7 +81,8 @@ class Service:
     def _loaded(self) -> TrainedModel:
         name = str(self._weights or recorded_weights(self.library) or DEFAULT)
         if self._model is None or (self._engine is None and self._model.name != name):
-            self._model = TrainedModel(name)
+            settings = Settings.load(self.library)
+            self._model = TrainedModel(name, device=self._device or settings.device, threads=settings.threads)
         return self._model
 
     def _follow(self) -> None:

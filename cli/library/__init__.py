@@ -10,7 +10,7 @@ from cli.groups import LazyGroup
 @click.group(
     cls=LazyGroup,
     package=__name__,
-    sections={"Commands": ("verify", "export", "duplicates", "remove", "password", "demo")},
+    sections={"Commands": ("verify", "export", "duplicates", "backup", "move", "remove", "password", "demo")},
     no_args_is_help=True,
 )
 def library() -> None:

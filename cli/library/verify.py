@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import chosen_library, json_option, library_option, named_weights_option, viewed_generation
+from cli.options import (
+    chosen_library,
+    json_option,
+    library_device_option,
+    library_option,
+    named_weights_option,
+    open_model,
+    viewed_generation,
+)
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
@@ -27,8 +35,9 @@ _OTHERS = (
 @click.option("--repair", is_flag=True, help="Make again what is not sound.")
 @library_option
 @named_weights_option
+@library_device_option
 @json_option
-def verify(repair: bool, library: Path | None, weights: str | None, as_json: bool) -> None:
+def verify(repair: bool, library: Path | None, weights: str | None, device: str | None, as_json: bool) -> None:
     """Check that the library is sound.
 
     Compares catalog, encodings, search index and disk, and encodes some photos again. Exit status 1 where they
@@ -45,12 +54,12 @@ def verify(repair: bool, library: Path | None, weights: str | None, as_json: boo
 
     folder = chosen_library(library)
     if repair:
-        _repair(folder, weights)
+        _repair(folder, weights, device)
     compared, why_not = 0, ""
     with LibraryView.open(folder, generation=viewed_generation(weights)) as opened:
         problems = problems_of(opened)
         try:
-            found = _compare(opened, weights)
+            found = _compare(opened, weights, device)
         except WeightsError as error:
             why_not = str(error)
         except LibraryError:  # it is among the problems
@@ -73,23 +82,22 @@ def verify(repair: bool, library: Path | None, weights: str | None, as_json: boo
         sys.exit(1)
 
 
-def _compare(library: LibraryView, weights: str | None, *, all_photos: bool = False) -> Comparison:
+def _compare(library: LibraryView, weights: str | None, device: str | None, *, all_photos: bool = False) -> Comparison:
     """Some photos encoded again. Raises WeightsError where the weights are gone, or others."""
     from indexer.library.defaults import recorded_weights
     from indexer.recomputing import Comparison, compare_encodings
-    from model.bundle import TrainedModel
     from model.weights import DEFAULT, WeightsError
 
     if not library.photo_ids().size:
         return Comparison()
-    model = TrainedModel(weights or recorded_weights(library.path) or DEFAULT)
+    model = open_model(weights or recorded_weights(library.path) or DEFAULT, library.path, device)
     if model.generation != library.generation:
         raise WeightsError(f"{model.folder} holds other weights than those that encoded the photos.")
     at_most = None if all_photos else _SAMPLE
     return compare_encodings(library, model.processor, lambda: model.runtime, at_most=at_most)
 
 
-def _repair(library: Path, weights: str | None) -> None:
+def _repair(library: Path, weights: str | None, device: str | None) -> None:
     from cli.index import index_photos
     from indexer.library.defaults import recorded_weights
     from indexer.library.view import LibraryView
@@ -102,8 +110,8 @@ def _repair(library: Path, weights: str | None) -> None:
     with LibraryView.open(library, generation=model) as opened:
         with LibraryWriter.lock(opened) as writer:
             writer.repair()
-        if _compare(opened, named).others:  # one was met by chance: there may be more
-            others = _compare(opened, named, all_photos=True).others
+        if _compare(opened, named, device).others:  # one was met by chance: there may be more
+            others = _compare(opened, named, device, all_photos=True).others
             with LibraryWriter.lock(opened) as writer:
                 writer.repair(others)
-    index_photos(library, [], named)
+    index_photos(library, [], named, device=device)

@@ -15,14 +15,14 @@ from sqlalchemy import select
 
 from indexer.library.annotations import annotate, checked_annotation, count_words
 from indexer.library.catalog import annotation_table, folder_table, in_queries, location_table, photo_table
-from indexer.library.errors import PhotoMissing
+from indexer.library.errors import LibraryError, PhotoMissing
 from indexer.library.filters import Filters, matching_photos
 from indexer.library.generations import current_generation
 from indexer.library.lifetime import while_open
-from indexer.library.opening import open_catalog
+from indexer.library.opening import catalog_path, open_catalog
 from indexer.library.paths import composed
 from indexer.library.photo import PhotoRecord
-from indexer.library.sqlite import Database
+from indexer.library.sqlite import Database, back_up
 from indexer.library.status import LibraryStatus, read_status
 
 Value = TypeVar("Value")
@@ -46,8 +46,8 @@ class Library:
         self.lifetime = catalog.lifetime
 
     @classmethod
-    def open(cls, path: str | Path, *, create: bool = False) -> Self:
-        """Open the library in folder `path`; with `create`, make it where there is none.
+    def open(cls, path: str | Path | None = None, *, create: bool = False) -> Self:
+        """Open the library in folder `path` (default: the user's own); with `create`, make it where there is none.
 
         A catalog of an older schema is backed up and migrated.
 
@@ -79,6 +79,19 @@ class Library:
     def status(self) -> LibraryStatus:
         """Where the library stands now, for the generation that answers searches."""
         return read_status(self.path, self.catalog, self.current_generation())
+
+    @while_open
+    def back_up(self, target: str | Path) -> None:
+        """Copy the catalog to the new file `target`, also while another process writes.
+
+        Raises LibraryError when there is such a file, or it cannot be written.
+        """
+        target = Path(target).expanduser()
+        if target.exists():
+            raise LibraryError(f"{target} exists. Name a new file.")
+        if not target.parent.is_dir():
+            raise LibraryError(f"{target.parent} is not a folder. Name a file in one that exists.")
+        back_up(catalog_path(self.path), target)
 
     @while_open
     def matching(self, filters: Filters) -> NDArray[np.int64]:
@@ -134,8 +147,9 @@ class Library:
         return paths
 
     @while_open
-    def at(self, path: Path) -> PhotoRecord:
+    def at(self, path: str | Path) -> PhotoRecord:
         """The photo whose file lies at `path`, composed or decomposed (NFC, NFD). Raises PhotoMissing for none."""
+        path = Path(path)
         places = Path(os.path.normpath(path.expanduser().absolute())), path.expanduser().resolve()
         for place in places:
             above = [str(parent) for parent in place.parents]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from indexer.library import migrations
 from indexer.library.annotations import store_all_words
+from indexer.library.defaults import default_library
 from indexer.library.errors import LibraryError, LibraryMissing, LibraryTooNew
 from indexer.library.lifetime import Lifetime
 from indexer.library.locking import writer_lock
@@ -20,15 +21,15 @@ def catalog_path(folder: Path) -> Path:
     return folder / "catalog.sqlite"
 
 
-def open_catalog(path: str | Path, *, create: bool) -> tuple[Path, Database]:
-    """The absolute path of the library folder `path`, and its catalog with the newest schema.
+def open_catalog(path: str | Path | None, *, create: bool) -> tuple[Path, Database]:
+    """The absolute path of the library folder `path` (None: the user's own), and its catalog with the newest schema.
 
     A catalog of an older schema is backed up and migrated. With `create`, a missing library is made.
 
     Raises LibraryMissing, LibraryTooNew and LibraryDamaged; LibraryLocked or LibraryReadOnly where the catalog has to
     be migrated and another process holds the lock, or nobody can write to the folder.
     """
-    folder = normalized(Path(path))
+    folder = normalized(default_library() if path is None else Path(path))
     if create:
         try:
             folder.mkdir(parents=True, exist_ok=True)

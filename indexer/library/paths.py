@@ -17,6 +17,11 @@ def normalized(folder: Path) -> Path:
     return Path(os.path.normpath(folder.expanduser().absolute()))
 
 
+def mount_point(path: Path) -> Path:
+    """Where the disk that holds `path` is mounted."""
+    return next(parent for parent in (path, *path.parents) if os.path.ismount(parent) or parent == parent.parent)
+
+
 def as_on_disk(path: Path) -> Path:
     """`path` as its file or folder is called on the disk, which may be in another form; itself where there is none.
 

@@ -17,14 +17,13 @@ import numpy as np
 
 from indexer.library.encodings import Encodings
 from indexer.library.errors import LibraryError
+from indexer.library.settings import BY_SIZE
 from indexer.library.vector_index import SearchableIndex, coarse_index_for, new_index
 from model.atomic import remove_leftovers, replacing
 
 if TYPE_CHECKING:
     import faiss
 
-BY_SIZE = "IDMap2,SQfp16"
-"""What a new library's setting says: the index goes by the number of photos. Anything else is the user's choice."""
 _MAGIC = b"pixelseek-index1"
 _NUMBERS = ("sequence", "count", "built_with", "faiss_bytes")
 _LONGEST_STAMP_BYTES = 10_000
@@ -115,7 +114,7 @@ def update_index(path: Path, encodings: Encodings, setting: str = BY_SIZE, *, ne
 
 
 def _factory(setting: str, count: int) -> str:
-    return coarse_index_for(count) if setting == BY_SIZE else setting.removeprefix("IDMap2,")
+    return coarse_index_for(count) if setting == BY_SIZE else setting
 
 
 def _read(path: Path, stamp: Stamp, flags: int = 0) -> faiss.IndexIDMap | None:

@@ -42,7 +42,7 @@ class LibraryView(Library):
         """Whether this generation answered searches when the view was opened."""
 
     @classmethod
-    def open(cls, path: str | Path, *, generation: str | None = None, create: bool = False) -> Self:
+    def open(cls, path: str | Path | None = None, *, generation: str | None = None, create: bool = False) -> Self:
         """Open the library in folder `path` as `generation` sees it; with `create`, make it where there is none.
 
         `generation` is that of the model at hand; None is the one that answers searches, for which no model is needed.

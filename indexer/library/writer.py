@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 
 from indexer.library.annotations import store_words
-from indexer.library.catalog import folder_table, location_table, setting_table
+from indexer.library.catalog import folder_table, location_table
 from indexer.library.encodings import Encodings
 from indexer.library.errors import FolderMissing, LibraryError, LibraryReencoded
 from indexer.library.generations import (
@@ -23,13 +23,17 @@ from indexer.library.generations import (
     remove_unused_files,
 )
 from indexer.library.locking import writer_lock
-from indexer.library.paths import normalized
+from indexer.library.paths import mount_point, normalized
 from indexer.library.reconciliation import is_consistent, reconcile, remove_marks
+from indexer.library.settings import Settings
 from indexer.library.settling import settle
 from indexer.library.shortlist import visible_photos
-from indexer.library.vectors import BY_SIZE, update_index
+from indexer.library.vectors import update_index
 from indexer.library.verification import index_problems, unsound_encodings, wrong_words
 from indexer.library.view import LibraryView
+
+MAX_FILES_LOOKED_FOR = 1000
+"""A moved folder that holds none of so many of its files is taken for another one."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,15 @@ class RemovalReport:
     files: int
     photos: int
     """Photos that lie in no other folder, and are no longer found."""
+
+
+@dataclass(frozen=True)
+class MoveReport:
+    """A folder that lies somewhere else now."""
+
+    folder: str
+    target: str
+    files: int
 
 
 class LibraryWriter:
@@ -100,11 +113,8 @@ class LibraryWriter:
 
     def update_index(self, *, newer_allowed: int = 0) -> None:
         """Make the FAISS index cover all encodings, if more than `newer_allowed` are newer."""
-        with self.catalog.connect() as connection:
-            setting = connection.execute(
-                select(setting_table.c.value).where(setting_table.c.name == "index_factory")
-            ).scalar_one_or_none()
-        update_index(self.view.index_path, self.encodings, setting or BY_SIZE, newer_allowed=newer_allowed)
+        factory = Settings.load(self.view.path).index_factory
+        update_index(self.view.index_path, self.encodings, factory, newer_allowed=newer_allowed)
 
     def remove_folder(self, folder: Path) -> RemovalReport:
         """Take `folder`, one that was indexed under that path, out of the library; its files are left alone.
@@ -114,16 +124,8 @@ class LibraryWriter:
         """
         path = normalized(folder)
         with self.catalog.begin() as connection:
-            known = {
-                Path(name): number
-                for name, number in connection.execute(select(folder_table.c.path, folder_table.c.id))
-            }
-            if path not in known:
-                around = next((parent for parent in known if path.is_relative_to(parent)), None)
-                if around is not None:
-                    raise FolderMissing(f"{path} is a part of {around}, which the library follows. Remove that one.")
-                names = ", ".join(map(str, sorted(known))) or "none"
-                raise FolderMissing(f"{path} is not a folder of the library. Its folders: {names}")
+            known = _known_folders(connection)
+            _require_known(path, known)
             visible = select(func.count(location_table.c.photo_id.distinct()))
             before = connection.execute(visible).scalar_one()
             inside = select(location_table.c.photo_id).where(
@@ -134,6 +136,37 @@ class LibraryWriter:
             connection.execute(delete(folder_table).where(folder_table.c.id == known[path]))
             settle(connection, {photo_id for photo_id in photo_ids if photo_id is not None})
             return RemovalReport(str(path), removed.rowcount, before - connection.execute(visible).scalar_one())
+
+    def move_folder(self, folder: Path, target: Path) -> MoveReport:
+        """Note that `folder`, one that was indexed under that path, now lies at `target`. No file is touched or read.
+
+        Raises FolderMissing, and changes nothing, when the library does not know the folder, or when `target` is no
+        folder, overlaps another of the library's, or holds none of the first files of `folder`.
+        """
+        old, new = normalized(folder), normalized(target)
+        if not new.is_dir():
+            raise FolderMissing(f"{new} is not a folder. Name the one that holds the photos now.")
+        with self.catalog.begin() as connection:
+            known = _known_folders(connection)
+            number = known.pop(_require_known(old, known))
+            overlapping = [path for path in known if path.is_relative_to(new) or new.is_relative_to(path)]
+            if overlapping:
+                raise FolderMissing(
+                    f"{new} overlaps {overlapping[0]}, which the library follows. Remove that one first."
+                )
+            paths = select(location_table.c.path).where(location_table.c.folder_id == number)
+            files = connection.execute(select(func.count()).select_from(paths.subquery())).scalar_one()
+            sample = (
+                connection.execute(paths.order_by(location_table.c.path).limit(MAX_FILES_LOOKED_FOR)).scalars().all()
+            )
+            if files and not any((new / path).exists() for path in sample):
+                raise FolderMissing(f"{new} holds none of the {files:,} files of {old}. Name the folder that does.")
+            connection.execute(
+                update(folder_table)
+                .where(folder_table.c.id == number)
+                .values(path=str(new), mount_point=str(mount_point(new)), online=True)
+            )
+            return MoveReport(str(old), str(new), files)
 
     def repair(self, wrong_photo_ids: Collection[int] = ()) -> None:
         """Remove unsound encodings, and those of the photos `wrong_photo_ids`; build text index and FAISS index anew.
@@ -150,6 +183,23 @@ class LibraryWriter:
         if list(index_problems(self.view)):
             self.view.index_path.unlink(missing_ok=True)
         self.update_index()
+
+
+def _known_folders(connection: Connection) -> dict[Path, int]:
+    """The id of every folder of the library, by its path."""
+    rows = connection.execute(select(folder_table.c.path, folder_table.c.id))
+    return {Path(path): number for path, number in rows}
+
+
+def _require_known(path: Path, known: Collection[Path]) -> Path:
+    """The path of a folder that the library knows by exactly that path. Raises FolderMissing."""
+    if path not in known:
+        around = next((parent for parent in known if path.is_relative_to(parent)), None)
+        if around is not None:
+            raise FolderMissing(f"{path} is a part of {around}, which the library follows. Name that one.")
+        names = ", ".join(map(str, sorted(known))) or "none"
+        raise FolderMissing(f"{path} is not a folder of the library. Its folders: {names}")
+    return path
 
 
 def discard_damaged_encodings(library: Path, generation: str) -> None:

@@ -11,8 +11,10 @@ from model.runtime.protocol import GradientRuntime, TaskRuntime
 from model.weights import WeightsError, has_graphs
 
 
-def load_runtime(weights: Path | OpenedWeights, *, device: str = "auto") -> TaskRuntime:
+def load_runtime(weights: Path | OpenedWeights, *, device: str = "auto", threads: int = 0) -> TaskRuntime:
     """Load the network in a folder of weights; `device` is `auto` (a GPU where there is one), `cpu`, `cuda`, ...
+
+    On a CPU `threads` compute, by default as many as there are cores.
 
     On a CPU weights with graphs are computed by ONNX Runtime, all else by PyTorch; neither is imported before.
     Raises `model.weights.WeightsError` when the folder does not hold a complete Pixel-BERT, when it holds another one
@@ -23,7 +25,7 @@ def load_runtime(weights: Path | OpenedWeights, *, device: str = "auto") -> Task
     if on_cpu and has_graphs(weights.folder) and find_spec("onnxruntime"):
         from model.runtime.onnx_runtime import OnnxRuntime
 
-        return OnnxRuntime.load(weights)
+        return OnnxRuntime.load(weights, threads=threads)
     if not find_spec("torch"):
         raise WeightsError(
             f"{weights.folder} has no graphs for a CPU without PyTorch. Make them where PyTorch is "
@@ -33,13 +35,13 @@ def load_runtime(weights: Path | OpenedWeights, *, device: str = "auto") -> Task
         )
     from model.runtime.torch_runtime import TorchRuntime
 
-    return TorchRuntime.load(weights, device=device)
+    return TorchRuntime.load(weights, device=device, threads=threads)
 
 
-def load_gradient_runtime(weights: Path | OpenedWeights, *, device: str = "auto") -> GradientRuntime:
+def load_gradient_runtime(weights: Path | OpenedWeights, *, device: str = "auto", threads: int = 0) -> GradientRuntime:
     """As `load_runtime`, always by PyTorch. Raises WeightsError also where that is not installed."""
     if not find_spec("torch"):
         raise WeightsError("gradients need PyTorch: pip install 'pixelseek[gpu]'")
     from model.runtime.torch_runtime import TorchRuntime
 
-    return TorchRuntime.load(weights, device=device)
+    return TorchRuntime.load(weights, device=device, threads=threads)

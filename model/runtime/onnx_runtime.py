@@ -34,8 +34,9 @@ class OnnxRuntime:
 
     device = "cpu"
 
-    def __init__(self, weights: OpenedWeights) -> None:
+    def __init__(self, weights: OpenedWeights, threads: int = 0) -> None:
         self._weights = weights
+        self._threads = threads
         with weights.reading() as folder:
             self._layout = layout(folder)
             self._processor = PixelBertProcessor.from_pretrained(folder)
@@ -43,12 +44,15 @@ class OnnxRuntime:
         self._loading = Lock()
 
     @classmethod
-    def load(cls, weights: Path | OpenedWeights) -> OnnxRuntime:
-        """Open a folder of weights. Raises WeightsError when it has no graphs, or those of other weights."""
+    def load(cls, weights: Path | OpenedWeights, *, threads: int = 0) -> OnnxRuntime:
+        """Open a folder of weights; `threads` compute, by default as many as there are cores.
+
+        Raises WeightsError when it has no graphs, or those of other weights.
+        """
         opened = OpenedWeights.of(weights)
         if not has_graphs(opened.folder):
             raise WeightsError(f"{opened.folder} has no graphs: make them with `pixelseek model export`.")
-        return cls(opened)
+        return cls(opened, threads)
 
     def prepare(self, *, rerank: bool) -> None:
         """See `Runtime`."""
@@ -117,7 +121,7 @@ class OnnxRuntime:
                 held = [self._weights] if head is None else [self._weights, head.held(self._weights.folder)]
                 with self._weights.reading() as folder:
                     stamp = self._layout if head is None else layout(folder, head.task)
-                    session = _Session(_load(folder / f"{graph}.onnx", stamp), held)
+                    session = _Session(_load(folder / f"{graph}.onnx", stamp, self._threads), held)
                 for files in held:
                     files.check_disk()
                 self._sessions[key] = session
@@ -136,8 +140,9 @@ class _Session:
             files.check_held()
 
 
-def _load(path: Path, stamp: str) -> onnxruntime.InferenceSession:
+def _load(path: Path, stamp: str, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     options.log_severity_level = _ERRORS_ONLY
     # Threads that wait busily would take the cores from the decoders of `index`, and from other searches.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -48,12 +48,14 @@ class TorchRuntime:
         """Of the match: a GPU computes it many times as fast in half precision, and logits change by less than 0.01."""
 
     @classmethod
-    def load(cls, weights: Path | OpenedWeights, *, device: str = "auto") -> TorchRuntime:
-        """Read a folder of weights.
+    def load(cls, weights: Path | OpenedWeights, *, device: str = "auto", threads: int = 0) -> TorchRuntime:
+        """Read a folder of weights; on a CPU `threads` compute, by default as many as PyTorch chooses.
 
         Raises WeightsError when it does not hold a complete Pixel-BERT, or another one than was opened.
         """
         keep_freed_memory()
+        if threads:
+            torch.set_num_threads(threads)
         weights = OpenedWeights.of(weights)
         with weights.reading() as folder:
             model, processor = load_network(folder), PixelBertProcessor.from_pretrained(folder)

@@ -10,10 +10,11 @@ import pytest
 from engine.errors import EngineError, EngineReplaced, QueryError
 from engine.search import SearchEngine
 from engine.sentences import MAX_CHARACTERS
-from engine.validation import MAX_SHORTLIST, Sort
+from engine.validation import Sort
 from indexer import batches
 from indexer.indexing import IndexProgress, index_folders
 from indexer.library.errors import LibraryMissing, PhotoMissing
+from indexer.library.settings import MAX_SHORTLIST
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.processor import PixelBertProcessor

@@ -11,7 +11,8 @@ import pytest
 
 from indexer.library.errors import PatternRefused
 from indexer.library.file_state import bounded
-from indexer.scanning import SPECIAL_FILE, Scan, mount_point, scan
+from indexer.library.paths import mount_point
+from indexer.scanning import SPECIAL_FILE, Scan, scan
 from indexer.selection import Selection, checked, moved_below
 
 

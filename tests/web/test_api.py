@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
+from indexer.library.settings import Settings
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import hits, opened, photo
 
@@ -39,7 +40,7 @@ def test_a_search_without_a_rerank_has_no_matches(client: FlaskClient) -> None:
 def test_pages_stay_in_order_while_the_library_grows(
     library: Path, weights: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.searches.SHORTLIST", 4)
+    monkeypatch.setattr(Settings, "load", lambda _: Settings(shortlist=4))
     with opened(library, weights) as app:
         client = app.test_client()
         answer = client.get("/api/v1/search", query_string={"q": SENTENCE, "limit": 4}).json

@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from indexer.library.settings import Settings
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import hits, opened, served
 from web.service import service_of
@@ -180,7 +181,7 @@ def test_typing_in_the_search_box_turns_no_page(page: Page) -> None:
 
 
 def test_all_works_without_scripts(chromium: Browser, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.searches.SHORTLIST", 5)
+    monkeypatch.setattr(Settings, "load", lambda _: Settings(shortlist=5))
     monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 4)
     with tab(chromium, address, java_script_enabled=False) as page:
         search(page)
@@ -210,7 +211,7 @@ def test_a_question_about_a_photo_is_answered_without_scripts(chromium: Browser,
 
 
 def test_further_photos_come_as_one_scrolls(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.searches.SHORTLIST", 5)
+    monkeypatch.setattr(Settings, "load", lambda _: Settings(shortlist=5))
     monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 4)
     page.set_viewport_size({"width": 500, "height": 300})
     search(page)

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from model.weights import find_weights, generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
@@ -67,7 +68,7 @@ def test_a_filter_that_no_photo_passes_is_told(client: FlaskClient) -> None:
 
 
 def test_pages_follow_pages_without_scripts(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("web.searches.SHORTLIST", 5)
+    monkeypatch.setattr(Settings, "load", lambda _: Settings(shortlist=5))
     monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 4)
     address: str | None = f"/?q={SENTENCE}"
     seen = []

@@ -18,6 +18,7 @@ from engine.pipeline import Shortlist
 from engine.query import Query
 from engine.search import SearchEngine
 from indexer.library.errors import LibraryClosed
+from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
@@ -99,7 +100,7 @@ def test_pages_api_and_engine_show_one_order_whatever_the_limit(
     library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With captions that name a photo, more are reranked than the shortlist holds."""
-    monkeypatch.setattr("web.searches.SHORTLIST", 4)
+    monkeypatch.setattr(Settings, "load", lambda _: Settings(shortlist=4))
     monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 3)
     with LibraryView.open(library, generation=generation(weights)) as written:
         with SearchEngine.open(library, weights=weights) as engine:
@@ -241,7 +242,7 @@ def encoded_sentences(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[list[
 def test_a_query_is_encoded_once_for_the_shortlist_the_rerank_and_all_later_pages(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch, query: str, expected: list[list[str]]
 ) -> None:
-    monkeypatch.setattr("web.searches.SHORTLIST", 4)
+    monkeypatch.setattr(Settings, "load", lambda _: Settings(shortlist=4))
     monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 3)
     encoded = encoded_sentences(app, monkeypatch)
     assert len(through_pages(client, query)) == PHOTO_COUNT
@@ -278,7 +279,7 @@ def test_a_shortlist_of_other_weights_is_made_anew(
 def test_later_pages_are_found_with_other_weights_once_these_have_taken_over(
     library: Path, weights: Path, photos: Path, other_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("web.searches.SHORTLIST", 4)
+    monkeypatch.setattr(Settings, "load", lambda _: Settings(shortlist=4))
     with opened(library, weights) as app:
         client = app.test_client()
         answer: Any = client.get("/api/v1/search", query_string={"q": SENTENCE, "limit": 4}).json

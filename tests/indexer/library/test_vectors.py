@@ -8,13 +8,13 @@ from random import Random
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sqlalchemy import text, update
+from sqlalchemy import text
 
-from indexer.library.catalog import setting_table
 from indexer.library.encodings import Encodings
 from indexer.library.errors import LibraryDamaged, LibraryError
+from indexer.library.settings import BY_SIZE, change
 from indexer.library.vector_index import EXACT, SearchableIndex
-from indexer.library.vectors import BY_SIZE, read_index, read_stamp, update_index
+from indexer.library.vectors import read_index, read_stamp, update_index
 from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
 from tests.indexer.desk import Desk, scribble
@@ -74,7 +74,7 @@ def test_an_index_is_extended_until_it_has_doubled_and_then_trained_anew(path: P
 
 def test_another_choice_of_index_is_followed(path: Path, encodings: Encodings) -> None:
     add(encodings, 10_000)
-    for setting, factory in ((BY_SIZE, EXACT), (FACTORY, FACTORY), ("HNSW8", "HNSW8"), ("IDMap2,HNSW8", "HNSW8")):
+    for setting, factory in ((BY_SIZE, EXACT), (FACTORY, FACTORY), ("HNSW8", "HNSW8")):
         update_index(path, encodings, setting)
         stamp = read_stamp(path)
         assert stamp is not None
@@ -100,14 +100,11 @@ def test_an_index_that_faiss_cannot_make_is_refused_in_one_line(path: Path, enco
     assert repr(setting) in str(error.value)
 
 
-def test_the_setting_in_the_catalog_is_the_users_choice(desk: Desk) -> None:
+def test_the_setting_of_the_library_is_the_users_choice(desk: Desk) -> None:
     scribble(desk.photos / "one.png", 1)
     desk.index()
+    change(desk.library, "index_factory", ["HNSW8"])
     with desk.open() as library:
-        with library.catalog.begin() as connection:
-            connection.execute(
-                update(setting_table).where(setting_table.c.name == "index_factory").values(value="HNSW8")
-            )
         with LibraryWriter.lock(library) as writer:
             writer.update_index()
         stamp = read_stamp(library.index_path)

@@ -1,0 +1,72 @@
+"""`pixelseek config`: the settings of a library."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.options import chosen_library, json_option, library_option
+from cli.output import print_json, printable
+
+
+@click.command()
+@click.argument("name", required=False, help="A setting. Default: print all of them.")
+@click.argument("values", nargs=-1, metavar="[VALUE]...", help="Set it to this; exclude takes several.")
+@click.option("--unset", is_flag=True, help="Go back to the default.")
+@library_option
+@json_option
+def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path | None, as_json: bool) -> None:
+    """Print the settings of a library, or change one.
+
+    They are kept in pixelseek.toml in the library's folder, which you may edit too. An option of a command overrides
+    them. A server that is running takes them up when it is started again.
+
+    Example: pixelseek config shortlist 128
+    """
+    from indexer.library.errors import LibraryMissing
+    from indexer.library.settings import FIELDS, FILE, Settings, SettingsError, change
+
+    folder = chosen_library(library)
+    if not folder.is_dir():
+        raise LibraryMissing(f"there is no library in {folder}. Make one with `pixelseek index FOLDER`.")
+    if unset and (name is None or values):
+        raise click.UsageError("--unset takes the name of a setting, and no value.")
+    if name is not None and name not in FIELDS:
+        raise SettingsError(f"there is no setting {name}. The settings are {', '.join(FIELDS)}.")
+    if name == "index_factory" and values:
+        _require_index_factory(values[0])
+    if name == "exclude":
+        from indexer.selection import checked
+
+        values = tuple(checked(values, Path("/")))
+    is_changed = name is not None and (values or unset)
+    settings = change(folder, name, values) if name is not None and is_changed else Settings.load(folder)
+    shown = {key: value for key, value in asdict(settings).items() if name in (None, key)}
+    if as_json:
+        print_json(shown)
+        return
+    for key, value in shown.items():
+        click.echo(f"{key} = {_toml(value)}")
+        if name is None:
+            click.echo(f"    {FIELDS[key].metadata['help']}")
+    if name is None:
+        click.echo(f"\n{printable(str(folder / FILE))}" + ("" if (folder / FILE).exists() else " (not there yet)"))
+
+
+def _require_index_factory(factory: str) -> None:
+    """Raise LibraryError unless FAISS can make such an index."""
+    from indexer.library.settings import BY_SIZE
+    from indexer.library.vector_index import new_index
+
+    if factory != BY_SIZE:
+        new_index(256, factory, 10**6)
+
+
+def _toml(value: Any) -> str:
+    """The value as it stands in the file."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value) if isinstance(value, int) else f'"{value}"'

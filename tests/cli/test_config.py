@@ -1,0 +1,88 @@
+"""The settings of a library: printed, changed, kept in a file that people may edit too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from indexer.library.settings import FILE, Settings
+from tests.cli.commands import pixelseek
+from tests.cli.test_errors import assert_fails
+
+
+def test_a_library_without_a_file_has_the_defaults(tmp_path: Path) -> None:
+    run = pixelseek("config", "--library", tmp_path)
+    assert run.exit_code == 0, run.stderr
+    assert "shortlist = 64\n" in run.stdout
+    assert 'index_factory = "auto"\n' in run.stdout
+    assert "exclude = []\n" in run.stdout
+    assert run.stdout.endswith(f"{tmp_path / FILE} (not there yet)\n")
+    assert not (tmp_path / FILE).exists(), "reading writes nothing"
+    assert json.loads(pixelseek("config", "--json", "--library", tmp_path).stdout)["shortlist"] == 64
+
+
+def test_a_setting_is_changed_printed_and_unset(tmp_path: Path) -> None:
+    options = ("--library", tmp_path)
+    assert pixelseek("config", "shortlist", "128", *options).stdout == "shortlist = 128\n"
+    assert pixelseek("config", "exclude", "*.png", "drafts/", *options).stdout == 'exclude = ["*.png", "drafts/"]\n'
+    assert pixelseek("config", "device", "cuda:1", *options).exit_code == 0
+    assert pixelseek("config", "index_factory", "HNSW32", *options).exit_code == 0
+    assert Settings.load(tmp_path) == Settings(128, "HNSW32", "cuda:1", 0, ("*.png", "drafts/"))
+    assert pixelseek("config", "shortlist", *options).stdout == "shortlist = 128\n"
+    assert pixelseek("config", "shortlist", "--unset", *options).stdout == "shortlist = 64\n"
+    assert pixelseek("config", "shortlist", "--unset", *options).exit_code == 0, "a second time does no harm"
+
+
+def test_what_a_person_wrote_into_the_file_stays(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("# the laptop is slow\nshortlist = 16  # enough\n\nthreads = 1\n")
+    assert pixelseek("config", "threads", "2", "--library", tmp_path).exit_code == 0
+    assert (tmp_path / FILE).read_text() == "# the laptop is slow\nshortlist = 16  # enough\n\nthreads = 2\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("colour", "red"), "there is no setting colour. The settings are shortlist, index_factory, "),
+        (("shortlist", "0"), "shortlist must be a whole number from 1 to 1000, not 0."),
+        (("shortlist", "many"), "not 'many'."),
+        (("shortlist", "1", "2"), "shortlist takes one value, not 2"),
+        (("threads", "-1"), "No such option"),
+        (("threads", "5000"), "threads must be a whole number from 0 to 1024"),
+        (("device", "the big one"), "device must be auto, cpu, cuda or cuda:1"),
+        (("index_factory", "HNSW32,Nonsense"), "FAISS cannot make an index of it"),
+        (("exclude", "["), "'['"),
+        (("--unset",), "--unset takes the name of a setting"),
+    ],
+)
+def test_a_wrong_setting_changes_nothing(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    (tmp_path / FILE).write_text("shortlist = 16\n")
+    run = pixelseek("config", *arguments, "--library", tmp_path)
+    assert_fails(run, message, status=run.exit_code)
+    assert run.exit_code in (1, 2)
+    assert (tmp_path / FILE).read_text() == "shortlist = 16\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("shortlist = ", "is not a TOML file"),
+        ("\x00", "is not a TOML file"),
+        ('shortlist = "64"', "shortlist must be a whole number from 1 to 1000, not '64'."),
+        ("shortlist = true", "not True."),
+        ("short_list = 64", "there is no setting short_list"),
+        ("[search]\nshortlist = 64", "there is no setting search"),
+        ('exclude = "*.png"', 'exclude must be a list of patterns, such as ["*.png", "drafts/"]'),
+    ],
+)
+def test_a_broken_file_is_named_with_the_key_and_is_left_as_it_is(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / FILE).write_text(content)
+    for arguments in ((), ("shortlist", "32"), ("threads", "--unset")):
+        assert_fails(pixelseek("config", *arguments, "--library", tmp_path), str(tmp_path / FILE), message)
+    assert (tmp_path / FILE).read_text() == content
+
+
+def test_a_missing_library_has_no_settings(tmp_path: Path) -> None:
+    assert_fails(pixelseek("config", "shortlist", "9", "--library", tmp_path / "nowhere"), "there is no library in ")
+    assert not (tmp_path / "nowhere").exists()

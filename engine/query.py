@@ -94,6 +94,11 @@ class Query:
     text: str = field(default="", compare=False)
     """As it was typed, without white space around it."""
 
+    @classmethod
+    def parse(cls, text: str | Query) -> Query:
+        """The query that a person typed. Raises QueryError, as the function `parse` does."""
+        return parse(text)
+
 
 def parse(text: str | Query) -> Query:
     """Take a query apart; one that has been stays as it is.

@@ -16,7 +16,7 @@ import pytest
 from model.errors import PixelseekError
 
 ROOT = Path(__file__).parents[1]
-LAYERS = ("cli", "web", "engine", "indexer", "model")
+LAYERS = ("pixelseek", "cli", "web", "engine", "indexer", "model")
 HEAVY = {"alembic", "faiss", "flask", "sqlalchemy", "timm", "torch", "torchvision", "transformers"}
 
 

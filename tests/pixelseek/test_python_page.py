@@ -1,0 +1,48 @@
+"""The public package: what it names, what it costs to import, and the examples of docs/python.md."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pixelseek
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"(?ms)^```python\n(.+?)^```", PAGE)
+
+
+def test_every_public_name_can_be_imported() -> None:
+    assert [getattr(pixelseek, name) for name in pixelseek.__all__]
+    assert set(pixelseek.__all__) <= set(dir(pixelseek))
+    assert re.match(r"\d+\.\d+", pixelseek.__version__)
+    with pytest.raises(AttributeError, match="no attribute 'Searcher'"):
+        pixelseek.Searcher  # noqa: B018
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    script = "import sys, pixelseek; print(*{'engine', 'indexer', 'model', 'numpy'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_the_page_has_examples_and_names_every_public_name() -> None:
+    assert len(EXAMPLES) > 5
+    assert [name for name in pixelseek.__all__ if name not in PAGE and name != "__version__"] == []
+
+
+def test_the_examples_run_in_their_order(
+    library: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIXELSEEK_LIBRARY", str(library))
+    names: dict[str, object] = {}
+    for number, example in enumerate(EXAMPLES):
+        exec(compile(example, f"docs/python.md, example {number + 1}", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "%" in printed
+    assert "the sign at the corner" in printed
+    assert "there is no library in /nowhere" in printed

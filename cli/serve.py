@@ -69,7 +69,7 @@ def serve(
     from cli.logs import logging_to
     from web import close_app, create_app
     from web.access import password_hash
-    from web.uploads import MOST_BYTES
+    from web.uploads import MAX_UPLOAD_BYTES
 
     folder = chosen_library(library)
     config: dict[str, object] = {"LIBRARY": folder, "WEIGHTS": weights, "DEVICE": device, "ROOTS": root or ()}
@@ -91,7 +91,7 @@ def serve(
             threads=_THREADS,
             channel_timeout=_IDLE_S,
             channel_request_lookahead=1,  # lets a search see that nobody waits for it any more
-            max_request_body_size=MOST_BYTES + _MIB,  # a little more than the application, which says it better
+            max_request_body_size=MAX_UPLOAD_BYTES + _MIB,  # a little more than the application, which says it better
             ident=None,
         )
         click.echo(f"Pixelseek is at {', for other machines at '.join(endpoint.links())}  (Ctrl-C stops it)", err=True)

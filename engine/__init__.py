@@ -1,1 +1,1 @@
-"""Asks a library: sentence -> shortlist -> rerank -> hits. Start at `engine.search`."""
+"""Searches a library: query -> shortlist -> rerank -> hits. Start at `engine.search`."""

@@ -1,4 +1,4 @@
-"""What the model has learned beside search: to answer questions about a photo."""
+"""Answers to questions about a photo."""
 
 from __future__ import annotations
 
@@ -17,43 +17,45 @@ from model.weights import DEFAULT
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer that the model can give."""
+    """One possible answer."""
 
     answer: str
     probability: float
-    """How likely it is right, 0 to 1; those of all answers are 1 together. Fitted on dev photos."""
+    """Calibrated probability that it is right, 0 to 1. Over all answers they sum to 1."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The likeliest answers to a question, best first."""
+    """The most probable answers to a question, best first."""
 
     question: str
     answers: list[Answer]
     cutoff: float
-    """The probability of the first answer below which the model does not know, as chosen on dev photos."""
+    """Where the first answer is less probable, the model does not know. Chosen on dev photos."""
 
     @property
     def known(self) -> bool:
-        """Whether the first answer is to be believed."""
+        """Whether the first answer is probable enough."""
         return self.answers[0].probability >= self.cutoff
 
     def to_json(self) -> dict[str, Any]:
-        """The answers as command line and HTTP interface print them."""
+        """The answers as the command line and the API print them."""
         return {
             "question": self.question,
             "known": self.known,
             "cutoff": round(self.cutoff, 4),
-            "answers": [{"answer": one.answer, "probability": round(one.probability, 4)} for one in self.answers],
+            "answers": [
+                {"answer": answer.answer, "probability": round(answer.probability, 4)} for answer in self.answers
+            ],
         }
 
 
 def ask(model: TrainedModel, question: str, pixel_features: NDArray[np.float32], top: int) -> Answers:
     """The `top` answers to a question about the photo with these pixel features (P, D).
 
-    Raises QueryError when there is no word in the question, and WeightsError when `model` has not learned to answer.
+    Raises QueryError where there is no word in the question, and WeightsError where `model` has no head for questions.
     """
-    question = _said(model, question, "question")
+    question = _require_words(model, question)
     if top < 1:
         raise QueryError(f"at least 1 answer can be asked for, not {top}.")
     head, runtime = model.head("vqa"), model.runtime
@@ -64,25 +66,26 @@ def ask(model: TrainedModel, question: str, pixel_features: NDArray[np.float32],
 
 
 def ask_file(
-    path: Path, question: str, *, top: int = 5, weights: str | Path = DEFAULT, device: str = "auto"
+    path: str | Path, question: str, *, top: int = 5, weights: str | Path = DEFAULT, device: str = "auto"
 ) -> Answers:
     """Answer a question about the photo at `path`. It need not be in a library, and nothing is stored.
 
-    Raises QueryError when the file cannot be read as a photo too.
+    Raises what `ask` does, and QueryError where the file cannot be read as a photo.
     """
     model = TrainedModel(weights, device=device)
-    model.head("vqa")  # before the photo is decoded
+    model.head("vqa")  # fails before the photo is decoded
     return ask(model, question, _features(model, path), top)
 
 
-def _said(model: TrainedModel, sentence: str, what: str) -> str:
-    text = checked_text(sentence)
+def _require_words(model: TrainedModel, question: str) -> str:
+    """The question without white space around it. Raises QueryError where it has no word."""
+    text = checked_text(question)
     if not model.processor.words(text):
-        raise QueryError(f"there is no word in the {what}.")
+        raise QueryError("there is no word in the question.")
     return text
 
 
-def _features(model: TrainedModel, path: Path) -> NDArray[np.float32]:
-    from engine.files import read_file  # slow to import, and needless for a photo of the library
+def _features(model: TrainedModel, path: str | Path) -> NDArray[np.float32]:
+    from engine.files import read_file  # slow to import; a photo of the library does not need it
 
-    return model.runtime.encode_image([read_file(path, model.processor).picture.pixels]).pixel_features[0]
+    return model.runtime.encode_image([read_file(Path(path), model.processor).picture.pixels]).pixel_features[0]

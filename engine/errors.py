@@ -1,4 +1,4 @@
-"""What can be wrong with a question; every message is ready for the user."""
+"""Errors of a search. Every message is ready for the user."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from model.errors import PixelseekError
 
 
 class EngineError(PixelseekError):
-    """A library that cannot answer: empty, or encoded by other weights. The message names the remedy."""
+    """A library that cannot be searched: empty, or encoded by other weights. The message names the remedy."""
 
 
 class EngineReplaced(EngineError):  # noqa: N818
-    """Other weights answer for the library since the engine was opened."""
+    """Other weights search the library since the engine was opened, or since the query was encoded."""
 
 
 class QueryError(EngineError):
-    """A sentence, or a number beside it, that cannot be searched for."""
+    """A query that cannot be searched for, or a number that is out of range."""

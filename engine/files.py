@@ -1,4 +1,4 @@
-"""A photo that someone names by its file, in the library or not."""
+"""A photo that is named by its file, in the library or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from model.processor import PixelBertProcessor
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A photo file that was read."""
+    """A photo file, read and decoded."""
 
     identity: FileIdentity
     picture: Picture
@@ -23,7 +23,7 @@ class PhotoFile:
 def read_file(path: Path, processor: PixelBertProcessor) -> PhotoFile:
     """Read the photo at `path`.
 
-    It is decoded in a process of its own, under indexing's limits. Raises QueryError when it cannot be read as a photo.
+    It is decoded in a process of its own, under the limits of indexing. Raises QueryError where it is not a photo.
     """
     if not path.is_file():
         raise QueryError(f"{path} is not a file. Name a photo.")

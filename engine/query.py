@@ -1,14 +1,14 @@
-"""The grammar of a query: a sentence, and in it words to keep out (`-crowd`) and filters (`taken:2021`).
+"""The grammar of a query: a sentence with excluded terms (`-crowd`) and filters (`taken:2021`).
 
     a dog on the beach -crowd -"red ball" taken:2021-07 camera:"Canon EOS"
 
-A filter is a known name, a colon and a value, without a space. Whatever stands in quotes is one value, and
-without a name before it is a part of the sentence. Everything else is a part of the sentence, `10:30` and
-`black-and-white` too; but a name that looks like a slip of a known one is refused.
+A filter is the name of a filter, a colon and a value, without a space between. Text in quotes is one value; without
+a name before it, it belongs to the sentence. Everything else belongs to the sentence, `10:30` and `black-and-white`
+too. A name that looks like a misspelled filter is an error.
 
 Quotes, dashes, colons and digits may be those of any language, as keyboards and word processors write them.
 
-A text is parsed once, where it comes in; from there on everybody works with the `Query`.
+A text is parsed once, by the user interface that reads it. All layers below work with the `Query`.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ _PART = regex.compile(
     r"|[\u2039\u203a](?P<quoted>.*?)[\u2039\u203a](?!\S)"
     r"|\u300c(?P<quoted>.*?)\u300d|\u300e(?P<quoted>.*?)\u300f"
     rf"|[\u2018\u201a\u201b](?P<quoted>.*?)[{_SINGLE}](?!\S)"
-    rf"|(?<=[{_MINUS}{_COLON}])['\u2019](?P<quoted>.*?)['{_SINGLE}](?!\S)"  # elsewhere these are apostrophes
+    rf"|(?<=[{_MINUS}{_COLON}])['\u2019](?P<quoted>.*?)['{_SINGLE}](?!\S)"  # elsewhere this is an apostrophe
     r"|(?P<plain>\S+))",
     regex.DOTALL,
 )
-_DIRECTIONS = regex.compile(r"[\p{Bidi_Control}\ufeff]")
-"""What keyboards of right-to-left scripts put between letters, unseen."""
+_DIRECTION_MARKS = regex.compile(r"[\p{Bidi_Control}\ufeff]")
+"""Invisible characters that keyboards of right-to-left scripts insert."""
 _SIGNS = str.maketrans(
     {"\u060c": ",", "\u3001": ",", "\u066b": "."}
     | dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
 )
 _DATE = regex.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", regex.ASCII)
 _NUMBER = regex.compile(r"[-+]?\d+(?:\.\d+)?", regex.ASCII)
-_EARLIEST_YEAR = 1826  # the oldest photo there is
+_MIN_YEAR = 1826  # of the oldest photo that survives
 _MIN_ABBREVIATION = 3
-_SHORT_NAME = 4  # letters: with another in their place, near is year, and type is tyre
+_SHORT_NAME = 4  # letters: with one letter replaced, near becomes year, and type becomes tyre
 _SAME_TYPE = (
     (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg"),
     (".tif", ".tiff"),
@@ -71,18 +71,18 @@ class Part:
 
     source: str
     """As it stands in the query."""
-    kind: Literal["word", "without", "filter"]
+    kind: Literal["word", "excluded", "filter"]
     name: str
-    """Of a filter; empty for others."""
+    """The name of a filter; else empty."""
     value: str
-    """Without name, minus and quotes; dates as 2021-07-14, and numbers, in ASCII digits."""
+    """Without name, minus and quotes. Dates as 2021-07-14, and all numbers in ASCII digits."""
     filters: Filters = NO_FILTERS
-    """What a filter asks for."""
+    """What the filter requires."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query taken apart. Two are equal when they ask for the same."""
+    """A parsed query. Two are equal when they search for the same."""
 
     words: str
     """The sentence."""
@@ -90,9 +90,9 @@ class Query:
     """What the photos shall not show: words or phrases."""
     filters: Filters = NO_FILTERS
     parts: tuple[Part, ...] = field(default=(), compare=False)
-    """In the order in which they stand in the text."""
+    """In the order of the text."""
     text: str = field(default="", compare=False)
-    """As it was typed, without white space around it."""
+    """As typed, without white space around it."""
 
     @classmethod
     def parse(cls, text: str | Query) -> Query:
@@ -101,55 +101,55 @@ class Query:
 
 
 def parse(text: str | Query) -> Query:
-    """Take a query apart; one that has been stays as it is.
+    """Parse the text of a query; a `Query` is returned as it is.
 
-    Raises QueryError when the text is over MAX_CHARACTERS or no text, a filter is to be kept out, has no value or one
-    that makes no sense, or has a name that is nearly one of those known.
+    Raises QueryError for a text over MAX_CHARACTERS or not valid Unicode, and for a filter with a minus, with a
+    misspelled name, without a value, or with an invalid value.
     """
     if isinstance(text, Query):
         return text
     text = checked_text(text)
-    parts = tuple(_part(found) for found in _PART.finditer(_DIRECTIONS.sub("", text)))
+    parts = tuple(_part(match) for match in _PART.finditer(_DIRECTION_MARKS.sub("", text)))
     filters = NO_FILTERS
     for part in parts:
         filters = filters.combined(part.filters)
     words = " ".join(part.value for part in parts if part.kind == "word")
-    without = tuple(part.value for part in parts if part.kind == "without")
+    without = tuple(part.value for part in parts if part.kind == "excluded")
     return Query(" ".join(words.split()), without, filters, parts, text)
 
 
-def _part(found: regex.Match[str]) -> Part:
-    source, name, minus = found[0], fold(found["name"] or ""), found["minus"]
-    if found["quoted"] is not None:
-        value, plain = found["quoted"], source[: found.start("quoted") - 1 - found.start()] + found["quoted"]
+def _part(match: regex.Match[str]) -> Part:
+    source, name, minus = match[0], fold(match["name"] or ""), match["minus"]
+    if match["quoted"] is not None:
+        value, plain = match["quoted"], source[: match.start("quoted") - 1 - match.start()] + match["quoted"]
     else:
-        value, plain = found["plain"], source
+        value, plain = match["plain"], source
     if not name and plain[-1:] in _COLON and plain[:-1].isalpha():  # a space behind the colon
         name, value = fold(plain[:-1]), ""
     if name in FILTERS and minus:
-        raise QueryError(f"{source}: only words can be kept out, not what a filter finds.")
-    if name in FILTERS and not value and found["quoted"] is None:
+        raise QueryError(f"{source}: only words can be excluded, not filters.")
+    if name in FILTERS and not value and match["quoted"] is None:
         raise QueryError(f"{source} needs a value right after the colon, like {FILTERS[name].example}.")
     if name in FILTERS:
-        value = _plain_value(name, value)
+        value = _normalised_value(name, value)
         return Part(source, "filter", name, value, FILTERS[name].read(value))
-    if (meant := _meant(name, value)) is not None:
+    if (intended := _intended_filter(name, value)) is not None:
         value = f'"{value}"' if " " in value else value
         raise QueryError(
-            f"there is no filter {name}: did you mean {meant}:{value}? To search for the words {source}, quote them."
+            f"there is no filter {name}: did you mean {intended}:{value}? To search for the words {source}, quote them."
         )
     if minus and words_of(plain):
-        return Part(source, "without", "", value if found["quoted"] is not None and not name else plain.lstrip(minus))
+        return Part(source, "excluded", "", value if match["quoted"] is not None and not name else plain.lstrip(minus))
     return Part(source, "word", "", plain)
 
 
-def _meant(name: str, value: str) -> str | None:
-    """The filter whose name was probably to be written, to go by its letters and by the value; None for no such."""
-    return next((known for known in FILTERS if _is_slip(name, known) and _could_be_of(known, value)), None)
+def _intended_filter(name: str, value: str) -> str | None:
+    """The filter that a misspelled name probably stands for, judged by its letters and by the value; None for none."""
+    return next((known for known in FILTERS if _is_misspelled(name, known) and _could_be_value(known, value)), None)
 
 
-def _is_slip(name: str, known: str) -> bool:
-    """Whether `name` is `known` cut short, or with a letter too many or too few, two swapped, or a wrong one."""
+def _is_misspelled(name: str, known: str) -> bool:
+    """Whether `name` is `known` abbreviated, or with one letter added, missing, swapped with the next, or wrong."""
     if len(name) >= _MIN_ABBREVIATION and known.startswith(name):
         return True
     if len(known) <= _SHORT_NAME and name[:1] != known[0]:
@@ -167,17 +167,17 @@ def _is_slip(name: str, known: str) -> bool:
     return len(long) == len(short) + 1 and any(long[:place] + long[place + 1 :] == short for place in range(len(long)))
 
 
-def _could_be_of(name: str, value: str) -> bool:
-    """Whether someone may have meant `value` for that filter, right or wrong: a number where it needs one."""
+def _could_be_value(name: str, value: str) -> bool:
+    """Whether `value` may be meant for that filter, valid or not: at least a number where it needs one."""
     try:
-        _plain_value(name, value or "x")
+        _normalised_value(name, value or "x")
     except QueryError:
         return name != "type" and fold(value).lstrip("-+")[:1].isdigit()
     return True
 
 
 def write_filter(name: str, value: str) -> str | None:
-    """A filter as it is written in a query; None where the grammar cannot say the value."""
+    """A filter as text of a query; None where the grammar cannot express the value."""
     for source in (f"{name}:{value}", f'{name}:"{value}"') if value.isprintable() else ():
         try:
             parts = parse(source).parts
@@ -189,37 +189,37 @@ def write_filter(name: str, value: str) -> str | None:
 
 
 def parse_filter(name: str, value: str) -> Filters:
-    """The filter `name` with that value. Raises QueryError, saying how it is written."""
-    return FILTERS[name].read(_plain_value(name, value))
+    """The filter `name` with that value. Raises QueryError for an invalid value, with an example."""
+    return FILTERS[name].read(_normalised_value(name, value))
 
 
-def _plain_value(name: str, value: str) -> str:
-    """The value in the form in which `Part` has it. Raises QueryError for one that makes no sense."""
+def _normalised_value(name: str, value: str) -> str:
+    """The value in the form that `Part` has. Raises QueryError for an invalid one."""
     try:
         value.encode("utf-8", "surrogateescape")
         if not fold(value).strip():
             raise ValueError
-        plain = FILTERS[name].plain(value.strip())
-        FILTERS[name].read(plain)  # RuntimeError: the home of a user who is not there
+        normalised = FILTERS[name].normalise(value.strip())
+        FILTERS[name].read(normalised)  # RuntimeError: ~user of a user who does not exist
     except (ValueError, OverflowError, RuntimeError) as error:
         raise QueryError(f"{name}:{value} makes no sense: write it like {FILTERS[name].example}.") from error
-    return plain
+    return normalised
 
 
-def _numerals(value: str) -> str:
-    """Digits and signs of any script as those of ASCII."""
+def _ascii_digits(value: str) -> str:
+    """Digits and signs of any script in ASCII."""
     return fold(value.translate(_SIGNS)).translate(_SIGNS)
 
 
 def _date(value: str) -> str:
-    found = _DATE.fullmatch(_numerals(value))
-    if found is None:
+    date = _DATE.fullmatch(_ascii_digits(value))
+    if date is None:
         raise ValueError
-    return "-".join(number.zfill(2) for number in found.groups() if number is not None)
+    return "-".join(number.zfill(2) for number in date.groups() if number is not None)
 
 
 def _numbers(value: str) -> str:
-    numbers = [number.strip() for number in _numerals(value).split(",")]
+    numbers = [number.strip() for number in _ascii_digits(value).split(",")]
     if len(numbers) != 3 or not all(_NUMBER.fullmatch(number) for number in numbers):
         raise ValueError
     return ",".join(numbers)
@@ -250,7 +250,7 @@ def _type(value: str) -> Filters:
 
 
 def _period(value: str) -> tuple[int, int]:
-    """A year, a month or a day in seconds from 1970: its start, and the start of the next."""
+    """Start and end of a year, a month or a day, in seconds since 1970."""
     match [int(number) for number in value.split("-")]:
         case [year]:
             start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
@@ -262,32 +262,32 @@ def _period(value: str) -> tuple[int, int]:
             end = start + timedelta(days=1)
         case _:
             raise ValueError
-    if year < _EARLIEST_YEAR:
+    if year < _MIN_YEAR:
         raise ValueError
     return int(start.timestamp()), int(end.timestamp())
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """A filter: how its value is read, and how it is written."""
+class _FilterKind:
+    """How the value of a filter is read, and an example of it."""
 
     read: Callable[[str], Filters]
-    """Raises ValueError for a value without sense."""
+    """Raises ValueError for an invalid value."""
     example: str
-    plain: Callable[[str], str] = str
-    """To the form that `read` takes; raises ValueError too."""
+    normalise: Callable[[str], str] = str
+    """To the form that `read` takes. Raises ValueError for an invalid value."""
 
 
 FILTERS = {
-    "after": _Kind(lambda value: Filters(after=(_period(value)[0],)), "after:2021-07", _date),
-    "before": _Kind(lambda value: Filters(before=(_period(value)[0],)), "before:2021-07-14", _date),
-    "taken": _Kind(
+    "after": _FilterKind(lambda value: Filters(after=(_period(value)[0],)), "after:2021-07", _date),
+    "before": _FilterKind(lambda value: Filters(before=(_period(value)[0],)), "before:2021-07-14", _date),
+    "taken": _FilterKind(
         lambda value: Filters(taken=(_period(value),)), "taken:2021, taken:2021-07 or taken:2021-07-14", _date
     ),
-    "camera": _Kind(lambda value: Filters(camera=(value,)), 'camera:canon or camera:"EOS 80D"'),
-    "lens": _Kind(lambda value: Filters(lens=(value,)), 'lens:50mm or lens:"EF-S 18-135"'),
-    "folder": _Kind(_folder, "folder:holidays or folder:/home/me/Pictures"),
-    "near": _Kind(_near, "near:48.14,11.58,20 (latitude, longitude, kilometres)", _numbers),
-    "type": _Kind(_type, "type:jpg, type:png or type:heic", _suffix),
+    "camera": _FilterKind(lambda value: Filters(camera=(value,)), 'camera:canon or camera:"EOS 80D"'),
+    "lens": _FilterKind(lambda value: Filters(lens=(value,)), 'lens:50mm or lens:"EF-S 18-135"'),
+    "folder": _FilterKind(_folder, "folder:holidays or folder:/home/me/Pictures"),
+    "near": _FilterKind(_near, "near:48.14,11.58,20 (latitude, longitude, kilometres)", _numbers),
+    "type": _FilterKind(_type, "type:jpg, type:png or type:heic", _suffix),
 }
 """The filters by name."""

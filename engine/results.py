@@ -1,4 +1,4 @@
-"""What a search returns."""
+"""The results of a search."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Hit:
     path: str
     photo_id: int
     similarity: float | None
-    """Cosine of the sentence's and the photo's embedding, -1 to 1: the shortlist's order; None without a sentence."""
+    """Cosine of the embeddings of sentence and photo, -1 to 1, which orders the shortlist; None without a sentence."""
     match: float | None
     """Calibrated probability that the photo matches, 0 to 1; None where the hit was not reranked."""
     score: float | None
-    """What reranked hits are sorted by, unbounded; None where the hit was not reranked."""
+    """Orders the reranked hits; any number. None where the hit was not reranked."""
     width: int
     """Width in pixels of the upright photo."""
     height: int
@@ -25,7 +25,7 @@ class Hit:
     """False while the folder it lies in cannot be reached."""
 
     def to_json(self) -> dict[str, Any]:
-        """The hit as command line and HTTP interface print it."""
+        """The hit as the command line and the API print it."""
         return {
             "path": self.path,
             "photo_id": self.photo_id,
@@ -38,19 +38,19 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The hits of one sentence, best first, and what they cost."""
+    """The hits of a query, best first, and how long the search took."""
 
     query: str
     hits: list[Hit]
     cutoff: float
-    """The match below which a hit is weak, as chosen on dev photos when the weights were calibrated."""
+    """The match below which a hit is weak. Calibration chooses it on dev photos."""
     reranked: int
-    """How many photos were reranked. They come first, and are all there where the limit allows."""
+    """How many photos were reranked, also those past the limit. They come first."""
     timings_ms: dict[str, float]
-    """Milliseconds of the stages `text`, `shortlist`, `features` and `rerank`, and of it all: `total`."""
+    """Milliseconds of the stages `text`, `shortlist`, `features` and `rerank`, and of the whole search: `total`."""
 
     def to_json(self) -> dict[str, Any]:
-        """The result as command line and HTTP interface print it."""
+        """The result as the command line and the API print it."""
         return {
             "query": self.query,
             "hits": [hit.to_json() for hit in self.hits],

@@ -1,15 +1,15 @@
-"""What may be said to a photo or asked of it."""
+"""Which texts may be searched for or asked."""
 
 from __future__ import annotations
 
 from engine.errors import QueryError
 
 MAX_CHARACTERS = 1000
-"""A longer sentence is refused. Below it the model reads what it can (`max_tokens`) and drops the rest."""
+"""A longer sentence is an error. The model reads its first `max_tokens` word pieces and ignores the rest."""
 
 
 def checked_text(query: str) -> str:
-    """The sentence without white space around it. Raises QueryError when it is too long or not text."""
+    """The sentence without white space around it. Raises QueryError where it is too long or not valid Unicode."""
     query = query.strip()
     if len(query) > MAX_CHARACTERS:
         raise QueryError(

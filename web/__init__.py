@@ -1,4 +1,4 @@
-"""Search in a browser. `create_app` makes the Flask application; `pages` are for people, `api` for programs."""
+"""Search in a browser. `create_app` makes the Flask application: pages for people, and an API for programs."""
 
 from web.application import close_app, create_app
 

@@ -1,4 +1,4 @@
-"""Who may ask: whoever knows the password, where one is set."""
+"""Access: where a password is set, every request must come with it."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from model.atomic import replacing
 from model.errors import PixelseekError
 
-SHORTEST_PASSWORD = 8
-_FREE_FOR_ALL = ("static", "monitoring.health", "pages.shapes")
+MIN_PASSWORD_LENGTH = 8
+_PUBLIC_ENDPOINTS = ("static", "monitoring.health", "pages.shapes")
 _WRONG_PASSWORDS = RateLimitItemPerMinute(10)
 _WAIT_S = 60
 _log = logging.getLogger("pixelseek.web")
 
 
 class PasswordTooShort(PixelseekError):  # noqa: N818
-    """A password that is easily guessed."""
+    """A password that is too short to be safe."""
 
 
 def set_password(library: Path, password: str) -> None:
-    """Ask everyone for `password` from the next start on. Only its hash is kept, in the library's folder.
+    """Require `password` from the next start on. Only its hash is stored, in the folder of the library.
 
     Raises PasswordTooShort.
     """
-    if len(password) < SHORTEST_PASSWORD:
-        raise PasswordTooShort(f"the password must have {SHORTEST_PASSWORD} characters or more.")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise PasswordTooShort(f"the password must have {MIN_PASSWORD_LENGTH} characters or more.")
     library.mkdir(parents=True, exist_ok=True)
     with replacing(_file(library), private=True) as new:
         new.write_text(generate_password_hash(password), encoding="ascii")
 
 
 def remove_password(library: Path) -> None:
-    """Ask nobody for a password from the next start on."""
+    """Require no password from the next start on."""
     _file(library).unlink(missing_ok=True)
 
 
 def password_hash(library: Path) -> str | None:
-    """The hash of the password that is set, if one is."""
+    """The hash of the password; None where none is set."""
     try:
         return _file(library).read_text(encoding="ascii")
     except FileNotFoundError:
@@ -61,22 +61,22 @@ def _file(library: Path) -> Path:
 
 
 class Guard:
-    """Checks every request before it is answered. Threads may share one.
+    """Checks the password of every request. Threads may share one.
 
-    `g.is_known` is set for whoever may see all pages: who knows the password, or everybody where there is none.
+    `g.is_known` is set for a client that may see all pages: it knows the password, or none is set.
     """
 
     def __init__(self, password_hash: str | None) -> None:
         self._hash = password_hash
-        self._hashing = Lock()  # hashing is slow and takes memory on purpose: one at a time
+        self._hashing = Lock()  # hashing is slow and takes memory by design: one at a time
         self._key = secrets.token_bytes(32)
         self._known = b""
-        """The right password's digest under a key of this process: what spares its next use the hashing."""
+        """Digest of the right password under a key of this process, so that it is hashed only once."""
         self._wrong = MovingWindowRateLimiter(MemoryStorage())
 
     def check(self) -> None:
-        """Raise Unauthorized or TooManyRequests where the request may not be answered."""
-        if request.endpoint in _FREE_FOR_ALL:
+        """Raise Unauthorized where the password is wrong, and TooManyRequests after too many wrong ones."""
+        if request.endpoint in _PUBLIC_ENDPOINTS:
             return
         if self._hash is not None:
             self._check_password(self._hash)

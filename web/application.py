@@ -1,4 +1,4 @@
-"""The Flask application: one service, its blueprints, and the headers every answer carries."""
+"""The Flask application: one service, its blueprints, and the headers of every response."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from web.access import Guard, password_hash
 from web.forms import FormTokens
 from web.hosts import check_host
 from web.service import Service, attach, current_service, service_of
-from web.uploads import MOST_BYTES
+from web.uploads import MAX_UPLOAD_BYTES
 
 _HEADERS = {
-    # Nothing but our own style sheets, scripts and photos: no other site, nothing inline, not inside a frame.
+    # Only our own style sheets, scripts and photos: no other site, nothing inline, no frame around.
     "Content-Security-Policy": (
         "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -36,16 +36,17 @@ _log = logging.getLogger("pixelseek.web")
 
 
 def create_app(config: Mapping[str, Any]) -> Flask:
-    """The web application over the library in folder `LIBRARY`, searched with `WEIGHTS` (a name or a folder), or else
-    those that have encoded it.
+    """The web application over the library in folder `LIBRARY`.
 
-    Folders inside `ROOTS` may be added to the library. Where `HOSTS` is given, requests under any other host name are
-    refused. `config` holds these and any setting of Flask's own. Where a password is set (`web.access`), it is asked
-    for. A library that is missing or empty is waited for, and where weights that were not named are gone, all but the
-    search goes on; otherwise raises what `SearchEngine.open` raises. Call `close_app` in the end.
+    `config` holds this and any setting of Flask. It is searched with `WEIGHTS` (a name or a folder), by default those
+    that encoded it. Folders inside `ROOTS` may be added to it. Where `HOSTS` is given, requests with any other host
+    name are refused. Where a password is set (`web.access`), every request needs it.
+
+    A library that is missing or empty may be made later. Where default weights are missing, everything works but the
+    search. Otherwise raises what `SearchEngine.open` raises. Call `close_app` at the end.
     """
     app = Flask(__name__)
-    app.config.from_mapping(WEIGHTS=None, DEVICE=None, ROOTS=(), HOSTS=(), MAX_CONTENT_LENGTH=MOST_BYTES)
+    app.config.from_mapping(WEIGHTS=None, DEVICE=None, ROOTS=(), HOSTS=(), MAX_CONTENT_LENGTH=MAX_UPLOAD_BYTES)
     app.config.from_mapping(config)
     service = Service(Path(app.config["LIBRARY"]), app.config["WEIGHTS"], app.config["ROOTS"], app.config["DEVICE"])
     try:
@@ -55,7 +56,7 @@ def create_app(config: Mapping[str, Any]) -> Flask:
     except WeightsError as error:
         if not service.photo_count():
             raise
-        _log.warning("photos can be looked at, but not searched: %s", error)
+        _log.warning("photos can be viewed, but not searched: %s", error)
     attach(app, service)
     password = password_hash(service.library)
     guard, tokens = Guard(password), FormTokens(password)
@@ -63,7 +64,7 @@ def create_app(config: Mapping[str, Any]) -> Flask:
     app.add_template_global(tokens.field, "token_field")
     for module in (pages, api, monitoring):
         app.register_blueprint(module.blueprint)
-    app.register_error_handler(Exception, errors.answer)
+    app.register_error_handler(Exception, errors.respond)
     app.before_request(_start_clock)
     if app.config["HOSTS"]:
         app.before_request(lambda: check_host(app.config["HOSTS"]))

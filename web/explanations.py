@@ -1,4 +1,4 @@
-"""Why photos matched: computed when somebody asks, and kept, since a page asks for each word by itself."""
+"""Explanations of matches. The latest are kept, because a page asks for the map of each word separately."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from engine.query import Query
 from engine.search import SearchEngine
 from web.searches import Searches
 
-_KEPT = 256
-_SIDE_OF_A_CELL = 32  # pixels: browsers smooth the rest
+_MAX_EXPLANATIONS = 256
+_CELL_SIDE = 32  # pixels; the browser scales them up
 _QUALITY = 80
 _ROWS, _COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 
 
 class Explanations:
-    """Asks the engine in turn with the searches, and remembers its latest answers. Threads may share one."""
+    """Asks the engine, in one queue with the searches, and keeps its latest explanations. Threads may share one."""
 
     def __init__(self, engine: Callable[[], SearchEngine], searches: Searches) -> None:
         self._engine = engine
         self._searches = searches
-        self._asked: ReferenceType[SearchEngine] | None = None  # it must not keep the engine open
-        self._kept: OrderedDict[tuple[int, str], Explanation] = OrderedDict()
+        self._explained_by: ReferenceType[SearchEngine] | None = None  # weak: a strong one would keep the engine open
+        self._explanations: OrderedDict[tuple[int, str], Explanation] = OrderedDict()
         self._lock = Lock()
 
     def find(self, photo_id: int, query: Query) -> Explanation:
         """Where the words of `query` look. Raises what `SearchEngine.explain` and `Searches.run` raise."""
         key = photo_id, query.words
         engine = self._engine()
-        engine.photo(photo_id)  # which may have gone since it was explained
+        engine.photo(photo_id)  # raises PhotoMissing for a photo that was removed since
         with self._lock:
-            if self._asked is None or engine is not self._asked():  # other weights, which look elsewhere
-                self._kept.clear()
-                self._asked = ref(engine)
-            found = self._kept.get(key)
-        if found is None:
-            found = self._searches.run(lambda engine: engine.explain(photo_id, query))
+            if self._explained_by is None or engine is not self._explained_by():  # with other weights
+                self._explanations.clear()
+                self._explained_by = ref(engine)
+            explanation = self._explanations.get(key)
+        if explanation is None:
+            explanation = self._searches.run(lambda engine: engine.explain(photo_id, query))
         with self._lock:
-            if engine is not self._asked():
-                return found
-            self._kept[key] = found
-            self._kept.move_to_end(key)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        return found
+            if engine is not self._explained_by():
+                return explanation
+            self._explanations[key] = explanation
+            self._explanations.move_to_end(key)
+            while len(self._explanations) > _MAX_EXPLANATIONS:
+                self._explanations.popitem(last=False)
+        return explanation
 
 
 def map_of(explanation: Explanation, word: int | None) -> NDArray[np.float32]:
-    """(h, w) The map of one word, by its place in the sentence; without one, of all of them.
+    """(h, w) The map of the word with that index in the sentence; None: of all words together.
 
     Raises QueryError where there is no such word.
     """
@@ -68,15 +68,15 @@ def map_of(explanation: Explanation, word: int | None) -> NDArray[np.float32]:
 
 
 def heat_webp(attention: NDArray[np.float32]) -> bytes:
-    """A map (h, w) as a small WebP to stretch over the photo."""
+    """A map (h, w) as a small WebP, for a page to stretch over the photo."""
     rows, columns = attention.shape
-    packed = io.BytesIO()
-    heat(attention, (columns * _SIDE_OF_A_CELL, rows * _SIDE_OF_A_CELL)).save(packed, "WEBP", quality=_QUALITY)
-    return packed.getvalue()
+    file = io.BytesIO()
+    heat(attention, (columns * _CELL_SIDE, rows * _CELL_SIDE)).save(file, "WEBP", quality=_QUALITY)
+    return file.getvalue()
 
 
 def strongest_at(attention: NDArray[np.float32]) -> str:
-    """Where a map (h, w) is strongest, in words."""
+    """The place where a map (h, w) is strongest, as text."""
     row, column = np.unravel_index(attention.argmax(), attention.shape)
     rows, columns = attention.shape
     corner = f"{_ROWS[3 * int(row) // rows]} {_COLUMNS[3 * int(column) // columns]}".strip()

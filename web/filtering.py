@@ -1,4 +1,4 @@
-"""Filters as one clicks them: what stands in a query and can be taken out, and what can be put in."""
+"""Filters to click: those of a query, which can be removed, and those that can be added."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from engine.query import Part, Query, parse, write_filter
 from indexer.library.facets import Facets
 from web.schema import PlaceAnswer
 
-_MOST_CHOICES = 12
+_MAX_CHOICES = 12
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A filter that can be put in or taken out."""
+    """A filter that can be added or removed."""
 
     label: str
     title: str
-    """In full."""
+    """A longer label."""
     query: str
-    """What the query becomes."""
+    """The query after a click."""
     chosen: bool = False
     photos: int = 0
     share: float = 0.0
-    """Photos, of the most that a choice beside it has: 0 to 1."""
+    """`photos` relative to the choice of its list with most photos, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What one can filter by."""
+    """The filters that a page offers."""
 
     dates: list[Choice]
     """Years; where the query names one, its months."""
     year: str | None
-    """That year."""
+    """The year that the query names."""
     all_dates: str
     """The query without a date."""
     cameras: list[Choice]
@@ -46,20 +46,19 @@ class Choices:
 
 
 def active(query: Query) -> list[Choice]:
-    """The filters and unwanted words that stand in `query`; each takes itself out."""
-    found = query.parts
+    """The filters and excluded terms of `query`; a click removes one."""
     return [
-        Choice(label, part.source, _joined(other for other in found if other is not part), chosen=True)
-        for part in found
+        Choice(label, part.source, _joined(other for other in query.parts if other is not part), chosen=True)
+        for part in query.parts
         if (label := _label(part))
     ]
 
 
 def choices(query: Query, facets: Facets) -> Choices:
-    """What `query` can be filtered by."""
-    found = query.parts
-    dates = [part.value for part in found if part.name == "taken"]
-    without_dates = _joined(part for part in found if part.name not in ("taken", "after", "before"))
+    """The filters that can be added to `query` or removed from it."""
+    parts = query.parts
+    dates = [part.value for part in parts if part.name == "taken"]
+    without_dates = _joined(part for part in parts if part.name not in ("taken", "after", "before"))
     year = dates[0][:4] if len({value[:4] for value in dates}) == 1 else None
     if year is not None:
         counts = {month: facets.months.get(month, 0) for month in (f"{year}-{month:02}" for month in range(1, 13))}
@@ -81,47 +80,47 @@ def choices(query: Query, facets: Facets) -> Choices:
         ],
         year=year,
         all_dates=without_dates,
-        cameras=_toggles(found, "camera", facets.cameras),
-        folders=_toggles(found, "folder", _telling(facets.folders)),
+        cameras=_toggles(parts, "camera", facets.cameras),
+        folders=_toggles(parts, "folder", _distinctive(facets.folders)),
         places=[
-            _toggle(found, answer.filter, _position(place.latitude, place.longitude), "", place.photos)
-            for place in facets.places[:_MOST_CHOICES]
+            _toggle(parts, answer.filter, _position(place.latitude, place.longitude), "", place.photos)
+            for place in facets.places[:_MAX_CHOICES]
             for answer in [PlaceAnswer.of(place)]
         ],
     )
 
 
-def _toggles(found: Sequence[Part], name: str, counts: Mapping[str, int]) -> list[Choice]:
-    """Choices for the values that a query can say."""
-    written = [(value, write_filter(name, value), count) for value, count in counts.items()]
+def _toggles(parts: Sequence[Part], name: str, counts: Mapping[str, int]) -> list[Choice]:
+    """Choices for the values that a query can express."""
+    sources = [(value, write_filter(name, value), count) for value, count in counts.items()]
     return [
-        _toggle(found, source, _short(value) if name == "folder" else value, value, count)
-        for value, source, count in written
+        _toggle(parts, source, _short(value) if name == "folder" else value, value, count)
+        for value, source, count in sources
         if source is not None
-    ][:_MOST_CHOICES]
+    ][:_MAX_CHOICES]
 
 
-def _toggle(found: Sequence[Part], source: str, label: str, title: str, photos: int) -> Choice:
-    wanted = parse(source).filters
-    others = [part for part in found if part.filters != wanted]
-    chosen = len(others) < len(found)
-    return Choice(label, title, _joined(others) if chosen else f"{_joined(found)} {source}".strip(), chosen, photos)
+def _toggle(parts: Sequence[Part], source: str, label: str, title: str, photos: int) -> Choice:
+    filters = parse(source).filters
+    others = [part for part in parts if part.filters != filters]
+    chosen = len(others) < len(parts)
+    return Choice(label, title, _joined(others) if chosen else f"{_joined(parts)} {source}".strip(), chosen, photos)
 
 
-def _telling(folders: Mapping[str, int]) -> dict[str, int]:
-    """Those of the folders that say something: not the one that holds all, nor one that holds only one other."""
+def _distinctive(folders: Mapping[str, int]) -> dict[str, int]:
+    """The folders that are worth a filter: neither the root of all nor a folder with the same photos as a subfolder."""
     counts = {PurePath(path): count for path, count in folders.items()}
     roots = [path for path in counts if path.parent not in counts]
-    dull = {path.parent for path, count in counts.items() if counts.get(path.parent) == count}
-    dull.update(roots if len(roots) == 1 else [])
-    return {str(path): count for path, count in counts.items() if path not in dull}
+    redundant = {path.parent for path, count in counts.items() if counts.get(path.parent) == count}
+    redundant.update(roots if len(roots) == 1 else [])
+    return {str(path): count for path, count in counts.items() if path not in redundant}
 
 
 def _label(part: Part) -> str | None:
-    """What a filter or an unwanted word is called on a page; None for other words."""
+    """The label of a filter or an excluded term on a page; None for other words."""
     if part.kind == "word":
         return None
-    if part.kind == "without":
+    if part.kind == "excluded":
         return f"without {part.value}"
     match part.name:
         case "taken":
@@ -140,7 +139,7 @@ def _label(part: Part) -> str | None:
 
 
 def _month(value: str) -> str:
-    """`2021-07`, as a `Part` has it, as July 2021; years and days too."""
+    """`2021-07`, as in a `Part`, as `July 2021`; years and days too."""
     year, *rest = (int(number) for number in value.split("-"))
     if not rest:
         return str(year)
@@ -159,5 +158,5 @@ def _position(latitude: float, longitude: float) -> str:
     )
 
 
-def _joined(found: Iterable[Part]) -> str:
-    return " ".join(part.source for part in found)
+def _joined(parts: Iterable[Part]) -> str:
+    return " ".join(part.source for part in parts)

@@ -1,4 +1,4 @@
-"""The host name that a request was sent to, however it is spelled."""
+"""The host name that a request was sent to, in any spelling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def canonical(host: str) -> str:
-    """`host` (a name or an IP address, in brackets or not) as every spelling of it is compared."""
+    """The canonical spelling of `host`, a name or an IP address, with or without brackets."""
     name = host.strip().removeprefix("[").removesuffix("]").lower().removesuffix(".")
     try:
         address = ipaddress.ip_address(name)
@@ -27,16 +27,16 @@ def canonical(host: str) -> str:
 def check_host(trusted: Collection[str]) -> None:
     """Raise SecurityError unless the request's `Host` is one of `trusted`, on any port.
 
-    Another site may give its own name this machine's address (DNS rebinding). A browser would then take that site's
-    pages and ours for one, but it sends the site's name as `Host`.
+    Another site can point its own name at this machine (DNS rebinding). A browser then treats our pages as pages of
+    that site, but it sends the name of that site as `Host`.
     """
-    named = _HOST.fullmatch(request.headers.get("Host", ""))
-    if named is None or canonical(named[1]) not in map(canonical, trusted):
+    spelled = _HOST.fullmatch(request.headers.get("Host", ""))
+    if spelled is None or canonical(spelled[1]) not in map(canonical, trusted):
         raise SecurityError(f"this server does not answer to that host name, only to {', '.join(trusted)}")
 
 
 def is_this_host(origin: str) -> bool:
-    """Whether `origin`, a request's header `Origin`, names the host and port that the request was sent to."""
+    """Whether `origin`, the header `Origin`, names the host and port that the request was sent to."""
     try:
         parts = urlsplit(origin)
         default = _DEFAULT_PORTS[parts.scheme]

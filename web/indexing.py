@@ -1,4 +1,4 @@
-"""Indexing started from the browser: one run at a time, in a thread of its own, that can be watched and cancelled."""
+"""Indexing that is started from the browser: one run at a time, in its own thread, with progress and cancelling."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from model.bundle import TrainedModel
 from model.errors import PixelseekError
 
 _log = logging.getLogger("pixelseek.indexing")
-_SHOWN = 3
+_MAX_FOLDERS_NAMED = 3
 
 State = Literal["idle", "running", "done", "cancelled", "failed"]
 
 
 class AlreadyIndexing(PixelseekError):  # noqa: N818
-    """A run is going on."""
+    """Indexing is already running."""
 
 
 class FolderNotAllowed(PixelseekError):  # noqa: N818
-    """A folder outside the roots that were allowed when the server was started."""
+    """A folder outside the roots that the server allows."""
 
 
 class _Cancelled(PixelseekError):  # noqa: N818
-    """Thrown into the run to end it."""
+    """Ends the run from inside its progress callback."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the latest run has come."""
+    """The progress of the latest run."""
 
     state: State = "idle"
     done: int = 0
     total: int = 0
     failed: int = 0
     message: str | None = None
-    """How it ended."""
+    """How the run ended."""
 
 
 class IndexJob:
-    """The one run of indexing that a server may have. Threads may share one."""
+    """The indexing of one server, at most one run at a time. Threads may share one."""
 
     def __init__(self, library: Path, model: Callable[[], TrainedModel], roots: Sequence[Path]) -> None:
         self._library = library
@@ -59,11 +59,11 @@ class IndexJob:
 
     @property
     def progress(self) -> Progress:
-        """How far it is now."""
+        """The progress now."""
         return self._progress
 
     def start(self, folders: Sequence[str]) -> None:
-        """Index `folders`, or every known one where none is named.
+        """Index `folders`; where the list is empty, every known folder.
 
         Raises AlreadyIndexing, and FolderNotAllowed for a folder that is not inside an allowed root.
         """
@@ -72,17 +72,17 @@ class IndexJob:
             if self._progress.state == "running":
                 raise AlreadyIndexing("indexing is running already. Wait until it is done, or cancel it.")
             self._cancelled = False
-            self._tell(Progress("running"))
-            _log.info("indexes %s", ", ".join(map(str, allowed)) or "every folder of the library")
+            self._publish(Progress("running"))
+            _log.info("indexing %s", ", ".join(map(str, allowed)) or "every folder of the library")
             self._thread = Thread(target=self._run, args=(allowed,), name="indexing", daemon=True)
             self._thread.start()
 
     def cancel(self) -> None:
-        """End the run at the next photo. What is done is kept."""
+        """End the run at the next photo. Photos that are done stay indexed."""
         self._cancelled = True
 
     def changed_since(self, version: int, wait_s: float) -> tuple[int, Progress]:
-        """The next progress after `version`, or the present one after `wait_s` seconds; and its version."""
+        """Wait for progress newer than `version`, at most `wait_s` seconds; its version, and the progress now."""
         with self._changed:
             self._changed.wait_for(lambda: self._version != version, wait_s)
             return self._version, self._progress
@@ -113,33 +113,36 @@ class IndexJob:
                 )
             end = replace(self._progress, state="done", message=_summary(report))
         except _Cancelled:
-            end = replace(self._progress, state="cancelled", message="Cancelled. What was done is kept.")
+            end = replace(self._progress, state="cancelled", message="Cancelled. Photos that were done stay indexed.")
             _log.info("indexing was cancelled")
-        except Exception as error:  # whatever it is, the person who watches must learn of it
+        except Exception as error:  # also a bug must show on the page
             end = replace(self._progress, state="failed", message=str(error))
             is_bug = not isinstance(error, PixelseekError | OSError)
             _log.error("indexing failed: %s", error, exc_info=is_bug)
         else:
-            _log.info("has indexed: %s", end.message)
+            _log.info("indexing is done: %s", end.message)
         with self._changed:
-            self._tell(end)
+            self._publish(end)
 
     def _note(self, progress: IndexProgress) -> None:
         if self._cancelled:
             raise _Cancelled
         with self._changed:
-            self._tell(Progress("running", progress.done, progress.total, progress.failed))
+            self._publish(Progress("running", progress.done, progress.total, progress.failed))
 
-    def _tell(self, progress: Progress) -> None:
+    def _publish(self, progress: Progress) -> None:
         self._progress = progress
         self._version += 1
         self._changed.notify_all()
 
 
 def _summary(report: IndexReport) -> str:
-    said = ", ".join(f"{count:,} {name}" for name, count in report.counts().items() if count)
-    away = f" Not reachable: {', '.join(report.offline)}." if report.offline else ""
-    refused = [f"{path}: {why}" for path, why in [*report.not_read, *report.unreadable] if path not in report.offline]
-    more = f" and {len(refused) - _SHOWN:,} more" if len(refused) > _SHOWN else ""
-    unreadable = f" Could not be looked at: {'; '.join(refused[:_SHOWN])}{more}." if refused else ""
-    return f"Photos: {said or 'none'}.{away}{unreadable}"
+    counts = ", ".join(f"{count:,} {name}" for name, count in report.counts().items() if count)
+    offline = f" Not reachable: {', '.join(report.offline)}." if report.offline else ""
+    failures = [
+        f"{path}: {reason}" for path, reason in [*report.not_read, *report.unreadable] if path not in report.offline
+    ]
+    named, more = failures[:_MAX_FOLDERS_NAMED], len(failures) - _MAX_FOLDERS_NAMED
+    others = f" and {more:,} more" if more > 0 else ""
+    unreadable = f" Could not be read: {'; '.join(named)}{others}." if failures else ""
+    return f"Photos: {counts or 'none'}.{offline}{unreadable}"

@@ -1,4 +1,4 @@
-"""Figures for Prometheus."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Metrics:
-    """What one server counts and times."""
+    """The metrics of one server."""
 
     def __init__(self, *, photos: Callable[[], int], waiting: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
@@ -21,7 +21,7 @@ class Metrics:
         )
         self._request_seconds = Histogram(
             "pixelseek_request_seconds",
-            "Seconds until an answer began.",
+            "Seconds until the response started.",
             ["endpoint"],
             buckets=_SECONDS,
             registry=self._registry,
@@ -39,15 +39,15 @@ class Metrics:
         )
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:
-        """Count a request."""
+        """Count a request and record its duration."""
         self._requests.labels(endpoint, str(status)).inc()
         self._request_seconds.labels(endpoint).observe(seconds)
 
     def searched(self, timings_ms: Mapping[str, float]) -> None:
-        """Count a search by what its stages took."""
+        """Record the duration of each stage of a search."""
         for stage, milliseconds in timings_ms.items():
             self._search_seconds.labels(stage).observe(milliseconds / 1000)
 
     def text(self) -> bytes:
-        """All of them, as Prometheus reads them."""
+        """All metrics in the text format of Prometheus."""
         return generate_latest(self._registry)

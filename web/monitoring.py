@@ -1,4 +1,4 @@
-"""For whatever watches over the server."""
+"""Endpoints for monitoring."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ blueprint = Blueprint("monitoring", __name__)
 
 @blueprint.get("/healthz")
 def health() -> Response:
-    """That the library can be read."""
+    """Answer once the library can be read."""
     return jsonify({"status": "ok", "photos": current_service().photo_count()})
 
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Figures for Prometheus."""
+    """The metrics of this server."""
     return Response(current_service().metrics.text(), content_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""One description of each operation of the API: it checks what is asked and writes the OpenAPI document."""
+"""Describes each operation of the API once: to validate its requests, and to write the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from werkzeug.routing import Rule
 
 from web.schema import Problem
 
-LARGEST_ID = 2**63 - 1
+MAX_PHOTO_ID = 2**63 - 1
 _JSON = "application/json"
 _METHODS = ("get", "post", "delete")
 _REFERENCE = "#/components/schemas/{model}"
@@ -26,7 +26,7 @@ _PHOTO_ID = {
     "name": "photo_id",
     "in": "path",
     "required": True,
-    "schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_ID},
+    "schema": {"type": "integer", "minimum": 0, "maximum": MAX_PHOTO_ID},
 }
 
 View = Callable[..., Response]
@@ -34,43 +34,43 @@ View = Callable[..., Response]
 
 @dataclass(frozen=True)
 class Operation:
-    """What a view of the API takes and gives."""
+    """The request and the responses of a view."""
 
-    asks: type[BaseModel] | None
-    """Read from the query string, and from a JSON body where the method is POST."""
+    request_model: type[BaseModel] | None
+    """Read from the query string, or from a JSON body where the method is POST."""
     upload: str | None
-    """Name of the form field that holds a file."""
-    answers: type[BaseModel] | str
+    """The form field that holds a file."""
+    response_model: type[BaseModel] | str
     """A model, or a media type."""
     status: HTTPStatus
-    problems: tuple[HTTPStatus, ...]
+    errors: tuple[HTTPStatus, ...]
 
 
 def operation(
     *,
-    asks: type[BaseModel] | None = None,
+    request_model: type[BaseModel] | None = None,
     upload: str | None = None,
-    answers: type[BaseModel] | str,
+    response_model: type[BaseModel] | str,
     status: HTTPStatus = HTTPStatus.OK,
-    problems: tuple[HTTPStatus, ...] = (),
+    errors: tuple[HTTPStatus, ...] = (),
 ) -> Callable[[View], View]:
-    """Describe a view by its models. One that asks something gets it, checked, as its first argument.
+    """Describe a view by its models. The view gets a validated `request_model` as its first argument, if there is one.
 
-    The view then raises `pydantic.ValidationError` for what is asked wrongly.
+    It raises `pydantic.ValidationError` for an invalid request.
     """
 
     def describe(view: View) -> View:
         @wraps(view)
-        def checked(**address: Any) -> Response:
-            return view(**address) if asks is None else view(_asked(asks, upload), **address)
+        def validated(**path: Any) -> Response:
+            return view(**path) if request_model is None else view(_request(request_model, upload), **path)
 
-        checked.operation = Operation(asks, upload, answers, status, problems)  # type: ignore[attr-defined]
-        return checked
+        validated.operation = Operation(request_model, upload, response_model, status, errors)  # type: ignore[attr-defined]
+        return validated
 
     return describe
 
 
-def _asked(model: type[BaseModel], upload: str | None) -> BaseModel:
+def _request(model: type[BaseModel], upload: str | None) -> BaseModel:
     if request.method != "POST" or upload is not None:
         return model.model_validate(request.args.to_dict())
     if request.content_length and request.mimetype != _JSON:
@@ -80,22 +80,20 @@ def _asked(model: type[BaseModel], upload: str | None) -> BaseModel:
 
 def document(app: Flask) -> dict[str, Any]:
     """The OpenAPI 3.1 document of all described views of `app`."""
-    described = list(_described(app))
+    operations = list(_operations(app))
     models: set[type[BaseModel]] = {Problem}
-    for _, _, described_operation in described:
-        models |= {
-            model for model in (described_operation.asks, described_operation.answers) if isinstance(model, type)
-        }
-    in_order = sorted(models, key=lambda model: model.__name__)
-    _, schemas = models_json_schema([(model, "validation") for model in in_order], ref_template=_REFERENCE)
+    for _, _, described in operations:
+        models |= {model for model in (described.request_model, described.response_model) if isinstance(model, type)}
+    by_name = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema([(model, "validation") for model in by_name], ref_template=_REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
-    for rule, text, described_operation in described:
+    for rule, docstring, described in operations:
         path = rule.rule
         for argument in rule.arguments:
             path = f"{path[: path.index('<')]}{{{argument}}}{path[path.index('>') + 1 :]}"
         for method in _METHODS:
             if method.upper() in (rule.methods or ()):
-                paths.setdefault(path, {})[method] = _operation(rule, method, text, described_operation)
+                paths.setdefault(path, {})[method] = _operation(rule, method, docstring, described)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -116,77 +114,82 @@ def document(app: Flask) -> dict[str, Any]:
     }
 
 
-def _described(app: Flask) -> Iterator[tuple[Rule, str, Operation]]:
+def _operations(app: Flask) -> Iterator[tuple[Rule, str, Operation]]:
     for rule in app.url_map.iter_rules():
         view = app.view_functions[rule.endpoint]
-        if isinstance(found := getattr(view, "operation", None), Operation):
-            yield rule, inspect.cleandoc(view.__doc__ or ""), found
+        if isinstance(described := getattr(view, "operation", None), Operation):
+            yield rule, inspect.cleandoc(view.__doc__ or ""), described
 
 
-def _operation(rule: Rule, method: str, text: str, described: Operation) -> dict[str, Any]:
-    summary, _, description = text.partition("\n")
+def _operation(rule: Rule, method: str, docstring: str, described: Operation) -> dict[str, Any]:
+    summary, _, description = docstring.partition("\n")
     name = rule.endpoint.removeprefix("api.")
     as_body = method == "post" and described.upload is None
     parameters: list[Mapping[str, Any]] = [_PHOTO_ID] if "photo_id" in rule.arguments else []
-    if described.asks is not None and not as_body:
-        parameters = [*parameters, *_query(described.asks)]
-    answer = described.answers
-    problems = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}
-    problems |= {HTTPStatus.SERVICE_UNAVAILABLE, *described.problems}
-    if described.asks is not None:
-        problems.add(HTTPStatus.BAD_REQUEST)
-    if as_body and described.asks is not None:
-        problems |= {HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+    if described.request_model is not None and not as_body:
+        parameters = [*parameters, *_query_parameters(described.request_model)]
+    response_model = described.response_model
+    errors = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}
+    errors |= {HTTPStatus.SERVICE_UNAVAILABLE, *described.errors}
+    if described.request_model is not None:
+        errors.add(HTTPStatus.BAD_REQUEST)
+    if as_body and described.request_model is not None:
+        errors |= {HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
     if method != "get":
-        problems.add(HTTPStatus.FORBIDDEN)
-    told: dict[str, Any] = {
+        errors.add(HTTPStatus.FORBIDDEN)
+    operation: dict[str, Any] = {
         "operationId": name if method == "get" or "GET" not in (rule.methods or ()) else f"{name}_by_post",
         "summary": summary,
         "parameters": parameters,
         "responses": {
             str(described.status.value): {
                 "description": described.status.phrase,
-                "content": {answer: {}} if isinstance(answer, str) else {_JSON: {"schema": _reference(answer)}},
+                "content": {response_model: {}}
+                if isinstance(response_model, str)
+                else {_JSON: {"schema": _reference(response_model)}},
             },
             **{
                 str(status.value): {
                     "description": status.phrase,
                     "content": {"application/problem+json": {"schema": _reference(Problem)}},
                 }
-                for status in sorted(problems)
+                for status in sorted(errors)
             },
         },
     }
     if description.strip():
-        told["description"] = description.strip()
+        operation["description"] = description.strip()
     if described.upload is not None:
         form = {"type": "object", "required": [described.upload], "properties": {described.upload: _FILE}}
-        told["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
-    elif as_body and described.asks is not None:
-        needed = any(field.is_required() for field in described.asks.model_fields.values())
-        told["requestBody"] = {"required": needed, "content": {_JSON: {"schema": _reference(described.asks)}}}
-    return told
+        operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+    elif as_body and described.request_model is not None:
+        needed = any(field.is_required() for field in described.request_model.model_fields.values())
+        operation["requestBody"] = {
+            "required": needed,
+            "content": {_JSON: {"schema": _reference(described.request_model)}},
+        }
+    return operation
 
 
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream", "format": "binary"}
 
 
-def _query(model: type[BaseModel]) -> list[Mapping[str, Any]]:
+def _query_parameters(model: type[BaseModel]) -> list[Mapping[str, Any]]:
     schema = model.model_json_schema(ref_template=_REFERENCE)
     parameters: list[Mapping[str, Any]] = []
     for name, field in schema["properties"].items():
-        types = [one for one in field.pop("anyOf", [field]) if one.get("type") != "null"]
-        kind = {**field, **types[0]}  # a query string holds no null: what may be null is left out
-        kind.pop("title", None)
-        if kind.get("default", ...) is None:
-            del kind["default"]
+        types = [schema for schema in field.pop("anyOf", [field]) if schema.get("type") != "null"]
+        field_schema = {**field, **types[0]}  # a query string has no null: such a parameter is left out
+        field_schema.pop("title", None)
+        if field_schema.get("default", ...) is None:
+            del field_schema["default"]
         parameters.append(
             {
                 "name": name,
                 "in": "query",
                 "required": name in schema.get("required", ()),
-                "description": kind.pop("description", ""),
-                "schema": kind,
+                "description": field_schema.pop("description", ""),
+                "schema": field_schema,
             }
         )
     return parameters

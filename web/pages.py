@@ -1,4 +1,4 @@
-"""The pages, for people. Every one is whole without JavaScript; the scripts in `static` only make them smoother."""
+"""The pages. Each works without JavaScript; the scripts in `static` only make it smoother."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from model.weights import WeightsError
 from web.disconnection import ClientDisconnected
 from web.explanations import strongest_at
 from web.filtering import active, choices
-from web.openapi import LARGEST_ID, document
+from web.openapi import MAX_PHOTO_ID, document
 from web.searches import CursorUnknown, Page, ResultSnapshot
 from web.service import current_service
 from web.shapes import ratio_class, ratio_styles
@@ -38,17 +38,17 @@ _SIMILAR = 12
 _MORE_SIMILAR = 60
 _EXAMPLES = ("a dog running on the beach", "children playing in the snow", "something to eat on a table")
 _RERANKED_PLACEHOLDER = "<!-- reranked -->"
-_ANSWERS = 3
+_MAX_ANSWERS = 3
 _DAY_S = 86400
-_GUESSES = {"name": "by its file name", "file": "when its file was written"}
-"""What a date is guessed from where none is stated."""
+_DATE_GUESSES = {"name": "by its file name", "file": "when its file was written"}
+"""How a date was guessed, by its source."""
 
 blueprint = Blueprint("pages", __name__)
 
 
 @blueprint.get("/")
 def search() -> AnyResponse | str:
-    """The search box; below it, where `q` is a sentence, the photos that fit it."""
+    """The search box, and the photos that fit the query `q` where there is one."""
     query = request.args.get("q", "").strip()
     service = current_service()
     photos = service.photo_count()
@@ -63,19 +63,19 @@ def search() -> AnyResponse | str:
         )
     if not query:
         return render_template("home.html", photos=photos, examples=_EXAMPLES)
-    if unwanted := request.args.get("without", "").replace('"', "").strip():
-        return redirect(url_for("pages.search", q=f'{query} -"{unwanted}"', sort=request.args.get("sort")))
-    asked = parse(query)
+    if excluded := request.args.get("exclude", "").replace('"', "").strip():
+        return redirect(url_for("pages.search", q=f'{query} -"{excluded}"', sort=request.args.get("sort")))
+    parsed = parse(query)
     sort: Sort = "date" if request.args.get("sort") == "date" else "match"
     if cursor := request.args.get("cursor"):
-        return _later_page(asked, sort, cursor)
-    return _first_page(asked, sort)
+        return _later_page(parsed, sort, cursor)
+    return _first_page(parsed, sort)
 
 
 def _first_page(query: Query, sort: Sort) -> Response:
-    """The shortlist at once; the reranked photos, which take its place, as soon as there are any.
+    """The shortlist at once, then the reranked photos, which replace it.
 
-    Both come in one answer, so that nothing is asked twice, and no script is needed.
+    Both are streamed in one response: nothing is computed twice, and no script is needed.
     """
     service = current_service()
     shortlist = service.searches.shortlist(query)
@@ -132,53 +132,53 @@ def _first_page_context(snapshot: ResultSnapshot) -> dict[str, Any]:
 
 @blueprint.get("/filters")
 def filters() -> str:
-    """What a search can be filtered by."""
+    """The filters that can be added to a search."""
     query = parse(request.args.get("q", ""))
-    found = choices(query, current_service().view().facets(query.filters))
+    offered = choices(query, current_service().view().facets(query.filters))
     sort = request.args.get("sort")
-    return render_template("filters.html", query=query.text, sort=sort, filters=active(query), choices=found)
+    return render_template("filters.html", query=query.text, sort=sort, filters=active(query), choices=offered)
 
 
 @blueprint.app_template_global("search_address")
 def _address(query: str, sort: str | None = None, cursor: str | None = None, anchor: str | None = None) -> str:
-    """The address of a search, at a place in its order if a cursor says which."""
+    """The address of a search, from a position in its results on if there is a cursor."""
     return url_for("pages.search", q=query, sort="date" if sort == "date" else None, cursor=cursor, _anchor=anchor)
 
 
-@blueprint.get(f"/photos/<int(max={LARGEST_ID}):photo_id>")
+@blueprint.get(f"/photos/<int(max={MAX_PHOTO_ID}):photo_id>")
 def photo(photo_id: int) -> str:
-    """One photo, large, with what is known of it; in the order of the search where it was found."""
+    """A large photo with its record, and links to its neighbours in the search where it was found."""
     service = current_service()
-    query, cursor = _parsed(request.args.get("q", "")), request.args.get("cursor", "")
-    asked = request.args.get("question", "").strip()
-    shown = service.view().photo(photo_id)
+    query, cursor = _parse_or_empty(request.args.get("q", "")), request.args.get("cursor", "")
+    question = request.args.get("question", "").strip()
+    record = service.view().photo(photo_id)
     copies = duplicates_of(service.view(), photo_id)
-    same = {copy.photo_id for copy in copies}
-    near: list[Hit] = []
+    copy_ids = {copy.photo_id for copy in copies}
+    neighbours: list[Hit] = []
     can_answer = False
-    with suppress(EngineError, WeightsError):  # what is known of a photo is shown without a model, too
-        near = service.searches.similar(photo_id, parse(""), _SIMILAR + len(same))
+    with suppress(EngineError, WeightsError):  # the record of a photo is shown without a model too
+        neighbours = service.searches.similar(photo_id, parse(""), _SIMILAR + len(copy_ids))
         can_answer = service.engine().can_answer()
     return render_template(
         "photo.html",
-        photo=shown,
-        taken=_taken(shown),
+        photo=record,
+        taken=_taken(record),
         query=query.text,
         cursor=cursor,
         explainable=bool(query.words),
         explanation=_explanation(photo_id, query),
         navigation=_navigation(query, cursor, photo_id),
         can_answer=can_answer,
-        asked=asked,
-        answers=_answers(photo_id, asked),
-        copies=[copy for copy in copies if shown.path not in (copy.path, *copy.links)],
-        similar=[hit for hit in near if hit.photo_id not in same][:_SIMILAR],
+        question=question,
+        answers=_answers(photo_id, question),
+        copies=[copy for copy in copies if record.path not in (copy.path, *copy.links)],
+        similar=[hit for hit in neighbours if hit.photo_id not in copy_ids][:_SIMILAR],
     )
 
 
-@blueprint.get(f"/photos/<int(max={LARGEST_ID}):photo_id>/similar")
+@blueprint.get(f"/photos/<int(max={MAX_PHOTO_ID}):photo_id>/similar")
 def similar_to_photo(photo_id: int) -> str:
-    """Photos similar to one of the library, and to words where there are any."""
+    """Photos similar to one of the library, and to words if there are any."""
     service = current_service()
     words = request.args.get("words", "")
     hits = service.searches.similar(photo_id, parse(words), _MORE_SIMILAR)
@@ -186,17 +186,17 @@ def similar_to_photo(photo_id: int) -> str:
 
 
 def _taken(photo: PhotoRecord) -> dict[str, str | None] | None:
-    """When a photo was taken, for people and for machines, and what that is guessed from if nobody has stated it."""
+    """When a photo was taken, as text and in ISO 8601, and how that was guessed if it was."""
     if photo.taken_at is None:
         return None
     moment = clock_time(photo.taken_at, photo.taken_offset)
     forms = {"year": f"{moment:%Y}", "month": f"{moment:%B %Y}", "day": f"{moment.day} {moment:%B %Y}"}
     text = forms.get(photo.taken_precision or "", f"{moment.day} {moment:%B %Y, %H:%M}")
-    return {"iso": photo.taken_iso(), "text": text, "guess": _GUESSES.get(photo.taken_source or "")}
+    return {"iso": photo.taken_iso(), "text": text, "guess": _DATE_GUESSES.get(photo.taken_source or "")}
 
 
-def _parsed(text: str) -> Query:
-    """The query; one without words where it makes no sense, because the photo is shown all the same."""
+def _parse_or_empty(text: str) -> Query:
+    """The query; one without words where it makes no sense, so that the photo is shown anyway."""
     try:
         return parse(text)
     except QueryError:
@@ -204,18 +204,20 @@ def _parsed(text: str) -> Query:
 
 
 def _answers(photo_id: int, question: str) -> Answers | None:
-    """The answers to what the person asked about the photo, if they did."""
-    return current_service().searches.ask(photo_id, question, _ANSWERS) if question else None
+    """The answers to a question about the photo; None without a question."""
+    return current_service().searches.ask(photo_id, question, _MAX_ANSWERS) if question else None
 
 
 def _explanation(photo_id: int, query: Query) -> dict[str, Any] | None:
-    """Where the words of `query` look, how much each speaks for the photo, and at which the person is looking (`word`;
-    None: all), if they asked."""
-    asked = request.args.get("word")
-    if asked is None:
+    """The explanation of the match, where the request has the parameter `word`.
+
+    It is the index of the word to show; any other text shows all words together.
+    """
+    index = request.args.get("word")
+    if index is None:
         return None
     explanation = current_service().explanations.find(photo_id, query)
-    word = int(asked) if asked.isdecimal() and int(asked) < len(explanation.words) else None
+    word = int(index) if index.isdecimal() and int(index) < len(explanation.words) else None
     times = explanation.times or [""] * len(explanation.words)
     words = [
         {"text": text, "where": strongest_at(attention), "times": odds}
@@ -249,7 +251,7 @@ def _navigation(query: Query, cursor: str, photo_id: int) -> dict[str, str]:
 
 @blueprint.route("/similar", methods=["GET", "POST"])
 def similar() -> str:
-    """Search by a photo: the form that takes one, and the photos most similar to the one it took."""
+    """Search by a photo: a form to upload one, and the photos most similar to it."""
     words = request.form.get("words", "")
     hits = similar_to_upload(parse(words), _MORE_SIMILAR) if request.method == "POST" else None
     return render_template("similar.html", hits=hits, words=words, photo=None)
@@ -257,7 +259,7 @@ def similar() -> str:
 
 @blueprint.get("/library")
 def library() -> str:
-    """Folders, counts, failures, and indexing."""
+    """The status of the library, and indexing."""
     service = current_service()
     try:
         status = service.status()
@@ -268,7 +270,7 @@ def library() -> str:
 
 @blueprint.post("/library/index")
 def start_indexing() -> AnyResponse:
-    """Start indexing: a folder, or all that are known."""
+    """Start indexing a folder, or all known folders."""
     folder = request.form.get("folder", "").strip()
     current_service().indexing.start([folder] if folder else [])
     return redirect(url_for("pages.library"))
@@ -283,13 +285,13 @@ def cancel_indexing() -> AnyResponse:
 
 @blueprint.get("/api")
 def api() -> str:
-    """The API's document, to be read."""
+    """The documentation of the API."""
     return render_template("api.html", document=document(current_app))
 
 
 @blueprint.get("/shapes.css")
 def shapes() -> Response:
-    """A class for each shape a photo may have: styles in attributes are forbidden."""
+    """The CSS classes for aspect ratios: the security policy forbids inline styles."""
     response = Response(ratio_styles(), mimetype="text/css")
     response.cache_control.max_age = _DAY_S
     return response
@@ -302,13 +304,13 @@ def _for_every_page() -> dict[str, object]:
 
 @blueprint.app_template_filter()
 def readable(path: str) -> str:
-    """`path` as text; bytes in it that are not text are escaped."""
+    """`path` as valid Unicode: other bytes are escaped."""
     return path.encode("utf-8", "backslashreplace").decode()
 
 
 @blueprint.app_template_filter()
 def sentence(message: str) -> Markup:
-    """A message as a sentence of its own; what stands in backticks as code."""
+    """A message with a capital letter; text in backticks becomes code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(readable(message[:1].upper() + message[1:])))))
 
 

@@ -1,4 +1,4 @@
-"""What the requests of one application share."""
+"""The service behind one application: what its requests share."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _KEY = "pixelseek"
 
 
 class Service:
-    """A library that is served: the engine, opened once there is something to search, and what stands around it.
-
-    Threads may share one.
-    """
+    """A library and what serves it. The engine is opened once there are photos to search. Threads may share one."""
 
     def __init__(
         self, library: Path, weights: str | Path | None, roots: Sequence[Path], device: str | None = None
     ) -> None:
-        """`weights` are those named, which must be there; None for the library's, as `device` is."""
+        """`weights` must exist; None: those that encoded the library. `device` None: that of the settings.
+
+        Raises WeightsError.
+        """
         self.library = library
         self._weights = weights
         self._device = device
@@ -55,56 +55,56 @@ class Service:
     def engine(self) -> SearchEngine:
         """The engine. Raises what `SearchEngine.open` raises while there is no library, or nothing in it."""
         with self._lock:
-            self._follow()
+            self._switch_weights()
             if self._is_closed:
                 raise LibraryClosed("the server is stopping.")
             if self._engine is None:
-                self._engine = SearchEngine.over(self.library, self._loaded())
+                self._engine = SearchEngine.over(self.library, self._load_model())
             return self._engine
 
     def model(self) -> TrainedModel:
-        """The model that the library is searched with, and encoded by. Raises WeightsError."""
+        """The model that searches the library and encodes new photos. Raises WeightsError."""
         with self._lock:
-            self._follow()
-            return self._loaded()
+            self._switch_weights()
+            return self._load_model()
 
     def view(self) -> LibraryView:
-        """The library as it is searched, for whatever needs no model. Raises what `LibraryView.open` raises."""
+        """A view of the library, for requests that need no model. Raises what `LibraryView.open` raises."""
         with self._lock:
             if self._is_closed:
                 raise LibraryClosed("the server is stopping.")
             if not self._views or not self._views[-1].is_current():
-                # The one before may be in use: it is closed in the end.
+                # Other requests may use the view before this one: it is closed at the end.
                 self._views.append(LibraryView.open(self.library))
             return self._views[-1]
 
-    def _loaded(self) -> TrainedModel:
+    def _load_model(self) -> TrainedModel:
         name = str(self._weights or recorded_weights(self.library) or DEFAULT)
         if self._model is None or (self._engine is None and self._model.name != name):
             settings = Settings.load(self.library)
             self._model = TrainedModel(name, device=self._device or settings.device, threads=settings.threads)
         return self._model
 
-    def _follow(self) -> None:
-        """Go over to other weights once they have encoded the library anew."""
+    def _switch_weights(self) -> None:
+        """Switch to other weights once they have encoded the whole library."""
         if self._engine is not None and not self._is_closed and not self._engine.is_current():
-            self._engine.close_when_unused()  # other requests may be about to ask it
+            self._engine.close_when_unused()  # other requests may still use it
             self._engine = self._model = None
             self._weights = recorded_weights(self.library) or self._weights
 
     def photo_count(self) -> int:
-        """How many photos a search looks through; none before there is a library."""
+        """How many photos can be found; 0 where there is no library."""
         try:
             return self.view().photo_count()
         except LibraryMissing:
             return 0
 
     def status(self) -> LibraryStatus:
-        """Where the library stands. Raises what `LibraryView.open` raises."""
+        """The status of the library. Raises what `LibraryView.open` raises."""
         return self.view().status()
 
     def close(self) -> None:
-        """Stop what is running, and close the library."""
+        """Stop indexing, searches and thumbnails, and close the library."""
         self.indexing.close()
         self.searches.queue.close()
         self.thumbnails.close()
@@ -117,15 +117,15 @@ class Service:
 
 
 def attach(app: Flask, service: Service) -> None:
-    """Make `service` the one that `app` answers with."""
+    """Make `service` the service of `app`."""
     app.extensions[_KEY] = service
 
 
 def service_of(app: Flask) -> Service:
-    """The service that `app` answers with."""
+    """The service of `app`."""
     return cast(Service, app.extensions[_KEY])
 
 
 def current_service() -> Service:
-    """The service of the application that handles the request."""
+    """The service of the application that handles this request."""
     return service_of(current_app)

@@ -1,4 +1,4 @@
-"""Server-sent events, a few streams at a time: each keeps a thread of the server."""
+"""Server-sent events. Each stream occupies a thread of the server, so there are only a few at a time."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from threading import BoundedSemaphore
 from flask import Response
 
 EVENT_STREAM = "text/event-stream"
-_MOST_STREAMS = 8
-_LONGEST_S = 30.0
-_SHORTEST_PAUSE_S = 0.25
-_AGAIN_MS = 2000
+_MAX_STREAMS = 8
+_MAX_STREAM_S = 30.0
+_MIN_PAUSE_S = 0.25
+_RETRY_MS = 2000
 
-_streams = BoundedSemaphore(_MOST_STREAMS)
+_streams = BoundedSemaphore(_MAX_STREAMS)
 
 
 def events(messages: Iterator[str]) -> Response:
-    """Send `messages`, at most four a second, for half a minute. The browser then asks again by itself.
+    """Send `messages`, at most four a second, for half a minute. The browser then reconnects by itself.
 
-    Where there are too many streams already, only the first message: the browser asks again soon.
+    Where there are too many streams already, only the first message is sent, and the browser reconnects soon.
     """
 
     def stream() -> Iterator[str]:
         started = time.monotonic()
-        yield f"retry: {_AGAIN_MS}\ndata: {next(messages)}\n\n"
+        yield f"retry: {_RETRY_MS}\ndata: {next(messages)}\n\n"
         if not _streams.acquire(blocking=False):
             return
         try:
             for message in messages:
                 yield f"data: {message}\n\n"
-                if time.monotonic() - started > _LONGEST_S:
+                if time.monotonic() - started > _MAX_STREAM_S:
                     return
-                time.sleep(_SHORTEST_PAUSE_S)
+                time.sleep(_MIN_PAUSE_S)
         finally:
             _streams.release()
 

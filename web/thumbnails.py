@@ -1,4 +1,4 @@
-"""Photos made small enough for a page, as WebP: made once, kept in the library's folder `thumbnails`."""
+"""Thumbnails of photos, as WebP: made once, and kept in the folder `thumbnails` of the library."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ _FOLDERS = 256
 
 
 class PhotoUnreadable(PixelseekError):  # noqa: N818
-    """A file that held a photo when it was indexed, and now is gone or damaged."""
+    """The file of a photo is gone or damaged since it was indexed."""
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """Where the small photo of one state of a file is kept."""
+    """Where the thumbnail of one version of a file is kept."""
 
     path: Path
     etag: str
-    """Differs whenever the file, its place or the size does."""
+    """Another one for every version of the file, path and size."""
 
 
 class Thumbnails:
-    """The thumbnails of a library; its folder may be deleted at any time. Threads may share one."""
+    """The thumbnails of a library. Their folder may be deleted at any time. Threads may share one."""
 
     def __init__(self, library: Path) -> None:
         self._folder = library / "thumbnails"
         self._shrinker = Shrinker()
-        self._turns = BoundedSemaphore(self._shrinker.workers)
+        self._slots = BoundedSemaphore(self._shrinker.workers)
 
     def find(self, photo: PhotoRecord, side: int) -> Thumbnail:
-        """Where the thumbnail of `photo` is, or will be. One whose disk is away is found as it last was.
+        """Where the thumbnail of `photo` is or will be. While its file cannot be reached, it is the latest one.
 
         Raises PhotoUnreadable when the file is gone and has no thumbnail.
         """
         folder = self._folder / str(side) / f"{photo.id % _FOLDERS:02x}"
-        place = f"{photo.id}-{hashlib.blake2b(os.fsencode(photo.path), digest_size=8).hexdigest()}"
+        stem = f"{photo.id}-{hashlib.blake2b(os.fsencode(photo.path), digest_size=8).hexdigest()}"
         try:
             file = Path(photo.path).stat()
         except OSError as error:
-            kept = sorted(folder.glob(f"{place}-*.webp"))
-            if not kept:
+            existing = sorted(folder.glob(f"{stem}-*.webp"))
+            if not existing:
                 raise PhotoUnreadable(f"the file {Path(photo.path).name} cannot be read: {error.strerror}") from error
-            return Thumbnail(kept[-1], f"{side}-{kept[-1].stem}")
-        path = folder / f"{place}-{file.st_mtime_ns:x}-{file.st_size:x}.webp"
+            return Thumbnail(existing[-1], f"{side}-{existing[-1].stem}")
+        path = folder / f"{stem}-{file.st_mtime_ns:x}-{file.st_size:x}.webp"
         return Thumbnail(path, f"{side}-{path.stem}")
 
     def read(self, photo: PhotoRecord, side: int) -> bytes:
@@ -71,7 +71,7 @@ class Thumbnails:
             return path.read_bytes()
         except FileNotFoundError:
             pass
-        with self._turns:
+        with self._slots:
             if not path.exists():
                 if disconnection_check()():
                     raise ClientDisconnected("the client has closed the connection.")
@@ -82,13 +82,13 @@ class Thumbnails:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     with replacing(path, private=True) as new:
                         new.write_bytes(content)
-                except OSError:  # a full disk, or a library that cannot be written: shown all the same
+                except OSError:  # the disk is full or read-only: the thumbnail is shown, but not kept
                     return content
                 for other in path.parent.glob(f"{photo.id}-*.webp"):
-                    if other != path:  # of an earlier state of the file
+                    if other != path:  # of an earlier version of the file
                         other.unlink(missing_ok=True)
             return path.read_bytes()
 
     def close(self) -> None:
-        """End the processes that make thumbnails."""
+        """Stop the processes that make thumbnails."""
         self._shrinker.close()

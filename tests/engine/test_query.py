@@ -124,7 +124,7 @@ def test_a_query_that_was_parsed_is_not_parsed_again() -> None:
     query = parse("  a dog -crowd  camera:“EOS 80D” ")
     assert parse(query) is query
     assert query.text == "a dog -crowd  camera:“EOS 80D”"
-    assert [(part.kind, part.value) for part in query.parts[2:]] == [("without", "crowd"), ("filter", "EOS 80D")]
+    assert [(part.kind, part.value) for part in query.parts[2:]] == [("excluded", "crowd"), ("filter", "EOS 80D")]
 
 
 def test_a_place_is_latitude_longitude_and_kilometres() -> None:
@@ -149,7 +149,7 @@ def test_a_folder_may_begin_at_home() -> None:
     ],
 )  # fmt: skip
 def test_a_filter_that_makes_no_sense_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(QueryError, match=r"like|kept out"):
+    with pytest.raises(QueryError, match=r"like|excluded"):
         parse(f"a dog {text}")
 
 

@@ -93,7 +93,7 @@ def test_filters_are_put_in_and_taken_out_by_links(client: FlaskClient) -> None:
 
 
 def test_words_are_left_out_by_a_form(client: FlaskClient) -> None:
-    answer = client.get("/", query_string={"q": SENTENCE, "without": ' a "dog" ', "sort": "date"})
+    answer = client.get("/", query_string={"q": SENTENCE, "exclude": ' a "dog" ', "sort": "date"})
     page = client.get(answer.location).text
     assert query_of(page) == f'{SENTENCE} -"a dog"'
     assert "sort=date" in answer.location

@@ -73,7 +73,7 @@ def test_a_token_of_another_server_or_of_an_old_page_is_refused(client: FlaskCli
     eight_days_old = _signed_days_ago(client, 8)
     answer = client.post("/library/cancel", data={"csrf_token": eight_days_old})
     assert answer.status_code == 403
-    assert "load its page again" in answer.text
+    assert "load the page again" in answer.text
     assert client.post("/library/cancel", data={"csrf_token": _signed_days_ago(client, 6)}).status_code == 302
 
 

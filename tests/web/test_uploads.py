@@ -15,7 +15,7 @@ from tests.engine.libraries import PHOTO_COUNT
 from tests.web.applications import at_work, token
 from web.searches import ModelQueue
 from web.service import service_of
-from web.uploads import MOST_BYTES
+from web.uploads import MAX_UPLOAD_BYTES
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ def test_a_bomb_is_refused(client: FlaskClient) -> None:
 
 def test_too_many_bytes_are_refused_unread(client: FlaskClient) -> None:
     form = {"content_type": "multipart/form-data; boundary=x"}
-    answer = client.post("/api/v1/similar", data=bytes(MOST_BYTES + 1), **form)
+    answer = client.post("/api/v1/similar", data=bytes(MAX_UPLOAD_BYTES + 1), **form)
     assert answer.status_code == 413
     assert "32 MiB" in answer.text
 

@@ -1,4 +1,4 @@
-// The filters unfold on the page of results instead of on one of their own.
+// Opens the filters on the page of results instead of on a page of their own.
 
 const link = document.querySelector(".chips .unfold");
 let panel;

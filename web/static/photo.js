@@ -1,4 +1,4 @@
-// Left and right turn to the neighbours, Escape goes back to the results.
+// The arrow keys open the photos before and after this one; Escape goes back to the results.
 
 const keys = { ArrowLeft: "a.prev", ArrowRight: "a.next", Escape: "a.back" };
 

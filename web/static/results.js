@@ -1,8 +1,8 @@
-// The reranked photos take the shortlist's place smoothly; further photos come as one scrolls.
+// Replaces the shortlist by the reranked photos smoothly, and loads further photos while scrolling.
 
 const root = document.documentElement;
-const still = matchMedia("(prefers-reduced-motion: reduce)");
-root.classList.add("scripted"); // from now on the swap is ours, not the style sheet's
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+root.classList.add("scripted"); // from now on this script swaps the lists, not the style sheet
 
 const parsed = document.readyState === "loading"
   ? new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, { once: true }))
@@ -19,11 +19,11 @@ function swap() {
     shortlist.remove();
     root.classList.remove("scripted");
   };
-  if (!document.startViewTransition || still.matches || document.hidden) return finish();
-  // A photo in both orders glides from its old place to its new one; those out of sight need not.
+  if (!document.startViewTransition || reducedMotion.matches || document.hidden) return finish();
+  // A photo in both lists moves from its old position to its new one, if it is in view.
   for (const photo of [...shortlist.querySelectorAll("li")]) {
     const { top, bottom } = photo.getBoundingClientRect();
-    const twin = bottom > 0 && top < innerHeight && [...reranked.querySelectorAll("li")].find((one) => one.id === photo.id);
+    const twin = bottom > 0 && top < innerHeight && [...reranked.querySelectorAll("li")].find((other) => other.id === photo.id);
     if (twin) photo.style.viewTransitionName = twin.dataset.glide = photo.id;
   }
   document.startViewTransition(() => {
@@ -52,7 +52,7 @@ function follow(link) {
         link.remove();
       }
     } catch {
-      link.textContent = "That did not work: try again"; // it is still a link to the next page
+      link.textContent = "That did not work: try again"; // it still links to the next page
     }
   }, { rootMargin: "150%" });
   near.observe(link);

@@ -1,4 +1,4 @@
-// A photo dropped on the page, or pasted into it, is searched by; it stays in the form, so that words can join it.
+// Searches by a photo that is dropped on the page or pasted into it. It stays in the form, so that words can be added.
 
 addEventListener("dragover", (event) => {
   if (!event.dataTransfer?.types.includes("Files")) return;

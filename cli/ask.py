@@ -26,11 +26,11 @@ def ask(photo: Path, words: tuple[str, ...], top: int, weights: str, device: str
     """
     from engine.answers import ask_file
 
-    found = ask_file(photo.expanduser(), " ".join(words), top=top, weights=weights, device=device)
+    answers = ask_file(photo.expanduser(), " ".join(words), top=top, weights=weights, device=device)
     if as_json:
-        print_json({"photo": str(photo), **found.to_json()})
+        print_json({"photo": str(photo), **answers.to_json()})
         return
-    if not found.known:
-        click.echo(f"I do not know: no answer reaches {found.cutoff:.0%}. What comes nearest:")
-    for one in found.answers:
-        click.echo(f"{one.probability:5.0%}  {bar(one.probability)}  {one.answer}")
+    if not answers.known:
+        click.echo(f"I do not know: no answer reaches {answers.cutoff:.0%}. What comes nearest:")
+    for answer in answers.answers:
+        click.echo(f"{answer.probability:5.0%}  {bar(answer.probability)}  {answer.answer}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, chosen_library, json_option, library_option, needless_weights_option
+from cli.options import FILE, chosen_library, json_option, library_option
 from cli.output import print_json, printable
 
 
@@ -16,7 +16,6 @@ from cli.output import print_json, printable
 @click.option("--tag", multiple=True, help="Add a tag; name the option again for more.")
 @click.option("--untag", multiple=True, help="Remove a tag.")
 @library_option
-@needless_weights_option
 @json_option
 def caption(
     photo: Path,
@@ -36,7 +35,7 @@ def caption(
 
     with Library.open(chosen_library(library)) as opened:
         known = opened.at(photo)
-        tags = [one for one in [*known.tags, *(tag or ())] if one not in (untag or ())]
+        tags = [name for name in [*known.tags, *(tag or ())] if name not in (untag or ())]
         if text is not None or tags != known.tags:
             opened.annotate(known.id, caption=known.caption if text is None else text, tags=tags)
             known = opened.at(photo)

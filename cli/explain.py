@@ -60,13 +60,13 @@ def explain(
 
         draw_panels(explained, query.words).save(output, format="PNG")
     if as_json:
-        found = explained.explanation
-        told = {
-            "words": found.words,
-            "evidence": found.evidence.round(3).tolist(),
-            "maps": found.maps.round(3).tolist(),
-            "overall": found.overall.round(3).tolist(),
+        explanation = explained.explanation
+        numbers = {
+            "words": explanation.words,
+            "evidence": explanation.evidence.round(3).tolist(),
+            "maps": explanation.maps.round(3).tolist(),
+            "overall": explanation.overall.round(3).tolist(),
         }
-        print_json({"photo": str(photo), "sentence": query.text, "match": round(explained.match, 4), **told})
+        print_json({"photo": str(photo), "sentence": query.text, "match": round(explained.match, 4), **numbers})
     else:
         click.echo(f"{explained.match:.0%} match; {output} shows where the words look")

@@ -109,10 +109,10 @@ def index_photos(
 def print_report(report: IndexReport, failures: Sequence[tuple[str, str]]) -> None:
     """Say what an indexing run did, in a line, and what it could not read."""
     always = ("new", "unchanged")
-    said = [f"{count:,} {name}" for name, count in report.counts().items() if count or name in always]
+    counts = [f"{count:,} {name}" for name, count in report.counts().items() if count or name in always]
     if report.unreadable:
-        said.append(f"{len(report.unreadable):,} could not be looked at")
-    click.echo(f"Photos: {', '.join(said)} ({report.seconds:.1f} s)")
+        counts.append(f"{len(report.unreadable):,} could not be looked at")
+    click.echo(f"Photos: {', '.join(counts)} ({report.seconds:.1f} s)")
     for path, reason in [*report.unreadable[:_UNREADABLE_SHOWN], *failures[:_FAILURES_SHOWN]]:
         click.echo(f"  {printable(path)}: {reason}")
     if len(report.unreadable) > _UNREADABLE_SHOWN:

@@ -24,12 +24,12 @@ class Endpoint:
         """Look up `host`, which may be an IPv6 address in brackets. Raises OSError, which names it."""
         name = re.sub(r"^\[(.*:.*)\]$", r"\1", host.strip().lower())
         try:
-            found = socket.getaddrinfo(name or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            addresses = socket.getaddrinfo(name or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         except UnicodeError as error:
             raise OSError(errno.EINVAL, "this is no host name", name) from error
         except OSError as error:
             raise OSError(error.errno, error.strerror, _with_port(name, port)) from error
-        family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+        family, _, _, _, address = min(addresses, key=lambda entry: entry[0] != socket.AF_INET)
         return cls(name, family, address)
 
     @property

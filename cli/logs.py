@@ -1,4 +1,4 @@
-"""The log of a command that runs for long: one line an event, with its time, its level and what happened."""
+"""The log of a command that runs for long: one line for each event, with its time, its level and what happened."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from model.errors import PixelseekError
 _OURS = logging.getLogger("pixelseek")
 _LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _OTHERS = ("waitress", "watchfiles")
-"""Packages whose news `--verbose` logs. Not below INFO: there watchfiles tells of each line added to the log."""
+"""Packages that `--verbose` logs too, from INFO on: at DEBUG watchfiles reports each line added to the log itself."""
 _TIME = "%Y-%m-%dT%H:%M:%S%z"
 
 
 class _OneLine(logging.Formatter):
-    """Escapes what would begin a new line or garble a terminal: names of files and sentences are anybody's.
+    """Escapes line breaks and control characters: anybody may have chosen a file name or a sentence.
 
-    Lines of a traceback are indented, so that none can be taken for an event.
+    The lines of a traceback are indented, so that none looks like an event.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -36,17 +36,17 @@ class _OneLine(logging.Formatter):
 
 
 class _LogFile(WatchedFileHandler):
-    """A file that something else may rotate. Where it cannot be written, the command goes on without it."""
+    """A file that another program may rotate. When it cannot be written, the command goes on without it."""
 
-    _said = False
+    _is_reported = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say once why the log has a gap."""
+        """Report once why the log has a gap."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
-        elif not self._said:
-            self._said = True
+        elif not self._is_reported:
+            self._is_reported = True
             sys.stderr.write(f"pixelseek: {printable(self.baseFilename)}: {error.strerror}; the log has a gap here\n")
 
 
@@ -72,7 +72,7 @@ def logging_to(file: Path | None, *, verbose: bool) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if file is not None:  # standard error is told by `cli.main`
+        if file is not None:  # `cli.main` writes to standard error
             is_bug = not isinstance(error, PixelseekError | OSError)
             _OURS.error("ended by: %s", error, exc_info=is_bug)
         raise
@@ -81,5 +81,5 @@ def logging_to(file: Path | None, *, verbose: bool) -> Iterator[None]:
         root.removeHandler(handler)
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-        with suppress(OSError):  # said already
+        with suppress(OSError):  # it has been reported
             handler.close()

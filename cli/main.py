@@ -1,4 +1,4 @@
-"""The `pixelseek` command: its subcommands, and how every one of them fails.
+"""The `pixelseek` command: its subcommands, and how each of them fails.
 
 Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 stopped with Ctrl-C, 143 with SIGTERM. Results go to
 standard output, everything else to standard error. Command modules import what is heavy inside their functions.
@@ -27,19 +27,19 @@ _SECTIONS = {
 }
 _LITTLE_LATER_S = 0.05
 _OBJECTS_TO_COLLECT = 100_000
-"""Importing makes so many objects that looking for rubbish after every 700 takes a tenth of a second."""
+"""Imports make so many objects that a collection after every 700 takes a tenth of a second at start-up."""
 _stopped_by = signal.SIGINT
 
 
 def _stop(number: int, _frame: object) -> None:
-    """End as on Ctrl-C: all that is being done knows how to."""
+    """End as on Ctrl-C, which every command handles."""
     global _stopped_by
     _stopped_by = signal.Signals(number)
     raise KeyboardInterrupt
 
 
 def _stop_again(dropped: sys.UnraisableHookArgs) -> None:
-    """Stop a little later when the first try came where Python drops exceptions: in a weak reference's callback."""
+    """Try again a little later where Python dropped the KeyboardInterrupt: in the callback of a weak reference."""
     if issubclass(dropped.exc_type, KeyboardInterrupt):
         threading.Timer(_LITTLE_LATER_S, _thread.interrupt_main, [_stopped_by]).start()
     else:
@@ -121,7 +121,7 @@ def main() -> None:
 
 
 def _leave(code: str | int | None) -> NoReturn:
-    """End at once: taking the interpreter apart, module by module, takes a fifth of a second and frees nothing."""
+    """End at once: the regular shutdown of the interpreter takes a fifth of a second and frees nothing we need."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()

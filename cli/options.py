@@ -25,7 +25,7 @@ class _File(click.Path):
 
 
 FILE = _File(path_type=Path)
-"""A file or folder, whether it exists or not: the layers below say it better when it does not."""
+"""A file or folder, which need not exist: the layers below have the better error message."""
 
 library_option = click.option(
     "--library",
@@ -49,14 +49,12 @@ library_weights_option = click.option(
     "--weights", metavar="NAME_OR_PATH", callback=_weights_of_library, help=_LIBRARY_WEIGHTS
 )
 named_weights_option = click.option("--weights", metavar="NAME_OR_PATH", help=_LIBRARY_WEIGHTS)
-"""The same, but None where none were named: for those who can do without."""
+"""The same, but None where none are named: for commands that may not need a model."""
 viewed_weights_option = click.option(
     "--weights",
     metavar="NAME_OR_PATH",
     help="See the library as another model has encoded it. Default: as it is searched, for which no model is needed.",
 )
-needless_weights_option = click.option("--weights", hidden=True, expose_value=False)
-"""Of commands that need no model any more: a script that names one goes on, and nothing is read of it."""
 weights_option = click.option("--weights", metavar="NAME_OR_PATH", default=DEFAULT, help=_WEIGHTS)
 log_file_option = click.option(
     "--log-file", type=FILE, metavar="PATH", help="Write the log into this file instead of to standard error."

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     help="How many photos to rerank: more is slower and finds more. Default: the library's setting, at first 64.",
 )
 @click.option("--rerank/--no-rerank", default=True, help="Rerank the shortlist, or stop at its order.")
-@click.option("--without", metavar="WORDS", multiple=True, help="What they shall not show; also -WORD in the sentence.")
+@click.option(
+    "--without", metavar="WORDS", multiple=True, help="What the photos must not show; or -WORD in the sentence."
+)
 @click.option("--after", metavar="DATE", multiple=True, help="Taken then or later: 2021, 2021-07 or 2021-07-14.")
 @click.option("--before", metavar="DATE", multiple=True, help="Taken earlier than that.")
 @click.option("--taken", metavar="DATE", multiple=True, help="Taken in that year, in that month, on that day.")

@@ -1,4 +1,4 @@
-"""Sentences as arguments: several words, and words to keep out that a shell's eye takes for options."""
+"""Sentences as arguments: several words, and excluded words such as `-people`, which look like options."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 import click
 
 _MINUS = "\u2212"
-"""Means in a sentence what a hyphen does, and begins no option."""
+"""The minus sign: a query reads it as a hyphen, and Click does not take it for an option."""
 
 
 class SentenceCommand(click.Command):
-    """A command that takes `-people` for a word of its sentence; options of one letter are those it declares."""
+    """A command that reads `-people` as a word of its sentence. Options of one letter are only those it declares."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As Click does, with such words marked."""
+        """Parse as Click does, with a minus sign in place of the hyphen of such words."""
         return super().parse_args(ctx, list(self._marked(ctx, args)))
 
     def _marked(self, ctx: click.Context, args: Sequence[str]) -> Iterator[str]:
@@ -36,8 +36,8 @@ class SentenceCommand(click.Command):
 def as_typed(words: Sequence[str]) -> str:
     """The sentence of these arguments.
 
-    A shell has taken the quotes off: of several arguments, one with a space in it was quoted as a whole. So what stands
-    in it behind the name of a filter or a minus is one value.
+    The shell has removed the quotes: an argument with a space in it was quoted as a whole. So all that follows the name
+    of a filter or a minus in it is one value.
     """
     if len(words) == 1:
         return words[0]

@@ -33,12 +33,12 @@ def status(library: Path | None, weights: str | None, as_json: bool) -> None:
 
     folder = chosen_library(library)
     with LibraryView.open(folder, generation=viewed_generation(weights)) as opened:
-        found = opened.status()
+        status = opened.status()
     name = weights or recorded_weights(folder)
     if as_json:
-        print_json(_as_json(found, name))
+        print_json(_as_json(status, name))
     else:
-        _print_summary(found, name)
+        _print_summary(status, name)
 
 
 def _as_json(status: LibraryStatus, weights: str | None) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def watch(
 
     log = logging.getLogger("pixelseek.watch")
 
-    said: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     delay = ""
 
     def delayed(error: LibraryLocked) -> None:
@@ -71,11 +71,11 @@ def watch(
             log.warning("%s", error)
 
     def indexed(report: IndexReport) -> None:
-        """Print what a run did. What could not be read is said once, not at every run."""
+        """Print what a run did. What could not be read is reported once, not at every run."""
         nonlocal delay
         delay = ""
-        unread = [entry for entry in [*report.not_read, *report.unreadable] if entry not in said]
-        said.update(unread)
+        unread = [entry for entry in [*report.not_read, *report.unreadable] if entry not in reported]
+        reported.update(unread)
         if report.added or report.changed or report.moved or report.removed or report.offline:
             print_report(replace(report, unreadable=[], left_out=[]), [])
             if log_file is not None:  # on the terminal it stands already

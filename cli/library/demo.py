@@ -1,4 +1,4 @@
-"""`pixelseek library demo`: the whole way from a folder to hits, in one command."""
+"""`pixelseek library demo`: index a few photos and search them, in one command."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DemoError(PixelseekError):
 def demo(photos: Path | None, library: Path | None, weights: str) -> None:
     """Index a folder, or sample photos, and search it.
 
-    The library is one of its own, apart from yours.
+    It makes a library apart from yours.
 
     Example: pixelseek library demo --photos ~/Pictures
     """

@@ -31,7 +31,7 @@ _MARKS = {
 def duplicates(agreement: float | None, library: Path | None, weights: str | None, as_json: bool) -> None:
     """List photos that are nearly the same, in groups: copies, resized, compressed again, cropped a little.
 
-    The largest of a group comes first. Several paths of one file (links) are one file. What cannot be reached now, is
+    The largest of a group comes first. Several paths of one file (links) are one file. What cannot be reached now is
     gone, or has changed since it was indexed is marked, and so is the only file within reach. Nothing is deleted.
 
     Example: pixelseek library duplicates --json

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from cli.options import chosen_library, library_option, needless_weights_option
+from cli.options import chosen_library, library_option
 
 
 @click.command()
@@ -18,7 +18,6 @@ from cli.options import chosen_library, library_option, needless_weights_option
     "--format", type=click.Choice(("jsonl", "csv")), default="jsonl", help="A JSON object a line, or a table."
 )
 @library_option
-@needless_weights_option
 def export(format: str, library: Path | None) -> None:
     """Print what the library knows of its photos: paths, metadata, captions, tags.
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import click
 
-from cli.options import FILE, chosen_library, json_option, library_option, needless_weights_option
+from cli.options import FILE, chosen_library, json_option, library_option
 from cli.output import print_json, printable
 
 
 @click.command()
 @click.argument("folder", type=FILE, metavar="FOLDER", help="A folder of the library.")
 @library_option
-@needless_weights_option
 @json_option
 def remove(folder: Path, library: Path | None, as_json: bool) -> None:
     """Take a folder out of the library. Your files are left alone.

@@ -59,16 +59,16 @@ def verify(repair: bool, library: Path | None, weights: str | None, device: str 
     with LibraryView.open(folder, generation=viewed_generation(weights)) as opened:
         problems = problems_of(opened)
         try:
-            found = _compare(opened, weights, device)
+            comparison = _compare(opened, weights, device)
         except WeightsError as error:
             why_not = str(error)
         except LibraryError:  # it is among the problems
             pass
         else:
-            compared = found.compared
-            if found.others:
+            compared = comparison.compared
+            if comparison.others:
                 name = opened.encodings.path.name
-                problems.append(Problem(name, f"{len(found.others)} of {compared} {_OTHERS}"))
+                problems.append(Problem(name, f"{len(comparison.others)} of {compared} {_OTHERS}"))
     if as_json:
         print_json({"problems": [asdict(problem) for problem in problems], "compared": compared})
     else:
@@ -110,7 +110,7 @@ def _repair(library: Path, weights: str | None, device: str | None) -> None:
     with LibraryView.open(library, generation=model) as opened:
         with LibraryWriter.lock(opened) as writer:
             writer.repair()
-        if _compare(opened, named, device).others:  # one was met by chance: there may be more
+        if _compare(opened, named, device).others:  # the sample had wrong ones: compare all photos
             others = _compare(opened, named, device, all_photos=True).others
             with LibraryWriter.lock(opened) as writer:
                 writer.repair(others)

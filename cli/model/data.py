@@ -285,8 +285,8 @@ def _write(
         return
     splits = ", ".join(f"{count:,} {split}" for split, count in report.splits.items())
     counts = {"captions": report.captions, "questions": report.questions, "statements": report.statements}
-    said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    click.echo(f"{report.photos:,} photos ({splits}) with {said}: {len(report.shards)} shards")
+    contents = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    click.echo(f"{report.photos:,} photos ({splits}) with {contents}: {len(report.shards)} shards")
     for shard in report.shards:
         click.echo(f"  {printable(shard)}")
     if left_out:

@@ -19,7 +19,7 @@ from model.heads import TASKS, Task
     "tasks",
     type=click.Choice(TASKS),
     multiple=True,
-    help="vqa: questions; pairs, statements: what is true of two photos, or one. Again for more. Default: vqa, pairs.",
+    help="vqa: questions; statements, pairs: what is true of a photo, or of two. Default: vqa and pairs.",
 )
 @device_option
 @json_option

@@ -161,8 +161,8 @@ def test_similar_prints_similarities_or_json(indexed: Path, photos: Path, weight
     assert [round(hit["similarity"], 3) for hit in found["hits"]] == measures
 
 
-def test_caption_writes_what_a_search_then_finds(library: Path, photos: Path, weights: Path) -> None:
-    options = ("--library", library, "--weights", weights)
+def test_caption_writes_what_a_search_then_finds(library: Path, photos: Path) -> None:
+    options = ("--library", library)
     photo = photos / "scene 05.jpg"
     assert pixelseek("caption", photo, *options).stdout == "Caption  -\nTags     -\n"
     run = pixelseek("caption", photo, "Aunt Mary", "--tag", "cake", "--tag", "x", *options)
@@ -210,8 +210,8 @@ def test_verify_repairs_what_is_damaged(library: Path, weights: Path) -> None:
     assert len(json.loads(pixelseek("search", "--json", SENTENCE, *options).stdout)["hits"]) == PHOTO_COUNT
 
 
-def test_export_writes_json_lines_or_a_table(library: Path, photos: Path, weights: Path) -> None:
-    options = ("--library", library, "--weights", weights)
+def test_export_writes_json_lines_or_a_table(library: Path, photos: Path) -> None:
+    options = ("--library", library)
     pixelseek("caption", photos / "scene 05.jpg", "=1+1, or\ntwo", "--tag", "a", "--tag", "b", *options)
     lines = pixelseek("library", "export", *options).stdout.splitlines()
     exported = [json.loads(line) for line in lines]
@@ -225,8 +225,8 @@ def test_export_writes_json_lines_or_a_table(library: Path, photos: Path, weight
     assert (row["caption"], row["tags"], row["width"], row["lens"]) == ("'=1+1, or\ntwo", "a;b", "128", "")
 
 
-def test_remove_forgets_a_folder(library: Path, photos: Path, weights: Path) -> None:
-    options = ("--library", library, "--weights", weights)
+def test_remove_forgets_a_folder(library: Path, photos: Path) -> None:
+    options = ("--library", library)
     run = pixelseek("library", "remove", photos, *options)
     assert run.stdout == f"Removed {photos}: {PHOTO_COUNT + 1} files, {PHOTO_COUNT} photos\n"
     assert "Photos   0" in pixelseek("status", *options).stdout

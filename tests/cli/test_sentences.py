@@ -120,8 +120,9 @@ def test_a_photo_is_captioned_by_its_name_in_either_form_of_unicode(
     folder = tmp_path / unicodedata.normalize("NFD", "Übung Café")
     folder.mkdir()
     shutil.copy(photos / "scene 05.jpg", folder / unicodedata.normalize("NFC", "é.jpg"))
-    where = ("--library", tmp_path / "library", "--weights", weights)
-    assert pixelseek("index", tmp_path / unicodedata.normalize("NFC", "Übung Café"), *where).exit_code == 0
+    where = ("--library", tmp_path / "library")
+    composed = tmp_path / unicodedata.normalize("NFC", "Übung Café")
+    assert pixelseek("index", composed, *where, "--weights", weights).exit_code == 0
     for form, caption in (("NFC", "Łódź"), ("NFD", "Ærø")):
         typed = str(tmp_path) + unicodedata.normalize(form, "/Übung Café/é.jpg")  # type: ignore[arg-type]
         assert pixelseek("caption", typed, caption, *where).exit_code == 0

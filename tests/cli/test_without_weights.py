@@ -75,13 +75,6 @@ sys.addaudithook(watched)
     assert (run.returncode, run.stderr) == (0, "")
 
 
-def test_scripts_that_still_name_the_weights_go_on(library: Path, weights: Path, photos: Path) -> None:
-    options = ("--library", library, "--weights", weights)
-    assert pixelseek("library", "export", *options).exit_code == 0
-    assert pixelseek("caption", photos / "scene 05.jpg", *options).exit_code == 0
-    assert pixelseek("status", *options).exit_code == 0
-
-
 def test_a_library_in_which_nothing_was_indexed_opens_too(tmp_path: Path) -> None:
     with LibraryView.open(tmp_path / "library", create=True) as library:
         assert (library.generation, library.photo_count(), library.is_current()) == ("", 0, True)

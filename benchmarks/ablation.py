@@ -21,18 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine
+from model.bundle import TrainedModel
 from model.data.shards import CaptionedPhoto, read_shards
 from model.metrics import recall_gain
-from model.processor import PixelBertProcessor
 from model.quantization import dequantize, quantize
-from model.runtime.loading import load_runtime
-from model.runtime.protocol import Runtime
 from model.scoring.collection import EncodedCollection, encode_collection
-from model.scoring.fitted import FittedScores
+from model.scoring.ranker import Ranker
 from model.scoring.shortlists import rerank_photos
 from model.training.loop import train
 from model.training.recipe import Recipe, as_toml, load_recipe, overridden
-from model.weights import generation
 
 ROWS = Path(__file__).with_suffix(".toml")
 BASE = "base"
@@ -113,42 +110,43 @@ def trained(recipe: Recipe, data: Sequence[Path], output: Path, minutes: float) 
 class Measured:
     """Finished weights on the dev photos: the rank of every caption's photo, by similarity and by score."""
 
-    def __init__(self, weights: Path, runtime: Runtime, galleries: list[EncodedCollection]) -> None:
-        self._weights, self._runtime, self._galleries = weights, runtime, galleries
-        calibration = FittedScores.load(weights, generation(weights)).calibration
-        lists = [rerank_photos(runtime, one, SHORTLIST) for one in galleries]
-        self.shortlist = np.concatenate([one.similarity_ranks for one in lists])
-        self.rerank = np.concatenate([one.ranks(calibration.scores(one)) for one in lists])
-        starts = np.cumsum([0, *(len(one.pixel_features) for one in galleries)])
+    def __init__(self, ranker: Ranker, galleries: list[EncodedCollection]) -> None:
+        self._ranker, self._galleries = ranker, galleries
+        lists = [rerank_photos(ranker, gallery, SHORTLIST) for gallery in galleries]
+        self.shortlist = np.concatenate([gallery.similarity_ranks for gallery in lists])
+        self.rerank = np.concatenate([gallery.ranks(ranker.combine(gallery.parts)) for gallery in lists])
+        starts = np.cumsum([0, *(len(gallery.photos) for gallery in galleries)])
         self.photos: NDArray[np.int64] = np.concatenate(
-            [one.photos + start for one, start in zip(lists, starts, strict=False)]
+            [gallery.photos + start for gallery, start in zip(lists, starts, strict=False)]
         )
 
     @classmethod
     def of(cls, weights: Path, dev: Sequence[CaptionedPhoto]) -> Measured:
         """The weights in that folder, each dataset of the dev photos in a gallery of its own."""
-        runtime, processor = load_runtime(weights), PixelBertProcessor.from_pretrained(weights)
+        model = TrainedModel(weights)
+        ranker = Ranker(model.runtime, model.ranker.parameters, detectors=False)
         datasets = sorted({photo.dataset for photo in dev})
-        bank = FittedScores.load(weights, generation(weights)).querybank
         galleries = [[photo for photo in dev if photo.dataset == dataset] for dataset in datasets]
-        return cls(weights, runtime, [encode_collection(runtime, one, processor, bank) for one in galleries])
+        return cls(ranker, [encode_collection(ranker, photos, model.processor) for photos in galleries])
 
     def as_int8(self) -> Measured:
-        """The same with pixel features as a library keeps them."""
+        """The same with pixel features as a library stores them."""
         return Measured(
-            self._weights,
-            self._runtime,
+            self._ranker,
             [
-                replace(one, pixel_features=[dequantize(quantize(f), f.shape[1]) for f in one.pixel_features])
-                for one in self._galleries
+                replace(gallery, photos=replace(gallery.photos, pixel_features=_rounded(gallery.photos.pixel_features)))
+                for gallery in self._galleries
             ],
         )
 
     def without_bank(self) -> Measured:
         """The same without querybank normalisation."""
-        return Measured(
-            self._weights, self._runtime, [replace(one, hubness=np.zeros_like(one.hubness)) for one in self._galleries]
-        )
+        parameters = self._ranker.parameters
+        return Measured(Ranker(self._ranker.runtime, parameters, hubness=False, detectors=False), self._galleries)
+
+
+def _rounded(pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    return [dequantize(quantize(features), features.shape[1]) for features in pixel_features]
 
 
 def line(name: str, before: list[Measured], after: list[Measured], about: str) -> str:

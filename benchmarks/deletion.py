@@ -64,7 +64,7 @@ def changes(model: TrainedModel, photo: CaptionedPhoto, random: np.random.Genera
     """(REMOVED,) How much the ITM logit of the true caption changes, for every order in which tokens are removed."""
     processor, caption = model.processor, photo.captions[0]
     encoded = model.runtime.encode_image([photo.decode(processor)])
-    (features,), words = encoded.pixel_features, model.fitted.evidence.read(encoded.pooled_features)
+    (features,), words = encoded.pixel_features, model.ranker.detect_words(encoded.pooled_features)
     size = photo.decode(processor).shape[1::-1]
     orders = [random.permutation(len(features)) for _ in range(RANDOM_ORDERS)]
     for method in METHODS:

@@ -3,7 +3,7 @@
     python -m benchmarks.runtimes
 
 The limit is the time of as many multiplications in one large matrix product (numpy's BLAS), measured in the same run.
-Word evidence is no pass of the network: what it adds to a match stands below the table.
+Word detectors is no pass of the network: what it adds to a match stands below the table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from model.processor import PixelBertProcessor
 from model.runtime.onnx_runtime import OnnxRuntime
 from model.runtime.protocol import Runtime
 from model.runtime.torch_runtime import TorchRuntime
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.word_detectors import WordDetectors
 from model.weights import DEFAULT, find_weights
 
 PHOTOS, PAIRS = 32, 64
@@ -64,9 +64,9 @@ def main() -> None:
         print(
             f"| {name} | " + " | ".join(f"{ms:.0f}" for ms in medians) + f" | {limit:.0f} | {limit / medians[0]:.0%} |"
         )
-    evidence, pooled = WordEvidence.load(weights), np.repeat(encoded.pooled_features, PAIRS, axis=0)
-    ms = milliseconds(lambda: evidence.read(pooled).evidence(text, np.arange(PAIRS)))
-    print(f"\nWord evidence of {PAIRS} pairs: {ms:.1f} ms.")
+    detectors, pooled = WordDetectors.load(weights), np.repeat(encoded.pooled_features, PAIRS, axis=0)
+    ms = milliseconds(lambda: detectors.detect(pooled).sentence_log_odds(text, np.arange(PAIRS)))
+    print(f"\nWord detectors of {PAIRS} pairs: {ms:.1f} ms.")
     print(f"Medians of {ROUNDS}. Limit: {flops_a_second / 1e9:.0f} GFLOP/s. {machine()}")
 
 

@@ -21,10 +21,9 @@ from benchmarks.machine import machine
 from engine.without import direction, penalties
 from model.data.shards import CaptionedPhoto, read_shards
 from model.processor import PixelBertProcessor
-from model.runtime.loading import load_runtime
 from model.scoring.collection import encode_collection
-from model.scoring.fitted import FittedScores
-from model.weights import DEFAULT, find_weights, generation
+from model.scoring.ranker import Ranker
+from model.weights import DEFAULT, find_weights
 
 WANTED = ("dog", "man", "girl", "child", "woman", "boy", "person")
 UNWANTED = (
@@ -44,24 +43,20 @@ def main() -> None:
     arguments = parser.parse_args()
 
     weights = find_weights(arguments.weights)
-    runtime, fitted = load_runtime(weights), FittedScores.load(weights, generation(weights))
+    ranker = Ranker.load(weights)
     photos = [photo for photo in read_shards(arguments.data) if photo.split == arguments.split]
     encoded = encode_collection(
-        runtime,
-        [photo.with_captions(1) for photo in photos],
-        PixelBertProcessor.from_pretrained(weights),
-        fitted.querybank,
-        fitted.evidence,
+        ranker, [photo.with_captions(1) for photo in photos], PixelBertProcessor.from_pretrained(weights)
     )
-    embeddings = encoded.image_embeddings
+    embeddings = encoded.photos.embeddings
     queries = [
         (wanted, unwanted, shows, spoilt)
         for wanted, unwanted in product(WANTED, UNWANTED)
         for shows, spoilt in [(named(photos, wanted) >= 2, named(photos, unwanted) >= 1)]
         if wanted != unwanted and min((shows & ~spoilt).sum(), (shows & spoilt).sum()) >= LEAST
     ]
-    texts = {word: runtime.encode_text([f"a {word}"]) for word in WANTED} | {
-        f"-{word}": runtime.encode_text([word]) for word in UNWANTED
+    texts = {word: ranker.runtime.encode_text([f"a {word}"]) for word in WANTED} | {
+        f"-{word}": ranker.runtime.encode_text([word]) for word in UNWANTED
     }
 
     def nearest(wanted: str, unwanted: str | None) -> NDArray[np.int64]:
@@ -69,9 +64,7 @@ def main() -> None:
         return np.argsort(-(embeddings @ direction(texts[wanted].embeddings[0], others)), kind="stable")[:SHORTLIST]
 
     def scores(phrase: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        logits = runtime.itm_logits(texts[phrase], [encoded.pixel_features[row] for row in rows])
-        normalised = embeddings[rows] @ texts[phrase].embeddings[0] - encoded.hubness[rows]
-        return fitted.calibration.score(logits, normalised, encoded.words.evidence(texts[phrase], rows))
+        return ranker.score(texts[phrase], encoded.photos, rows).scores
 
     def reranked(wanted: str, unwanted: str | None) -> NDArray[np.int64]:
         rows = nearest(wanted, unwanted)

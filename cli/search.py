@@ -100,5 +100,5 @@ def search(
 def _load(weights: str, library: Path | None, device: str | None, rerank: bool) -> TrainedModel:
     model = open_model(weights, library, device)
     model.runtime.prepare(rerank=rerank)
-    _ = model.fitted
+    _ = model.ranker
     return model

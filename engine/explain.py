@@ -18,7 +18,8 @@ from model.bundle import TrainedModel
 from model.processor import PixelBertProcessor
 from model.runtime.attention import averaged, rollout
 from model.runtime.protocol import GradientRuntime, Runtime
-from model.scoring.word_detectors import PhotoWords
+from model.scoring.ranker import Ranker
+from model.scoring.word_detectors import DetectedWords
 from model.weights import DEFAULT
 
 Method = Literal["attention", "rollout", "relevance"]
@@ -75,7 +76,7 @@ def explain(
     processor: PixelBertProcessor,
     sentence: str,
     pixel_features: NDArray[np.float32],
-    photo_words: PhotoWords,
+    photo_words: DetectedWords,
     size: tuple[int, int],
     *,
     method: Method = "attention",
@@ -102,7 +103,7 @@ def explain(
     usual = looks.mean(axis=0)
     own = np.maximum(looks - usual, 0.0) if len(spans) > 1 else looks
     grid = processor.grid(*size, len(pixel_features))
-    (pieces,) = photo_words.of_each(processor.text([sentence])["input_ids"][0])
+    (pieces,) = photo_words.per_token(processor.text([sentence])["input_ids"][0])
     return Explanation(
         [word for word, _ in spans],
         np.stack([_stretched(one).reshape(grid) for one in own]),
@@ -134,14 +135,20 @@ def explain_file(
     runtime = model.gradient_runtime if method == "relevance" else model.runtime
     photo, text = runtime.encode_image([picture.pixels]), runtime.encode_text([sentence])
     size = picture.width, picture.height
-    words = model.fitted.evidence.read(photo.pooled_features)
+    ranker = Ranker(runtime, model.scoring_parameters)
+    prepared = ranker.prepare(photo)
     explanation = explain(
-        runtime, model.processor, sentence, photo.pixel_features[0], words, size, method=method, layer=layer, head=head
+        runtime,
+        model.processor,
+        sentence,
+        photo.pixel_features[0],
+        prepared.words,
+        size,
+        method=method,
+        layer=layer,
+        head=head,
     )
-    normalised = photo.embeddings @ text.embeddings[0] - model.fitted.querybank.hubness(photo.embeddings)
-    evidence = words.evidence(text, np.arange(1))
-    score = model.fitted.calibration.score(runtime.itm_logits(text, photo.pixel_features), normalised, evidence)
-    match = model.fitted.calibration.match(score)
+    match = ranker.score(text, prepared).match
     shown = Image.fromarray(picture.pixels)
     scale = max(shown.size) / max(size)
     return ExplainedFile(

@@ -22,8 +22,8 @@ from indexer.library.filters import NO_FILTERS
 from indexer.library.view import LibraryView
 from indexer.library.words import words_of
 from model.bundle import TrainedModel
-from model.runtime.protocol import EncodedText
-from model.scoring.calibration import Calibration
+from model.runtime.protocol import EncodedImages, EncodedText
+from model.scoring.ranker import Ranker
 
 _VISUAL_PER_ANNOTATED = 4
 """One annotation candidate per four visual candidates."""
@@ -171,12 +171,7 @@ def with_similarity(library: LibraryView, encoded: EncodedQuery, candidates: lis
 
 
 def rerank(
-    library: LibraryView,
-    model: TrainedModel,
-    calibration: Calibration,
-    encoded: EncodedQuery,
-    candidates: list[Candidate],
-    clock: Clock,
+    library: LibraryView, ranker: Ranker, encoded: EncodedQuery, candidates: list[Candidate], clock: Clock
 ) -> list[Candidate]:
     """The candidates in order of their score, of equal ones by id: words and pixels are read together."""
     photo_ids = [candidate.photo_id for candidate in candidates]
@@ -189,28 +184,24 @@ def rerank(
         return []
     photo_ids = [candidate.photo_id for candidate in candidates]
     with clock.stage("rerank"):
-        features = [pixels_of[photo_id] for photo_id in photo_ids]
-        pooled = np.stack([pooled_of[photo_id] for photo_id in photo_ids])
-        embeddings = np.stack([embedding_of[photo_id] for photo_id in photo_ids])
-        hubness = model.fitted.querybank.hubness(embeddings)
-        words, rows = model.fitted.evidence.read(pooled), np.arange(len(candidates))
+        photos = ranker.prepare(
+            EncodedImages(
+                np.stack([embedding_of[photo_id] for photo_id in photo_ids]),
+                [pixels_of[photo_id] for photo_id in photo_ids],
+                np.stack([pooled_of[photo_id] for photo_id in photo_ids]),
+            )
+        )
 
-        def score(row: int, phrase: str, similarities: NDArray[np.float32]) -> NDArray[np.float32]:
-            sentence = encoded.text.select([row])
-            itm, evidence = model.runtime.itm_logits(sentence, features), words.evidence(sentence, rows)
-            of_model = calibration.score(itm, similarities - hubness, evidence)
-            return of_model + bonus(_annotation_shares(library, phrase, photo_ids), calibration)
+        def score(row: int, phrase: str) -> NDArray[np.float32]:
+            of_model = ranker.score(encoded.text.select([row]), photos).scores
+            return of_model + bonus(_annotation_shares(library, phrase, photo_ids), ranker)
 
-        similarities = np.array([candidate.similarity for candidate in candidates], dtype=np.float32)
-        scores = score(0, encoded.query.words, similarities)
+        scores = score(0, encoded.query.words)
         if encoded.query.without:
-            unwanted = [
-                score(row, phrase, embeddings @ encoded.text.embeddings[row])
-                for row, phrase in enumerate(encoded.query.without, start=1)
-            ]
+            unwanted = [score(row, phrase) for row, phrase in enumerate(encoded.query.without, start=1)]
             scores = scores - penalties(np.stack(unwanted))
         scores = scores.round(_SCORE_DECIMALS)
-        matches = calibration.match(scores)
+        matches = ranker.match(scores)
         return [
             replace(candidates[row], score=float(scores[row]), match=float(matches[row]))
             for row in np.lexsort((np.array(photo_ids), -scores)).tolist()

@@ -61,7 +61,7 @@ class SearchEngine:
         self._library = library
         self._model = model
         self._runtime = model.runtime
-        self._calibration = model.fitted.calibration
+        self._ranker = model.ranker
         self._lock = Lock()
 
     @classmethod
@@ -220,7 +220,7 @@ class SearchEngine:
             both = np.asarray((embedding + encoded.wanted) / 2, dtype=np.float32)
             combined = nearest(both, _COMBINED, itself)
             by_words = pipeline.with_similarity(library, encoded, combined)
-            ranked = pipeline.rerank(library, self._model, self._calibration, encoded, by_words, Clock())
+            ranked = pipeline.rerank(library, self._ranker, encoded, by_words, Clock())
             if limit > len(ranked):
                 following = nearest(both, limit - len(ranked), [*itself, *combined])
                 ranked += pipeline.with_similarity(library, encoded, following)
@@ -254,7 +254,7 @@ class SearchEngine:
             photo = self._library.photo(photo_id)
             features = still_there(self._library.pixel_features([photo_id]), photo_id)
             pooled = still_there(self._library.pooled_features([photo_id]), photo_id)
-            words = self._model.fitted.evidence.read(pooled[None])
+            words = self._ranker.detect_words(pooled[None])
             size = photo.width, photo.height
             return explain(self._runtime, self._model.processor, asked.words, features, words, size)
 
@@ -359,7 +359,7 @@ class SearchEngine:
             else:
                 ordered = pipeline.newest(library, query, limit)
             hits = pipeline.to_hits(library, ordered)
-        return SearchResult(query.text, hits, self._calibration.cutoff, 0, clock.timings_ms)
+        return SearchResult(query.text, hits, self._ranker.cutoff, 0, clock.timings_ms)
 
     def _rerank(self, shortlist: Shortlist, limit: int, sort: Sort) -> SearchResult:
         library, encoded, clock = self._library, shortlist.encoded, Clock(shortlist.timings_ms)
@@ -367,16 +367,16 @@ class SearchEngine:
             return self._nearest(encoded, limit, clock)
         candidates = [*shortlist.visual, *shortlist.annotated]
         with clock.stage("total"):
-            ranked = pipeline.rerank(library, self._model, self._calibration, encoded, candidates, clock)
+            ranked = pipeline.rerank(library, self._ranker, encoded, candidates, clock)
             if sort == "date":
-                ranked = pipeline.newest_first(library, ranked, self._calibration.cutoff)
+                ranked = pipeline.newest_first(library, ranked, self._ranker.cutoff)
             reranked = len(ranked)
             if limit > reranked:
                 with clock.stage("shortlist"):
                     count, among = limit - reranked, shortlist.among
                     ranked += pipeline.tail(library, encoded.wanted, encoded.unwanted, count, among, after=candidates)
             hits = pipeline.to_hits(library, ranked[:limit])
-        return SearchResult(encoded.query.text, hits, self._calibration.cutoff, reranked, clock.timings_ms)
+        return SearchResult(encoded.query.text, hits, self._ranker.cutoff, reranked, clock.timings_ms)
 
     def _require_generation(self, encoded: EncodedQuery) -> None:
         if encoded.generation != self.generation:

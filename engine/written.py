@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from model.scoring.calibration import Calibration
+from model.scoring.ranker import Ranker
 
 _LOGITS = 6.0
 """Added to the logit of the match where every word is written: it lifts the photo above any that is only like it."""
-_FLATTEST = 0.01
 
 
-def bonus(shares: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
+def bonus(shares: NDArray[np.float32], ranker: Ranker) -> NDArray[np.float32]:
     """(K,) What to add to the scores of K photos, given the share (0 to 1) of the words that is written about each.
 
     It grows with the square: half the words are a hint, all of them are nearly proof.
     """
-    return np.asarray(_LOGITS * shares**2 / max(calibration.match_scale, _FLATTEST), dtype=np.float32)
+    return ranker.score_of_logits(np.float32(_LOGITS) * shares**2)

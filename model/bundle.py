@@ -11,7 +11,8 @@ from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_gradient_runtime, load_runtime
 from model.runtime.protocol import GradientRuntime, TaskRuntime
-from model.scoring.fitted import FittedScores
+from model.scoring.parameters import ScoringParameters
+from model.scoring.ranker import Ranker
 from model.weights import DEFAULT, find_weights, lasting_name
 
 
@@ -54,9 +55,14 @@ class TrainedModel:
             return PixelBertProcessor.from_pretrained(folder)
 
     @cached_property
-    def fitted(self) -> FittedScores:
-        """How its scores are read."""
-        return FittedScores.load(self.folder, self.generation)
+    def scoring_parameters(self) -> ScoringParameters:
+        """The fitted parameters of its scores."""
+        return ScoringParameters.load(self.folder, self.generation)
+
+    @cached_property
+    def ranker(self) -> Ranker:
+        """Scores sentences against photos, by `runtime`."""
+        return Ranker(self.runtime, self.scoring_parameters)
 
     def head(self, task: Task) -> Head:
         """What it has learned beside retrieval. Raises WeightsError when it has not, or for other weights."""

@@ -32,12 +32,12 @@ def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: in
 
     Example: pixelseek model calibrate --weights runs/mine/weights --data coco-000.tar --data coco-001.tar
     """
-    from model.scoring.fitting import calibrate as fit
+    from model.scoring.fitting import fit_parameters
     from model.weights import find_weights
 
     folder = find_weights(weights)
-    fitted = fit(folder, data, captions=captions, shortlist=shortlist, device=device)
-    found, words = fitted.calibration, fitted.evidence
+    parameters = fit_parameters(folder, data, captions=captions, shortlist=shortlist, device=device)
+    found, words = parameters.calibration, parameters.detectors
     if as_json:
         print_json({**asdict(found), "words": len(words.ids)})
         return

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from model.data.shards import CaptionedPhoto
 from model.errors import PixelseekError
 from model.metrics import RECALL_AT, percent
-from model.scoring.calibration import Calibration
 from model.scoring.collection import DIRECTIONS, Direction, EncodedCollection
+from model.scoring.ranker import Ranker
 from model.scoring.shortlists import Shortlists, first_ranked
 
 # The package gives the second and third only along with the first, and CxC's recalls by the name `cxc_recalls`.
@@ -49,7 +49,7 @@ class GroundTruth:
         self._length = max(most, *RECALL_AT) + len(self._captions) - len(self._owner)
 
     def measure(
-        self, collection: EncodedCollection, lists: Mapping[Direction, Shortlists], calibration: Calibration
+        self, collection: EncodedCollection, lists: Mapping[Direction, Shortlists], ranker: Ranker
     ) -> dict[str, Any]:
         """ECCV mAP@R, R-Precision and R@1, and CxC R@1, @5 and @10, in percent, for each direction and ranking.
 
@@ -59,7 +59,11 @@ class GroundTruth:
         found = {}
         for way in DIRECTIONS:
             one = lists[way]
-            scores = {"shortlist": one.similarities, "itm": one.itm_logits, "rerank": calibration.scores(one)}
+            scores = {
+                "shortlist": one.parts.similarity,
+                "itm": one.parts.itm_logits,
+                "rerank": ranker.combine(one.parts),
+            }
             found[way] = first_ranked(collection, way, one, scores, self._length)
         results: dict[str, Any] = {
             way: {

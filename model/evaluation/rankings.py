@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.metrics import percent, recall, recall_gain
-from model.scoring.calibration import Calibration
+from model.scoring.ranker import Ranker
 from model.scoring.shortlists import Shortlists
 
 
@@ -30,16 +30,16 @@ class Rankings:
     """How many candidates of each query each looks at with the full cross-modal pass."""
 
     @classmethod
-    def of(cls, lists: Shortlists, calibration: Calibration, depths: Sequence[int]) -> Rankings:
+    def of(cls, lists: Shortlists, ranker: Ranker, depths: Sequence[int]) -> Rankings:
         """Those of `lists`, with a `rerank@K` for each K of `depths`."""
-        fused = calibration.scores(lists)
-        deepest: int = fused.shape[1]
+        scores = ranker.combine(lists.parts)
+        deepest: int = scores.shape[1]
         ranks = {
             "shortlist": lists.similarity_ranks,
-            "itm": lists.ranks(lists.itm_logits),
-            **({"words": lists.ranks(lists.evidence)} if lists.evidence.any() else {}),
-            **{f"rerank@{depth}": lists.ranks(fused, depth) for depth in depths},
-            "rerank": lists.ranks(fused),
+            "itm": lists.ranks(lists.parts.itm_logits),
+            **({"words": lists.ranks(lists.parts.log_odds)} if lists.parts.log_odds.any() else {}),
+            **{f"rerank@{depth}": lists.ranks(scores, depth) for depth in depths},
+            "rerank": lists.ranks(scores),
         }
         looked_at = {"shortlist": 0, **{f"rerank@{depth}": min(depth, deepest) for depth in depths}}
         return cls(lists.photos, ranks, {name: looked_at.get(name, deepest) for name in ranks})

@@ -19,13 +19,11 @@ from model.evaluation.hard_negatives import accuracy
 from model.evaluation.rankings import Rankings, mean_figures
 from model.metrics import RECALL_AT
 from model.processor import PixelBertProcessor
-from model.runtime.protocol import Runtime
-from model.scoring.calibration import Calibration
 from model.scoring.collection import DIRECTIONS, Direction, EncodedCollection, encode_collection
 from model.scoring.match_quality import first_hits, match_quality
-from model.scoring.querybank import Querybank
-from model.scoring.shortlists import PairScores, Shortlists, rerank, score_all_pairs, shortlist_blocks
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.parts import ScoreParts
+from model.scoring.ranker import Ranker
+from model.scoring.shortlists import Shortlists, rerank, score_all_pairs, shortlist_blocks
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,9 @@ class Evaluation:
 
 
 def evaluate(
-    runtime: Runtime,
+    ranker: Ranker,
     photos: Sequence[CaptionedPhoto],
     processor: PixelBertProcessor,
-    calibration: Calibration,
-    querybank: Querybank,
-    evidence: WordEvidence | None = None,
     *,
     shortlists: Sequence[int],
     fold: int | None = None,
@@ -70,32 +65,32 @@ def evaluate(
         now = time.perf_counter()
         seconds[stage], clock = round(now - clock, 2), now
 
-    collection = encode_collection(runtime, photos, processor, querybank, evidence, progress=progress)
+    collection = encode_collection(ranker, photos, processor, progress=progress)
     lap("encode")
     lists: dict[Direction, Shortlists] = {}
     for way in DIRECTIONS:
-        lists[way] = rerank(runtime, collection, way, depths[-1], progress=progress)
+        lists[way] = rerank(ranker, collection, way, depths[-1], progress=progress)
         lap(way)
-    rankings = {way: Rankings.of(one, calibration, depths[:-1]) for way, one in lists.items()}
+    rankings = {way: Rankings.of(one, ranker, depths[:-1]) for way, one in lists.items()}
     report: dict[str, Any] = {
         "photos": len(photos),
-        "captions": len(collection.owner),
+        "captions": len(collection.caption_to_image),
         "shortlist": depths[-1],
         **_both_directions({way: {**one.figures(), "rerank_gain_r@1": one.gain()} for way, one in rankings.items()}),
-        "match": _match([lists["text_to_image"]], calibration),
+        "match": _match([lists["text_to_image"]], ranker),
     }
     if cases := [(row, case) for row, photo in enumerate(photos) for case in photo.hard_negatives]:
         rows = np.array([row for row, _ in cases])
-        report["hard_negatives"] = accuracy(runtime, calibration, collection, [case for _, case in cases], rows)
+        report["hard_negatives"] = accuracy(ranker, collection, [case for _, case in cases], rows)
         lap("hard_negatives")
     if fold is not None:
-        report["folds"] = _folds(runtime, collection, calibration, depths, fold, progress)
+        report["folds"] = _folds(ranker, collection, depths, fold, progress)
         lap("folds")
     if exhaustive is not None:
-        report["exhaustive"] = _exhaustive(runtime, collection.part(0, exhaustive), calibration, depths, progress)
+        report["exhaustive"] = _exhaustive(ranker, collection.part(0, exhaustive), depths, progress)
         lap("exhaustive")
     if truth is not None:
-        report["eccv"] = truth.measure(collection, lists, calibration)
+        report["eccv"] = truth.measure(collection, lists, ranker)
         lap("eccv")
     report["seconds"] = {**seconds, "total": round(sum(seconds.values()), 2)}
     return Evaluation(report, rankings)
@@ -134,14 +129,10 @@ def evaluate_shards(
     if ranks is not None:
         ranks.parent.mkdir(parents=True, exist_ok=True)
     model = TrainedModel(weights, device=device)
-    runtime, fitted = model.runtime, model.fitted
     done = evaluate(
-        runtime,
+        model.ranker,
         photos,
         model.processor,
-        fitted.calibration,
-        fitted.querybank,
-        fitted.evidence,
         shortlists=shortlists,
         fold=fold,
         exhaustive=exhaustive,
@@ -154,7 +145,7 @@ def evaluate_shards(
         "weights": str(weights),
         "data": [shard.name for shard in shards],
         "split": split,
-        "device": runtime.device,
+        "device": model.runtime.device,
         "captions_in_shards": sum(len(photo.captions) for photo in whole),
         **done.report,
     }
@@ -174,58 +165,51 @@ def _both_directions(figures: Mapping[Direction, dict[str, Any]]) -> dict[str, A
     return {**dict[str, Any](figures.items()), "rsum": rsum}
 
 
-def _match(lists: Sequence[Shortlists], calibration: Calibration) -> dict[str, Any]:
+def _match(lists: Sequence[Shortlists], ranker: Ranker) -> dict[str, Any]:
     """How well the match of the first hit foretells that it is right, over all queries of `lists`."""
-    hits = [first_hits(calibration.scores(one), one.relevant) for one in lists]
+    hits = [first_hits(ranker.combine(one.parts), one.relevant) for one in lists]
     scores, right = (np.concatenate(parts) for parts in zip(*hits, strict=True))
-    return match_quality(calibration.match(scores), right)
+    return match_quality(ranker.match(scores), right)
 
 
 def _folds(
-    runtime: Runtime,
-    collection: EncodedCollection,
-    calibration: Calibration,
-    depths: Sequence[int],
-    size: int,
-    progress: bool,
+    ranker: Ranker, collection: EncodedCollection, depths: Sequence[int], size: int, progress: bool
 ) -> dict[str, Any]:
     """The mean over folds, each a collection of its own: its shortlists hold its own photos only."""
     folds = list(collection.folds(size))
-    lists = {way: [rerank(runtime, part, way, depths[-1], progress=progress) for part in folds] for way in DIRECTIONS}
+    lists = {way: [rerank(ranker, part, way, depths[-1], progress=progress) for part in folds] for way in DIRECTIONS}
     figures = {
-        way: mean_figures([Rankings.of(one, calibration, depths[:-1]).figures() for one in of_folds])
+        way: mean_figures([Rankings.of(one, ranker, depths[:-1]).figures() for one in of_folds])
         for way, of_folds in lists.items()
     }
     return {
         "count": len(folds),
         "photos": size,
         **_both_directions(figures),
-        "match": _match(lists["text_to_image"], calibration),
+        "match": _match(lists["text_to_image"], ranker),
     }
 
 
-def _exhaustive(
-    runtime: Runtime, collection: EncodedCollection, calibration: Calibration, depths: Sequence[int], progress: bool
-) -> dict[str, Any]:
+def _exhaustive(ranker: Ranker, collection: EncodedCollection, depths: Sequence[int], progress: bool) -> dict[str, Any]:
     """Every candidate reranked for every query: a pair is scored once, and its score used in both directions."""
     clock = time.perf_counter()
-    logits, evidence = score_all_pairs(runtime, collection, progress=progress)
+    all_parts = score_all_pairs(ranker, collection, progress=progress)
 
-    def scorer(captions: NDArray[np.int64], photos: NDArray[np.int64]) -> PairScores:
-        return logits[captions, photos], evidence[captions, photos]
+    def scorer(captions: NDArray[np.int64], photos: NDArray[np.int64]) -> ScoreParts:
+        return all_parts.at(captions, photos)
 
     seconds = round(time.perf_counter() - clock, 2)
     figures = {}
     for way in DIRECTIONS:
         candidates = len(collection.sides(way)[1].photos)
         blocks = shortlist_blocks(collection, way, scorer, candidates)
-        parts = [Rankings.of(block, calibration, depths) for block in blocks]
+        parts = [Rankings.of(block, ranker, depths) for block in blocks]
         figures[way] = Rankings.joined(parts).figures()
-    photos, captions = len(collection.pixel_features), len(collection.owner)
+    photos, captions = len(collection.photos), len(collection.caption_to_image)
     return {
         "photos": photos,
         "captions": captions,
-        "pairs": logits.size,
+        "pairs": all_parts.itm_logits.size,
         "seconds": seconds,
         **_both_directions(figures),
     }

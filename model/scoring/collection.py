@@ -14,8 +14,8 @@ from tqdm import tqdm
 from model.data.shards import CaptionedPhoto
 from model.processor import PixelBertProcessor
 from model.runtime.protocol import EncodedImages, EncodedText, Runtime
-from model.scoring.querybank import Querybank
-from model.scoring.word_detectors import PhotoWords, WordEvidence
+from model.scoring.parts import PreparedPhotos
+from model.scoring.ranker import Ranker
 
 Direction = Literal["text_to_image", "image_to_text"]
 DIRECTIONS: tuple[Direction, ...] = ("text_to_image", "image_to_text")
@@ -25,7 +25,7 @@ _IMAGES, _SENTENCES = 32, 256
 
 @dataclass(frozen=True)
 class Side:
-    """What asks, or what is found: embeddings and, for each, the photo that it is or was written about."""
+    """Queries or candidates: the embedding of each, and the photo that it is or was written about."""
 
     embeddings: NDArray[np.float32]  # (Q, E)
     photos: NDArray[np.int64]  # (Q,)
@@ -33,36 +33,28 @@ class Side:
 
 @dataclass(frozen=True)
 class EncodedCollection:
-    """N photos and their M captions, encoded; caption j was written about photo `owner[j]`, owners rising."""
+    """N photos and their M captions, encoded; caption j was written about photo `caption_to_image[j]`, ascending."""
 
-    image_embeddings: NDArray[np.float32]  # (N, E)
-    pixel_features: list[NDArray[np.float32]]  # N of (P, D)
-    words: PhotoWords  # of the N photos
+    photos: PreparedPhotos  # N
     text: EncodedText  # M
-    owner: NDArray[np.int64]  # (M,)
-    hubness: NDArray[np.float32]  # (N,), of the photos: see `Querybank`
+    caption_to_image: NDArray[np.int64]  # (M,)
 
     def sides(self, direction: Direction) -> tuple[Side, Side]:
         """The queries and the candidates of `direction`."""
-        captions = Side(self.text.embeddings, self.owner)
-        photos = Side(self.image_embeddings, np.arange(len(self.image_embeddings)))
+        captions = Side(self.text.embeddings, self.caption_to_image)
+        photos = Side(self.photos.embeddings, np.arange(len(self.photos)))
         return (captions, photos) if direction == "text_to_image" else (photos, captions)
 
     def part(self, first: int, end: int) -> EncodedCollection:
         """The photos from `first` to before `end` with their captions."""
-        rows = np.flatnonzero((self.owner >= first) & (self.owner < end))
+        rows = np.flatnonzero((self.caption_to_image >= first) & (self.caption_to_image < end))
         return EncodedCollection(
-            self.image_embeddings[first:end],
-            self.pixel_features[first:end],
-            self.words.part(first, end),
-            self.text.select(rows.tolist()),
-            self.owner[rows] - first,
-            self.hubness[first:end],
+            self.photos.part(first, end), self.text.select(rows.tolist()), self.caption_to_image[rows] - first
         )
 
     def folds(self, size: int) -> Iterator[EncodedCollection]:
-        """The consecutive blocks of `size` photos with their captions; what does not fill a block is left out."""
-        for first, end in pairwise(range(0, len(self.pixel_features) + 1, size)):
+        """The consecutive blocks of `size` photos with their captions; photos that do not fill a block are left out."""
+        for first, end in pairwise(range(0, len(self.photos) + 1, size)):
             yield self.part(first, end)
 
 
@@ -81,28 +73,22 @@ def encode_photos(
 
 
 def encode_collection(
-    runtime: Runtime,
-    photos: Sequence[CaptionedPhoto],
-    processor: PixelBertProcessor,
-    querybank: Querybank,
-    evidence: WordEvidence | None = None,
-    *,
-    progress: bool = False,
+    ranker: Ranker, photos: Sequence[CaptionedPhoto], processor: PixelBertProcessor, *, progress: bool = False
 ) -> EncodedCollection:
-    """Encode captioned photos as an indexer would."""
-    embeddings, features, pooled = [], [], []
-    for encoded in encode_photos(runtime, photos, processor, progress=progress):
-        embeddings.append(encoded.embeddings)
-        features += encoded.pixel_features
-        pooled.append(encoded.pooled_features)
-    captions = [caption for photo in photos for caption in photo.captions]
-    owner = np.array([row for row, photo in enumerate(photos) for _ in photo.captions], dtype=np.int64)
-    parts = [runtime.encode_text(captions[start : start + _SENTENCES]) for start in range(0, len(captions), _SENTENCES)]
-    text = EncodedText(
-        np.concatenate([part.embeddings for part in parts]),
-        [state for part in parts for state in part.word_features],
-        [ids for part in parts for ids in part.word_ids],
+    """Encode captioned photos as an indexer would, and prepare them for scoring."""
+    batches = list(encode_photos(ranker.runtime, photos, processor, progress=progress))
+    images = EncodedImages(
+        np.concatenate([batch.embeddings for batch in batches]),
+        [features for batch in batches for features in batch.pixel_features],
+        np.concatenate([batch.pooled_features for batch in batches]),
     )
-    vectors = np.concatenate(embeddings)
-    words = (evidence or WordEvidence()).read(np.concatenate(pooled))
-    return EncodedCollection(vectors, features, words, text, owner, querybank.hubness(vectors))
+    captions = [caption for photo in photos for caption in photo.captions]
+    caption_to_image = np.array([row for row, photo in enumerate(photos) for _ in photo.captions], dtype=np.int64)
+    starts = range(0, len(captions), _SENTENCES)
+    texts = [ranker.runtime.encode_text(captions[start : start + _SENTENCES]) for start in starts]
+    text = EncodedText(
+        np.concatenate([text.embeddings for text in texts]),
+        [features for text in texts for features in text.word_features],
+        [ids for text in texts for ids in text.word_ids],
+    )
+    return EncodedCollection(ranker.prepare(images), text, caption_to_image)

@@ -1,4 +1,4 @@
-"""Fit the calibration of finished weights anew: on all dev photos, in galleries large and small."""
+"""Fit all scoring parameters of finished weights: `pixelseek model calibrate`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.runtime.protocol import Runtime
-from model.scoring.calibration import Calibration
+from model.scoring.calibration_fitting import fit_calibration
 from model.scoring.collection import encode_collection, encode_photos
-from model.scoring.fitted import FittedScores
+from model.scoring.parameters import ScoringParameters
 from model.scoring.querybank import Querybank
+from model.scoring.ranker import Ranker
 from model.scoring.shortlists import Shortlists, rerank_photos
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.word_detectors import WordDetectors
 from model.weights import WeightsError
 
 SMALL_GALLERY = 100
 
 
-def calibrate(
+def fit_parameters(
     weights: Path,
     shards: Sequence[Path],
     *,
@@ -34,14 +35,15 @@ def calibrate(
     shortlist: int = 16,
     device: str = "auto",
     progress: bool = True,
-) -> FittedScores:
-    """Fit on the photos of `split` with their first `captions` captions, and write it into folder `weights`.
+) -> ScoringParameters:
+    """Make the querybank, learn word detectors, fit the calibration, and write all three into folder `weights`.
 
-    Where the shards hold train photos, the querybank and the word evidence are made anew of them first.
+    Querybank and word detectors come from the train photos of the shards; where there are none, those in the folder are
+    kept. The calibration is fitted on the photos of `split` with their first `captions` captions.
 
     The photos of each dataset are a gallery of their own, once as a whole and once in blocks of 100: the fewer
-    photos there are, the likelier a first hit is right, and the curve is to hold for both. Raises ShardError when
-    there are no such photos, and WeightsError when there is no PyTorch to learn words with.
+    photos there are, the likelier a first hit is right, and the curve must hold for both. Raises ShardError when
+    there are no such photos, and WeightsError when there is no PyTorch to learn word detectors with.
     """
     datasets: dict[str, list[CaptionedPhoto]] = defaultdict(list)
     for photo in read_shards(shards, split):
@@ -54,38 +56,34 @@ def calibrate(
         processor = PixelBertProcessor.from_pretrained(weights)
     train = read_shards(shards, "train")
     if train:
-        querybank = Querybank.of(runtime, train)
-        evidence = _learned(runtime, processor, train, progress)
+        detectors = _learn_detectors(runtime, processor, train, progress)
+        parameters = ScoringParameters(querybank=Querybank.of(runtime, train), detectors=detectors)
     else:
         try:
-            kept = FittedScores.load(weights, opened.generation)
+            parameters = ScoringParameters.load(weights, opened.generation)
         except WeightsError:  # of other weights: nothing in it holds for these
-            kept = FittedScores()
-        querybank, evidence = kept.querybank, kept.evidence
+            parameters = ScoringParameters()
+    ranker = Ranker(runtime, parameters)
     galleries: list[Shortlists] = []
     for photos in datasets.values():
-        collection = encode_collection(runtime, photos, processor, querybank, evidence, progress=progress)
-        blocks = list(collection.folds(SMALL_GALLERY))
-        for parts in ([collection], blocks):
-            if parts:
-                lists = [
-                    rerank_photos(runtime, part, shortlist, progress=progress and len(parts) == 1) for part in parts
-                ]
-                galleries.append(Shortlists.joined(lists))
-    fitted = FittedScores(Calibration.fit(galleries), querybank, evidence)
+        collection = encode_collection(ranker, photos, processor, progress=progress)
+        galleries.append(rerank_photos(ranker, collection, shortlist, progress=progress))
+        if blocks := [rerank_photos(ranker, block, shortlist) for block in collection.folds(SMALL_GALLERY)]:
+            galleries.append(Shortlists.joined(blocks))
+    parameters = ScoringParameters(fit_calibration(galleries), parameters.querybank, parameters.detectors)
     with opened.reading():
-        fitted.save(weights, opened.generation)
-    return fitted
+        parameters.save(weights, opened.generation)
+    return parameters
 
 
-def _learned(
+def _learn_detectors(
     runtime: Runtime, processor: PixelBertProcessor, photos: Sequence[CaptionedPhoto], progress: bool
-) -> WordEvidence:
+) -> WordDetectors:
     if not find_spec("torch"):
-        raise WeightsError("the words of train photos are learned with PyTorch: pip install 'pixelseek[gpu]'")
-    from model.scoring.word_learning import learn
+        raise WeightsError("word detectors are learned with PyTorch: pip install 'pixelseek[gpu]'")
+    from model.scoring.word_learning import learn_detectors
 
-    encoded = encode_photos(runtime, photos, processor, what="photos to learn words of", progress=progress)
-    pooled = np.concatenate([some.pooled_features for some in encoded])
+    batches = encode_photos(runtime, photos, processor, what="photos to learn words of", progress=progress)
+    pooled = np.concatenate([batch.pooled_features for batch in batches])
     captions = [[processor.text([caption])["input_ids"][0] for caption in photo.captions] for photo in photos]
-    return learn(pooled, captions, progress=progress)
+    return learn_detectors(pooled, captions, progress=progress)

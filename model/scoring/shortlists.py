@@ -1,4 +1,4 @@
-"""The nearest candidates of every query, scored by the full cross-modal pass."""
+"""The nearest candidates of every query, scored."""
 
 from __future__ import annotations
 
@@ -11,41 +11,38 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.metrics import best_candidates, ranks
-from model.runtime.protocol import Runtime
 from model.scoring.collection import Direction, EncodedCollection
+from model.scoring.parts import ScoreParts
+from model.scoring.ranker import Ranker
 
 _PAIRS, _QUERIES = 1024, 128  # computed at once
 _PAIRS_ON_GPU, _QUERIES_ON_GPU = 2**19, 1024  # where a photo is sent once for all its pairs
 _SIMILARITIES = 2**22
 
-PairScores = tuple[NDArray[np.float32], NDArray[np.float32]]
-Scorer = Callable[[NDArray[np.int64], NDArray[np.int64]], PairScores]
-"""ITM logits (B,) and word evidence (B,) of caption i with photo i, both named by their row (B,) in a collection."""
+Scorer = Callable[[NDArray[np.int64], NDArray[np.int64]], ScoreParts]
+"""The parts (B,) of the scores of caption i with photo i, both named by their row (B,) in a collection."""
 
 
 @dataclass(frozen=True)
 class Shortlists:
-    """The K most similar candidates of each of Q queries, best first, with their scores."""
+    """The K most similar candidates of each of Q queries, best first, with the parts of their scores."""
 
     photos: NDArray[np.int64]  # (Q,), the photo that the query is, or was written about
     candidates: NDArray[np.int64]  # (Q, K), their rows
-    similarities: NDArray[np.float32]  # (Q, K), descending
-    hubness: NDArray[np.float32]  # (Q, K), of each pair's photo
-    itm_logits: NDArray[np.float32]  # (Q, K)
-    evidence: NDArray[np.float32]  # (Q, K), of words
+    parts: ScoreParts  # (Q, K)
     relevant: NDArray[np.bool_]  # (Q, K), True on the right candidates
     similarity_ranks: NDArray[np.int64]  # (Q,), among all candidates, by similarity alone
 
-    @property
-    def normalised(self) -> NDArray[np.float32]:
-        """The similarities (Q, K) as the score reads them: without what the photo has in common with every sentence."""
-        return self.similarities - self.hubness
-
     @classmethod
-    def joined(cls, parts: Sequence[Shortlists]) -> Shortlists:
-        """The queries of all `parts`, one after the other."""
-        columns = zip(*(vars(part).values() for part in parts), strict=True)
-        return cls(*(np.concatenate(arrays) for arrays in columns))
+    def joined(cls, pieces: Sequence[Shortlists]) -> Shortlists:
+        """The queries of all `pieces`, one after the other."""
+        return cls(
+            np.concatenate([piece.photos for piece in pieces]),
+            np.concatenate([piece.candidates for piece in pieces]),
+            ScoreParts.joined([piece.parts for piece in pieces]),
+            np.concatenate([piece.relevant for piece in pieces]),
+            np.concatenate([piece.similarity_ranks for piece in pieces]),
+        )
 
     def ranks(self, scores: NDArray[np.float32], depth: int | None = None) -> NDArray[np.int64]:
         """Ranks (Q,) when the first `depth` candidates (all of them) are put in order of `scores` (Q, K).
@@ -57,25 +54,25 @@ class Shortlists:
 
 
 def rerank_photos(
-    runtime: Runtime, collection: EncodedCollection, shortlist: int, *, progress: bool = False
+    ranker: Ranker, collection: EncodedCollection, shortlist: int, *, progress: bool = False
 ) -> Shortlists:
-    """Text to image: every caption's `shortlist` nearest photos, scored by the full cross-modal pass."""
-    return rerank(runtime, collection, "text_to_image", shortlist, progress=progress)
+    """Text to image: every caption's `shortlist` nearest photos, scored."""
+    return rerank(ranker, collection, "text_to_image", shortlist, progress=progress)
 
 
 def rerank_captions(
-    runtime: Runtime, collection: EncodedCollection, shortlist: int, *, progress: bool = False
+    ranker: Ranker, collection: EncodedCollection, shortlist: int, *, progress: bool = False
 ) -> Shortlists:
-    """Image to text: every photo's `shortlist` nearest captions, scored by the full cross-modal pass."""
-    return rerank(runtime, collection, "image_to_text", shortlist, progress=progress)
+    """Image to text: every photo's `shortlist` nearest captions, scored."""
+    return rerank(ranker, collection, "image_to_text", shortlist, progress=progress)
 
 
 def rerank(
-    runtime: Runtime, collection: EncodedCollection, direction: Direction, shortlist: int, *, progress: bool = False
+    ranker: Ranker, collection: EncodedCollection, direction: Direction, shortlist: int, *, progress: bool = False
 ) -> Shortlists:
-    """Every query's `shortlist` nearest candidates in `direction`, scored by the full cross-modal pass."""
-    scorer = partial(_score_pairs, runtime, collection)
-    at_once = _QUERIES if runtime.device == "cpu" else _QUERIES_ON_GPU
+    """Every query's `shortlist` nearest candidates in `direction`, scored."""
+    scorer = partial(_score_pairs, ranker, collection)
+    at_once = _QUERIES if ranker.runtime.device == "cpu" else _QUERIES_ON_GPU
     blocks = shortlist_blocks(collection, direction, scorer, shortlist, at_once=at_once, progress=progress)
     return Shortlists.joined(list(blocks))
 
@@ -89,7 +86,7 @@ def shortlist_blocks(
     at_once: int = _QUERIES,
     progress: bool = False,
 ) -> Iterator[Shortlists]:
-    """The same, `at_once` queries at a time, with the scores of `scorer`: memory does not grow with the queries."""
+    """The same, `at_once` queries at a time, scored by `scorer`: memory does not grow with the number of queries."""
     queries, candidates = collection.sides(direction)
     step = max(1, min(at_once, _SIMILARITIES // len(candidates.photos)))
     for start in tqdm(range(0, len(queries.photos), step), desc=direction, unit="block", disable=not progress):
@@ -97,16 +94,12 @@ def shortlist_blocks(
         similarities = queries.embeddings[rows] @ candidates.embeddings.T  # (B, N)
         relevant = queries.photos[rows, None] == candidates.photos
         best = best_candidates(similarities, relevant, count)  # (B, K)
-        asking, found = np.repeat(rows, best.shape[1]), best.ravel()
-        captions, photos = (asking, found) if direction == "text_to_image" else (found, asking)
-        itm_logits, evidence = scorer(captions, photos)
+        query_rows, candidate_rows = np.repeat(rows, best.shape[1]), best.ravel()
+        pairs = (query_rows, candidate_rows) if direction == "text_to_image" else (candidate_rows, query_rows)
         yield Shortlists(
             queries.photos[rows],
             best,
-            np.take_along_axis(similarities, best, 1),
-            collection.hubness[photos].reshape(best.shape),
-            itm_logits.reshape(best.shape),
-            evidence.reshape(best.shape),
+            scorer(*pairs).reshaped(*best.shape),
             np.take_along_axis(relevant, best, 1),
             ranks(similarities, relevant),
         )
@@ -119,13 +112,13 @@ def first_ranked(
     scores: Mapping[str, NDArray[np.float32]],
     length: int,
 ) -> dict[str, NDArray[np.int64]]:
-    """The rows (Q, L) of the `length` candidates that come first in the whole ranking by each of `scores` (Q, K).
+    """The rows (Q, L) of the first `length` candidates in the whole ranking by each of `scores` (Q, K).
 
-    The candidates of `lists` stand in the order of the scores, all others behind them by similarity.
+    The candidates of `lists` come first, ordered by score; all others follow by similarity.
     """
     queries, candidates = collection.sides(direction)
     count = lists.candidates.shape[1]
-    parts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in scores}
+    blocks: dict[str, list[NDArray[np.int64]]] = {name: [] for name in scores}
     for start in range(0, len(queries.photos), _QUERIES):
         rows = slice(start, start + _QUERIES)
         similarities = queries.embeddings[rows] @ candidates.embeddings.T  # (B, N)
@@ -134,37 +127,34 @@ def first_ranked(
         listed = (nearest[:, :, None] == lists.candidates[rows, None, :]).any(axis=2)
         behind = np.argsort(listed, axis=1, kind="stable")[:, : nearest.shape[1] - count]
         tail = np.take_along_axis(nearest, behind, 1)
-        for name, found in parts.items():
+        for name, rankings in blocks.items():
             order = best_candidates(scores[name][rows], lists.relevant[rows], count)
             head = np.take_along_axis(lists.candidates[rows], order, 1)
-            found.append(np.concatenate([head, tail], axis=1)[:, :length])
-    return {name: np.concatenate(found) for name, found in parts.items()}
+            rankings.append(np.concatenate([head, tail], axis=1)[:, :length])
+    return {name: np.concatenate(rankings) for name, rankings in blocks.items()}
 
 
-def score_all_pairs(runtime: Runtime, collection: EncodedCollection, *, progress: bool = False) -> PairScores:
-    """ITM logits (M, N) and word evidence (M, N) of every caption with every photo: 8 bytes a pair are all that is
-    kept."""
-    photos = len(collection.pixel_features)
-    scores = np.empty((2, len(collection.owner) * photos), dtype=np.float32)
-    step = _at_once(runtime)
-    for start in tqdm(range(0, scores.shape[1], step), desc="all pairs", unit="batch", disable=not progress):
-        captions, found = np.divmod(np.arange(start, min(start + step, scores.shape[1])), photos)
-        scores[:, start : start + step] = _score_pairs(runtime, collection, captions, found)
-    itm_logits, evidence = scores.reshape(2, -1, photos)
-    return itm_logits, evidence
+def score_all_pairs(ranker: Ranker, collection: EncodedCollection, *, progress: bool = False) -> ScoreParts:
+    """The parts (M, N) of the scores of every caption with every photo: 16 bytes a pair."""
+    captions, photos = len(collection.caption_to_image), len(collection.photos)
+    parts = np.empty((4, captions * photos), dtype=np.float32)
+    step = _pairs_at_once(ranker)
+    for start in tqdm(range(0, parts.shape[1], step), desc="all pairs", unit="batch", disable=not progress):
+        rows = np.divmod(np.arange(start, min(start + step, parts.shape[1])), photos)
+        parts[:, start : start + step] = list(vars(_score_pairs(ranker, collection, *rows)).values())
+    return ScoreParts(*parts).reshaped(captions, photos)
 
 
 def _score_pairs(
-    runtime: Runtime, collection: EncodedCollection, captions: NDArray[np.int64], photos: NDArray[np.int64]
-) -> PairScores:
-    itm_logits, evidence, step = [], [], _at_once(runtime)
+    ranker: Ranker, collection: EncodedCollection, captions: NDArray[np.int64], photos: NDArray[np.int64]
+) -> ScoreParts:
+    batches, step = [], _pairs_at_once(ranker)
     for start in range(0, len(captions), step):
         rows = slice(start, start + step)
         text = collection.text.select(captions[rows].tolist())
-        itm_logits.append(runtime.itm_logits(text, [collection.pixel_features[photo] for photo in photos[rows]]))
-        evidence.append(collection.words.evidence(text, photos[rows]))
-    return np.concatenate(itm_logits), np.concatenate(evidence)
+        batches.append(ranker.score(text, collection.photos, photos[rows]).parts)
+    return ScoreParts.joined(batches)
 
 
-def _at_once(runtime: Runtime) -> int:
-    return _PAIRS if runtime.device == "cpu" else _PAIRS_ON_GPU
+def _pairs_at_once(ranker: Ranker) -> int:
+    return _PAIRS if ranker.runtime.device == "cpu" else _PAIRS_ON_GPU

@@ -1,9 +1,9 @@
-"""Word evidence: which words people use of a photo like this one, and so how likely a sentence is to be about it.
+"""Word detectors: which words people use of a photo like this one, and so how likely a sentence is to be about it.
 
-A linear classifier for each word, learned from captions, reads the mean of the CNN's last feature map. Such word
-detectors are those of Fang et al., "From Captions to Visual Concepts and Back" (arXiv 1411.4952). Naive Bayes makes
-evidence of them: the logarithm of how much likelier the words of a sentence are about this photo than about any.
-Each word of each caption teaches, where ITM learns one bit from a pair: it takes far fewer photos to learn.
+A detector is a linear classifier for one word. It is learned from captions and reads the mean of the CNN's last feature
+map, as in Fang et al., "From Captions to Visual Concepts and Back" (arXiv 1411.4952). Naive Bayes turns the detectors
+into log-odds: the logarithm of how much likelier the words of a sentence are about this photo than about any photo.
+Every word of every caption is a training example, where ITM learns one bit from a pair: far fewer photos are needed.
 """
 
 from __future__ import annotations
@@ -22,64 +22,65 @@ from model.runtime.protocol import EncodedText
 from model.weights import WeightsError
 
 FILE = "word_evidence.npz"
-_LARGEST_BYTES = 256 << 20
+_MAX_BYTES = 256 << 20
 
 
-def rooted(pooled_features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the classifiers read of pooled features, elementwise: the square root, which lets small ones count (power
-    normalisation, Perronnin et al. 2010)."""
+def power_normalize(pooled_features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The signed square root, elementwise: small features count for more (Perronnin et al. 2010)."""
     return np.asarray(np.sign(pooled_features) * np.sqrt(np.abs(pooled_features)), dtype=np.float32)
 
 
 @dataclass(frozen=True)
-class PhotoWords:
-    """What N photos say of each of V words."""
+class DetectedWords:
+    """What V word detectors say of N photos, compared with any photo."""
 
     ids: NDArray[np.int64]
     """(V,) The word pieces, ascending."""
-    said: NDArray[np.float32]
-    """(N, V) Evidence for a photo when a sentence uses the word, beside that when it does not."""
-    unsaid: NDArray[np.float32]
-    """(N,) Evidence for a photo when a sentence uses none of the words."""
+    log_odds: NDArray[np.float32]
+    """(N, V) What a word adds to the log-odds of a photo when a sentence uses it instead of leaving it out."""
+    absent_log_odds: NDArray[np.float32]
+    """(N,) The log-odds of a photo when a sentence uses none of the words."""
 
-    def evidence(self, text: EncodedText, photos: NDArray[np.int64]) -> NDArray[np.float32]:
-        """How much speaks for sentence i being about photo `photos[i]` (B,); one sentence goes with every photo.
+    def sentence_log_odds(self, text: EncodedText, photos: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The log-odds (B,) that sentence i is about photo `photos[i]`, and not about any photo; one sentence goes with
+        every photo.
 
-        Negative where it speaks against it. Words without a classifier count for nothing.
+        Negative where the words speak against the photo. Words without a detector count for nothing.
         """
         if not (len(self.ids) and text.word_ids and len(photos)):
             return np.zeros(len(photos), dtype=np.float32)
-        sentences, sentence = distinct(text.word_ids)
-        words = [self._columns(ids) for ids in sentences]
-        mine = np.broadcast_to(sentence, photos.shape)
-        pairs = np.repeat(np.arange(len(photos)), np.array([len(columns) for columns in words])[mine])
-        columns = np.concatenate([words[row] for row in mine.tolist()])
-        sums = np.bincount(pairs, self.said[photos[pairs], columns], minlength=len(photos))
-        return np.asarray(sums + self.unsaid[photos], dtype=np.float32)
+        sentences, sentence_of_text = distinct(text.word_ids)
+        columns_of_sentence = [self._columns(ids) for ids in sentences]
+        sentence_of_pair = np.broadcast_to(sentence_of_text, photos.shape)
+        counts = np.array([len(columns) for columns in columns_of_sentence])[sentence_of_pair]
+        pairs = np.repeat(np.arange(len(photos)), counts)
+        columns = np.concatenate([columns_of_sentence[row] for row in sentence_of_pair.tolist()])
+        sums = np.bincount(pairs, self.log_odds[photos[pairs], columns], minlength=len(photos))
+        return np.asarray(sums + self.absent_log_odds[photos], dtype=np.float32)
 
-    def of_each(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The part (N, T) that each of a sentence's word pieces (T,) has in the evidence for each photo.
+    def per_token(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What each of a sentence's word pieces (T,) adds to the log-odds of each photo: (N, T).
 
-        Nothing where a piece has no classifier, or has come before.
+        Zero where a piece has no detector, or has come before.
         """
-        parts = np.zeros((len(self.said), len(ids)), dtype=np.float32)
+        added = np.zeros((len(self.log_odds), len(ids)), dtype=np.float32)
         _, first = np.unique(ids, return_index=True)
         for place in first.tolist():
-            parts[:, place] = self.said[:, self._columns(ids[place : place + 1])].sum(axis=1)
-        return parts
+            added[:, place] = self.log_odds[:, self._columns(ids[place : place + 1])].sum(axis=1)
+        return added
 
-    def part(self, first: int, end: int) -> PhotoWords:
+    def part(self, first: int, end: int) -> DetectedWords:
         """The photos from `first` to before `end`."""
-        return PhotoWords(self.ids, self.said[first:end], self.unsaid[first:end])
+        return DetectedWords(self.ids, self.log_odds[first:end], self.absent_log_odds[first:end])
 
     def _columns(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The classifiers of a sentence's words, each once."""
+        """The detectors of a sentence's words, each once."""
         return np.flatnonzero(np.isin(self.ids, ids))
 
 
 @dataclass(frozen=True)
-class WordEvidence:
-    """The classifiers of V words, kept beside the weights; of none where none were learned."""
+class WordDetectors:
+    """The detectors of V words, kept beside the weights; V is 0 where none were learned."""
 
     ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """(V,) The word pieces, ascending."""
@@ -87,25 +88,25 @@ class WordEvidence:
     """(V, C)"""
     bias: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     """(V,)"""
-    usual: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    prior_logits: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     """(V,) The logit of each word for any photo."""
 
-    def read(self, pooled_features: NDArray[np.float32]) -> PhotoWords:
-        """What photos say of the words, from their pooled features (N, C).
+    def detect(self, pooled_features: NDArray[np.float32]) -> DetectedWords:
+        """What the detectors say of photos, from their pooled features (N, C).
 
-        Raises WeightsError when the words were learned with another network.
+        Raises WeightsError when the detectors were learned with another network.
         """
         count, width = pooled_features.shape
         if not len(self.ids):
-            return PhotoWords(self.ids, np.zeros((count, 0), dtype=np.float32), np.zeros(count, dtype=np.float32))
+            return DetectedWords(self.ids, np.zeros((count, 0), dtype=np.float32), np.zeros(count, dtype=np.float32))
         if width != self.weights.shape[1]:
             raise WeightsError(
                 f"the words in {FILE} were learned from {self.weights.shape[1]:,} features of a photo, these weights "
                 f"have {width:,}: delete it, or make it anew with `pixelseek model calibrate` and train photos."
             )
-        logits = rooted(pooled_features) @ self.weights.T + self.bias  # (N, V)
-        unsaid = _log_one_less(logits) - _log_one_less(self.usual)
-        return PhotoWords(self.ids, logits - self.usual, unsaid.sum(axis=1))
+        logits = power_normalize(pooled_features) @ self.weights.T + self.bias  # (N, V)
+        absent = _log_one_minus_sigmoid(logits) - _log_one_minus_sigmoid(self.prior_logits)
+        return DetectedWords(self.ids, logits - self.prior_logits, absent.sum(axis=1))
 
     @classmethod
     def load(cls, weights: Path) -> Self:
@@ -115,16 +116,16 @@ class WordEvidence:
             return cls()
         remedy = "Make it anew with `pixelseek model calibrate`."
         try:
-            if path.stat().st_size > _LARGEST_BYTES:
-                raise WeightsError(f"{path} is larger than any word classifiers. {remedy}")
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                read = {name: arrays[name] for name in ("ids", "weights", "bias", "usual")}
+            if path.stat().st_size > _MAX_BYTES:
+                raise WeightsError(f"{path} is larger than any word detectors. {remedy}")
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in ("ids", "weights", "bias", "usual")}
         except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
             raise WeightsError(f"{path} cannot be read: {error}. {remedy}") from error
-        if not _fits(read):
+        if not _fits(arrays):
             raise WeightsError(f"{path} does not hold word classifiers. {remedy}")
-        floats = {name: read[name].astype(np.float32) for name in ("weights", "bias", "usual")}
-        return cls(ids=read["ids"], **floats)
+        floats = [arrays[name].astype(np.float32) for name in ("weights", "bias", "usual")]
+        return cls(arrays["ids"], *floats)
 
     def save(self, weights: Path) -> None:
         """Write them into folder `weights`, as float16."""
@@ -134,22 +135,23 @@ class WordEvidence:
                 ids=self.ids,
                 weights=self.weights.astype(np.float16),
                 bias=self.bias,
-                usual=self.usual,
+                usual=self.prior_logits,
             )
 
 
-def _fits(read: dict[str, Any]) -> bool:
-    count = len(read["ids"]) if read["ids"].ndim == 1 else -1
+def _fits(arrays: dict[str, Any]) -> bool:
+    floats = [arrays[name] for name in ("weights", "bias", "usual")]
+    count = len(arrays["ids"]) if arrays["ids"].ndim == 1 else -1
     return (
-        read["ids"].dtype == np.int64
-        and bool((np.diff(read["ids"]) > 0).all())
-        and read["weights"].ndim == 2
-        and all(read[name].dtype.kind == "f" and np.isfinite(read[name]).all() for name in ("weights", "bias", "usual"))
-        and all(read[name].shape == (count,) for name in ("bias", "usual"))
-        and len(read["weights"]) == count
+        arrays["ids"].dtype == np.int64
+        and bool((np.diff(arrays["ids"]) > 0).all())
+        and arrays["weights"].ndim == 2
+        and all(array.dtype.kind == "f" and np.isfinite(array).all() for array in floats)
+        and all(arrays[name].shape == (count,) for name in ("bias", "usual"))
+        and len(arrays["weights"]) == count
     )
 
 
-def _log_one_less(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+def _log_one_minus_sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """log(1 - sigmoid(logits)), elementwise."""
     return -np.logaddexp(np.float32(0.0), logits)

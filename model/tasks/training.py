@@ -16,7 +16,7 @@ from model.heads import Head, Task
 from model.network.heads import TaskHead
 from model.opened import OpenedWeights
 from model.runtime.head_graphs import write_head_graph
-from model.scoring.calibration import best_cutoff
+from model.scoring.calibration_fitting import best_cutoff
 from model.tasks.evaluation import Bench, Report, right
 from model.tasks.examples import Example
 from model.tasks.fitting import fit, labels_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,21 +13,22 @@ from model.data.shards import CaptionedPhoto
 from model.metrics import RECALL_AT, recall
 from model.processor import PixelBertProcessor
 from model.runtime.protocol import Runtime
-from model.scoring.calibration import Calibration
+from model.scoring.calibration_fitting import fit_calibration
 from model.scoring.collection import encode_collection
+from model.scoring.parameters import ScoringParameters
 from model.scoring.querybank import Querybank
+from model.scoring.ranker import Ranker
 from model.scoring.shortlists import rerank_photos
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.word_detectors import WordDetectors
 from model.training.recipe import Dev
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Text-to-image recall by dataset and ranking, the calibration found on the way, and one number for it all."""
+    """Text-to-image recall by dataset and ranking, the scoring parameters fitted for it, and one number for it all."""
 
     figures: dict[str, dict[str, Any]]
-    calibration: Calibration
-    querybank: Querybank
+    parameters: ScoringParameters
     score: float
     """The mean over datasets and k of the rerank's recall@k."""
 
@@ -47,22 +48,22 @@ class Judge:
     def __len__(self) -> int:
         return sum(map(len, self._galleries.values()))
 
-    def judge(self, runtime: Runtime, processor: PixelBertProcessor, evidence: WordEvidence) -> Verdict:
-        """Shortlist, ITM alone and rerank on every gallery, with what word evidence there is."""
-        querybank = Querybank.of(runtime, self._train)
-        collections = {
-            name: encode_collection(runtime, photos, processor, querybank, evidence)
+    def judge(self, runtime: Runtime, processor: PixelBertProcessor, detectors: WordDetectors) -> Verdict:
+        """Shortlist, ITM alone and rerank on every gallery, with those word detectors."""
+        ranker = Ranker(runtime, ScoringParameters(querybank=Querybank.of(runtime, self._train), detectors=detectors))
+        lists = {
+            name: rerank_photos(ranker, encode_collection(ranker, photos, processor), self._settings.shortlist)
             for name, photos in sorted(self._galleries.items())
         }
-        lists = {name: rerank_photos(runtime, one, self._settings.shortlist) for name, one in collections.items()}
-        calibration = Calibration.fit(list(lists.values()))
+        parameters = replace(ranker.parameters, calibration=fit_calibration(list(lists.values())))
+        ranker = Ranker(runtime, parameters)
         figures = {
             name: {
-                "shortlist": recall(one.similarity_ranks),
-                "itm": recall(one.ranks(one.itm_logits)),
-                "rerank": recall(one.ranks(calibration.scores(one))),
+                "shortlist": recall(gallery.similarity_ranks),
+                "itm": recall(gallery.ranks(gallery.parts.itm_logits)),
+                "rerank": recall(gallery.ranks(ranker.combine(gallery.parts))),
             }
-            for name, one in lists.items()
+            for name, gallery in lists.items()
         }
-        score = float(np.mean([of["rerank"][f"r@{k}"] for of in figures.values() for k in RECALL_AT]))
-        return Verdict(figures, calibration, querybank, score)
+        score = float(np.mean([rankings["rerank"][f"r@{k}"] for rankings in figures.values() for k in RECALL_AT]))
+        return Verdict(figures, parameters, score)

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +29,8 @@ from model.pictures import PictureError, curves
 from model.processor import SPECIAL_TOKENS, TextInputs
 from model.runtime.memory import keep_freed_memory
 from model.runtime.torch_runtime import TorchRuntime
-from model.scoring.fitted import FittedScores
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.parameters import ScoringParameters
+from model.scoring.word_detectors import WordDetectors
 from model.scoring.word_learning import WordHead, used_words
 from model.training import checkpoint
 from model.training.alike import neighbours
@@ -162,7 +161,7 @@ class _Run:
         self.steps = max(1, round(recipe.schedule.epochs * self.epoch))
         self.optimizers = make_optimizers(self.model, recipe)
         self.judge = Judge(dev, recipe.dev, [photos[row] for row in self.learned.tolist()])
-        words = self.model.word_head.guess() if isinstance(self.model.word_head, WordHead) else 0.0
+        words = self.model.word_head.chance_loss() if isinstance(self.model.word_head, WordHead) else 0.0
         self.divergence = Divergence(guessing(recipe, self.model.config.vocab_size, words))
         self.step, self.best, self.seconds = 0, -1.0, 0.0
         vocabulary = self.processor.tokenizer.get_vocab()
@@ -337,7 +336,7 @@ class _Run:
     def _learn_words(self, inputs: Sequence[TextInputs]) -> NDArray[np.float32]:
         """Give the network a word head; how many of each photo's captions use its words, as shares (N, V).
 
-        `inputs` are the captions of the photos that are learned from. The head goes on from the word evidence of
+        `inputs` are the captions of the photos that are learned from. The head goes on from the word detectors of
         the weights that the run starts from. Raises TrainingError when no word is common enough.
         """
         captions = [
@@ -352,9 +351,9 @@ class _Run:
             ids, shares_of_learned, self._pooled_features(self.learned[:: -(-len(self.learned) // _STANDARD)])
         )
         if self.recipe.start.weights:
-            evidence = WordEvidence.load(find_weights(self.recipe.start.weights))
-            if len(evidence.ids) and evidence.weights.shape[1] == len(head.centre):
-                head.go_on_from(evidence)
+            detectors = WordDetectors.load(find_weights(self.recipe.start.weights))
+            if len(detectors.ids) and detectors.weights.shape[1] == len(head.centre):
+                head.initialize_from(detectors)
         self.model.word_head = head.to(self.device)
         return shares
 
@@ -384,7 +383,7 @@ class _Run:
         if not len(self.judge):
             return
         runtime = TorchRuntime(self.average, self.processor)
-        verdict = self.judge.judge(runtime, self.processor, self._evidence())
+        verdict = self.judge.judge(runtime, self.processor, self._detectors())
         self._log(
             {
                 "step": self.step,
@@ -401,23 +400,21 @@ class _Run:
             self._keep(verdict)
         self._train_mode()
 
-    def _evidence(self) -> WordEvidence:
+    def _detectors(self) -> WordDetectors:
         """Of the averaged weights; none where the run learns no words."""
         head = self.average.word_head
-        return head.evidence() if isinstance(head, WordHead) else WordEvidence()
+        return head.detectors() if isinstance(head, WordHead) else WordDetectors()
 
     def _keep(self, verdict: Verdict | None) -> None:
         kept = copy.deepcopy(self.average).half()
-        kept.word_head = None  # kept as word evidence
+        kept.word_head = None  # kept as word detectors
         kept.config.pixel_sampling = self.recipe.model.get("pixel_sampling")
         with replacing_folder(self.output / "weights") as folder:
             kept.save_pretrained(folder)
             self.processor.save_pretrained(folder)
             (folder / "recipe.toml").write_text(as_toml(self.recipe), encoding="utf-8")
-            fitted = FittedScores(evidence=self._evidence())
-            if verdict is not None:
-                fitted = replace(fitted, calibration=verdict.calibration, querybank=verdict.querybank)
-            fitted.save(folder, generation(folder))
+            parameters = ScoringParameters(detectors=self._detectors()) if verdict is None else verdict.parameters
+            parameters.save(folder, generation(folder))
             write_card(
                 folder,
                 recipe=self.recipe,

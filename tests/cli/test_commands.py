@@ -17,7 +17,7 @@ from cli.main import app
 from cli.model import model
 from cli.output import readable_size
 from model.scoring.calibration import Calibration
-from model.scoring.fitted import FittedScores
+from model.scoring.parameters import ScoringParameters
 from model.weights import generation
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
@@ -93,7 +93,7 @@ def test_search_draws_a_line_above_the_weaker_matches(tmp_path: Path, photos: Pa
     matches = [hit["match"] for hit in json.loads(pixelseek("search", "--json", SENTENCE, *options).stdout)["hits"]]
 
     def line(cutoff: float) -> list[str]:
-        FittedScores(Calibration(cutoff=cutoff)).save(calibrated, generation(calibrated))
+        ScoringParameters(Calibration(cutoff=cutoff)).save(calibrated, generation(calibrated))
         lines = pixelseek("search", SENTENCE, *options).stdout.splitlines()
         found = [number for number, text in enumerate(lines) if "weak" in text]
         return [f"{number} {lines[number].strip()}" for number in found]

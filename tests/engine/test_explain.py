@@ -17,8 +17,9 @@ from engine.search import SearchEngine
 from indexer.library.errors import PhotoMissing
 from model.bundle import TrainedModel
 from model.processor import PixelBertProcessor
-from model.scoring.fitted import FittedScores
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.parameters import ScoringParameters
+from model.scoring.ranker import Ranker
+from model.scoring.word_detectors import WordDetectors
 from tests.engine.libraries import SENTENCE, write_weights
 from tests.indexer.colour_runtime import ColourRuntime, colour_processor
 
@@ -39,7 +40,7 @@ def test_a_word_looks_where_its_colour_is() -> None:
             return [(word, range(row, row + 1)) for row, word in enumerate(sentence.split())]
 
     processor = Quarters(colour_processor().tokenizer, image_size=64)
-    found = explain(runtime, processor, "red blue", features, WordEvidence().read(encoded.pooled_features), (64, 64))
+    found = explain(runtime, processor, "red blue", features, WordDetectors().detect(encoded.pooled_features), (64, 64))
     assert found.words == ["red", "blue"]
     assert found.maps.shape == (2, 2, 2)
     assert found.overall.shape == (2, 2)
@@ -57,16 +58,16 @@ def test_each_word_is_told_how_much_it_speaks_for_the_photo(indexed: Path, weigh
     known = np.unique(pieces[spans[0][1].start : spans[-1][1].stop])
     known = known[known != pieces[spans[1][1].start]]  # of the second word at least a piece is not learned
     random = np.random.default_rng(0)
-    evidence = WordEvidence(
+    detectors = WordDetectors(
         known, random.normal(0, 1, (len(known), width)).astype(np.float32), *np.zeros((2, len(known)), np.float32)
     )
-    model.fitted = FittedScores(evidence=evidence)
+    model.ranker = Ranker(model.runtime, ScoringParameters(detectors=detectors))
     with SearchEngine.over(indexed, model) as engine:
         (hit,) = engine.search(SENTENCE, limit=1).hits
         found = engine.explain(hit.photo_id, SENTENCE)
-        read = evidence.read(np.stack(list(engine._library.pooled_features([hit.photo_id]).values())))
-    said = read.evidence(model.runtime.encode_text([SENTENCE]), np.arange(1)) - read.unsaid
-    assert found.evidence.sum() == pytest.approx(said[0], abs=1e-3)
+        detected = detectors.detect(np.stack(list(engine._library.pooled_features([hit.photo_id]).values())))
+    sentence = detected.sentence_log_odds(model.runtime.encode_text([SENTENCE]), np.arange(1))
+    assert found.evidence.sum() == pytest.approx((sentence - detected.absent_log_odds)[0], abs=1e-3)
     assert found.evidence[1] == 0.0
     assert found.times[1] == "1"
     assert all(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +147,7 @@ def test_photos_that_match_come_newest_first_and_weak_ones_as_ever(
     best = dated.search(SENTENCE).hits
     cutoff = best[4].match
     assert cutoff is not None
-    monkeypatch.setattr(dated, "_calibration", replace(dated._calibration, cutoff=cutoff))
+    monkeypatch.setattr(dated._ranker, "cutoff", cutoff)
     by_match = [Path(hit.path).stem for hit in best]
     strong = sum(hit.match is not None and hit.match >= cutoff for hit in best)
     expected = sorted(by_match[:strong], reverse=True) + by_match[strong:]

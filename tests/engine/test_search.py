@@ -20,8 +20,9 @@ from model.bundle import TrainedModel
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.scoring.calibration import Calibration
-from model.scoring.fitted import FittedScores
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.parameters import ScoringParameters
+from model.scoring.ranker import Ranker
+from model.scoring.word_detectors import WordDetectors
 from model.weights import WeightsError, generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, similarities_of
 
@@ -47,7 +48,8 @@ def test_a_sentence_finds_photos_with_path_match_and_score(engine: SearchEngine,
 
 def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weights: Path) -> None:
     model = TrainedModel(weights, device="cpu")
-    model.fitted, runtime = FittedScores(Calibration(2.0, match_scale=0.5, match_bias=-1.0)), model.runtime
+    runtime = model.runtime
+    model.ranker = Ranker(runtime, ScoringParameters(Calibration(2.0, match_scale=0.5, match_bias=-1.0)))
     with LibraryView.open(indexed, generation=model.generation) as library:
         hits = SearchEngine(library, model).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]
@@ -59,23 +61,23 @@ def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weig
     np.testing.assert_allclose([hit.match or 0 for hit in hits], 1 / (1 + np.exp(1.0 - 0.5 * scores)), atol=1e-2)
 
 
-def test_word_evidence_counts_where_the_calibration_says_so(indexed: Path, weights: Path) -> None:
+def test_word_detectors_count_as_the_calibration_says(indexed: Path, weights: Path) -> None:
     model = TrainedModel(weights, device="cpu")
     text, random = model.runtime.encode_text([SENTENCE]), np.random.default_rng(0)
     width = model.runtime.encode_image([np.zeros((128, 128, 3), dtype=np.uint8)]).pooled_features.shape[1]
     words = np.unique(text.word_ids[0])
-    words_of_photos = WordEvidence(
+    detectors = WordDetectors(
         words, random.normal(0, 1, (len(words), width)).astype(np.float32), *np.zeros((2, len(words)), np.float32)
     )
-    model.fitted = FittedScores(Calibration(words_scale=0.5), evidence=words_of_photos)
+    model.ranker = Ranker(model.runtime, ScoringParameters(Calibration(words_scale=0.5), detectors=detectors))
     with LibraryView.open(indexed, generation=model.generation) as library:
         hits = SearchEngine(library, model).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]
         logits = model.runtime.itm_logits(text, list(library.pixel_features(ids).values()))
         pooled = np.stack(list(library.pooled_features(ids).values()))
-        evidence = words_of_photos.read(pooled).evidence(text, np.arange(len(ids)))
-    assert np.ptp(evidence) > 0.1
-    np.testing.assert_allclose([hit.score or 0 for hit in hits], logits + 0.5 * evidence, atol=1e-2)
+        log_odds = detectors.detect(pooled).sentence_log_odds(text, np.arange(len(ids)))
+    assert np.ptp(log_odds) > 0.1
+    np.testing.assert_allclose([hit.score or 0 for hit in hits], logits + 0.5 * log_odds, atol=1e-2)
 
 
 def test_reranked_hits_go_by_score(engine: SearchEngine) -> None:

@@ -10,7 +10,7 @@ import pytest
 from engine.search import SearchEngine
 from model.data.shards import read_shards
 from model.scoring.calibration import Calibration
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.word_detectors import WordDetectors
 from model.weights import find_weights
 from tests.engine.libraries import index
 
@@ -59,10 +59,10 @@ def test_a_photo_matches_its_own_sentence_better_than_another(engine: SearchEngi
     assert sum(own) / len(own) > 5 * sum(others) / len(others)
 
 
-def test_the_shipped_weights_come_with_calibration_word_evidence_and_card() -> None:
+def test_the_shipped_weights_come_with_calibration_word_detectors_and_card() -> None:
     weights = find_weights()
     assert Calibration.load(weights) != Calibration()
-    assert len(WordEvidence.load(weights).ids) > 1000
+    assert len(WordDetectors.load(weights).ids) > 1000
     card = (weights / "README.md").read_text(encoding="utf-8")
     for subject in ("Trained on", "R@1", "Limits"):
         assert subject in card

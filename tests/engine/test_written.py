@@ -13,7 +13,10 @@ from engine.search import SearchEngine
 from engine.validation import Sort
 from engine.written import bonus
 from indexer.library.view import LibraryView
+from model.bundle import TrainedModel
 from model.scoring.calibration import Calibration
+from model.scoring.parameters import ScoringParameters
+from model.scoring.ranker import Ranker
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT
 
@@ -82,10 +85,13 @@ def test_a_word_to_keep_out_that_is_written_takes_off_as_much(annotated: SearchE
     assert hits[-1] == "scene 07.jpg"
 
 
-def test_all_words_lift_a_photo_above_what_the_model_sees_and_half_of_them_hint() -> None:
-    calibration = Calibration(match_scale=0.5)
-    none, half, whole = bonus(np.array([0.0, 0.5, 1.0], dtype=np.float32), calibration).tolist()
+def test_all_words_lift_a_photo_above_what_the_model_sees_and_half_of_them_hint(weights: Path) -> None:
+    runtime, calibration = TrainedModel(weights, device="cpu").runtime, Calibration(match_scale=0.5)
+    none, half, whole = bonus(
+        np.array([0.0, 0.5, 1.0], dtype=np.float32), Ranker(runtime, ScoringParameters(calibration))
+    ).tolist()
     assert none == 0
     assert half == pytest.approx(whole / 4)
     assert whole * calibration.match_scale == pytest.approx(6.0)
-    assert np.isfinite(bonus(np.ones(1, dtype=np.float32), Calibration(match_scale=0.0))).all()
+    flat = Ranker(runtime, ScoringParameters(Calibration(match_scale=0.0)))
+    assert np.isfinite(bonus(np.ones(1, dtype=np.float32), flat)).all()

@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +231,7 @@ def test_photos_keep_their_shape_and_fill_the_rows(page: Page) -> None:
 def test_weaker_matches_unfold(page: Page, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = service_of(app).engine()
     matches = [hit["match"] for hit in hits(app.test_client())]
-    monkeypatch.setattr(engine, "_calibration", replace(engine._calibration, cutoff=matches[2]))
+    monkeypatch.setattr(engine._ranker, "cutoff", matches[2])
     strong = sum(match >= matches[2] for match in matches)
     search(page)
     visible = page.locator(".reranked .photos li:visible")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import piexif
@@ -105,7 +104,7 @@ def test_the_newest_come_first_when_asked_for_and_paging_stays_so(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = service_of(app).engine()
-    monkeypatch.setattr(engine, "_calibration", replace(engine._calibration, cutoff=0.0))
+    monkeypatch.setattr(engine._ranker, "cutoff", 0.0)
     found = hits(client, sort="date")
     taken = [client.get(f"/api/v1/photos/{hit['photo_id']}").get_json()["taken_at"] for hit in found]
     assert taken == sorted(taken, reverse=True)

@@ -46,7 +46,7 @@ def test_weak_matches_are_folded_behind_strong_ones(
 ) -> None:
     matches = [hit["match"] for hit in hits(client)]
     engine = service_of(app).engine()
-    monkeypatch.setattr(engine, "_calibration", _with_cutoff(engine, matches[2]))
+    monkeypatch.setattr(engine._ranker, "cutoff", matches[2])
     page = client.get("/", query_string={"q": SENTENCE}).text
     strong, weak = page[page.index('<section class="reranked"') :].split('<details class="weaker">')
     assert strong.count("/thumbnail") == sum(match >= matches[2] for match in matches)
@@ -57,7 +57,7 @@ def test_where_all_matches_are_weak_nothing_is_folded(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = service_of(app).engine()
-    monkeypatch.setattr(engine, "_calibration", _with_cutoff(engine, 1.0))
+    monkeypatch.setattr(engine._ranker, "cutoff", 1.0)
     page = client.get("/", query_string={"q": SENTENCE}).text
     assert "Only weak matches" in page
     assert "weaker" not in page
@@ -229,12 +229,6 @@ def test_only_trusted_hosts_are_answered_when_named(indexed: Path, weights: Path
         client = app.test_client()
         assert client.get("/", headers={"Host": "localhost:8080"}).status_code == 200
         assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 400
-
-
-def _with_cutoff(engine: object, cutoff: float) -> object:
-    from dataclasses import replace
-
-    return replace(engine._calibration, cutoff=cutoff)  # type: ignore[attr-defined]
 
 
 def test_filters_without_a_sentence_list_the_photos_by_date(client: FlaskClient) -> None:

@@ -27,11 +27,12 @@ from model.evaluation.report import evaluate
 from model.evaluation.tables import markdown, text
 from model.metrics import recall
 from model.scoring.calibration import Calibration
-from model.scoring.querybank import Querybank
+from model.scoring.parameters import ScoringParameters
+from model.scoring.ranker import Ranker
 from tests.model.numbered import Known, caption, picture, processor
 
 DEPTH = 8
-CALIBRATION = Calibration(similarity_scale=0.5)
+PARAMETERS = ScoringParameters(Calibration(similarity_scale=0.5))
 DIRECTIONS = ("text_to_image", "image_to_text")
 
 
@@ -79,9 +80,7 @@ def runtime(captions_of: dict[int, list[int]]) -> Known:
 
 @pytest.fixture(scope="module")
 def report(photos: list[CaptionedPhoto], runtime: Known) -> dict[str, Any]:
-    return evaluate(
-        runtime, photos, processor(), CALIBRATION, Querybank(), shortlists=[DEPTH], fold=1000, eccv=True
-    ).report
+    return evaluate(Ranker(runtime, PARAMETERS), photos, processor(), shortlists=[DEPTH], fold=1000, eccv=True).report
 
 
 def test_there_are_25010_captions_and_25000_with_five_of_each(
@@ -114,7 +113,7 @@ def test_the_folds_are_consecutive_thousands_each_ranked_alone(report: dict[str,
         similarities = runtime.captions[captions] @ runtime.photos[photos].T
         logits = runtime.words[captions] @ runtime.pixels[photos].T
         right = runtime.owner[captions, None] == np.arange(first, first + 1000)
-        fused = CALIBRATION.score(logits, similarities)
+        fused = logits + np.float32(0.5) * similarities
         for way, (near, score, own) in zip(
             DIRECTIONS, ((similarities, fused, right), (similarities.T, fused.T, right.T)), strict=True
         ):
@@ -160,7 +159,7 @@ class Direction:
         right = self.photos == photo
         first = np.flatnonzero(near >= np.partition(near, -100)[-100])  # no measure looks further
         nearest = first[nearest_first(near[first], right[first])]
-        score = near if name == "shortlist" else CALIBRATION.score(self.states @ states, near)
+        score = near if name == "shortlist" else self.states @ states + np.float32(0.5) * near
         return [self.ids[one] for one in reranked(nearest, score, right) if self.known[one]]
 
 

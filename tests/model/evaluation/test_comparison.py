@@ -13,9 +13,8 @@ from model.data.shards import CaptionedPhoto
 from model.evaluation.comparison import ComparisonError, KeptRanks, differences
 from model.evaluation.rankings import Rankings
 from model.evaluation.report import evaluate
-from model.scoring.calibration import Calibration
 from model.scoring.collection import Direction
-from model.scoring.querybank import Querybank
+from model.scoring.ranker import Ranker
 from tests.model.numbered import Known, numbered, processor
 
 COUNTS = [2, 3] * 50
@@ -23,7 +22,7 @@ PHOTOS = numbered(COUNTS)
 
 
 def rankings(photos: Sequence[CaptionedPhoto] = PHOTOS, *, shortlist: int = 5) -> Mapping[Direction, Rankings]:
-    return evaluate(Known(COUNTS), photos, processor(), Calibration(), Querybank(), shortlists=[shortlist]).rankings
+    return evaluate(Ranker(Known(COUNTS)), photos, processor(), shortlists=[shortlist]).rankings
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from model.evaluation.hard_negatives import accuracy
 from model.evaluation.report import evaluate_shards
 from model.metrics import recall
 from model.runtime.protocol import EncodedImages, EncodedText
-from model.scoring.calibration import Calibration
 from model.scoring.collection import EncodedCollection
+from model.scoring.parts import PreparedPhotos, ScoreParts
+from model.scoring.ranker import Ranker
 from model.scoring.shortlists import Shortlists, rerank_captions, rerank_photos
-from model.scoring.word_detectors import WordEvidence
 from tests.model.scenes import photos as scene_photos
 
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -59,23 +59,27 @@ class Spoken(Dot):
         return EncodedText(vectors, list(vectors[:, None]))
 
 
+def prepared(embeddings: NDArray[np.float32], pixel_features: Sequence[NDArray[np.float32]]) -> PreparedPhotos:
+    """Photos for weights without querybank and word detectors."""
+    pooled = np.zeros((len(embeddings), 1), dtype=np.float32)
+    return Ranker(Dot()).prepare(EncodedImages(embeddings, list(pixel_features), pooled))
+
+
 def random_collection(photos: int = 30, captions: Sequence[int] = (5,), seed: int = 0) -> EncodedCollection:
     """Photos with vectors that tell them apart a little, and `captions` captions each in turn."""
     random = np.random.default_rng(seed)
-    owner = np.repeat(np.arange(photos), np.resize(captions, photos))
+    caption_to_image = np.repeat(np.arange(photos), np.resize(captions, photos))
 
     def noisy(vectors: NDArray[np.float64], noise: float) -> NDArray[np.float32]:
         vectors = vectors + noise * random.normal(size=vectors.shape)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
     truth = random.normal(size=(photos, 8))
+    told = truth[caption_to_image]
     return EncodedCollection(
-        image_embeddings=noisy(truth, 0.5),
-        pixel_features=list(noisy(truth, 0.3)[:, None]),
-        words=WordEvidence().read(np.zeros((photos, 1), dtype=np.float32)),
-        text=EncodedText(noisy(truth[owner], 0.5), list(noisy(truth[owner], 0.3)[:, None])),
-        owner=owner,
-        hubness=np.zeros(photos, dtype=np.float32),
+        prepared(noisy(truth, 0.5), list(noisy(truth, 0.3)[:, None])),
+        EncodedText(noisy(told, 0.5), list(noisy(told, 0.3)[:, None])),
+        caption_to_image,
     )
 
 
@@ -99,64 +103,58 @@ def ranks_by_sorting(
 def test_ranks_are_those_of_the_whole_list_sorted_twice(depth: int) -> None:
     collection = random_collection(captions=(5, 6))
     words = np.concatenate(collection.text.word_features)
-    pixels = np.concatenate(collection.pixel_features)
-    right = collection.owner[:, None] == np.arange(30)
-    lists = rerank_photos(Dot(), collection, 30)
-    assert lists.ranks(lists.itm_logits, depth).tolist() == ranks_by_sorting(
-        collection.text.embeddings, collection.image_embeddings, words @ pixels.T, right, depth
+    pixels = np.concatenate(list(collection.photos.pixel_features))
+    right = collection.caption_to_image[:, None] == np.arange(30)
+    lists = rerank_photos(Ranker(Dot()), collection, 30)
+    assert lists.ranks(lists.parts.itm_logits, depth).tolist() == ranks_by_sorting(
+        collection.text.embeddings, collection.photos.embeddings, words @ pixels.T, right, depth
     )
-    lists = rerank_captions(Dot(), collection, 30)
-    assert lists.ranks(lists.itm_logits, depth).tolist() == ranks_by_sorting(
-        collection.image_embeddings, collection.text.embeddings, pixels @ words.T, right.T, depth
+    lists = rerank_captions(Ranker(Dot()), collection, 30)
+    assert lists.ranks(lists.parts.itm_logits, depth).tolist() == ranks_by_sorting(
+        collection.photos.embeddings, collection.text.embeddings, pixels @ words.T, right.T, depth
     )
 
 
 def test_a_shallow_shortlist_is_the_head_of_a_deep_one() -> None:
     collection = random_collection()
-    shallow, deep = rerank_photos(Dot(), collection, 4), rerank_photos(Dot(), collection, 30)
-    assert shallow.ranks(shallow.itm_logits).tolist() == deep.ranks(deep.itm_logits, 4).tolist()
+    shallow, deep = rerank_photos(Ranker(Dot()), collection, 4), rerank_photos(Ranker(Dot()), collection, 30)
+    assert shallow.ranks(shallow.parts.itm_logits).tolist() == deep.ranks(deep.parts.itm_logits, 4).tolist()
 
 
 def test_a_photo_off_the_shortlist_keeps_its_place_behind_it() -> None:
     lists = Shortlists(
         photos=np.array([0]),
         candidates=np.array([[4, 2]]),
-        similarities=np.array([[0.9, 0.8]], dtype=np.float32),
-        hubness=np.zeros((1, 2), dtype=np.float32),
-        itm_logits=np.array([[0.0, 5.0]], dtype=np.float32),
-        evidence=np.zeros((1, 2), dtype=np.float32),
+        parts=ScoreParts(*np.array([[[0.9, 0.8]], [[0, 0]], [[0, 0]], [[0.0, 5.0]]], dtype=np.float32)),
         relevant=np.array([[False, False]]),
         similarity_ranks=np.array([6]),
     )
-    assert recall(lists.ranks(lists.itm_logits)) == {"r@1": 0.0, "r@5": 0.0, "r@10": 100.0, "median_rank": 7.0}
+    assert recall(lists.ranks(lists.parts.itm_logits)) == {"r@1": 0.0, "r@5": 0.0, "r@10": 100.0, "median_rank": 7.0}
 
 
 def test_the_rerank_finds_what_the_shortlist_ranked_second() -> None:
     near, far = np.array([1, 0], dtype=np.float32), np.array([0, 1], dtype=np.float32)
     blurred = np.array([0.8, 0.6], dtype=np.float32)
     collection = EncodedCollection(
-        image_embeddings=np.stack([blurred, near]),
-        pixel_features=[near[None], far[None]],
-        words=WordEvidence().read(np.zeros((2, 1), dtype=np.float32)),
-        text=EncodedText(np.stack([near, blurred]), [near[None], far[None]]),
-        owner=np.array([0, 1]),
-        hubness=np.zeros(2, dtype=np.float32),
+        prepared(np.stack([blurred, near]), [near[None], far[None]]),
+        EncodedText(np.stack([near, blurred]), [near[None], far[None]]),
+        np.array([0, 1]),
     )
-    found = rerank_photos(Dot(), collection, 2)
+    found = rerank_photos(Ranker(Dot()), collection, 2)
     assert found.similarity_ranks.tolist() == [1, 1]
-    assert found.ranks(found.itm_logits).tolist() == [0, 0]
-    found = rerank_captions(Dot(), collection, 2)
-    assert found.ranks(found.itm_logits).tolist() == [0, 0]
+    assert found.ranks(found.parts.itm_logits).tolist() == [0, 0]
+    found = rerank_captions(Ranker(Dot()), collection, 2)
+    assert found.ranks(found.parts.itm_logits).tolist() == [0, 0]
 
 
 def test_folds_are_consecutive_blocks_with_their_own_captions() -> None:
     collection = random_collection(25, captions=(5, 6))
     first, second = collection.folds(10)
-    assert [len(fold.image_embeddings) for fold in (first, second)] == [10, 10]
-    assert [len(fold.owner) for fold in (first, second)] == [55, 55]
-    assert np.array_equal(second.image_embeddings, collection.image_embeddings[10:20])
+    assert [len(fold.photos) for fold in (first, second)] == [10, 10]
+    assert [len(fold.caption_to_image) for fold in (first, second)] == [55, 55]
+    assert np.array_equal(second.photos.embeddings, collection.photos.embeddings[10:20])
     assert np.array_equal(second.text.embeddings, collection.text.embeddings[55:110])
-    assert second.owner.tolist() == (collection.owner[55:110] - 10).tolist()
+    assert second.caption_to_image.tolist() == (collection.caption_to_image[55:110] - 10).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -217,15 +215,8 @@ def test_a_hard_negative_as_good_as_its_caption_is_a_miss() -> None:
         HardNegative("no", "yes", "word"),
     )
     runtime, photo = Spoken({"it": 0.6, "yes": 1.0, "no": 0.0}), np.array([[1, 0]], dtype=np.float32)
-    collection = EncodedCollection(
-        image_embeddings=photo,
-        pixel_features=[photo],
-        words=WordEvidence().read(np.zeros((1, 1), dtype=np.float32)),
-        text=EncodedText(photo[:0], []),
-        owner=np.zeros(0, dtype=np.int64),
-        hubness=np.zeros(1, dtype=np.float32),
-    )
-    found = accuracy(runtime, Calibration(), collection, [same, near, far], np.zeros(3, dtype=np.int64))
+    collection = EncodedCollection(prepared(photo, [photo]), EncodedText(photo[:0], []), np.zeros(0, dtype=np.int64))
+    found = accuracy(Ranker(runtime), collection, [same, near, far], np.zeros(3, dtype=np.int64))
     assert (found["cases"], found["similarity"], found["itm"]) == (3, 33.33, 33.33)
     assert found["kinds"]["same"] == {"cases": 1, "similarity": 0.0, "itm": 0.0, "rerank": 0.0}
     assert found["kinds"]["word"] == {"cases": 2, "similarity": 50.0, "itm": 50.0, "rerank": 50.0}

@@ -13,16 +13,17 @@ from model.data.shards import ShardError
 from model.evaluation.report import evaluate, evaluate_shards
 from model.metrics import recall
 from model.scoring.calibration import Calibration
-from model.scoring.querybank import Querybank
+from model.scoring.parameters import ScoringParameters
+from model.scoring.ranker import Ranker
 from tests.model.numbered import Known, numbered, processor
 
 COUNTS = [5, 6, 5, 1] * 10
 SUBSET = 12
-CALIBRATION = Calibration(similarity_scale=0.5)
+PARAMETERS = ScoringParameters(Calibration(similarity_scale=0.5))
 
 
 def run(counts: list[int], runtime: Known, **options: Any) -> dict[str, Any]:
-    return evaluate(runtime, numbered(counts), processor(), CALIBRATION, Querybank(), **options).report
+    return evaluate(Ranker(runtime, PARAMETERS), numbered(counts), processor(), **options).report
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_all_pairs_of_the_first_photos_are_ranked(runtime: Known, found: dict[st
     for name, scores in (
         ("shortlist", similarities),
         ("itm", logits),
-        ("rerank", CALIBRATION.score(logits, similarities)),
+        ("rerank", logits + np.float32(0.5) * similarities),
     ):
         for way, ranks in (
             ("text_to_image", by_sorting(scores, right)),

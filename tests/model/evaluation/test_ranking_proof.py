@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from model.data.shards import read_shards
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
-from model.runtime.protocol import EncodedText, Runtime
+from model.runtime.protocol import EncodedImages, EncodedText, Runtime
 from model.scoring.collection import DIRECTIONS, Direction, EncodedCollection, encode_collection
-from model.scoring.querybank import Querybank
+from model.scoring.ranker import Ranker
 from model.scoring.shortlists import Shortlists, first_ranked, rerank, rerank_captions, rerank_photos, score_all_pairs
-from model.scoring.word_detectors import WordEvidence
 from tests.model.numbered import Known, numbered, processor
 
 
@@ -25,12 +24,9 @@ def of_matrices(similarities: Sequence[Sequence[float]], logits: Sequence[Sequen
     one_each = np.eye(3, dtype=np.float32)
     words = np.array(logits, dtype=np.float32)
     return EncodedCollection(
-        image_embeddings=one_each,
-        pixel_features=list(one_each[:, None]),
-        words=WordEvidence().read(one_each),
-        text=EncodedText(np.array(similarities, dtype=np.float32), list(words[:, None])),
-        owner=np.array([0, 0, 1, 2]),
-        hubness=np.zeros(3, dtype=np.float32),
+        Ranker(Known([2, 1, 1])).prepare(EncodedImages(one_each, list(one_each[:, None]), one_each)),
+        EncodedText(np.array(similarities, dtype=np.float32), list(words[:, None])),
+        np.array([0, 0, 1, 2]),
     )
 
 
@@ -49,15 +45,15 @@ def test_ranks_by_hand() -> None:
             [7, 1, 8],  # the right one is preferred
         ],
     )
-    runtime = Known([2, 1, 1])
-    captions = rerank_photos(runtime, collection, 2)
+    ranker = Ranker(Known([2, 1, 1]))
+    captions = rerank_photos(ranker, collection, 2)
     assert captions.candidates.tolist() == [[0, 1], [1, 0], [2, 0], [1, 2]]
     assert captions.similarity_ranks.tolist() == [0, 1, 2, 1]
-    assert captions.ranks(captions.itm_logits).tolist() == [1, 1, 2, 0]
-    photos = rerank_captions(runtime, collection, 2)
+    assert captions.ranks(captions.parts.itm_logits).tolist() == [1, 1, 2, 0]
+    photos = rerank_captions(ranker, collection, 2)
     assert photos.candidates.tolist() == [[0, 1], [3, 1], [2, 3]]
     assert photos.similarity_ranks.tolist() == [0, 3, 1]
-    assert photos.ranks(photos.itm_logits).tolist() == [0, 3, 0]
+    assert photos.ranks(photos.parts.itm_logits).tolist() == [0, 3, 0]
 
 
 COUNTS = [5, 1, 6, 5, 2] * 8
@@ -77,14 +73,14 @@ def slow_order(
 @pytest.mark.parametrize("way", DIRECTIONS)
 def test_ranks_with_ties_are_those_of_sorting(way: Direction, depth: int, seed: int) -> None:
     runtime = Known(COUNTS, spread=1, seed=seed)
-    collection = encode_collection(runtime, numbered(COUNTS), processor(), Querybank())
-    lists = rerank(runtime, collection, way, depth)
+    collection = encode_collection(Ranker(runtime), numbered(COUNTS), processor())
+    lists = rerank(Ranker(runtime), collection, way, depth)
     similarities, logits = runtime.captions @ runtime.photos.T, runtime.words @ runtime.pixels.T
     right = runtime.owner[:, None] == np.arange(len(COUNTS))
     if way == "image_to_text":
         similarities, logits, right = similarities.T, logits.T, right.T
     assert len(np.unique(similarities[0])) < len(similarities[0]), "some are tied"
-    whole = first_ranked(collection, way, lists, {"itm": lists.itm_logits}, len(similarities[0]))["itm"]
+    whole = first_ranked(collection, way, lists, {"itm": lists.parts.itm_logits}, len(similarities[0]))["itm"]
     by_similarity, by_itm = [], []
     for row, listed in enumerate(lists.candidates.tolist()):
         keys = sorted((-score, is_right) for score, is_right in zip(similarities[row], right[row], strict=True))
@@ -98,7 +94,7 @@ def test_ranks_with_ties_are_those_of_sorting(way: Direction, depth: int, seed: 
             assert scores[row, whole[row, part]].tolist() == scores[row, order[part]].tolist()
             assert right[row, whole[row, part]].tolist() == right[row, order[part]].tolist()
     assert lists.similarity_ranks.tolist() == by_similarity
-    assert lists.ranks(lists.itm_logits).tolist() == by_itm
+    assert lists.ranks(lists.parts.itm_logits).tolist() == by_itm
 
 
 @pytest.fixture(scope="module")
@@ -109,21 +105,22 @@ def runtime(trained_on_scenes: Path) -> Runtime:
 @pytest.fixture(scope="module")
 def scenes(runtime: Runtime, trained_on_scenes: Path, scene_shard: Path) -> EncodedCollection:
     photos = read_shards([scene_shard], "dev")[:15]
-    return encode_collection(runtime, photos, PixelBertProcessor.from_pretrained(trained_on_scenes), Querybank())
+    return encode_collection(Ranker(runtime), photos, PixelBertProcessor.from_pretrained(trained_on_scenes))
 
 
 def matrix(lists: Shortlists) -> NDArray[np.float32]:
     """The logits (Q, N) of shortlists that hold all candidates."""
-    found = np.full(lists.itm_logits.shape, np.nan, dtype=np.float32)
-    np.put_along_axis(found, lists.candidates, lists.itm_logits, 1)
+    found = np.full(lists.parts.itm_logits.shape, np.nan, dtype=np.float32)
+    np.put_along_axis(found, lists.candidates, lists.parts.itm_logits, 1)
     return found
 
 
 def test_both_directions_score_a_pair_alike(runtime: Runtime, scenes: EncodedCollection) -> None:
-    by_caption, by_photo = matrix(rerank_photos(runtime, scenes, 15)), matrix(rerank_captions(runtime, scenes, 15)).T
+    ranker = Ranker(runtime)
+    by_caption, by_photo = matrix(rerank_photos(ranker, scenes, 15)), matrix(rerank_captions(ranker, scenes, 15)).T
     assert np.ptp(by_caption) > 1, "the model tells pairs apart"
     assert np.allclose(by_caption, by_photo, rtol=1e-5, atol=1e-5)
-    assert np.allclose(by_caption, score_all_pairs(runtime, scenes)[0], rtol=1e-5, atol=1e-5)
+    assert np.allclose(by_caption, score_all_pairs(ranker, scenes).itm_logits, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 100])
@@ -138,10 +135,10 @@ def test_the_batch_does_not_change_a_score(
         rows = order[start : start + size].tolist()
         images = runtime.encode_image([photos[row].decode(reader) for row in rows])
         text = runtime.encode_text([photos[row].captions[0] for row in rows])
-        assert np.allclose(images.embeddings, scenes.image_embeddings[rows], atol=1e-5)
+        assert np.allclose(images.embeddings, scenes.photos.embeddings[rows], atol=1e-5)
         assert np.allclose(text.embeddings, scenes.text.embeddings[rows], atol=1e-5)
         features.update(zip(rows, images.pixel_features, strict=True))
-    expected, _ = score_all_pairs(runtime, scenes)
+    expected = score_all_pairs(Ranker(runtime), scenes).itm_logits
     pairs = np.random.default_rng(size).permutation(15 * 15)
     for start in range(0, len(pairs), size):
         captions, found = np.divmod(pairs[start : start + size], 15)

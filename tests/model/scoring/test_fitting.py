@@ -11,15 +11,12 @@ import pytest
 
 from model.data.shards import ShardError, write_shard
 from model.processor import PixelBertProcessor
-from model.runtime.loading import load_runtime
 from model.scoring.calibration import Calibration
 from model.scoring.collection import encode_collection
-from model.scoring.fitted import FittedScores
-from model.scoring.fitting import calibrate
+from model.scoring.fitting import fit_parameters
 from model.scoring.match_quality import first_hits, match_quality
-from model.scoring.querybank import Querybank
+from model.scoring.ranker import Ranker
 from model.scoring.shortlists import rerank_photos
-from model.weights import generation
 from tests.model.scenes import photos, scenes
 
 
@@ -35,25 +32,24 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_match_fitted_on_some_scenes_holds_for_others(trained_on_scenes: Path, shard: Path, tmp_path: Path) -> None:
     weights = shutil.copytree(trained_on_scenes, tmp_path / "weights")
-    fitted = calibrate(weights, [shard], shortlist=16, progress=False).calibration
-    assert FittedScores.load(weights, generation(weights)).calibration == fitted
+    fitted = fit_parameters(weights, [shard], shortlist=16, progress=False).calibration
+    ranker = Ranker.load(weights, device="cpu")
+    assert ranker.parameters.calibration == fitted
     assert fitted != Calibration.load(trained_on_scenes)
     assert not (weights / "word_evidence.npz").exists(), "there was nothing to learn words from"
     assert 0 < fitted.cutoff < 1
-    runtime, processor = load_runtime(weights, device="cpu"), PixelBertProcessor.from_pretrained(weights)
-    fresh = encode_collection(runtime, photos(len(scenes()), "dev", 12), processor, Querybank.load(weights))
-    lists = rerank_photos(runtime, fresh, 16)
-    scores, right = first_hits(fitted.score(lists.itm_logits, lists.normalised), lists.relevant)
-    quality = match_quality(fitted.match(scores), right)
+    processor = PixelBertProcessor.from_pretrained(weights)
+    lists = rerank_photos(ranker, encode_collection(ranker, photos(len(scenes()), "dev", 12), processor), 16)
+    scores, right = first_hits(ranker.combine(lists.parts), lists.relevant)
+    match = ranker.match(scores)
+    quality = match_quality(match, right)
     assert quality["auroc"] > 0.75
     assert quality["ece"] < 0.2
     assert quality["brier"] < quality["brier_constant"]
-    assert np.mean(fitted.match(scores)[right] >= fitted.cutoff) > np.mean(
-        fitted.match(scores)[~right] >= fitted.cutoff
-    )
+    assert np.mean(match[right] >= ranker.cutoff) > np.mean(match[~right] >= ranker.cutoff)
 
 
 def test_without_dev_photos_there_is_nothing_to_fit(trained_on_scenes: Path, tmp_path: Path) -> None:
     write_shard(tmp_path / "train.tar", photos(3, "train", 0))
     with pytest.raises(ShardError, match="no captioned photos of split dev"):
-        calibrate(trained_on_scenes, [tmp_path / "train.tar"])
+        fit_parameters(trained_on_scenes, [tmp_path / "train.tar"])

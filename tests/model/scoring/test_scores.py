@@ -10,9 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from model.quantization import dequantize, quantize
-from model.scoring.calibration import Calibration, best_cutoff
-from model.scoring.fitted import FittedScores
+from model.scoring.calibration import Calibration
+from model.scoring.calibration_fitting import best_cutoff, fit_calibration
 from model.scoring.match_quality import first_hits
+from model.scoring.parameters import ScoringParameters
+from model.scoring.parts import ScoreParts
+from model.scoring.ranker import combine, match_of
 from model.weights import WeightsError
 
 
@@ -20,14 +23,16 @@ from model.weights import WeightsError
 class Gallery:
     """Scored shortlists of one gallery."""
 
-    normalised: NDArray[np.float32]
+    similarity: NDArray[np.float32]
     itm_logits: NDArray[np.float32]
     relevant: NDArray[np.bool_]
-    words: NDArray[np.float32] | None = None
+    log_odds: NDArray[np.float32] | None = None
 
     @property
-    def evidence(self) -> NDArray[np.float32]:
-        return np.zeros_like(self.itm_logits) if self.words is None else self.words
+    def parts(self) -> ScoreParts:
+        nothing = np.zeros_like(self.itm_logits)
+        log_odds = nothing if self.log_odds is None else self.log_odds
+        return ScoreParts(self.similarity, nothing, log_odds, self.itm_logits)
 
 
 def gallery(queries: int, candidates: int, seed: int) -> Gallery:
@@ -41,10 +46,10 @@ def gallery(queries: int, candidates: int, seed: int) -> Gallery:
 
 
 def test_a_match_is_how_often_a_first_hit_like_it_is_right() -> None:
-    calibration = Calibration.fit([gallery(4000, 20, seed=0)])
+    calibration = fit_calibration([gallery(4000, 20, seed=0)])
     fresh = gallery(4000, 20, seed=1)
-    hits, right = first_hits(calibration.score(fresh.itm_logits, fresh.normalised), fresh.relevant)
-    match = calibration.match(hits)
+    hits, right = first_hits(combine(fresh.parts, calibration), fresh.relevant)
+    match = match_of(hits, calibration)
     for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.0)):
         inside = (match >= low) & (match < high)
         assert inside.sum() > 50
@@ -53,33 +58,33 @@ def test_a_match_is_how_often_a_first_hit_like_it_is_right() -> None:
 
 def test_where_any_sum_ranks_as_well_both_scores_count() -> None:
     scores = np.array([[1.0, 0.0, 0.0]] * 8, dtype=np.float32)  # each is right about all of them
-    assert 1.0 < Calibration.fit([Gallery(scores, scores, scores == 1.0)]).similarity_scale < 100.0
+    assert 1.0 < fit_calibration([Gallery(scores, scores, scores == 1.0)]).similarity_scale < 100.0
 
 
 def test_similarity_counts_as_much_as_ranks_best() -> None:
     # Both scores tell right from wrong by two standard deviations: the best sum weighs them alike.
-    assert Calibration.fit([gallery(4000, 20, seed=0)]).similarity_scale == pytest.approx(10.0, rel=0.3)
+    assert fit_calibration([gallery(4000, 20, seed=0)]).similarity_scale == pytest.approx(10.0, rel=0.3)
     useless = gallery(2000, 20, seed=0)
     noise = np.random.default_rng(2).normal(0, 0.1, useless.relevant.shape).astype(np.float32)
-    assert Calibration.fit([replace(useless, normalised=noise)]).similarity_scale <= 1.0
+    assert fit_calibration([replace(useless, similarity=noise)]).similarity_scale <= 1.0
 
 
 def test_words_count_as_much_as_rank_best() -> None:
     one = gallery(4000, 20, seed=0)
     random = np.random.default_rng(3)
     noise = random.normal(0, 4.0, one.relevant.shape).astype(np.float32)
-    assert Calibration.fit([one]).words_scale == 0.0, "there are none"
+    assert fit_calibration([one]).words_scale == 0.0, "there are none"
     # All three scores tell right from wrong by two standard deviations: the best sum weighs them alike.
-    fitted = Calibration.fit([replace(one, words=(noise + 8.0 * one.relevant).astype(np.float32))])
+    fitted = fit_calibration([replace(one, log_odds=(noise + 8.0 * one.relevant).astype(np.float32))])
     assert fitted.words_scale == pytest.approx(0.25, rel=0.4)
     assert fitted.similarity_scale == pytest.approx(10.0, rel=0.4)
-    assert Calibration.fit([replace(one, words=noise)]).words_scale <= 0.05
+    assert fit_calibration([replace(one, log_odds=noise)]).words_scale <= 0.05
 
 
 def test_galleries_count_alike_however_many_queries_they_have() -> None:
     small, large = gallery(500, 5, seed=0), gallery(500, 100, seed=1)
-    often = Gallery(*(np.concatenate([table] * 8) for table in (small.normalised, small.itm_logits, small.relevant)))
-    one, other = Calibration.fit([small, large]), Calibration.fit([often, large])
+    often = Gallery(*(np.concatenate([table] * 8) for table in (small.similarity, small.itm_logits, small.relevant)))
+    one, other = fit_calibration([small, large]), fit_calibration([often, large])
     assert one.match_bias == pytest.approx(other.match_bias, rel=0.1)
     assert one.match_scale == pytest.approx(other.match_scale, rel=0.1)
 
@@ -92,9 +97,9 @@ def test_of_cutoffs_that_tell_as_well_the_lowest_is_taken() -> None:
 
 
 def test_the_cutoff_tells_right_first_hits_from_wrong_ones() -> None:
-    calibration, fresh = Calibration.fit([gallery(4000, 20, seed=0)]), gallery(4000, 20, seed=1)
-    hits, right = first_hits(calibration.score(fresh.itm_logits, fresh.normalised), fresh.relevant)
-    match = calibration.match(hits)
+    calibration, fresh = fit_calibration([gallery(4000, 20, seed=0)]), gallery(4000, 20, seed=1)
+    hits, right = first_hits(combine(fresh.parts, calibration), fresh.relevant)
+    match = match_of(hits, calibration)
 
     def told_apart(cutoff: float) -> float:
         return float((match[right] >= cutoff).mean() + (match[~right] < cutoff).mean()) / 2
@@ -106,11 +111,11 @@ def test_the_cutoff_tells_right_first_hits_from_wrong_ones() -> None:
 def test_the_order_of_the_hits_is_the_order_of_their_match() -> None:
     calibration = Calibration(similarity_scale=4.0, match_scale=0.3, match_bias=-2.0)
     scores = np.linspace(-20, 20, 50, dtype=np.float32)
-    assert (np.diff(calibration.match(scores)) > 0).all()
+    assert (np.diff(match_of(scores, calibration)) > 0).all()
 
 
 def test_a_calibration_is_kept_beside_the_weights(tmp_path: Path) -> None:
-    FittedScores(Calibration(1.5, 0.5, 0.25, -3.0, 0.4)).save(tmp_path, "generation")
+    ScoringParameters(Calibration(1.5, 0.5, 0.25, -3.0, 0.4)).save(tmp_path, "generation")
     assert Calibration.load(tmp_path) == Calibration(1.5, 0.5, 0.25, -3.0, 0.4)
     (tmp_path / "calibration.json").write_text('{"slope": 1}')
     with pytest.raises(WeightsError, match=r"calibration\.json"):

@@ -17,10 +17,10 @@ from model.evaluation.report import evaluate_shards
 from model.evaluation.tables import text
 from model.runtime.protocol import EncodedText
 from model.scoring.calibration import Calibration
-from model.scoring.fitted import FittedScores
-from model.scoring.fitting import calibrate
-from model.scoring.word_detectors import FILE, WordEvidence
-from model.scoring.word_learning import learn
+from model.scoring.fitting import fit_parameters
+from model.scoring.parameters import ScoringParameters
+from model.scoring.word_detectors import FILE, WordDetectors
+from model.scoring.word_learning import learn_detectors
 from model.weights import WeightsError, generation
 from tests.model.scenes import photos, scenes
 
@@ -40,35 +40,35 @@ def shown(animal: int, red: bool, seed: int) -> NDArray[np.float32]:
     return features
 
 
-def speaks(evidence: WordEvidence, text: EncodedText, *photos: NDArray[np.float32]) -> NDArray[np.float32]:
-    return evidence.read(np.stack(photos)).evidence(text, np.arange(len(photos)))
+def speaks(detectors: WordDetectors, text: EncodedText, *photos: NDArray[np.float32]) -> NDArray[np.float32]:
+    return detectors.detect(np.stack(photos)).sentence_log_odds(text, np.arange(len(photos)))
 
 
 @pytest.fixture(scope="module")
-def evidence() -> WordEvidence:
+def detectors() -> WordDetectors:
     """Learned from 6,000 photos of two captions, the first of which calls a red animal red."""
     rows = [(CAT if seed % 2 else DOG, seed % 3 == 0, seed) for seed in range(6000)]
     captions = [
         [np.array([CLS, *([RED] if red else []), animal, SEP]), np.array([CLS, animal, SEP])] for animal, red, _ in rows
     ]
     captions[0].append(np.array([CLS, RARE, SEP]))
-    return learn(np.stack([shown(*row) for row in rows]), captions, progress=False)
+    return learn_detectors(np.stack([shown(*row) for row in rows]), captions, progress=False)
 
 
-def test_words_are_learned_that_some_photos_have_and_others_have_not(evidence: WordEvidence) -> None:
-    assert evidence.ids.tolist() == [CAT, DOG, RED], "not those of every caption, nor one that was used once"
+def test_words_are_learned_that_some_photos_have_and_others_have_not(detectors: WordDetectors) -> None:
+    assert detectors.ids.tolist() == [CAT, DOG, RED], "not those of every caption, nor one that was used once"
 
 
-def test_a_sentence_speaks_for_photos_that_show_its_words(evidence: WordEvidence) -> None:
+def test_a_sentence_speaks_for_photos_that_show_its_words(detectors: WordDetectors) -> None:
     cat, dog, red_cat = shown(CAT, False, 1001), shown(DOG, False, 1002), shown(CAT, True, 1003)
-    about_cat = speaks(evidence, sentence(CAT), cat, dog, red_cat)
+    about_cat = speaks(detectors, sentence(CAT), cat, dog, red_cat)
     assert about_cat[0] > 0 > about_cat[1]
-    about_red_cat = speaks(evidence, sentence(RED, CAT), cat, dog, red_cat)
+    about_red_cat = speaks(detectors, sentence(RED, CAT), cat, dog, red_cat)
     assert about_red_cat.argmax() == 2
     assert about_red_cat[2] > about_cat[2], "what a photo shows and a sentence leaves out speaks against it"
 
 
-def test_several_sentences_go_with_photos_in_any_order(evidence: WordEvidence) -> None:
+def test_several_sentences_go_with_photos_in_any_order(detectors: WordDetectors) -> None:
     texts = [sentence(CAT), sentence(RED, DOG), sentence(), sentence(CAT)]
     photos = [shown(CAT, False, 1), shown(DOG, True, 2), shown(CAT, True, 3)]
     rows = np.array([2, 1, 0, 2])
@@ -77,46 +77,50 @@ def test_several_sentences_go_with_photos_in_any_order(evidence: WordEvidence) -
         [one.word_features[0] for one in texts],
         [one.word_ids[0] for one in texts],
     )
-    one_by_one = [speaks(evidence, text, photos[row])[0] for text, row in zip(texts, rows, strict=True)]
-    read = evidence.read(np.stack(photos))
-    assert read.evidence(together, rows) == pytest.approx(one_by_one, abs=1e-4)
-    assert read.evidence(texts[0], rows)[[0, 3]] == pytest.approx([one_by_one[0]] * 2, abs=1e-4)
-    assert read.part(1, 3).evidence(together.select([0, 1]), rows[:2] - 1) == pytest.approx(one_by_one[:2], abs=1e-4)
+    one_by_one = [speaks(detectors, text, photos[row])[0] for text, row in zip(texts, rows, strict=True)]
+    detected = detectors.detect(np.stack(photos))
+    assert detected.sentence_log_odds(together, rows) == pytest.approx(one_by_one, abs=1e-4)
+    assert detected.sentence_log_odds(texts[0], rows)[[0, 3]] == pytest.approx([one_by_one[0]] * 2, abs=1e-4)
+    assert detected.part(1, 3).sentence_log_odds(together.select([0, 1]), rows[:2] - 1) == pytest.approx(
+        one_by_one[:2], abs=1e-4
+    )
 
 
-def test_words_that_were_not_learned_count_for_nothing(evidence: WordEvidence) -> None:
+def test_words_that_were_not_learned_count_for_nothing(detectors: WordDetectors) -> None:
     photo = shown(CAT, False, 4)
-    assert speaks(evidence, sentence(CAT, RARE, 29_000), photo) == speaks(evidence, sentence(CAT), photo)
-    assert evidence.read(np.empty((0, 4), dtype=np.float32)).evidence(sentence(CAT), np.arange(0)).shape == (0,)
+    assert speaks(detectors, sentence(CAT, RARE, 29_000), photo) == speaks(detectors, sentence(CAT), photo)
+    assert detectors.detect(np.empty((0, 4), dtype=np.float32)).sentence_log_odds(
+        sentence(CAT), np.arange(0)
+    ).shape == (0,)
 
 
-def test_it_is_kept_beside_the_weights(evidence: WordEvidence, tmp_path: Path) -> None:
-    evidence.save(tmp_path)
-    again, photo = WordEvidence.load(tmp_path), shown(CAT, True, 5)
+def test_it_is_kept_beside_the_weights(detectors: WordDetectors, tmp_path: Path) -> None:
+    detectors.save(tmp_path)
+    again, photo = WordDetectors.load(tmp_path), shown(CAT, True, 5)
     assert speaks(again, sentence(RED, CAT), photo) == pytest.approx(
-        speaks(evidence, sentence(RED, CAT), photo), abs=0.05
+        speaks(detectors, sentence(RED, CAT), photo), abs=0.05
     )
 
 
 def test_without_classifiers_there_is_no_evidence(tmp_path: Path) -> None:
-    none = WordEvidence.load(tmp_path)
+    none = WordDetectors.load(tmp_path)
     assert speaks(none, sentence(CAT), *[shown(CAT, False, 6)] * 2).tolist() == [0.0, 0.0]
 
 
-def test_words_learned_with_another_network_are_refused(evidence: WordEvidence) -> None:
+def test_words_learned_with_another_network_are_refused(detectors: WordDetectors) -> None:
     with pytest.raises(WeightsError, match=r"learned from 4 features of a photo, these weights have 5: .* calibrate"):
-        evidence.read(np.zeros((1, 5), dtype=np.float32))
+        detectors.detect(np.zeros((1, 5), dtype=np.float32))
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x80\x04pickled", b"PK\x03\x04cut off"])
 def test_what_is_no_evidence_is_refused_with_its_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(WeightsError, match=r"word_evidence\.npz cannot be read: .*`pixelseek model calibrate`"):
-        WordEvidence.load(tmp_path)
+        WordDetectors.load(tmp_path)
 
 
-def test_arrays_that_do_not_fit_each_other_are_refused(evidence: WordEvidence, tmp_path: Path) -> None:
-    evidence.save(tmp_path)
+def test_arrays_that_do_not_fit_each_other_are_refused(detectors: WordDetectors, tmp_path: Path) -> None:
+    detectors.save(tmp_path)
     with np.load(tmp_path / FILE) as file:
         arrays = dict(file)
     for name, wrong in (
@@ -126,7 +130,7 @@ def test_arrays_that_do_not_fit_each_other_are_refused(evidence: WordEvidence, t
     ):
         np.savez(tmp_path / FILE, **{**arrays, name: wrong})
         with pytest.raises(WeightsError, match="does not hold word classifiers"):
-            WordEvidence.load(tmp_path)
+            WordDetectors.load(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -135,17 +139,17 @@ def calibrated(trained_on_scenes: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("calibrated")
     weights = shutil.copytree(trained_on_scenes, folder / "weights")
     write_shard(folder / "photos.tar", [*photos(len(scenes()), "dev", 11), *photos(200, "train", 12)])
-    calibrate(weights, [folder / "photos.tar"], progress=False)
+    fit_parameters(weights, [folder / "photos.tar"], progress=False)
     return weights
 
 
 def test_calibrating_with_train_photos_learns_their_words(calibrated: Path) -> None:
     model, shown = TrainedModel(calibrated, device="cpu"), photos(40, "dev", 13)
-    assert len(model.fitted.evidence.ids) > 5
+    assert len(model.ranker.parameters.detectors.ids) > 5
     encoded = model.runtime.encode_image([photo.decode(model.processor) for photo in shown])
     text, rows = model.runtime.encode_text([photo.captions[0] for photo in shown]), np.arange(len(shown))
-    read = model.fitted.evidence.read(encoded.pooled_features)
-    own, other = read.evidence(text, rows), read.evidence(text, np.roll(rows, 1))
+    detected = model.ranker.parameters.detectors.detect(encoded.pooled_features)
+    own, other = detected.sentence_log_odds(text, rows), detected.sentence_log_odds(text, np.roll(rows, 1))
     assert (own > other).mean() > 0.75
 
 
@@ -157,8 +161,8 @@ def test_an_evaluation_tells_of_words_alone_and_of_their_part_in_the_rerank(cali
         return evaluate_shards(weights, [shard], split="test", shortlists=[8], progress=False, **options)
 
     without = shutil.copytree(calibrated, tmp_path / "without")
-    fitted = FittedScores.load(without, generation(without))
-    replace(fitted, evidence=WordEvidence()).save(without, generation(without))
+    fitted = ScoringParameters.load(without, generation(without))
+    replace(fitted, detectors=WordDetectors()).save(without, generation(without))
     assert not (without / FILE).exists()
     assert "words" not in report(without, ranks=tmp_path / "ranks.npz")["text_to_image"]
     counting = shutil.copytree(calibrated, tmp_path / "counting")

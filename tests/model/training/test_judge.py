@@ -10,7 +10,7 @@ import pytest
 from model.metrics import RECALL_AT
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.word_detectors import WordDetectors
 from model.training.judge import Judge
 from model.training.recipe import Dev
 from tests.model.scenes import photos
@@ -22,11 +22,11 @@ def test_every_dataset_has_a_gallery_of_its_own_and_all_count_alike(trained_on_s
     judge = Judge([*many, *few], Dev(photos=30, shortlist=8), photos(6, "train", 9))
     assert len(judge) == 34
     runtime = load_runtime(trained_on_scenes, device="cpu")
-    verdict = judge.judge(runtime, PixelBertProcessor.from_pretrained(trained_on_scenes), WordEvidence())
+    verdict = judge.judge(runtime, PixelBertProcessor.from_pretrained(trained_on_scenes), WordDetectors())
     assert list(verdict.figures) == ["few", "scenes"]
     assert verdict.figures["few"]["shortlist"]["r@5"] == 100.0, "there are but four"
     means = [sum(of["rerank"][f"r@{k}"] for k in RECALL_AT) / 3 for of in verdict.figures.values()]
-    assert verdict.querybank.embeddings.shape == (6, 64)
+    assert verdict.parameters.querybank.embeddings.shape == (6, 64)
     assert verdict.score == pytest.approx(sum(means) / 2)
 
 

@@ -20,7 +20,7 @@ from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.runtime.protocol import Runtime
 from model.scoring.calibration import Calibration
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.word_detectors import WordDetectors
 from model.scoring.word_learning import WordHead
 from model.training import loop, step
 from model.training.loop import TrainingError, train
@@ -160,14 +160,14 @@ def test_a_run_killed_and_resumed_takes_the_steps_of_one_that_was_not(
     whole, killed = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("whole", "killed"))
     for name, tensor in whole.items():
         assert np.allclose(tensor, killed[name], atol=1e-3), name
-    words = [WordEvidence.load(tmp_path / run / "weights") for run in ("whole", "killed")]
+    words = [WordDetectors.load(tmp_path / run / "weights") for run in ("whole", "killed")]
     assert np.allclose(words[0].weights, words[1].weights, atol=1e-3)
     assert len(words[0].ids) > 0 or not objectives, "the words that it learned are kept beside the weights"
 
 
 @pytest.fixture
 def begun(tmp_path: Path, short_shard: Path) -> Path:
-    """Weights to go on from, with word evidence."""
+    """Weights to go on from, with word detectors."""
     recipe = tmp_path / "begun.toml"
     recipe.write_text(SHORT.format(frozen="0") + WORDS)
     train(recipe, [short_shard], tmp_path / "begun", device="cpu")
@@ -188,13 +188,13 @@ def test_a_frozen_trunk_stays_as_it_was_while_the_photos_side_learns(
     assert all(name.startswith(parts) for name in changed), sorted(changed)
 
 
-def test_a_word_head_goes_on_from_the_word_evidence_of_the_weights(begun: Path) -> None:
-    kept = WordEvidence.load(begun)
+def test_a_word_head_goes_on_from_the_word_detectors_of_the_weights(begun: Path) -> None:
+    kept = WordDetectors.load(begun)
     head = WordHead(
         kept.ids, np.full((2, len(kept.ids)), 0.5, np.float32), np.eye(2, kept.weights.shape[1], dtype=np.float32)
     )
-    head.go_on_from(kept)
-    again = head.evidence()
+    head.initialize_from(kept)
+    again = head.detectors()
     assert np.allclose(again.weights, kept.weights, atol=1e-4)
     assert np.allclose(again.bias, kept.bias, atol=1e-2)
 

@@ -1,4 +1,4 @@
-"""How the scores of a network are read: what `calibrate` fits together, and keeps beside the weights as one thing."""
+"""The parameters of the score: `pixelseek model calibrate` fits them together, and keeps them beside the weights."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from model.atomic import replacing
-from model.scoring import calibration, querybank
-from model.scoring import word_detectors as word_evidence
+from model.scoring import calibration, querybank, word_detectors
 from model.scoring.calibration import Calibration
 from model.scoring.querybank import Querybank
-from model.scoring.word_detectors import WordEvidence
+from model.scoring.word_detectors import WordDetectors
 from model.weights import WeightsError, read_json
 
 _WEIGHTS, *_others = calibration.STAMPS
-_COMPANIONS = dict(zip(_others, (querybank.FILE, word_evidence.FILE), strict=True))
+_COMPANIONS = dict(zip(_others, (querybank.FILE, word_detectors.FILE), strict=True))
 _TRIES, _PAUSE_S = 5, 0.1
 
 
@@ -28,18 +27,18 @@ class _Torn(WeightsError):  # noqa: N818
 
 
 @dataclass(frozen=True)
-class FittedScores:
-    """Calibration, querybank and word evidence of one network; neutral ones where none were fitted.
+class ScoringParameters:
+    """Calibration, querybank and word detectors of one network; neutral ones where none were fitted.
 
     `calibration.json` says to which weights all three belong, and which files of the other two were fitted with it.
     """
 
     calibration: Calibration = field(default_factory=Calibration)
     querybank: Querybank = field(default_factory=Querybank)
-    evidence: WordEvidence = field(default_factory=WordEvidence)
+    detectors: WordDetectors = field(default_factory=WordDetectors)
 
     @classmethod
-    def load(cls, weights: Path, generation: str) -> FittedScores:
+    def load(cls, weights: Path, generation: str) -> ScoringParameters:
         """Those in folder `weights`, whose generation is given.
 
         Raises WeightsError when they cannot be read, were fitted for other weights, or not together.
@@ -52,7 +51,7 @@ class FittedScores:
         return cls._read(weights, generation)
 
     @classmethod
-    def _read(cls, weights: Path, generation: str) -> FittedScores:
+    def _read(cls, weights: Path, generation: str) -> ScoringParameters:
         path, remedy = weights / calibration.FILE, _remedy(weights)
         if not path.exists():
             for name in _COMPANIONS.values():
@@ -60,7 +59,7 @@ class FittedScores:
                     raise _Torn(f"{weights / name} lies there without {calibration.FILE}. {remedy}")
             return cls()
         stamps = read_json(path)
-        fitted = cls(Calibration.load(weights), Querybank.load(weights), WordEvidence.load(weights))
+        fitted = cls(Calibration.load(weights), Querybank.load(weights), WordDetectors.load(weights))
         if stamps.get(_WEIGHTS) is None:
             raise WeightsError(f"{path} was made by an older Pixelseek, and does not say for which weights. {remedy}")
         if stamps[_WEIGHTS] != generation:
@@ -76,7 +75,7 @@ class FittedScores:
         The calibration comes last: until then the others are refused as fitted for another.
         """
         self._place(weights / querybank.FILE, self.querybank.save if len(self.querybank.embeddings) else None)
-        self._place(weights / word_evidence.FILE, self.evidence.save if len(self.evidence.ids) else None)
+        self._place(weights / word_detectors.FILE, self.detectors.save if len(self.detectors.ids) else None)
         stamps = {name: _digest(weights / file) for name, file in _COMPANIONS.items()}
         with replacing(weights / calibration.FILE) as new:
             settings = {**asdict(self.calibration), _WEIGHTS: generation, **stamps}

@@ -1,0 +1,138 @@
+"""How a score is made: the one place where what a network computes becomes a score and a match.
+
+    score = ITM logit + words_scale * log-odds + similarity_scale * (similarity - hubness)
+    match = sigmoid(match_scale * score + match_bias)
+
+- ITM logit: the joint pass reads sentence and photo together (`Runtime.itm_logits`). It takes most of the time.
+- Log-odds: how much likelier the words of the sentence are about this photo than about any (`word_detectors`).
+- Similarity: the inner product of both embeddings. Hubness: how near the photo is to every sentence (`querybank`).
+
+The five numbers are fitted on dev photos (`calibration`). The sum is the one that BLIP ranks by, with normalised
+similarity and word detectors added.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.opened import OpenedWeights
+from model.runtime.batching import check_pairs
+from model.runtime.loading import load_runtime
+from model.runtime.protocol import EncodedImages, EncodedText, Runtime
+from model.scoring.calibration import Calibration
+from model.scoring.parameters import ScoringParameters
+from model.scoring.parts import PreparedPhotos, ScoreParts
+from model.scoring.querybank import Querybank
+from model.scoring.word_detectors import DetectedWords, WordDetectors
+
+_MIN_MATCH_SCALE = 0.01
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores (K,) of K pairs to rank them by, the calibrated match (K,), 0 to 1, and the parts they come from."""
+
+    scores: NDArray[np.float32]
+    match: NDArray[np.float32]
+    parts: ScoreParts
+
+
+def combine(
+    parts: ScoreParts, calibration: Calibration, *, hubness: bool = True, detectors: bool = True, joint: bool = True
+) -> NDArray[np.float32]:
+    """The scores of `parts`, elementwise, without the parts that are switched off."""
+    # A calibration that was never fitted ranks by the joint pass alone: without that pass, by similarity.
+    similarity_scale = np.float32(calibration.similarity_scale or not joint)
+    words_scale = np.float32(calibration.words_scale * detectors)
+    similarity = parts.similarity - parts.hubness * hubness
+    return np.asarray(
+        parts.itm_logits * joint + words_scale * parts.log_odds + similarity_scale * similarity, dtype=np.float32
+    )
+
+
+def match_of(scores: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
+    """The probability (0 to 1) that sentence and photo belong together, elementwise; it rises with the score."""
+    logits = np.clip(calibration.match_scale * scores.astype(np.float64) + calibration.match_bias, -60.0, 60.0)
+    return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
+
+
+class Ranker:
+    """Scores sentence-photo pairs with a network and the parameters fitted to it.
+
+    `hubness`, `detectors` and `joint` set to False leave that part out of every score; `joint=False` saves the joint
+    pass. The match is calibrated for the full sum only.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        parameters: ScoringParameters | None = None,
+        *,
+        hubness: bool = True,
+        detectors: bool = True,
+        joint: bool = True,
+    ) -> None:
+        self.runtime = runtime
+        self.parameters = parameters or ScoringParameters()
+        self.cutoff = self.parameters.calibration.cutoff
+        """First hits with a match below it are best taken for wrong ones."""
+        self._included = {"hubness": hubness, "detectors": detectors, "joint": joint}
+
+    @classmethod
+    def load(cls, weights: Path | OpenedWeights, *, device: str = "auto") -> Self:
+        """The ranker of a folder of weights. Raises WeightsError when network or parameters cannot be read."""
+        opened = OpenedWeights.of(weights)
+        return cls(load_runtime(opened, device=device), ScoringParameters.load(opened.folder, opened.generation))
+
+    def prepare(self, photos: EncodedImages) -> PreparedPhotos:
+        """Compute once what does not depend on the sentence. Raises WeightsError for features of another network."""
+        querybank = self.parameters.querybank if self._included["hubness"] else Querybank()
+        words = self.detect_words(photos.pooled_features)
+        return PreparedPhotos(photos.embeddings, photos.pixel_features, querybank.hubness(photos.embeddings), words)
+
+    def detect_words(self, pooled_features: NDArray[np.float32]) -> DetectedWords:
+        """What the word detectors say of photos, from their pooled features (N, C)."""
+        detectors = self.parameters.detectors if self._included["detectors"] else WordDetectors()
+        return detectors.detect(pooled_features)
+
+    def score(
+        self, text: EncodedText, photos: EncodedImages | PreparedPhotos, rows: NDArray[np.int64] | None = None
+    ) -> Scored:
+        """Score sentence i with photo `rows[i]` of `photos`, or with photo i; one sentence goes with every photo.
+
+        Raises ValueError when there are several sentences, but not as many as photos.
+        """
+        prepared = self.prepare(photos) if isinstance(photos, EncodedImages) else photos
+        rows = np.arange(len(prepared)) if rows is None else rows
+        features = [prepared.pixel_features[row] for row in rows]
+        check_pairs(text, features)
+        embeddings, itm_logits = prepared.embeddings[rows], np.zeros(len(rows), dtype=np.float32)
+        if self._included["joint"]:
+            itm_logits = self.runtime.itm_logits(text, features)
+        parts = ScoreParts(
+            # Not a matrix product: BLAS sums a row as its neighbours require, and equal photos must get equal scores.
+            np.einsum("ke,ke->k", np.broadcast_to(text.embeddings, embeddings.shape), embeddings),
+            prepared.hubness[rows],
+            prepared.words.sentence_log_odds(text, rows),
+            itm_logits,
+        )
+        scores = self.combine(parts)
+        return Scored(scores, self.match(scores), parts)
+
+    def combine(self, parts: ScoreParts) -> NDArray[np.float32]:
+        """The scores of parts that are known already, elementwise."""
+        return combine(parts, self.parameters.calibration, **self._included)
+
+    def match(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The match of scores, elementwise."""
+        return match_of(scores, self.parameters.calibration)
+
+    def score_of_logits(self, match_logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What to add to a score so that the logit of its match rises by `match_logits`, elementwise."""
+        scale = max(self.parameters.calibration.match_scale, _MIN_MATCH_SCALE)  # a flat curve must not divide by zero
+        return np.asarray(match_logits / scale, dtype=np.float32)

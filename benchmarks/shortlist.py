@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.growing import grown, real_embeddings, sentences
 from benchmarks.machine import machine
-from indexer.library.vector_index import EXACT, SearchableIndex, new_index
+from indexer.library.faiss_index import EXACT, SearchableIndex, new_index
 from model.runtime.loading import load_runtime
 from model.weights import DEFAULT, find_weights
 

@@ -58,8 +58,9 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
 
 def _require_index_factory(factory: str) -> None:
     """Raise LibraryError unless FAISS can make such an index."""
+    from indexer.library.faiss_index import new_index
+
     from indexer.library.settings import BY_SIZE
-    from indexer.library.vector_index import new_index
 
     if factory != BY_SIZE:
         new_index(256, factory, 10**6)

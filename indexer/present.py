@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from indexer.folders import Part
 from indexer.library.catalog import folder_table, in_queries, location_table, photo_table
+from indexer.library.database import Database
 from indexer.library.file_state import FileState
-from indexer.library.sqlite import Database
 from indexer.scanning import identity
 
 State = Literal["here", "changed", "offline", "gone"]

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from indexer.library.catalog import in_queries, read_ids
 from indexer.library.errors import LibraryDamaged, LibraryMissing
 from indexer.library.lifetime import Lifetime
-from indexer.library.sqlite import Database
+from indexer.library.sqlite import SqliteDatabase
 from model.quantization import dequantize, quantize
 from model.runtime.protocol import EncodedImages
 
@@ -103,7 +103,7 @@ class Encodings:
 
     def __init__(self, path: Path, *, lifetime: Lifetime | None = None) -> None:
         self.path = path
-        self.database = Database(path, remedy="Delete it and index again.", lifetime=lifetime)
+        self.database = SqliteDatabase(path, remedy="Delete it and index again.", lifetime=lifetime)
 
     def exists(self) -> bool:
         """Whether there is a file with its tables."""
@@ -134,7 +134,7 @@ class Encodings:
     def add(self, photo_ids: Sequence[int], encoded: EncodedImages) -> None:
         """Store the encodings of B photos in one transaction, in the place of any they have."""
         vectors, pooled = np.ascontiguousarray(encoded.embeddings, dtype=np.float32), encoded.pooled_features
-        self.database.make()
+        self.database.create()
         with self.database.begin() as connection:
             _METADATA.create_all(connection)
             if connection.execute(select(_origin.c.token)).first() is None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from model.errors import PixelseekError
 
+REMEDY = "`pixelseek library verify --repair` makes that again"
+"""Ends the message about derived data that is not sound."""
+
 
 class LibraryError(PixelseekError):
     """Something is wrong with a library; the message names it and the remedy."""

@@ -14,8 +14,9 @@ import numpy as np
 from sqlalchemy import ColumnElement, Integer, Select, cast, exists, func, select
 
 from indexer.library.catalog import encoded_table, folder_table, in_queries, location_table, photo_table
+from indexer.library.database import Database
 from indexer.library.filters import Circle, Filters, clock, conditions, kilometres, matching_photos
-from indexer.library.sqlite import Database, directory_of
+from indexer.library.sqlite import directory_of
 
 _DAY_S = 86400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

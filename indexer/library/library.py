@@ -15,14 +15,14 @@ from sqlalchemy import select
 
 from indexer.library.annotations import annotate, checked_annotation, count_words
 from indexer.library.catalog import annotation_table, folder_table, in_queries, location_table, photo_table
+from indexer.library.database import Database
 from indexer.library.errors import LibraryError, PhotoMissing
 from indexer.library.filters import Filters, matching_photos
 from indexer.library.generations import current_generation
 from indexer.library.lifetime import while_open
-from indexer.library.opening import catalog_path, open_catalog
+from indexer.library.opening import open_catalog
 from indexer.library.paths import composed
 from indexer.library.photo import PhotoRecord
-from indexer.library.sqlite import Database, back_up
 from indexer.library.status import LibraryStatus, read_status
 
 Value = TypeVar("Value")
@@ -91,7 +91,7 @@ class Library:
             raise LibraryError(f"{target} exists. Name a new file.")
         if not target.parent.is_dir():
             raise LibraryError(f"{target.parent} is not a folder. Name a file in one that exists.")
-        back_up(catalog_path(self.path), target)
+        self.catalog.back_up(target)
 
     @while_open
     def matching(self, filters: Filters) -> NDArray[np.int64]:

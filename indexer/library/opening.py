@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import URL
+
 from indexer.library import migrations
 from indexer.library.annotations import store_all_words
+from indexer.library.database import Database, open_database
 from indexer.library.defaults import default_library
 from indexer.library.errors import LibraryError, LibraryMissing, LibraryTooNew
 from indexer.library.lifetime import Lifetime
 from indexer.library.locking import writer_lock
 from indexer.library.paths import normalized
-from indexer.library.sqlite import Database, back_up
 
 _MIGRATION_WAIT_S = 30.0
 
 
-def catalog_path(folder: Path) -> Path:
-    """The file that holds the catalog of the library in `folder`."""
-    return folder / "catalog.sqlite"
+def catalog_url(folder: Path) -> URL:
+    """Where the catalog of the library in `folder` lies."""
+    return URL.create("sqlite", database=str(folder / "catalog.sqlite"))
 
 
 def open_catalog(path: str | Path | None, *, create: bool) -> tuple[Path, Database]:
@@ -35,16 +37,16 @@ def open_catalog(path: str | Path | None, *, create: bool) -> tuple[Path, Databa
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LibraryError(f"{folder} cannot be made: {error.strerror}. Choose another with --library.") from error
-    elif not catalog_path(folder).exists():
-        raise _missing(folder)
-    catalog = Database(
-        catalog_path(folder),
+    catalog = open_database(
+        catalog_url(folder),
         remedy="Put a backup in its place, or move it away and index again.",
         lifetime=Lifetime(f"the library in {folder}"),
     )
     try:
         if create:
-            catalog.make()
+            catalog.create()
+        elif not catalog.exists():
+            raise _missing(folder)
         _migrate(folder, catalog, create=create)
     except BaseException:
         catalog.close()
@@ -69,7 +71,7 @@ def _migrate(folder: Path, catalog: Database, *, create: bool) -> None:
         if revision == migrations.HEAD:
             return  # another process has migrated it meanwhile
         if revision is not None:
-            back_up(catalog_path(folder), folder / f"catalog-before-{migrations.HEAD}.sqlite")
+            catalog.back_up(folder / f"catalog-before-{migrations.HEAD}.sqlite")
         migrations.upgrade(connection)
         if revision is not None:
             store_all_words(connection)  # the rules for what is a word may have changed too

@@ -10,8 +10,8 @@ import numpy as np
 from sqlalchemy import delete, func, select
 
 from indexer.library.catalog import encoded_table, in_queries, read_ids
+from indexer.library.database import Database
 from indexer.library.encodings import Encodings
-from indexer.library.sqlite import Database
 
 
 def is_consistent(catalog: Database, encodings: Encodings, generation: str) -> bool:

@@ -1,4 +1,4 @@
-"""All that is particular to SQLite: how a database is opened, watched, backed up and checked."""
+"""All that is particular to SQLite: opening, watching, checking and backing up a file, and SQL of its dialect."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _WRITES = "pixelseek_writes"
 _FILE = "file"
 
 
-class Database:
-    """A database file that threads share: `connect` to read it, `begin` to write to it.
+class SqliteDatabase:
+    """A database file (see `database.Database`).
 
     With a write-ahead log, so that readers never wait for the writer; with foreign keys and whole transactions.
     Where another file has taken the place of this one, that one is read from the next transaction on.
@@ -65,7 +65,16 @@ class Database:
         event.listen(self._engine, "begin", self._begin)
         event.listen(self._engine, "handle_error", self._explain)
 
-    def make(self) -> None:
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    def exists(self) -> bool:
+        """Whether there is a file."""
+        return self.path.exists()
+
+    def create(self) -> None:
         """Make an empty file where there is none. Raises LibraryError."""
         try:
             if not self.path.exists():
@@ -118,6 +127,16 @@ class Database:
             lines = [line for line in connection.exec_driver_sql("PRAGMA integrity_check").scalars() if line != "ok"]
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         return lines + [f"table {row[0]} refers to a row of {row[2]} that is not there" for row in broken]
+
+    def back_up(self, target: Path) -> None:
+        """Copy the database, which may be in use, whole or not at all."""
+        remove_leftovers(target)
+        with (
+            replacing(target) as new,
+            closing(sqlite3.connect(self.path)) as reader,
+            closing(sqlite3.connect(new)) as writer,
+        ):
+            reader.backup(writer)
 
     def _stop_watching(self) -> None:
         if self._watch is not None:
@@ -243,10 +262,3 @@ def create_text_index(connection: Connection, name: str, column: str) -> None:
 def holds_words(column: SQLColumnExpression[str], tokens: str) -> ColumnElement[bool]:
     """Whether `tokens`, with a space between two, stand side by side in a text of such an index."""
     return column.match(f'"{tokens}"')
-
-
-def back_up(source: Path, target: Path) -> None:
-    """Copy a database that may be in use, whole or not at all."""
-    remove_leftovers(target)
-    with replacing(target) as new, closing(sqlite3.connect(source)) as reader, closing(sqlite3.connect(new)) as writer:
-        reader.backup(writer)

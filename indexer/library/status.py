@@ -10,10 +10,10 @@ from pathlib import Path
 from sqlalchemy import Connection, desc, func, select
 
 from indexer.library.catalog import encoded_table, folder_table, location_table, passed_over_table, photo_table
+from indexer.library.database import Database
 from indexer.library.encodings import Encodings
-from indexer.library.generations import encodings_path, generation_files, index_path
-from indexer.library.sqlite import Database
-from indexer.library.vectors import covering_stamp
+from indexer.library.generations import encodings_path, generation_files
+from indexer.library.vector_store import open_vector_store
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus
         failure_list = [(str(Path(folder, name)), failure or "") for folder, name, failure in failures]
         folder_list = [FolderStatus(*folder) for folder in folders]
     with closing(Encodings(encodings_path(path, generation))) as encodings:
-        stored, stamp = encodings.count(), covering_stamp(index_path(path, generation), encodings)
-    covers = 0 if stamp is None else stamp.count
+        stored, covers = encodings.count(), open_vector_store(path, catalog, encodings, generation).covered()
     return LibraryStatus(
         path=path,
         generation=generation,

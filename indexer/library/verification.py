@@ -20,14 +20,11 @@ from indexer.library.catalog import (
     read_ids,
     written_table,
 )
-from indexer.library.errors import LibraryDamaged, LibraryError, reason
+from indexer.library.errors import REMEDY, LibraryDamaged, LibraryError, reason
 from indexer.library.file_state import FileState
-from indexer.library.vectors import covering_stamp, read_index, read_stamp
 from indexer.library.view import LibraryView
 
 _NORM_TOLERANCE = 1e-3
-_FP16_TOLERANCE = 2e-3
-_REMEDY = "`pixelseek library verify --repair` makes that again"
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def verify(library: LibraryView) -> list[Problem]:
     return [
         *_marks(library),
         *_encodings(library),
-        *index_problems(library),
+        *(Problem(library.vectors.name, message) for message in library.vectors.problems()),
         *_words(library),
         *_files(library),
     ]
@@ -62,8 +59,8 @@ def verify(library: LibraryView) -> list[Problem]:
 
 def _damage(library: LibraryView) -> Iterator[Problem]:
     for database in (library.catalog, library.encodings.database):
-        name = database.path.name
-        if not database.path.exists():
+        name = database.name
+        if not database.exists():
             continue
         try:
             yield from (Problem(name, line) for line in database.damage())
@@ -71,24 +68,24 @@ def _damage(library: LibraryView) -> Iterator[Problem]:
             yield Problem(name, str(error))
             return
     if library.encodings.is_malformed():
-        yield Problem(library.encodings.path.name, f"malformed; {_REMEDY}")
+        yield Problem(library.encodings.database.name, f"malformed; {REMEDY}")
 
 
 def _marks(library: LibraryView) -> Iterator[Problem]:
-    name = library.encodings.path.name
+    name = library.encodings.database.name
     query = select(encoded_table.c.photo_id).where(encoded_table.c.generation == library.generation)
     with library.catalog.connect() as connection:
         marked = read_ids(connection, query)
     stored = library.encodings.photo_ids()
     if missing := len(np.setdiff1d(marked, stored)):
-        yield Problem(name, f"{missing} encodings are missing; {_REMEDY}")
+        yield Problem(name, f"{missing} encodings are missing; {REMEDY}")
     if orphans := len(np.setdiff1d(stored, marked)):
-        yield Problem(name, f"{orphans} encodings belong to no photo; {_REMEDY}")
+        yield Problem(name, f"{orphans} encodings belong to no photo; {REMEDY}")
 
 
 def _encodings(library: LibraryView) -> Iterator[Problem]:
     for what, photo_ids in unsound_encodings(library).items():
-        yield Problem(library.encodings.path.name, f"{len(photo_ids)} {what}; {_REMEDY}")
+        yield Problem(library.encodings.database.name, f"{len(photo_ids)} {what}; {REMEDY}")
 
 
 def unsound_encodings(library: LibraryView) -> dict[str, list[int]]:
@@ -111,42 +108,9 @@ def unsound_encodings(library: LibraryView) -> dict[str, list[int]]:
     return {what: photo_ids for what, photo_ids in wrong.items() if photo_ids}
 
 
-def index_problems(library: LibraryView) -> Iterator[Problem]:
-    """What is wrong with the FAISS index."""
-    path, name = library.index_path, library.index_path.name
-    total = library.encodings.count()
-    if not path.exists():
-        if total:
-            yield Problem(name, "missing; searches are slower until the next `pixelseek index`")
-        return
-    stamp = covering_stamp(path, library.encodings)
-    if stamp is None:
-        what = "incomplete" if read_stamp(path) is None else "made from other encodings"
-        yield Problem(name, f"{what}, and not used; {_REMEDY}")
-        return
-    if stamp.count != total:
-        yield Problem(name, f"covers {stamp.count} of {total} encodings; index again to speed up searches")
-    index = read_index(path, stamp)
-    if index is None:
-        yield Problem(name, f"cannot be read by FAISS, and is not used; {_REMEDY}")
-        return
-    order, wrong = np.argsort(index.ids), 0
-    for part in library.encodings.after(0):
-        covered = part.sequences <= stamp.sequence
-        if not covered.any():
-            break
-        rows = order[np.searchsorted(index.ids, part.photo_ids[covered], sorter=order).clip(max=len(order) - 1)]
-        if (index.ids[rows] != part.photo_ids[covered]).any():
-            yield Problem(name, f"lacks a photo that it should cover; {_REMEDY}")
-            return
-        wrong += int((np.abs(index.vectors[rows] - part.vectors[covered]).max(axis=1) > _FP16_TOLERANCE).sum())
-    if wrong:
-        yield Problem(name, f"{wrong} vectors differ from the encodings; {_REMEDY}")
-
-
 def _words(library: LibraryView) -> Iterator[Problem]:
     if wrong := wrong_words(library):
-        yield Problem("catalog.sqlite", f"{len(wrong)} photos are not found by what is written about them; {_REMEDY}")
+        yield Problem("catalog.sqlite", f"{len(wrong)} photos are not found by what is written about them; {REMEDY}")
 
 
 def wrong_words(library: LibraryView) -> list[int]:

@@ -12,20 +12,21 @@ from sqlalchemy import exists, select
 
 from indexer.library import migrations
 from indexer.library.catalog import encoded_table, location_table, photo_table
+from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 from indexer.library.errors import LibraryDamaged, LibraryError
 from indexer.library.facets import Facets, read_facets
+from indexer.library.faiss_store import visible_photos
 from indexer.library.filters import Filters, newest_photos
-from indexer.library.generations import current_generation, encodings_path, index_path
+from indexer.library.generations import current_generation, encodings_path
 from indexer.library.library import Library, in_order
 from indexer.library.lifetime import while_open
 from indexer.library.locking import writer_lock
 from indexer.library.opening import open_catalog
 from indexer.library.photo import FileIdentity
 from indexer.library.reconciliation import is_consistent, reconcile
-from indexer.library.shortlist import Shortlist, visible_photos
-from indexer.library.sqlite import Database
 from indexer.library.status import LibraryStatus, read_status
+from indexer.library.vector_store import open_vector_store
 
 
 class LibraryView(Library):
@@ -36,8 +37,7 @@ class LibraryView(Library):
         self.generation = self.current_generation() if generation is None else generation
         """Empty where no model has encoded anything yet, and none was named."""
         self.encodings = Encodings(encodings_path(path, self.generation), lifetime=self.lifetime)
-        self.index_path = index_path(path, self.generation)
-        self._shortlist = Shortlist(self.catalog, self.encodings, self.generation, self.index_path)
+        self.vectors = open_vector_store(path, catalog, self.encodings, self.generation)
         self.was_current = self.is_current()
         """Whether this generation answered searches when the view was opened."""
 
@@ -66,13 +66,13 @@ class LibraryView(Library):
     def close(self) -> None:
         """Close all files for good, once the calls of other threads have ended; later ones raise LibraryClosed."""
         super().close()
-        self._shortlist.close()
+        self.vectors.close()
         self.encodings.close()
 
     @while_open
     def photo_count(self) -> int:
         """How many photos a search can find: those with a location, encoded in this generation."""
-        return len(self._shortlist.snapshot())
+        return self.vectors.count()
 
     @while_open
     def photo_ids(self) -> NDArray[np.int64]:
@@ -98,7 +98,7 @@ class LibraryView(Library):
         They are cosine similarities where it is L2-normalised. K is `count`, or all visible photos, those of them
         in `among` (N,), where there are fewer. Photos newer than the FAISS index are compared beside it.
         """
-        return self._shortlist.snapshot().nearest(np.asarray(embedding, dtype=np.float32), count, among)
+        return self.vectors.search(np.asarray(embedding, dtype=np.float32), count, among)
 
     @while_open
     def embeddings(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:

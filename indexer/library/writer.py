@@ -14,6 +14,7 @@ from indexer.library.annotations import store_words
 from indexer.library.catalog import folder_table, location_table
 from indexer.library.encodings import Encodings
 from indexer.library.errors import FolderMissing, LibraryError, LibraryReencoded
+from indexer.library.faiss_store import visible_photos
 from indexer.library.generations import (
     current_generation,
     encodings_path,
@@ -27,9 +28,7 @@ from indexer.library.paths import mount_point, normalized
 from indexer.library.reconciliation import is_consistent, reconcile, remove_marks
 from indexer.library.settings import Settings
 from indexer.library.settling import settle
-from indexer.library.shortlist import visible_photos
-from indexer.library.vectors import update_index
-from indexer.library.verification import index_problems, unsound_encodings, wrong_words
+from indexer.library.verification import unsound_encodings, wrong_words
 from indexer.library.view import LibraryView
 
 MAX_FILES_LOOKED_FOR = 1000
@@ -114,7 +113,7 @@ class LibraryWriter:
     def update_index(self, *, newer_allowed: int = 0) -> None:
         """Make the FAISS index cover all encodings, if more than `newer_allowed` are newer."""
         factory = Settings.load(self.view.path).index_factory
-        update_index(self.view.index_path, self.encodings, factory, newer_allowed=newer_allowed)
+        self.view.vectors.sync(factory=factory, newer_allowed=newer_allowed)
 
     def remove_folder(self, folder: Path) -> RemovalReport:
         """Take `folder`, one that was indexed under that path, out of the library; its files are left alone.
@@ -180,8 +179,8 @@ class LibraryWriter:
         wrong = wrong_words(self.view)
         with self.catalog.begin() as connection:
             store_words(connection, wrong)
-        if list(index_problems(self.view)):
-            self.view.index_path.unlink(missing_ok=True)
+        if next(self.view.vectors.problems(), None):
+            self.view.vectors.clear()
         self.update_index()
 
 

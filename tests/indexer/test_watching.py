@@ -18,6 +18,7 @@ from indexer import watching
 from indexer.indexing import IndexReport
 from indexer.library.errors import FolderMissing, LibraryLocked
 from indexer.library.file_version import file_version
+from indexer.library.generations import index_path
 from indexer.library.locking import writer_lock
 from indexer.library.verification import verify
 from indexer.library.view import LibraryView
@@ -193,17 +194,17 @@ class TestTheIndexFile:
         self, desk: Desk, watcher: Watcher
     ) -> None:
         with desk.open() as reader:
-            before = file_version(reader.index_path)
+            before = file_version(index_path(reader.path, reader.generation))
             with watcher.running():
                 for more in range(3):
                     scribble(desk.photos / f"more-{more}.png", 100 + more)
                     watcher.wait_for(lambda more=more: reader.photo_count() == 6 + more)  # type: ignore[misc]
-                    assert file_version(reader.index_path) == before
+                    assert file_version(index_path(reader.path, reader.generation)) == before
                     assert reader.status().index_covers == 5
                 paint(desk.photos / "red.png", "red")
                 paint(desk.photos / "blue.png", "blue")
                 watcher.wait_for(lambda: reader.status().index_covers >= 9)
-                assert file_version(reader.index_path) != before
+                assert file_version(index_path(reader.path, reader.generation)) != before
 
     def test_at_the_end_it_covers_all(self, desk: Desk, watcher: Watcher) -> None:
         with watcher.running():
@@ -229,9 +230,9 @@ class TestTheIndexFile:
         with watcher.running(), desk.open() as reader:
             scribble(desk.photos / "more.png", 100)
             watcher.wait_for(lambda: reader.status().index_covers == 6)
-            written = file_version(reader.index_path)
+            written = file_version(index_path(reader.path, reader.generation))
             time.sleep(4)
-            assert file_version(reader.index_path) == written
+            assert file_version(index_path(reader.path, reader.generation)) == written
 
 
 def test_there_must_be_a_folder_to_watch(desk: Desk) -> None:

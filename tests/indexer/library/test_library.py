@@ -28,7 +28,7 @@ from indexer.library.errors import (
     PhotoMissing,
 )
 from indexer.library.locking import writer_lock
-from indexer.library.sqlite import Database
+from indexer.library.sqlite import SqliteDatabase
 from indexer.library.verification import verify
 from indexer.library.view import LibraryView
 from indexer.library.words import words_of
@@ -44,8 +44,8 @@ ENCODED = EncodedImages(
 
 def empty_database(path: Path) -> None:
     """What a process leaves that was killed while it made the file."""
-    with closing(Database(path, remedy="")) as database:
-        database.make()
+    with closing(SqliteDatabase(path, remedy="")) as database:
+        database.create()
         with database.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
 
@@ -145,7 +145,10 @@ class TestMigrations:
                 while not (desk.library / "catalog.sqlite").exists():
                     time.sleep(0.01)
                 time.sleep(0.3)  # it has found no tables, and waits for the lock
-                with closing(Database(desk.library / "catalog.sqlite", remedy="")) as catalog, catalog.begin() as new:
+                with (
+                    closing(SqliteDatabase(desk.library / "catalog.sqlite", remedy="")) as catalog,
+                    catalog.begin() as new,
+                ):
                     migrations.upgrade(new)
             late.result()
         assert not list(desk.library.glob("catalog-before-*"))

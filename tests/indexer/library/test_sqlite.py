@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from indexer.library import sqlite
 from indexer.library.errors import LibraryClosed, LibraryError, LibraryLocked, LibraryMissing
-from indexer.library.sqlite import Database
+from indexer.library.sqlite import SqliteDatabase
 from tests.indexer.crashes import ROOT
 
 _ADD_UP = """
@@ -23,10 +23,10 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from sqlalchemy import text
-from indexer.library.sqlite import Database
+from indexer.library.sqlite import SqliteDatabase
 
-with closing(Database(Path(sys.argv[1]), remedy="")) as database:
-    database.make()
+with closing(SqliteDatabase(Path(sys.argv[1]), remedy="")) as database:
+    database.create()
     with database.begin() as connection:
         connection.execute(text("CREATE TABLE IF NOT EXISTS number (value INTEGER)"))
     for _ in range(40):
@@ -37,14 +37,14 @@ with closing(Database(Path(sys.argv[1]), remedy="")) as database:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     with closing(numbers(tmp_path / "numbers.sqlite", 1)) as opened:
         yield opened
 
 
-def numbers(path: Path, *values: int) -> Database:
-    database = Database(path, remedy="Put a backup in its place.")
-    database.make()
+def numbers(path: Path, *values: int) -> SqliteDatabase:
+    database = SqliteDatabase(path, remedy="Put a backup in its place.")
+    database.create()
     with database.begin() as connection:
         connection.execute(text("CREATE TABLE number (value INTEGER)"))
     for value in values:
@@ -52,12 +52,12 @@ def numbers(path: Path, *values: int) -> Database:
     return database
 
 
-def add(database: Database, value: int) -> None:
+def add(database: SqliteDatabase, value: int) -> None:
     with database.begin() as connection:
         connection.execute(text("INSERT INTO number VALUES (:value)"), {"value": value})
 
 
-def read(database: Database) -> list[int]:
+def read(database: SqliteDatabase) -> list[int]:
     with database.connect() as connection:
         return list(connection.execute(text("SELECT value FROM number ORDER BY value")).scalars())
 
@@ -70,7 +70,7 @@ def test_what_one_writer_reads_another_has_not_changed_when_it_writes(tmp_path: 
         for _ in range(4)
     ]
     assert [(run.communicate()[1], run.returncode) for run in runs] == [("", 0)] * 4
-    with closing(Database(path, remedy="")) as database:
+    with closing(SqliteDatabase(path, remedy="")) as database:
         assert read(database) == list(range(1, 161))
 
 
@@ -85,7 +85,7 @@ def test_what_one_writer_reads_another_has_not_changed_when_it_writes(tmp_path: 
     ],
 )
 def test_a_reader_cannot_write_so_that_no_transaction_begins_as_the_wrong_one(
-    database: Database, statement: str
+    database: SqliteDatabase, statement: str
 ) -> None:
     with pytest.raises(LibraryError, match="attempt to write"), database.connect() as connection:
         connection.execute(text(statement))
@@ -96,14 +96,14 @@ def test_a_reader_cannot_write_so_that_no_transaction_begins_as_the_wrong_one(
     assert read(database) == [7]
 
 
-def test_readers_do_not_wait_for_a_writer_and_see_nothing_of_it(database: Database) -> None:
+def test_readers_do_not_wait_for_a_writer_and_see_nothing_of_it(database: SqliteDatabase) -> None:
     with database.begin() as writer:
         writer.execute(text("INSERT INTO number VALUES (2)"))
         assert read(database) == [1]
     assert read(database) == [1, 2]
 
 
-def test_a_transaction_that_fails_leaves_no_trace(database: Database) -> None:
+def test_a_transaction_that_fails_leaves_no_trace(database: SqliteDatabase) -> None:
     def fail() -> None:
         with database.begin() as connection:
             connection.execute(text("INSERT INTO number VALUES (2)"))
@@ -116,9 +116,11 @@ def test_a_transaction_that_fails_leaves_no_trace(database: Database) -> None:
     assert read(database) == [1, 3]
 
 
-def test_who_waits_too_long_for_another_writer_is_told_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_waits_too_long_for_another_writer_is_told_so(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT_S", 0.1)
-    with closing(Database(database.path, remedy="")) as other, database.begin():
+    with closing(SqliteDatabase(database.path, remedy="")) as other, database.begin():
         with pytest.raises(LibraryLocked, match=r"numbers\.sqlite for 0\.1 seconds\. Try again"):
             add(other, 2)
         assert read(other) == [1]
@@ -149,7 +151,7 @@ class TestAnotherFile:
             source.backup(target)
 
     @pytest.mark.parametrize("replace", [move, copy_over, delete_and_copy, restore])
-    def test_it_is_read_and_written_from_then_on(self, database: Database, backup: Path, replace: object) -> None:
+    def test_it_is_read_and_written_from_then_on(self, database: SqliteDatabase, backup: Path, replace: object) -> None:
         assert callable(replace)
         version = database.version()
         assert read(database) == [1]
@@ -159,11 +161,11 @@ class TestAnotherFile:
         assert read(database) == [5, 6]
         add(database, 7)
         assert read(database) == [5, 6, 7]
-        with closing(Database(database.path, remedy="")) as other:
+        with closing(SqliteDatabase(database.path, remedy="")) as other:
             assert read(other) == [5, 6, 7]
             assert other.damage() == []
 
-    def test_who_is_reading_reads_the_old_one_to_the_end(self, database: Database, backup: Path) -> None:
+    def test_who_is_reading_reads_the_old_one_to_the_end(self, database: SqliteDatabase, backup: Path) -> None:
         with database.connect() as connection:
             assert connection.execute(text("SELECT value FROM number")).scalars().all() == [1]
             self.delete_and_copy(backup, database.path)
@@ -171,7 +173,7 @@ class TestAnotherFile:
             assert connection.execute(text("SELECT value FROM number")).scalars().all() == [1]
         assert read(database) == [5, 6]
 
-    def test_one_that_is_missing_is_named_and_not_made_anew(self, database: Database, backup: Path) -> None:
+    def test_one_that_is_missing_is_named_and_not_made_anew(self, database: SqliteDatabase, backup: Path) -> None:
         for name in ("", "-wal", "-shm"):
             database.path.with_name(database.path.name + name).unlink(missing_ok=True)
         for use in (read, lambda opened: add(opened, 2)):
@@ -183,15 +185,15 @@ class TestAnotherFile:
 
 
 class TestClosing:
-    def test_it_is_final(self, database: Database) -> None:
+    def test_it_is_final(self, database: SqliteDatabase) -> None:
         database.version()
         database.close()
         database.close()
-        for use in (read, lambda opened: add(opened, 2), Database.version, Database.damage):
+        for use in (read, lambda opened: add(opened, 2), SqliteDatabase.version, SqliteDatabase.damage):
             with pytest.raises(LibraryClosed, match=r"numbers\.sqlite has been closed"):
                 use(database)
 
-    def test_it_waits_for_who_is_inside(self, database: Database) -> None:
+    def test_it_waits_for_who_is_inside(self, database: SqliteDatabase) -> None:
         reading, go_on, order = threading.Event(), threading.Event(), list[str]()
 
         def reader() -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from indexer.indexing import index_folders
 from indexer.library.errors import LibraryLocked
+from indexer.library.generations import index_path
 from indexer.library.locking import writer_lock
 from indexer.library.verification import verify
 from indexer.library.writer import LibraryWriter, discard_damaged_encodings
@@ -98,10 +99,10 @@ def test_an_index_that_disagrees_with_the_encodings_is_found(filled: Desk) -> No
 
 def test_a_missing_and_a_cut_index_are_found(filled: Desk) -> None:
     with filled.open() as library:
-        content = library.index_path.read_bytes()
-        library.index_path.unlink()
+        content = index_path(library.path, library.generation).read_bytes()
+        index_path(library.path, library.generation).unlink()
         assert "missing; searches are slower" in str(verify(library)[0])
-        library.index_path.write_bytes(content[:-9])
+        index_path(library.path, library.generation).write_bytes(content[:-9])
         assert "incomplete, and not used" in str(verify(library)[0])
 
 
@@ -159,7 +160,7 @@ class TestRepair:
     @pytest.mark.parametrize("content", [b"", b"not an index", None])
     def test_an_index_that_is_not_whole_is_built_again(self, filled: Desk, content: bytes | None) -> None:
         with filled.open() as library:
-            path = library.index_path
+            path = index_path(library.path, library.generation)
         path.write_bytes(path.read_bytes()[:-9] if content is None else content)
         mend(filled)
         assert problems(filled) == ""
@@ -179,11 +180,11 @@ class TestRepair:
         with filled.open() as library:
             library.annotate(1, caption="a red ball", tags=[])
             # Written anew, the file would be another: reading it moves only its access time.
-            index = library.index_path.stat()
+            index = index_path(library.path, library.generation).stat()
         mend(filled)
         assert filled.runtime.photos_encoded == 3
         with filled.open() as library:
-            after = library.index_path.stat()
+            after = index_path(library.path, library.generation).stat()
         assert (after.st_ino, after.st_mtime_ns) == (index.st_ino, index.st_mtime_ns)
 
     def test_it_waits_for_no_other_writer(self, filled: Desk) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.library.shortlist import Snapshot
-from indexer.library.vector_index import EXACT, MOST_BY_PROPOSAL, SearchableIndex, coarse_index_for, new_index
+from indexer.library.faiss_index import EXACT, MOST_BY_PROPOSAL, SearchableIndex, coarse_index_for, new_index
+from indexer.library.faiss_store import Snapshot
 
 PHOTOS = 200_000
 SIZE = 32

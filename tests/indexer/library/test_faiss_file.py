@@ -12,11 +12,13 @@ from sqlalchemy import text
 
 from indexer.library.encodings import Encodings
 from indexer.library.errors import LibraryDamaged, LibraryError
+from indexer.library.faiss_file import read_index, read_stamp, update_index
+from indexer.library.faiss_index import EXACT, SearchableIndex
+from indexer.library.generations import index_path
 from indexer.library.settings import BY_SIZE, change
-from indexer.library.vector_index import EXACT, SearchableIndex
-from indexer.library.vectors import read_index, read_stamp, update_index
 from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
+from tests.indexer.colour_runtime import GENERATION
 from tests.indexer.desk import Desk, scribble
 
 SIZE = 16
@@ -107,7 +109,7 @@ def test_the_setting_of_the_library_is_the_users_choice(desk: Desk) -> None:
     with desk.open() as library:
         with LibraryWriter.lock(library) as writer:
             writer.update_index()
-        stamp = read_stamp(library.index_path)
+        stamp = read_stamp(index_path(library.path, library.generation))
         assert stamp is not None
         assert stamp.factory == "HNSW8"
 
@@ -130,7 +132,7 @@ def test_a_similarity_stays_the_same_when_the_index_takes_a_newer_photo_in(desk:
     query = np.random.default_rng(1).normal(size=32).astype(np.float32)
     with desk.open() as library:
         indexed = library.shortlist(query, 10)
-        library.index_path.unlink()
+        index_path(library.path, library.generation).unlink()
         newer = library.shortlist(query, 10)
     assert [part.tolist() for part in indexed] == [part.tolist() for part in newer]
 
@@ -139,7 +141,7 @@ def test_an_index_from_elsewhere_is_read_or_left_aside_whatever_its_numbers_say(
     for seed in range(6):
         scribble(desk.photos / f"{seed}.png", seed)
     desk.index()
-    path, random = desk.open().index_path, Random(0)
+    path, random = index_path(desk.library, GENERATION), Random(0)
     content, stamp = path.read_bytes(), read_stamp(path)
     assert stamp is not None
     outcomes = set[bool]()

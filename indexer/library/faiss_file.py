@@ -17,8 +17,8 @@ import numpy as np
 
 from indexer.library.encodings import Encodings
 from indexer.library.errors import LibraryError
+from indexer.library.faiss_index import SearchableIndex, coarse_index_for, new_index
 from indexer.library.settings import BY_SIZE
-from indexer.library.vector_index import SearchableIndex, coarse_index_for, new_index
 from model.atomic import remove_leftovers, replacing
 
 if TYPE_CHECKING:

@@ -7,7 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from indexer.library.encodings import Encodings
-from indexer.library.vectors import covering_stamp, read_stamp, update_index
+from indexer.library.faiss_file import covering_stamp, read_stamp, update_index
+from indexer.library.faiss_store import FaissStore
+from indexer.library.generations import index_path
 from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
@@ -80,23 +82,23 @@ def test_a_missing_or_half_written_index_costs_no_result_and_is_made_again(desk:
     indexed(desk, 9)
     assert callable(spoil)
     with desk.open() as library:
-        spoil(library.index_path)
+        spoil(index_path(library.path, library.generation))
         assert_exact(library)
         with LibraryWriter.lock(library) as writer:
             writer.update_index()
         assert_exact(library)
-        assert covering_stamp(library.index_path, library.encodings) is not None
+        assert covering_stamp(index_path(library.path, library.generation), library.encodings) is not None
 
 
 def test_photos_newer_than_the_index_are_searched_beside_it(desk: Desk) -> None:
     indexed(desk, 5)
     with desk.open() as library:
-        old = library.index_path.read_bytes()
+        old = index_path(library.path, library.generation).read_bytes()
     for seed in range(100, 104):
         scribble(desk.photos / f"{seed}.png", seed)
     desk.index()
     with desk.open() as library:
-        library.index_path.write_bytes(old)
+        index_path(library.path, library.generation).write_bytes(old)
         status = library.status()
         assert (status.index_covers, status.index_fresh) == (5, False)
         assert library.photo_count() == 9
@@ -134,7 +136,7 @@ def test_a_search_among_some_photos_finds_the_nearest_of_them_and_no_other(desk:
 def test_a_search_among_photos_leaves_out_hidden_and_takes_in_newer_ones(desk: Desk) -> None:
     indexed(desk, 8)
     with desk.open() as library:
-        old = library.index_path.read_bytes()
+        old = index_path(library.path, library.generation).read_bytes()
         hidden = library.photos(library.shortlist(query(), 1)[0].tolist())[0]
     Path(hidden.path).unlink()
     scribble(desk.photos / "new.png", 99)
@@ -142,7 +144,7 @@ def test_a_search_among_photos_leaves_out_hidden_and_takes_in_newer_ones(desk: D
     with desk.open() as library:
         order = library.shortlist(query(), 100)[0]
         new = np.setdiff1d(order, library.encodings.photo_ids()[:8])
-        library.index_path.write_bytes(old)
+        index_path(library.path, library.generation).write_bytes(old)
         among = np.concatenate([order[2:5], new, [hidden.id]])
         expected = [one for one in order.tolist() if one in among]
         assert len(new) == 1
@@ -153,8 +155,9 @@ def test_an_open_library_sees_what_others_add_and_remove(desk: Desk) -> None:
     indexed(desk, 2)
     with desk.open() as library:
         assert len(library.shortlist(query(), 10)[0]) == 2
-        snapshot = library._shortlist.snapshot()
-        assert library._shortlist.snapshot() is snapshot
+        assert isinstance(library.vectors, FaissStore)
+        snapshot = library.vectors.snapshot()
+        assert library.vectors.snapshot() is snapshot
         scribble(desk.photos / "new.png", 99)
         desk.index()
         assert len(library.shortlist(query(), 10)[0]) == 3

@@ -1,8 +1,9 @@
-"""The photos nearest to a sentence, while another process may be indexing."""
+"""The photos nearest to an embedding, by a FAISS index, while another process may be indexing."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,15 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from indexer.library.catalog import encoded_table, location_table, read_ids
+from indexer.library.database import Database
 from indexer.library.encodings import Encodings
+from indexer.library.errors import REMEDY
+from indexer.library.faiss_file import Stamp, covering_stamp, read_index, read_stamp, update_index
+from indexer.library.faiss_index import COMPARED_EXACTLY, MOST_BY_PROPOSAL, SearchableIndex, inner_products
 from indexer.library.file_version import file_version
-from indexer.library.sqlite import Database
-from indexer.library.vector_index import COMPARED_EXACTLY, MOST_BY_PROPOSAL, SearchableIndex, inner_products
-from indexer.library.vectors import Stamp, covering_stamp, read_index
+
+_FP16_TOLERANCE = 2e-3
+"""How much a stored component may differ from the encoding's: fp16 rounds."""
 
 
 def visible_photos(catalog: Database, generation: str) -> NDArray[np.int64]:
@@ -110,30 +115,98 @@ class Snapshot:
         return np.concatenate([first[0], every[0][after]])[:count], np.concatenate([first[1], every[1][after]])[:count]
 
 
-class Shortlist:
-    """Keeps a snapshot in memory, and takes another when the library has changed on disk."""
+class FaissStore:
+    """A `vector_store.VectorStore`: a FAISS index in a file, and beside it the encodings that it does not cover yet.
 
-    def __init__(self, catalog: Database, encodings: Encodings, generation: str, index_path: Path) -> None:
-        self._library = (catalog, encodings, generation, index_path)
+    Keeps a snapshot in memory, and takes another when the library has changed on disk.
+    """
+
+    def __init__(self, path: Path, catalog: Database, encodings: Encodings, generation: str) -> None:
+        """`path` is the file of the index."""
+        self._path = path
+        self._catalog = catalog
+        self._encodings = encodings
+        self._generation = generation
         self._lock = threading.Lock()
         self._version: tuple[object, ...] | None = None
         self._snapshot: Snapshot | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self._path.name
+
+    def count(self) -> int:
+        """How many photos a search can find."""
+        return len(self.snapshot())
+
+    def search(
+        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The photos nearest to `embedding` (E,): see `Snapshot.nearest`."""
+        return self.snapshot().nearest(embedding, count, among)
+
+    def covered(self) -> int:
+        """How many encodings the index holds; 0 where it is not used."""
+        stamp = covering_stamp(self._path, self._encodings)
+        return 0 if stamp is None else stamp.count
+
+    def sync(self, *, factory: str, newer_allowed: int = 0) -> None:
+        """Extend the index, or build it anew: see `faiss_file.update_index`."""
+        update_index(self._path, self._encodings, factory, newer_allowed=newer_allowed)
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with the index."""
+        total = self._encodings.count()
+        if not self._path.exists():
+            if total:
+                yield "missing; searches are slower until the next `pixelseek index`"
+            return
+        stamp = covering_stamp(self._path, self._encodings)
+        if stamp is None:
+            what = "incomplete" if read_stamp(self._path) is None else "made from other encodings"
+            yield f"{what}, and not used; {REMEDY}"
+            return
+        if stamp.count != total:
+            yield f"covers {stamp.count} of {total} encodings; index again to speed up searches"
+        index = read_index(self._path, stamp)
+        if index is None:
+            yield f"cannot be read by FAISS, and is not used; {REMEDY}"
+            return
+        order, wrong = np.argsort(index.ids), 0
+        for part in self._encodings.after(0):
+            covered = part.sequences <= stamp.sequence
+            if not covered.any():
+                break
+            rows = order[np.searchsorted(index.ids, part.photo_ids[covered], sorter=order).clip(max=len(order) - 1)]
+            if (index.ids[rows] != part.photo_ids[covered]).any():
+                yield f"lacks a photo that it should cover; {REMEDY}"
+                return
+            differences = np.abs(index.vectors[rows] - part.vectors[covered]).max(axis=1)
+            wrong += int((differences > _FP16_TOLERANCE).sum())
+        if wrong:
+            yield f"{wrong} vectors differ from the encodings; {REMEDY}"
+
+    def clear(self) -> None:
+        """Delete the index."""
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Release the mapped index."""
+        self._snapshot = self._version = None
 
     def snapshot(self) -> Snapshot:
         """The library as it is now."""
         with self._lock:
             version = self._version_now()
             if self._snapshot is None or version != self._version:
-                self._snapshot = Snapshot.take(*self._library, before=self._snapshot)
+                self._snapshot = Snapshot.take(
+                    self._catalog, self._encodings, self._generation, self._path, before=self._snapshot
+                )
                 self._version = version
             return self._snapshot
 
-    def close(self) -> None:
-        """Let go of the mapped index."""
-        self._snapshot = self._version = None
-
     def _version_now(self) -> tuple[object, ...]:
-        catalog, encodings, _, index_path = self._library
-        if not encodings.exists():
+        if not self._encodings.exists():
             return (None,)
-        return catalog.version(), encodings.database.version(), file_version(index_path)
+        return self._catalog.version(), self._encodings.database.version(), file_version(self._path)

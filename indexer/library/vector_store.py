@@ -1,0 +1,58 @@
+"""The interface of what finds the photos nearest to an embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.library.database import Database
+from indexer.library.encodings import Encodings
+from indexer.library.faiss_store import FaissStore
+from indexer.library.generations import index_path
+
+
+class VectorStore(Protocol):
+    """A generation's embeddings, to be searched. Derived from its encodings: whatever is wrong here is built anew."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    def count(self) -> int:
+        """How many photos a search can find: those that have a file and an encoding."""
+
+    def search(
+        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Ids (K,) and inner products (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
+
+        Equal ones go by id. With `among`, only photos with these ids are found; the order of the ids does not matter,
+        and unknown ones are ignored. Encodings that the store does not cover yet are found all the same.
+        """
+
+    def covered(self) -> int:
+        """How many encodings the store has taken in; the rest are compared beside it."""
+
+    def sync(self, *, factory: str, newer_allowed: int = 0) -> None:
+        """Take in new encodings and drop removed ones, if more than `newer_allowed` are new. Needs the library's lock.
+
+        `factory` is the setting `index_factory`.
+        """
+
+    def problems(self) -> Iterator[str]:
+        """What disagrees with the encodings, in words."""
+
+    def clear(self) -> None:
+        """Drop everything: the next `sync` builds the store anew. Needs the library's lock."""
+
+    def close(self) -> None:
+        """Release memory and files."""
+
+
+def open_vector_store(library: Path, catalog: Database, encodings: Encodings, generation: str) -> VectorStore:
+    """The store of the library in that folder for the encodings of `generation`."""
+    return FaissStore(index_path(library, generation), catalog, encodings, generation)

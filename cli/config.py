@@ -59,7 +59,6 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
 def _require_index_factory(factory: str) -> None:
     """Raise LibraryError unless FAISS can make such an index."""
     from indexer.library.faiss_index import new_index
-
     from indexer.library.settings import BY_SIZE
 
     if factory != BY_SIZE:

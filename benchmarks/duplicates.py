@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.machine import machine
-from engine.duplicates import AGREEMENT, LEAST_SIMILARITY
+from engine.duplicates import MIN_AGREEMENT, MIN_SIMILARITY
 from model.data.shards import read_shards
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
@@ -57,7 +57,7 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-RULES = {f"pixel features agree {least}": (LEAST_SIMILARITY, least) for least in (0.92, AGREEMENT, 0.96)} | {
+RULES = {f"pixel features agree {least}": (MIN_SIMILARITY, least) for least in (0.92, MIN_AGREEMENT, 0.96)} | {
     f"embeddings alone, {least}": (least, -1.0) for least in (0.94, 0.97, 0.985)
 }
 """Least similarity of the embeddings and least agreement of the pixel features."""

@@ -1,11 +1,12 @@
 """Photos that are nearly the same: resized, compressed again, cropped a little.
 
-An embedding says what a photo shows, so two photos of one kind of scene have nearly the same. The pixel features
-also say where: they confirm what the embeddings propose. How well, `benchmarks/duplicates.py` measures.
+Two photos of one kind of scene have similar embeddings: these say what a photo shows. Pixel features also say where it
+is, so they confirm the pairs that the embeddings propose. `benchmarks/duplicates.py` measures how well.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ from indexer.library.library import still_there
 from indexer.library.view import LibraryView
 from indexer.present import PhotoFile, State, files_of
 
-AGREEMENT = 0.94
-"""Cosine of the pixel features from which on two photos are taken for nearly the same."""
-LEAST_SIMILARITY = 0.9
-"""Cosine of the embeddings from which on the pixel features are compared at all."""
-_NEIGHBOURS = 8
+MIN_AGREEMENT = 0.94
+"""Two photos are nearly the same if the cosine of their pixel features is at least this."""
+MIN_SIMILARITY = 0.9
+"""Pixel features are compared if the cosine of the embeddings is at least this."""
+_MAX_NEIGHBOURS = 8
 _ROWS_AT_ONCE = 512
-_EXISTS = ("here", "offline")
+_EXISTING = ("here", "offline")
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,17 @@ class Copy:
     """`here`; `changed` since it was indexed, so that it may hold something else; `offline`: it cannot be looked at
     now; or `gone`."""
     links: list[str]
-    """Other paths that lead to the same file: whoever deletes the file at `path` has no copy there."""
+    """Other paths that lead to the same file: there is no copy of it there."""
 
 
 def find_duplicates(
-    library: LibraryView, *, agreement: float = AGREEMENT, progress: Callable[[int, int], None] | None = None
+    library: LibraryView, *, agreement: float = MIN_AGREEMENT, progress: Callable[[int, int], None] | None = None
 ) -> list[list[Copy]]:
-    """Groups of files that hold nearly the same photo, in each the largest first, the largest groups first.
+    """Groups of files that hold nearly the same photo: the largest groups first, in each the largest file first.
 
-    A group has two files at least that exist as far as is known: `here` or `offline`. Several paths of one file count
-    once. Each photo is compared with the few nearest to it; who is nearly the same as one of a group belongs to it.
-    `progress` is told how many photos of how many are compared.
+    A group has at least two files that exist as far as is known: `here` or `offline`. Several paths of one file count
+    once. Each photo is compared with the few nearest to it; a photo that is nearly the same as one of a group belongs
+    to the group. `progress` is called with the number of photos compared so far and the number of all.
     """
     embeddings = library.embeddings(library.photo_ids().tolist())
     photo_ids = np.array(list(embeddings), dtype=np.int64)
@@ -63,56 +64,66 @@ def find_duplicates(
             parent[photo_id] = photo_id = parent[parent[photo_id]]
         return photo_id
 
-    for done, pairs in _proposed(photo_ids, np.array(list(embeddings.values()))):
-        for first, others in pairs.items():
-            for other in _confirmed(library, first, others, agreement):
-                parent[root(other)] = root(first)
+    for compared, neighbours in near_photos(photo_ids, np.array(list(embeddings.values()))):
+        for photo_id, near in neighbours.items():
+            for other in _agreeing(library, photo_id, near, agreement):
+                parent[root(other)] = root(photo_id)
         if progress is not None:
-            progress(done, len(photo_ids))
+            progress(compared, len(photo_ids))
     groups: dict[int, list[int]] = defaultdict(list)
     for photo_id in parent:
         groups[root(photo_id)].append(photo_id)
     paths = library.paths(photo_ids.tolist())
-    doubled = [group for group in groups.values() if sum(len(paths.get(photo_id, ())) for photo_id in group) > 1]
-    files = files_of(library.catalog, [photo_id for group in doubled for photo_id in group])
-    copies = [_copies(library, group, files) for group in doubled]
-    several = [group for group in copies if sum(copy.state in _EXISTS for copy in group) > 1]
-    return sorted(several, key=lambda group: (-len(group), group[0].path))
+    multiple = [group for group in groups.values() if sum(len(paths.get(photo_id, ())) for photo_id in group) > 1]
+    files = files_of(library.catalog, [photo_id for group in multiple for photo_id in group])
+    copies = [_copies(library, group, files) for group in multiple]
+    duplicates = [group for group in copies if sum(copy.state in _EXISTING for copy in group) > 1]
+    return sorted(duplicates, key=lambda group: (-len(group), group[0].path))
 
 
-def duplicates_of(library: LibraryView, photo_id: int, *, agreement: float = AGREEMENT) -> list[Copy]:
+def duplicates_of(library: LibraryView, photo_id: int, *, agreement: float = MIN_AGREEMENT) -> list[Copy]:
     """The files that hold this photo or nearly the same one, the largest first. Raises PhotoMissing."""
     embedding = still_there(library.embeddings([photo_id]), photo_id)
-    near, similarities = library.shortlist(embedding, _NEIGHBOURS + 1)
-    others = near[(similarities >= LEAST_SIMILARITY) & (near != photo_id)].tolist()
-    group = [photo_id, *_confirmed(library, photo_id, others, agreement)]
+    nearest, similarities = library.shortlist(embedding, _MAX_NEIGHBOURS + 1)
+    near = nearest[(similarities >= MIN_SIMILARITY) & (nearest != photo_id)].tolist()
+    group = [photo_id, *_agreeing(library, photo_id, near, agreement)]
     return _copies(library, group, files_of(library.catalog, group))
 
 
-def _proposed(photo_ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> Iterator[tuple[int, dict[int, list[int]]]]:
-    """How many photos are through, and for some of these the later ones that are among their nearest."""
+def near_photos(
+    photo_ids: NDArray[np.int64], vectors: NDArray[np.float32]
+) -> Iterator[tuple[int, dict[int, list[int]]]]:
+    """For parts of the photos (N,) with embeddings (N, E): how many are done, and the ids nearest to each, if any.
+
+    They are the `_MAX_NEIGHBOURS` nearest other photos with a similarity above MIN_SIMILARITY, best first.
+    """
+    if not len(photo_ids):
+        return
+    import faiss
+
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
     for start in range(0, len(photo_ids), _ROWS_AT_ONCE):
-        similarities = vectors[start : start + _ROWS_AT_ONCE] @ vectors.T
-        pairs = {}
-        for row, similarity in enumerate(similarities, start=start):
-            similarity[row] = -1.0
-            near = np.flatnonzero(similarity >= LEAST_SIMILARITY)
-            near = near[np.argsort(-similarity[near], kind="stable")[:_NEIGHBOURS]]
-            if len(near):
-                pairs[int(photo_ids[row])] = photo_ids[near].tolist()
-        yield min(start + _ROWS_AT_ONCE, len(photo_ids)), pairs
+        limits, similarities, rows = index.range_search(vectors[start : start + _ROWS_AT_ONCE], MIN_SIMILARITY)
+        neighbours = {}
+        for row, (first, end) in enumerate(itertools.pairwise(limits.tolist()), start=start):
+            near = rows[first:end][np.lexsort((rows[first:end], -similarities[first:end]))]
+            if len(near := near[near != row][:_MAX_NEIGHBOURS]):
+                neighbours[int(photo_ids[row])] = photo_ids[near].tolist()
+        yield min(start + _ROWS_AT_ONCE, len(photo_ids)), neighbours
 
 
-def _confirmed(library: LibraryView, first: int, others: list[int], agreement: float) -> list[int]:
-    known = library.pixel_features([first, *others])
-    mine = known.pop(first, None)
-    if mine is None:
+def _agreeing(library: LibraryView, photo_id: int, others: list[int], agreement: float) -> list[int]:
+    """Those of the `others` whose pixel features agree with the photo's."""
+    features_of = library.pixel_features([photo_id, *others])
+    own = features_of.pop(photo_id, None)
+    if own is None:
         return []
     return [
         other
-        for other, features in known.items()
-        if features.shape == mine.shape
-        and float((mine * features).sum()) >= agreement * float(np.linalg.norm(mine) * np.linalg.norm(features))
+        for other, features in features_of.items()
+        if features.shape == own.shape
+        and float((own * features).sum()) >= agreement * float(np.linalg.norm(own) * np.linalg.norm(features))
     ]
 
 

@@ -38,7 +38,7 @@ def duplicates(agreement: float | None, library: Path | None, weights: str | Non
     """
     from tqdm import tqdm
 
-    from engine.duplicates import AGREEMENT, find_duplicates
+    from engine.duplicates import MIN_AGREEMENT, find_duplicates
     from indexer.library.view import LibraryView
 
     with (
@@ -50,7 +50,7 @@ def duplicates(agreement: float | None, library: Path | None, weights: str | Non
             bar.total = total
             bar.update(done - bar.n)
 
-        groups = find_duplicates(opened, agreement=AGREEMENT if agreement is None else agreement, progress=show)
+        groups = find_duplicates(opened, agreement=MIN_AGREEMENT if agreement is None else agreement, progress=show)
     if as_json:
         print_json({"groups": [[asdict(copy) for copy in group] for group in groups]})
         return

@@ -3,10 +3,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from engine.duplicates import Copy, duplicates_of, find_duplicates
+from engine.duplicates import MIN_SIMILARITY, Copy, duplicates_of, find_duplicates, near_photos
 from indexer.library.view import LibraryView
 from model.weights import find_weights, generation
 from tests.engine.libraries import index
@@ -34,9 +35,9 @@ def test_copies_are_grouped_the_largest_first_and_different_photos_are_not(real_
     weights = find_weights()
     index(tmp_path / "library", real_photos, weights)
     originals = sorted(path.name for path in real_photos.glob("1*.jpg"))
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
     with LibraryView.open(tmp_path / "library", generation=generation(weights)) as library:
-        groups = find_duplicates(library, progress=lambda done, total: told.append((done, total)))
+        groups = find_duplicates(library, progress=lambda done, total: progress.append((done, total)))
         names = [[Path(copy.path).name for copy in group] for group in groups]
         for group in groups:
             for copy in group:
@@ -50,7 +51,7 @@ def test_copies_are_grouped_the_largest_first_and_different_photos_are_not(real_
         frozenset({originals[1], "cropped.jpg"}),
         frozenset({originals[2], "the same bytes.jpg"}),
     }
-    assert told == [(15, 15)]
+    assert progress == [(15, 15)]
     same = next(group for group in groups if len({copy.photo_id for copy in group}) == 1)
     assert [copy.size for copy in same] == [(real_photos / originals[2]).stat().st_size] * 2
 
@@ -58,6 +59,24 @@ def test_copies_are_grouped_the_largest_first_and_different_photos_are_not(real_
 def test_an_empty_library_has_no_duplicates(tmp_path: Path, weights: Path) -> None:
     with LibraryView.open(tmp_path, generation=generation(weights), create=True) as library:
         assert find_duplicates(library) == []
+
+
+def test_the_photos_near_each_photo_are_those_that_comparing_every_pair_finds() -> None:
+    random = np.random.default_rng(0)
+    vectors = np.repeat(random.normal(size=(300, 16)), random.integers(1, 12, size=300), axis=0)
+    vectors += 0.12 * random.normal(size=vectors.shape)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    photo_ids = np.arange(len(vectors)) * 3 + 7
+    found = dict(item for _, neighbours in near_photos(photo_ids, vectors) for item in neighbours.items())
+    similarities = vectors @ vectors.T
+    np.fill_diagonal(similarities, -1)
+    best = np.argsort(-similarities, kind="stable")[:, :8]
+    expected = {
+        int(photo_ids[row]): [int(photo_ids[other]) for other in best[row] if similarities[row, other] > MIN_SIMILARITY]
+        for row in range(len(vectors))
+    }
+    assert found == {photo_id: near for photo_id, near in expected.items() if near}
+    assert max(map(len, found.values())) == 8
 
 
 def groups_of(photos: Path, library: Path, weights: Path) -> list[list[Copy]]:

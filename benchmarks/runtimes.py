@@ -22,8 +22,8 @@ from model.processor import PixelBertProcessor
 from model.runtime.onnx_runtime import OnnxRuntime
 from model.runtime.protocol import Runtime
 from model.runtime.torch_runtime import TorchRuntime
-from model.scoring.word_detectors import WordDetectors
-from model.weights import DEFAULT, find_weights
+from model.scoring.parameters import ScoringParameters
+from model.weights import DEFAULT, find_weights, generation
 
 PHOTOS, PAIRS = 32, 64
 SENTENCE = "a dog running on the beach with a ball in its mouth"
@@ -64,7 +64,8 @@ def main() -> None:
         print(
             f"| {name} | " + " | ".join(f"{ms:.0f}" for ms in medians) + f" | {limit:.0f} | {limit / medians[0]:.0%} |"
         )
-    detectors, pooled = WordDetectors.load(weights), np.repeat(encoded.pooled_features, PAIRS, axis=0)
+    detectors = ScoringParameters.load(weights, generation(weights)).detectors
+    pooled = np.repeat(encoded.pooled_features, PAIRS, axis=0)
     ms = milliseconds(lambda: detectors.detect(pooled).sentence_log_odds(text, np.arange(PAIRS)))
     print(f"\nWord detectors of {PAIRS} pairs: {ms:.1f} ms.")
     print(f"Medians of {ROUNDS}. Limit: {flops_a_second / 1e9:.0f} GFLOP/s. {machine()}")

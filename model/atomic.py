@@ -39,11 +39,12 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """A new, empty folder beside `path` to write to; it takes the place of all of `path` when the block ends without an
     error.
 
-    Its files are on the disk before that. For the only writer of `path`, which begins with `put_back`: no system moves
-    one folder into the place of another in one step, and a process killed between the two leaves the old one aside.
+    Its files are on the disk before that. No system moves one folder into the place of another in one step: a process
+    killed between the two steps leaves the old one aside, where `whole_folder` finds it and `put_back` restores it. Of
+    two writers at the same time one gets an OSError; their files are never mixed.
     """
     put_back(path)
-    new = _beside(path, _NEW)
+    new = _beside(path, f"{_NEW}-{secrets.token_hex(4)}")
     new.mkdir(parents=True)
     try:
         yield new
@@ -59,14 +60,22 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         _flush(path.parent)
 
 
+def whole_folder(path: Path) -> Path | None:
+    """The folder at `path`, or the old one that a writer of `path` has moved aside; None where there is neither."""
+    for folder in (path, _beside(path, _OLD), path):  # again, because the writer may have ended meanwhile
+        if folder.is_dir():
+            return folder
+    return None
+
+
 def put_back(path: Path) -> None:
     """Remove what a killed writer of the folder `path` has left beside it; put back the old one where it was moved."""
     old = _beside(path, _OLD)
     if old.exists() and not path.exists():
         old.rename(path)
-    for left in (old, _beside(path, _NEW)):
-        if left.exists():
-            shutil.rmtree(left)
+    for leftover in (old, *path.parent.glob(_beside(path, f"{_NEW}-*").name)):
+        if leftover.exists():
+            shutil.rmtree(leftover)
 
 
 def _beside(path: Path, state: str) -> Path:

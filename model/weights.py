@@ -163,7 +163,7 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     repository, revision = parts[1], parts[2]
-    allowed = [*FILES, *GRAPHS, "calibration.json", "querybank.npy", "word_evidence.npz", *_HEADS]
+    allowed = [*FILES, *GRAPHS, "scoring/*", "calibration.json", *_HEADS]
     try:
         folder = Path(snapshot_download(repository, revision=revision, local_files_only=True))
         if not _missing(folder):

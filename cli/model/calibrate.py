@@ -41,9 +41,9 @@ def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: in
     if as_json:
         print_json({**asdict(found), "words": len(words.ids)})
         return
-    evidence = f" + {found.words_scale:.3f} * evidence of {len(words.ids):,} words" if len(words.ids) else ""
+    evidence = f" + {found.log_odds_scale:.3f} * evidence of {len(words.ids):,} words" if len(words.ids) else ""
     click.echo(f"score = ITM logit{evidence} + {found.similarity_scale:.2f} * similarity")
     click.echo(
         f"match = sigmoid({found.match_scale:.3f} * score {found.match_bias:+.3f}), weak below {found.cutoff:.0%}"
     )
-    click.echo(f"Written to {folder / 'calibration.json'}")
+    click.echo(f"Written to {folder / 'scoring'}")

@@ -19,8 +19,8 @@ class Rankings:
     """The ranks of Q queries of one direction, by the name of the ranking.
 
     - `shortlist`: by similarity alone;
-    - `itm`, `words`, `rerank`: the shortlist's candidates by ITM logit, by word evidence where there is some, or by the
-      score a search ranks by;
+    - `itm`, `words`, `rerank`: the shortlist's candidates by ITM logit, by word detectors if there are any, or by the
+      score that a search ranks by;
     - `rerank@K`: the same for the first K of them.
     """
 

@@ -46,7 +46,7 @@ def evaluate(
     eccv: bool = False,
     progress: bool = False,
 ) -> Evaluation:
-    """Recall in percent of the shortlist, of ITM and word evidence alone and of the rerank, in both directions, and
+    """Recall in percent of the shortlist, of ITM and word detectors alone and of the rerank, in both directions, and
     what they cost.
 
     The rerank is measured for each size of `shortlists`; the largest is the one called `rerank`. With `fold`,

@@ -81,7 +81,7 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
         report,
         names,
         "similarity: the shortlist alone. ITM, words, rerank: so many of its candidates in the order of the ITM logit, "
-        "of word evidence, or of the score a search ranks by. in shortlist: how often a right one is among them, the "
+        "of word detectors, or of the score a search ranks by. in shortlist: how often a right one is among them, the "
         "most that can be reached.",
         f"What the rerank of {depth} adds to R@1, with its 95 % interval (paired bootstrap over photos): {gains}.",
     )

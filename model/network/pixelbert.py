@@ -142,7 +142,7 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
     def photo(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """All that is kept of photos (B, 3, H, W): pixel features (B, P, D), embeddings (B, E), pooled features (B, C).
 
-        Those are the mean of the CNN's last feature map, which word evidence reads.
+        Those are the mean of the CNN's last feature map, which word detectors read.
         """
         features = self.pixelbert.pixel_tokens.cnn(pixel_values)
         pixels = self.pixelbert.below(self.pixelbert.pixel_tokens(features))
@@ -239,7 +239,7 @@ class PixelBertForPreTraining(PixelBertForImageTextRetrieval):
         super().__init__(config)
         self.mlm_head = MlmHead(config)
         self.word_head: nn.Module | None = None
-        """Pooled features (B, C) to logits of words (B, V), where a training learns words: kept as word evidence."""
+        """Pooled features (B, C) to logits of words (B, V), where a training learns words: kept as word detectors."""
         self.post_init()
 
     def predict_words(self, words: Tokens, pixels: Tokens) -> Tensor:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from model.weights import WeightsError, read_json
-
-FILE = "calibration.json"
-STAMPS = ("weights", "querybank", "word_evidence")
-"""What else the file holds: for which weights and with which other files the numbers were fitted (`parameters`)."""
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,23 +17,16 @@ class Calibration:
     """
 
     similarity_scale: float = 0.0
-    words_scale: float = 0.0
+    log_odds_scale: float = 0.0
     match_scale: float = 1.0
     match_bias: float = 0.0
     cutoff: float = 0.0
     """First hits with a match below it are best taken for wrong ones."""
 
     @classmethod
-    def load(cls, weights: Path) -> Calibration:
-        """The calibration in folder `weights`; the neutral one where none was fitted yet.
-
-        It may be of other weights: `ScoringParameters.load` checks that.
-        """
-        path = weights / FILE
-        if not path.exists():
-            return cls()
-        try:
-            numbers = {name: value for name, value in read_json(path).items() if name not in STAMPS}
-            return cls(**{name: float(value) for name, value in numbers.items()})
-        except (TypeError, ValueError) as error:
-            raise WeightsError(f"{path} is not a calibration: {error}") from error
+    def of(cls, numbers: Mapping[str, Any]) -> Calibration:
+        """The calibration of numbers by name. Raises TypeError or ValueError when they are none."""
+        calibration = cls(**{name: float(number) for name, number in numbers.items()})
+        if not all(math.isfinite(number) for number in asdict(calibration).values()):
+            raise ValueError("a number of it is not finite")
+        return calibration

@@ -16,7 +16,7 @@ from model.scoring.parts import ScoreParts
 from model.scoring.ranker import combine, match_of
 
 _SIMILARITY_SCALES = (0.0, *np.geomspace(0.25, 1024.0, 49).tolist())
-_WORDS_SCALES = (0.0, *np.geomspace(0.02, 20.0, 31).tolist())
+_LOG_ODDS_SCALES = (0.0, *np.geomspace(0.02, 20.0, 31).tolist())
 _SPLITS = 4  # random halves of the queries whose photos are removed
 _CUTOFF_TOLERANCE = 0.01  # of Youden's J: less than its standard error on a thousand sentences
 
@@ -72,10 +72,10 @@ def best_cutoff(match: NDArray[np.floating], right: NDArray[np.bool_], weights: 
 
 def _best_scales(galleries: Sequence[Gallery]) -> Calibration:
     """The scales with the best mean reciprocal rank over all pairs of them."""
-    words_scales = _WORDS_SCALES if any(gallery.parts.log_odds.any() for gallery in galleries) else (0.0,)
+    log_odds_scales = _LOG_ODDS_SCALES if any(gallery.parts.log_odds.any() for gallery in galleries) else (0.0,)
     best_mean, best = -1.0, Calibration()
-    for words_scale in words_scales:
-        candidates = [Calibration(similarity_scale, words_scale) for similarity_scale in _SIMILARITY_SCALES]
+    for log_odds_scale in log_odds_scales:
+        candidates = [Calibration(similarity_scale, log_odds_scale) for similarity_scale in _SIMILARITY_SCALES]
         means = [
             float(np.mean([_reciprocal_rank(gallery, candidate) for gallery in galleries])) for candidate in candidates
         ]

@@ -1,37 +1,53 @@
-"""The parameters of the score: `pixelseek model calibrate` fits them together, and keeps them beside the weights."""
+"""The parameters of the score: `pixelseek model calibrate` fits them together, and keeps them beside the weights.
+
+They lie in the folder `scoring` of a folder of weights:
+
+- `calibration.json`: the numbers of the calibration, and a stamp;
+- `querybank.npy` and `word_detectors.npz`, where there are any.
+
+The folder is replaced as a whole. The stamp names the generation of the weights that the parameters were fitted for,
+and holds a digest of each other file: so parameters of other weights, and files of two fits, are refused.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shlex
 import time
-from collections.abc import Callable
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from model.atomic import replacing
-from model.scoring import calibration, querybank, word_detectors
+from model.atomic import replacing_folder, whole_folder
 from model.scoring.calibration import Calibration
 from model.scoring.querybank import Querybank
 from model.scoring.word_detectors import WordDetectors
-from model.weights import WeightsError, read_json
+from model.weights import WeightsError
 
-_WEIGHTS, *_others = calibration.STAMPS
-_COMPANIONS = dict(zip(_others, (querybank.FILE, word_detectors.FILE), strict=True))
+FOLDER = "scoring"
+CALIBRATION, QUERYBANK, DETECTORS = "calibration.json", "querybank.npy", "word_detectors.npz"
+_STAMP, _WEIGHTS = "stamp", "weights"
+_FORMER_FILES = ("calibration.json", "querybank.npy", "word_evidence.npz")  # beside the weights, in no folder
+_MALFORMED = (
+    *(AttributeError, EOFError, KeyError, OSError, RecursionError, TypeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+_MAX_BYTES = 256 << 20
 _TRIES, _PAUSE_S = 5, 0.1
 
 
 class _Torn(WeightsError):  # noqa: N818
-    """Files that were not fitted together, perhaps because somebody is writing them at this moment."""
+    """Files of two fits, perhaps because the folder is being replaced at this moment."""
 
 
 @dataclass(frozen=True)
 class ScoringParameters:
-    """Calibration, querybank and word detectors of one network; neutral ones where none were fitted.
-
-    `calibration.json` says to which weights all three belong, and which files of the other two were fitted with it.
-    """
+    """Calibration, querybank and word detectors of one network; neutral ones where none were fitted."""
 
     calibration: Calibration = field(default_factory=Calibration)
     querybank: Querybank = field(default_factory=Querybank)
@@ -39,63 +55,84 @@ class ScoringParameters:
 
     @classmethod
     def load(cls, weights: Path, generation: str) -> ScoringParameters:
-        """Those in folder `weights`, whose generation is given.
+        """Those in the folder `weights`, whose generation is given.
 
-        Raises WeightsError when they cannot be read, were fitted for other weights, or not together.
+        Raises WeightsError when they cannot be read, or were fitted for other weights, or not together.
         """
         for _ in range(_TRIES):
             try:
                 return cls._read(weights, generation)
-            except _Torn:  # a writer may be between the first file and the last
+            except _Torn:  # once a writer has replaced the folder, they are whole again
                 time.sleep(_PAUSE_S)
         return cls._read(weights, generation)
 
     @classmethod
     def _read(cls, weights: Path, generation: str) -> ScoringParameters:
-        path, remedy = weights / calibration.FILE, _remedy(weights)
-        if not path.exists():
-            for name in _COMPANIONS.values():
+        remedy = f"Make them anew: `pixelseek model calibrate --weights {shlex.quote(str(weights))} --data SHARD`"
+        folder = whole_folder(weights / FOLDER)
+        if folder is None:
+            for name in _FORMER_FILES:
                 if (weights / name).exists():
-                    raise _Torn(f"{weights / name} lies there without {calibration.FILE}. {remedy}")
+                    raise WeightsError(f"{weights / name} was made by an older Pixelseek. {remedy}")
             return cls()
-        stamps = read_json(path)
-        fitted = cls(Calibration.load(weights), Querybank.load(weights), WordDetectors.load(weights))
-        if stamps.get(_WEIGHTS) is None:
-            raise WeightsError(f"{path} was made by an older Pixelseek, and does not say for which weights. {remedy}")
-        if stamps[_WEIGHTS] != generation:
-            raise WeightsError(f"{path} was fitted for other weights than those beside it. {remedy}")
-        for name, file in _COMPANIONS.items():  # after they were read: they may have been replaced meanwhile
-            if _digest(weights / file) != stamps.get(name):
-                raise _Torn(f"{weights / file} and {calibration.FILE} were not fitted together. {remedy}")
-        return fitted
+        files = {}
+        for name in (CALIBRATION, QUERYBANK, DETECTORS):
+            with suppress(FileNotFoundError), _readable(folder / name, remedy):
+                files[name] = _content(folder / name)
+        if CALIBRATION not in files:
+            raise _Torn(f"{folder / CALIBRATION} is missing. {remedy}")
+        with _readable(folder / CALIBRATION, remedy):
+            numbers = json.loads(files[CALIBRATION])
+            stamp = numbers.pop(_STAMP)
+            calibration = Calibration.of(numbers)
+            generation_of_fit, digests = stamp[_WEIGHTS], {name: stamp[name] for name in (QUERYBANK, DETECTORS)}
+        for name, digest in digests.items():
+            if digest != (_digest(files[name]) if name in files else None):
+                raise _Torn(f"{folder / name} and {CALIBRATION} were not fitted together. {remedy}")
+        if generation_of_fit != generation:
+            raise WeightsError(f"{folder} was fitted for other weights than those beside it. {remedy}")
+        querybank, detectors = Querybank(), WordDetectors()
+        if QUERYBANK in files:
+            with _readable(folder / QUERYBANK, remedy):
+                querybank = Querybank.read(io.BytesIO(files[QUERYBANK]))
+        if DETECTORS in files:
+            with _readable(folder / DETECTORS, remedy):
+                detectors = WordDetectors.read(io.BytesIO(files[DETECTORS]))
+        return cls(calibration, querybank, detectors)
 
     def save(self, weights: Path, generation: str) -> None:
-        """Write them into folder `weights`, whose generation is given, in the place of any that lie there.
-
-        The calibration comes last: until then the others are refused as fitted for another.
-        """
-        self._place(weights / querybank.FILE, self.querybank.save if len(self.querybank.embeddings) else None)
-        self._place(weights / word_detectors.FILE, self.detectors.save if len(self.detectors.ids) else None)
-        stamps = {name: _digest(weights / file) for name, file in _COMPANIONS.items()}
-        with replacing(weights / calibration.FILE) as new:
-            settings = {**asdict(self.calibration), _WEIGHTS: generation, **stamps}
-            new.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-
-    @staticmethod
-    def _place(path: Path, save: Callable[[Path], None] | None) -> None:
-        if save is None:
-            path.unlink(missing_ok=True)
-        else:
-            save(path.parent)
+        """Write them into the folder `weights`, whose generation is given, in the place of any that lie there."""
+        with replacing_folder(weights / FOLDER) as folder:
+            stamp: dict[str, str | None] = {_WEIGHTS: generation, QUERYBANK: None, DETECTORS: None}
+            for name, part, fitted in (
+                (QUERYBANK, self.querybank, len(self.querybank.embeddings)),
+                (DETECTORS, self.detectors, len(self.detectors.ids)),
+            ):
+                if fitted:
+                    with (folder / name).open("wb") as file:
+                        part.write(file)
+                    stamp[name] = _digest((folder / name).read_bytes())
+            settings = {**asdict(self.calibration), _STAMP: stamp}
+            (folder / CALIBRATION).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def _digest(path: Path) -> str | None:
-    """Of the bytes of a file; None where there is none."""
+@contextmanager
+def _readable(path: Path, remedy: str) -> Iterator[None]:
+    """Name the file and the remedy where its content is not what it must be."""
     try:
-        return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+        yield
     except FileNotFoundError:
-        return None
+        raise
+    except _MALFORMED as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise WeightsError(f"{path} cannot be read: {reason}. {remedy}") from error
 
 
-def _remedy(weights: Path) -> str:
-    return f"Make all three anew: `pixelseek model calibrate --weights {shlex.quote(str(weights))} --data SHARD`"
+def _content(path: Path) -> bytes:
+    if path.stat().st_size > _MAX_BYTES:
+        raise ValueError(f"{path.stat().st_size:,} bytes are more than any such file has")
+    return path.read_bytes()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.atomic import replacing
 from model.runtime.protocol import Runtime
-from model.weights import WeightsError
 
 if TYPE_CHECKING:  # a search does not read shards
     from model.data.shards import CaptionedPhoto
 
-FILE = "querybank.npy"
 _SENTENCES = 1000  # recall@1 is lower with 300, and no higher with 3,000: docs/development/experiments.md
 _SHARPNESS = 10.0  # 0 is the mean similarity to the bank, infinity the greatest
-_LARGEST_BYTES = 64 << 20
 _AT_ONCE = 250
 
 
@@ -44,27 +39,16 @@ class Querybank:
         return cls(np.concatenate(parts).astype(np.float16).astype(np.float32)) if parts else cls()
 
     @classmethod
-    def load(cls, weights: Path) -> Self:
-        """The bank in folder `weights`. Raises WeightsError when it cannot be read."""
-        path = weights / FILE
-        if not path.exists():
-            return cls()
-        try:
-            if path.stat().st_size > _LARGEST_BYTES:
-                raise WeightsError(f"{path} is larger than any querybank.")
-            embeddings = np.load(path, allow_pickle=False)
-        except (EOFError, OSError, ValueError) as error:
-            raise WeightsError(
-                f"{path} cannot be read: {error}. Make it anew with `pixelseek model calibrate`."
-            ) from error
+    def read(cls, file: BinaryIO) -> Self:
+        """The bank in a NumPy file. Raises ValueError or EOFError when it holds none."""
+        embeddings = np.load(file, allow_pickle=False)
         if not isinstance(embeddings, np.ndarray) or embeddings.ndim != 2 or embeddings.dtype != np.float16:
-            raise WeightsError(f"{path} does not hold embeddings. Make it anew with `pixelseek model calibrate`.")
+            raise ValueError("it does not hold embeddings")
         return cls(embeddings.astype(np.float32))
 
-    def save(self, weights: Path) -> None:
-        """Write it into folder `weights`, as float16."""
-        with replacing(weights / FILE) as new, new.open("wb") as file:
-            np.save(file, self.embeddings.astype(np.float16))
+    def write(self, file: BinaryIO) -> None:
+        """Write it as float16."""
+        np.save(file, self.embeddings.astype(np.float16))
 
     def hubness(self, image_embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """How near photos (B, E) are to the bank (B,): the soft maximum of their similarities to its sentences.

@@ -1,6 +1,6 @@
 """How a score is made: the one place where what a network computes becomes a score and a match.
 
-    score = ITM logit + words_scale * log-odds + similarity_scale * (similarity - hubness)
+    score = ITM logit + log_odds_scale * log-odds + similarity_scale * (similarity - hubness)
     match = sigmoid(match_scale * score + match_bias)
 
 - ITM logit: the joint pass reads sentence and photo together (`Runtime.itm_logits`). It takes most of the time.
@@ -48,10 +48,10 @@ def combine(
     """The scores of `parts`, elementwise, without the parts that are switched off."""
     # A calibration that was never fitted ranks by the joint pass alone: without that pass, by similarity.
     similarity_scale = np.float32(calibration.similarity_scale or not joint)
-    words_scale = np.float32(calibration.words_scale * detectors)
+    log_odds_scale = np.float32(calibration.log_odds_scale * detectors)
     similarity = parts.similarity - parts.hubness * hubness
     return np.asarray(
-        parts.itm_logits * joint + words_scale * parts.log_odds + similarity_scale * similarity, dtype=np.float32
+        parts.itm_logits * joint + log_odds_scale * parts.log_odds + similarity_scale * similarity, dtype=np.float32
     )
 
 

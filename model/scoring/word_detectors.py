@@ -8,21 +8,17 @@ Every word of every caption is a training example, where ITM learns one bit from
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.atomic import replacing
 from model.runtime.batching import distinct
 from model.runtime.protocol import EncodedText
 from model.weights import WeightsError
 
-FILE = "word_evidence.npz"
-_MAX_BYTES = 256 << 20
+_NAMES_IN_FILE = {"ids": "ids", "weights": "weights", "bias": "bias", "prior_logits": "usual"}
 
 
 def power_normalize(pooled_features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -101,53 +97,38 @@ class WordDetectors:
             return DetectedWords(self.ids, np.zeros((count, 0), dtype=np.float32), np.zeros(count, dtype=np.float32))
         if width != self.weights.shape[1]:
             raise WeightsError(
-                f"the words in {FILE} were learned from {self.weights.shape[1]:,} features of a photo, these weights "
-                f"have {width:,}: delete it, or make it anew with `pixelseek model calibrate` and train photos."
+                f"the word detectors were learned from {self.weights.shape[1]:,} features of a photo, these weights "
+                f"have {width:,}: learn them anew with `pixelseek model calibrate` and train photos."
             )
         logits = power_normalize(pooled_features) @ self.weights.T + self.bias  # (N, V)
         absent = _log_one_minus_sigmoid(logits) - _log_one_minus_sigmoid(self.prior_logits)
         return DetectedWords(self.ids, logits - self.prior_logits, absent.sum(axis=1))
 
     @classmethod
-    def load(cls, weights: Path) -> Self:
-        """Those in folder `weights`. Raises WeightsError when they cannot be read."""
-        path = weights / FILE
-        if not path.exists():
-            return cls()
-        remedy = "Make it anew with `pixelseek model calibrate`."
-        try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise WeightsError(f"{path} is larger than any word detectors. {remedy}")
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in ("ids", "weights", "bias", "usual")}
-        except (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
-            raise WeightsError(f"{path} cannot be read: {error}. {remedy}") from error
+    def read(cls, file: BinaryIO) -> Self:
+        """Those in a NumPy archive. Raises KeyError, ValueError or BadZipFile when it holds none."""
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name_in_file] for name, name_in_file in _NAMES_IN_FILE.items()}
         if not _fits(arrays):
-            raise WeightsError(f"{path} does not hold word classifiers. {remedy}")
-        floats = [arrays[name].astype(np.float32) for name in ("weights", "bias", "usual")]
+            raise ValueError("it does not hold word detectors")
+        floats = [arrays[name].astype(np.float32) for name in ("weights", "bias", "prior_logits")]
         return cls(arrays["ids"], *floats)
 
-    def save(self, weights: Path) -> None:
-        """Write them into folder `weights`, as float16."""
-        with replacing(weights / FILE) as new, new.open("wb") as file:
-            np.savez(
-                file,
-                ids=self.ids,
-                weights=self.weights.astype(np.float16),
-                bias=self.bias,
-                usual=self.prior_logits,
-            )
+    def write(self, file: BinaryIO) -> None:
+        """Write them, the weights as float16."""
+        arrays = {**vars(self), "weights": self.weights.astype(np.float16)}
+        np.savez(file, allow_pickle=False, **{_NAMES_IN_FILE[name]: array for name, array in arrays.items()})
 
 
 def _fits(arrays: dict[str, Any]) -> bool:
-    floats = [arrays[name] for name in ("weights", "bias", "usual")]
+    floats = [arrays[name] for name in ("weights", "bias", "prior_logits")]
     count = len(arrays["ids"]) if arrays["ids"].ndim == 1 else -1
     return (
         arrays["ids"].dtype == np.int64
         and bool((np.diff(arrays["ids"]) > 0).all())
         and arrays["weights"].ndim == 2
         and all(array.dtype.kind == "f" and np.isfinite(array).all() for array in floats)
-        and all(arrays[name].shape == (count,) for name in ("bias", "usual"))
+        and all(arrays[name].shape == (count,) for name in ("bias", "prior_logits"))
         and len(arrays["weights"]) == count
     )
 

@@ -351,7 +351,8 @@ class _Run:
             ids, shares_of_learned, self._pooled_features(self.learned[:: -(-len(self.learned) // _STANDARD)])
         )
         if self.recipe.start.weights:
-            detectors = WordDetectors.load(find_weights(self.recipe.start.weights))
+            start = find_weights(self.recipe.start.weights)
+            detectors = ScoringParameters.load(start, generation(start)).detectors
             if len(detectors.ids) and detectors.weights.shape[1] == len(head.centre):
                 head.initialize_from(detectors)
         self.model.word_head = head.to(self.device)

@@ -72,7 +72,7 @@ class Objectives:
 
     itc: float = 1.0
     itc_captions: int = 1  # of each photo in a step, all of them its positives
-    words: float = 0.0  # those that captions use, read from the CNN as word evidence reads it
+    words: float = 0.0  # those that captions use, read from the CNN as word detectors read it
     mlm: float = 1.0
     itm: float = 1.0  # listwise
     itm_sigmoid: float = 0.5

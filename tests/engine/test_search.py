@@ -69,7 +69,7 @@ def test_word_detectors_count_as_the_calibration_says(indexed: Path, weights: Pa
     detectors = WordDetectors(
         words, random.normal(0, 1, (len(words), width)).astype(np.float32), *np.zeros((2, len(words)), np.float32)
     )
-    model.ranker = Ranker(model.runtime, ScoringParameters(Calibration(words_scale=0.5), detectors=detectors))
+    model.ranker = Ranker(model.runtime, ScoringParameters(Calibration(log_odds_scale=0.5), detectors=detectors))
     with LibraryView.open(indexed, generation=model.generation) as library:
         hits = SearchEngine(library, model).search(SENTENCE).hits
         ids = [hit.photo_id for hit in hits]

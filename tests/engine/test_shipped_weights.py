@@ -10,8 +10,8 @@ import pytest
 from engine.search import SearchEngine
 from model.data.shards import read_shards
 from model.scoring.calibration import Calibration
-from model.scoring.word_detectors import WordDetectors
-from model.weights import find_weights
+from model.scoring.parameters import ScoringParameters
+from model.weights import find_weights, generation
 from tests.engine.libraries import index
 
 WITHIN = 10
@@ -61,8 +61,9 @@ def test_a_photo_matches_its_own_sentence_better_than_another(engine: SearchEngi
 
 def test_the_shipped_weights_come_with_calibration_word_detectors_and_card() -> None:
     weights = find_weights()
-    assert Calibration.load(weights) != Calibration()
-    assert len(WordDetectors.load(weights).ids) > 1000
+    parameters = ScoringParameters.load(weights, generation(weights))
+    assert parameters.calibration != Calibration()
+    assert len(parameters.detectors.ids) > 1000
     card = (weights / "README.md").read_text(encoding="utf-8")
     for subject in ("Trained on", "R@1", "Limits"):
         assert subject in card

@@ -12,6 +12,7 @@ import pytest
 from model.data.shards import ShardError, read_shards, write_shard
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
+from model.scoring.parameters import ScoringParameters
 from model.training.recipe import RECIPES, RecipeError, as_toml, difference, load_recipe, overridden
 from model.weights import WeightsError, find_weights, generation
 from tests.model.networks import tiny_network
@@ -85,7 +86,7 @@ def test_an_unknown_device_is_an_error(weights: Path) -> None:
 
 def test_a_generation_is_its_files(weights: Path) -> None:
     before = generation(weights)
-    (weights / "calibration.json").write_text("{}")
+    ScoringParameters().save(weights, before)
     assert generation(weights) == before
     file = weights / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")

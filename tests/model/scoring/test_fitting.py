@@ -11,7 +11,6 @@ import pytest
 
 from model.data.shards import ShardError, write_shard
 from model.processor import PixelBertProcessor
-from model.scoring.calibration import Calibration
 from model.scoring.collection import encode_collection
 from model.scoring.fitting import fit_parameters
 from model.scoring.match_quality import first_hits, match_quality
@@ -35,8 +34,8 @@ def test_a_match_fitted_on_some_scenes_holds_for_others(trained_on_scenes: Path,
     fitted = fit_parameters(weights, [shard], shortlist=16, progress=False).calibration
     ranker = Ranker.load(weights, device="cpu")
     assert ranker.parameters.calibration == fitted
-    assert fitted != Calibration.load(trained_on_scenes)
-    assert not (weights / "word_evidence.npz").exists(), "there was nothing to learn words from"
+    assert fitted != Ranker.load(trained_on_scenes, device="cpu").parameters.calibration
+    assert not (weights / "scoring" / "word_detectors.npz").exists(), "there was nothing to learn words from"
     assert 0 < fitted.cutoff < 1
     processor = PixelBertProcessor.from_pretrained(weights)
     lists = rerank_photos(ranker, encode_collection(ranker, photos(len(scenes()), "dev", 12), processor), 16)

@@ -28,7 +28,7 @@ def parameters(runtime: Known) -> ScoringParameters:
     """A part of each kind counts; features are those of the runtime."""
     random, width = np.random.default_rng(0), runtime.photos.shape[1]
     return ScoringParameters(
-        Calibration(similarity_scale=0.5, words_scale=0.25, match_scale=0.1, match_bias=-1.0, cutoff=0.3),
+        Calibration(similarity_scale=0.5, log_odds_scale=0.25, match_scale=0.1, match_bias=-1.0, cutoff=0.3),
         Querybank(random.normal(0, 0.05, (5, width)).astype(np.float32)),
         WordDetectors(
             WORDS, *(random.normal(0, 0.1, shape).astype(np.float32) for shape in ((len(WORDS), width), 10, 10))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +12,8 @@ from model.quantization import dequantize, quantize
 from model.scoring.calibration import Calibration
 from model.scoring.calibration_fitting import best_cutoff, fit_calibration
 from model.scoring.match_quality import first_hits
-from model.scoring.parameters import ScoringParameters
 from model.scoring.parts import ScoreParts
 from model.scoring.ranker import combine, match_of
-from model.weights import WeightsError
 
 
 @dataclass(frozen=True)
@@ -73,12 +70,12 @@ def test_words_count_as_much_as_rank_best() -> None:
     one = gallery(4000, 20, seed=0)
     random = np.random.default_rng(3)
     noise = random.normal(0, 4.0, one.relevant.shape).astype(np.float32)
-    assert fit_calibration([one]).words_scale == 0.0, "there are none"
+    assert fit_calibration([one]).log_odds_scale == 0.0, "there are none"
     # All three scores tell right from wrong by two standard deviations: the best sum weighs them alike.
     fitted = fit_calibration([replace(one, log_odds=(noise + 8.0 * one.relevant).astype(np.float32))])
-    assert fitted.words_scale == pytest.approx(0.25, rel=0.4)
+    assert fitted.log_odds_scale == pytest.approx(0.25, rel=0.4)
     assert fitted.similarity_scale == pytest.approx(10.0, rel=0.4)
-    assert fit_calibration([replace(one, log_odds=noise)]).words_scale <= 0.05
+    assert fit_calibration([replace(one, log_odds=noise)]).log_odds_scale <= 0.05
 
 
 def test_galleries_count_alike_however_many_queries_they_have() -> None:
@@ -112,14 +109,6 @@ def test_the_order_of_the_hits_is_the_order_of_their_match() -> None:
     calibration = Calibration(similarity_scale=4.0, match_scale=0.3, match_bias=-2.0)
     scores = np.linspace(-20, 20, 50, dtype=np.float32)
     assert (np.diff(match_of(scores, calibration)) > 0).all()
-
-
-def test_a_calibration_is_kept_beside_the_weights(tmp_path: Path) -> None:
-    ScoringParameters(Calibration(1.5, 0.5, 0.25, -3.0, 0.4)).save(tmp_path, "generation")
-    assert Calibration.load(tmp_path) == Calibration(1.5, 0.5, 0.25, -3.0, 0.4)
-    (tmp_path / "calibration.json").write_text('{"slope": 1}')
-    with pytest.raises(WeightsError, match=r"calibration\.json"):
-        Calibration.load(tmp_path)
 
 
 def test_pixel_features_survive_eight_bits() -> None:

@@ -20,12 +20,13 @@ from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.runtime.protocol import Runtime
 from model.scoring.calibration import Calibration
-from model.scoring.word_detectors import WordDetectors
+from model.scoring.parameters import ScoringParameters
 from model.scoring.word_learning import WordHead
 from model.training import loop, step
 from model.training.loop import TrainingError, train
 from model.training.photos import TrainingPhotos
 from model.training.recipe import RECIPES, as_toml, load_recipe
+from model.weights import generation
 from tests.model.scenes import Scene, caption, draw, photos, scenes, swapped
 
 CHANCE = 1 / len(scenes())  # of picking the right scene among all
@@ -75,9 +76,13 @@ def test_a_sentence_with_its_colours_swapped_scores_lower(
     assert (true > wrong).mean() >= 0.9
 
 
+def scoring_of(weights: Path) -> ScoringParameters:
+    return ScoringParameters.load(weights, generation(weights))
+
+
 def test_a_run_leaves_weights_card_log_and_recipe(trained_on_scenes: Path) -> None:
     assert "recipe `tiny`" in (trained_on_scenes / "README.md").read_text()
-    assert Calibration.load(trained_on_scenes) != Calibration()
+    assert scoring_of(trained_on_scenes).calibration != Calibration()
     log = [json.loads(line) for line in (trained_on_scenes.parent / "log.jsonl").read_text().splitlines()]
     assert log[-1]["dev"]["scenes"]["rerank"]["r@1"] > 0
     assert {"loss", "itc", "mlm", "itm", "itm_sigmoid"} <= set(log[-2])
@@ -160,7 +165,7 @@ def test_a_run_killed_and_resumed_takes_the_steps_of_one_that_was_not(
     whole, killed = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("whole", "killed"))
     for name, tensor in whole.items():
         assert np.allclose(tensor, killed[name], atol=1e-3), name
-    words = [WordDetectors.load(tmp_path / run / "weights") for run in ("whole", "killed")]
+    words = [scoring_of(tmp_path / run / "weights").detectors for run in ("whole", "killed")]
     assert np.allclose(words[0].weights, words[1].weights, atol=1e-3)
     assert len(words[0].ids) > 0 or not objectives, "the words that it learned are kept beside the weights"
 
@@ -189,7 +194,7 @@ def test_a_frozen_trunk_stays_as_it_was_while_the_photos_side_learns(
 
 
 def test_a_word_head_goes_on_from_the_word_detectors_of_the_weights(begun: Path) -> None:
-    kept = WordDetectors.load(begun)
+    kept = scoring_of(begun).detectors
     head = WordHead(
         kept.ids, np.full((2, len(kept.ids)), 0.5, np.float32), np.eye(2, kept.weights.shape[1], dtype=np.float32)
     )

@@ -42,7 +42,7 @@ def status(library: Path | None, weights: str | None, as_json: bool) -> None:
 
 
 def _as_json(status: LibraryStatus, weights: str | None) -> dict[str, Any]:
-    from indexer.selection import LEFT_OUT, NO_MEDIA
+    from indexer.selection import DEFAULT_EXCLUDES, NO_MEDIA
 
     return {
         "library": str(status.path),
@@ -60,7 +60,7 @@ def _as_json(status: LibraryStatus, weights: str | None) -> dict[str, Any]:
             }
             for folder in status.folders
         ],
-        "left_out_by_default": [*LEFT_OUT, NO_MEDIA],
+        "left_out_by_default": [*DEFAULT_EXCLUDES, NO_MEDIA],
         "passed_over": status.passed_over,
         "bytes": status.bytes_on_disk,
         "weights": weights,

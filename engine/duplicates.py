@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.library.library import still_there
+from indexer.library.library import require_photo
 from indexer.library.view import LibraryView
-from indexer.present import PhotoFile, State, files_of
+from indexer.photo_files import PhotoFile, State, files_of
 
 MIN_AGREEMENT = 0.94
 """Two photos are nearly the same if the cosine of their pixel features is at least this."""
@@ -83,7 +83,7 @@ def find_duplicates(
 
 def duplicates_of(library: LibraryView, photo_id: int, *, agreement: float = MIN_AGREEMENT) -> list[Copy]:
     """The files that hold this photo or nearly the same one, the largest first. Raises PhotoMissing."""
-    embedding = still_there(library.embeddings([photo_id]), photo_id)
+    embedding = require_photo(library.embeddings([photo_id]), photo_id)
     nearest, similarities = library.shortlist(embedding, _MAX_NEIGHBOURS + 1)
     near = nearest[(similarities >= MIN_SIMILARITY) & (nearest != photo_id)].tolist()
     group = [photo_id, *_agreeing(library, photo_id, near, agreement)]

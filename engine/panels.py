@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.explain import ExplainedFile, heat
-from indexer.library.words import without_accents
+from indexer.library.text_analysis import without_accents
 
 _SIDE = 320  # pixels of a panel's longer side
 _GAP, _CAPTION, _SCALE_WIDTH = 12, 20, 160

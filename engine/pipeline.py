@@ -19,8 +19,8 @@ from engine.results import Hit
 from engine.without import direction, penalties
 from engine.written import bonus
 from indexer.library.filters import NO_FILTERS
+from indexer.library.text_analysis import search_words
 from indexer.library.view import LibraryView
-from indexer.library.words import words_of
 from model.bundle import TrainedModel
 from model.runtime.protocol import EncodedImages, EncodedText
 from model.scoring.ranker import Ranker
@@ -271,7 +271,7 @@ def _annotated(
     leave_out: list[Candidate],
 ) -> list[Candidate]:
     """The up to `count` photos whose annotations hold most words of the sentence, of equal ones the nearest."""
-    counts = library.written(words_of(encoded.query.words))
+    counts = library.annotation_matches(search_words(encoded.query.words))
     if among is not None:
         counts = {photo_id: counts[photo_id] for photo_id in np.intersect1d(among, list(counts)).tolist()}
     annotated: list[Candidate] = []
@@ -286,8 +286,8 @@ def _annotated(
 
 def _annotation_shares(library: LibraryView, phrase: str, photo_ids: list[int]) -> NDArray[np.float32]:
     """(K,) Which share of the words of `phrase` the annotation of each photo holds."""
-    words = words_of(phrase)
-    counts = library.written(words)
+    words = search_words(phrase)
+    counts = library.annotation_matches(words)
     return np.array([counts.get(photo_id, 0) / max(1, len(words)) for photo_id in photo_ids], dtype=np.float32)
 
 

@@ -26,7 +26,7 @@ import regex
 from engine.errors import QueryError
 from engine.sentences import checked_text
 from indexer.library.filters import NO_FILTERS, Circle, Filters
-from indexer.library.words import fold, words_of
+from indexer.library.text_analysis import fold, search_words
 from indexer.scanning import PHOTO_SUFFIXES
 
 _MINUS = "\\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
@@ -138,7 +138,7 @@ def _part(match: regex.Match[str]) -> Part:
         raise QueryError(
             f"there is no filter {name}: did you mean {intended}:{value}? To search for the words {source}, quote them."
         )
-    if minus and words_of(plain):
+    if minus and search_words(plain):
         return Part(source, "excluded", "", value if match["quoted"] is not None and not name else plain.lstrip(minus))
     return Part(source, "word", "", plain)
 

@@ -34,7 +34,7 @@ from engine.validation import (
 from indexer.library.defaults import default_library, recorded_weights
 from indexer.library.facets import Facets
 from indexer.library.filters import NO_FILTERS, Filters
-from indexer.library.library import still_there
+from indexer.library.library import require_photo
 from indexer.library.lifetime import Lifetime, while_open
 from indexer.library.photo import PhotoRecord
 from indexer.library.settings import Settings
@@ -252,8 +252,8 @@ class SearchEngine:
         asked = parse(query)
         with self._answering():
             photo = self._library.photo(photo_id)
-            features = still_there(self._library.pixel_features([photo_id]), photo_id)
-            pooled = still_there(self._library.pooled_features([photo_id]), photo_id)
+            features = require_photo(self._library.pixel_features([photo_id]), photo_id)
+            pooled = require_photo(self._library.pooled_features([photo_id]), photo_id)
             words = self._ranker.detect_words(pooled[None])
             size = photo.width, photo.height
             return explain(self._runtime, self._model.processor, asked.words, features, words, size)
@@ -267,7 +267,7 @@ class SearchEngine:
         """
         with self._answering():
             photo = self._library.photo(photo_id)
-            features = still_there(self._library.pixel_features([photo.id]), photo.id)
+            features = require_photo(self._library.pixel_features([photo.id]), photo.id)
             return ask(self._model, question, features, top)
 
     @while_open
@@ -343,11 +343,11 @@ class SearchEngine:
         """The id of `photo` (None outside the library) and its embedding (E,)."""
         if isinstance(photo, int):
             photo_id = self._library.photo(photo).id
-            return photo_id, still_there(self._library.embeddings([photo_id]), photo_id)
+            return photo_id, require_photo(self._library.embeddings([photo_id]), photo_id)
         known = self._library.find(photo.identity)
         if known is None:
             return None, self._runtime.encode_image([photo.picture.pixels]).embeddings[0]
-        return known, still_there(self._library.embeddings([known]), known)
+        return known, require_photo(self._library.embeddings([known]), known)
 
     def _nearest(self, encoded: EncodedQuery, limit: int, clock: Clock) -> SearchResult:
         library, query = self._library, encoded.query

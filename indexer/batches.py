@@ -17,10 +17,10 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from indexer.changes import FileToRead
 from indexer.decoding import Failure, Picture
-from indexer.library.annotations import inherit
-from indexer.library.catalog import encoded_table, in_queries, location_table, photo_table
+from indexer.library.annotations import inherit_annotations
+from indexer.library.catalog import encoded_table, location_table, photo_table, query_chunks
 from indexer.library.photo import FileIdentity
-from indexer.library.settling import settle, stated
+from indexer.library.photo_metadata import nonempty_fields, update_photo_metadata
 from indexer.library.writer import LibraryWriter
 from indexer.metadata.fields import METADATA_VERSION, Metadata
 from model.runtime.protocol import Runtime
@@ -47,7 +47,7 @@ class KnownPhotos:
         ).outerjoin(
             encoded_table, (encoded_table.c.photo_id == photo_table.c.id) & (encoded_table.c.generation == generation)
         )
-        for part in in_queries(sorted(set(sizes))):
+        for part in query_chunks(sorted(set(sizes))):
             for photo_id, digest, size, version, encoded in connection.execute(
                 photos.where(photo_table.c.size.in_(part))
             ):
@@ -128,7 +128,7 @@ class Batch:
                 "failure": None if failure is None else str(failure),
                 "previous_photo_id": None if failure is None else file.previous_photo_id,
                 "sidecar_ns": file.state.sidecar_ns,
-                "sidecar": stated(sidecar) or None,
+                "sidecar": nonempty_fields(sidecar) or None,
             }
         )
         self._touched.update(touched for touched in (photo_id, file.known_photo_id) if touched is not None)
@@ -147,11 +147,11 @@ class Batch:
                 connection.execute(
                     update(photo_table).where(photo_table.c.id == bindparam("known_id")), self._read_again
                 )
-            inherit(connection, self._heirs)
+            inherit_annotations(connection, self._heirs)
             if self._locations:
                 remove_locations(connection, [(row["folder_id"], row["path"]) for row in self._locations])
                 connection.execute(insert(location_table), self._locations)
-            settle(connection, self._touched)
+            update_photo_metadata(connection, self._touched)
             if photo_ids:
                 marks = [{"generation": self._writer.generation, "photo_id": photo_id} for photo_id in photo_ids]
                 connection.execute(insert(encoded_table), marks)

@@ -95,11 +95,11 @@ def known_files(connection: Connection, part: Part, generation: str) -> dict[str
 
 
 def compare(
-    part: Part, scan: Scan, known: Mapping[str, KnownFile], predecessors: Mapping[str, int], changes: Changes
+    part: Part, scan: Scan, known: Mapping[str, KnownFile], replaced_photos: Mapping[str, int], changes: Changes
 ) -> None:
     """Add to `changes` what `scan` tells of `part`.
 
-    `predecessors` are, of files that are not known, the photos that lay in their place.
+    `replaced_photos` are, of files that are not known, the photos that lay in their place.
     """
     changes.found += len(scan.files)
     outdated = {file.known_photo_id for file in changes.outdated}
@@ -112,7 +112,7 @@ def compare(
                 outdated.add(before.photo_id)
                 changes.outdated.append(_to_read(part, path, state, before, None))
         else:
-            changes.to_read.append(_to_read(part, path, state, before, predecessors.get(path)))
+            changes.to_read.append(_to_read(part, path, state, before, replaced_photos.get(path)))
     changes.gone += [
         (part, path, before.photo_id)
         for path, before in known.items()

@@ -18,16 +18,16 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from indexer.deep_png import with_lower_bits
-from indexer.deep_tiff import is_garbled_by_pillow, is_whole_tiff, read_deep_tiff, to_eight_bits
+from indexer.high_depth_png import with_lower_bits
+from indexer.high_depth_tiff import is_misread_by_pillow, is_whole_tiff, read_high_depth_tiff, to_eight_bits
 from indexer.library.photo import FileIdentity
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_metadata, read_sidecar
 from indexer.raw import NoPreview, is_raw, open_preview, read_container
 from model.processor import PixelBertProcessor
 
-LARGEST_FILE_BYTES = 512 * 1024**2
-LARGEST_PIXELS = 180_000_000
+MAX_FILE_BYTES = 512 * 1024**2
+MAX_PIXELS = 180_000_000
 JPEG_XL = ("JXL",) if find_spec("pillow_jxl") else ()
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "HEIF", "AVIF", *JPEG_XL)  # no others: less to attack
 _TURNS = {
@@ -67,8 +67,8 @@ class Failure(StrEnum):
     DAMAGED = "damaged or cut short"
     UNKNOWN_TIFF = "a kind of TIFF that is not read; save it anew with 8 or 16 bits a colour"
     NO_PREVIEW = "RAW file without a preview"
-    TOO_MANY_BYTES = f"larger than {LARGEST_FILE_BYTES // 1024**2} MiB"
-    TOO_MANY_PIXELS = f"more than {LARGEST_PIXELS // 10**6} megapixels"
+    TOO_MANY_BYTES = f"larger than {MAX_FILE_BYTES // 1024**2} MiB"
+    TOO_MANY_PIXELS = f"more than {MAX_PIXELS // 10**6} megapixels"
     OUT_OF_MEMORY = "takes too much memory to decode"
     TIMED_OUT = "takes too long to decode"
     CRASHED = "crashed the decoder"
@@ -124,20 +124,20 @@ def read_photo(
     return ReadPhoto(identity, Picture(*decoded.size, decoded.metadata, pixels, decoded.note), beside)
 
 
-def read_metadata_in(path: str) -> Metadata | Failure:
+def read_metadata_of_file(path: str) -> Metadata | Failure:
     """The metadata of the photo at `path`, of which no more is read than that takes. Never raises."""
 
     def read() -> Metadata | Failure:
         if not os.access(path, os.R_OK):
             return Failure.UNREADABLE
         with Path(path).open("rb") as file, _open_image(file, path) as image:
-            too_large = image.width * image.height > LARGEST_PIXELS
+            too_large = image.width * image.height > MAX_PIXELS
             return Failure.TOO_MANY_PIXELS if too_large else _metadata(image, file, path)
 
     return _or_failure(read)
 
 
-def shrink_photo(path: str, side: int) -> bytes | Failure:
+def make_thumbnail(path: str, side: int) -> bytes | Failure:
     """The photo at `path` as WebP, upright, without metadata, its longest side at most `side` pixels. Never raises."""
 
     def fitting(width: int, height: int) -> tuple[int, int]:
@@ -161,12 +161,12 @@ def _content(path: str) -> bytes | Failure:
     try:
         with Path(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            if size > LARGEST_FILE_BYTES:
+            if size > MAX_FILE_BYTES:
                 return Failure.TOO_MANY_BYTES
             content = file.read(size + 1)  # takes no more memory than the file needs
             if len(content) > size:  # some files are larger than they say
-                content += file.read(LARGEST_FILE_BYTES + 1 - len(content))
-            return (content or Failure.EMPTY) if len(content) <= LARGEST_FILE_BYTES else Failure.TOO_MANY_BYTES
+                content += file.read(MAX_FILE_BYTES + 1 - len(content))
+            return (content or Failure.EMPTY) if len(content) <= MAX_FILE_BYTES else Failure.TOO_MANY_BYTES
     except MemoryError:
         return Failure.OUT_OF_MEMORY
     except OSError:
@@ -189,13 +189,13 @@ def _decoded(content: bytes, path: str, needed: Callable[[int, int], Size]) -> _
     def decode() -> _Decoded | Failure:
         file = io.BytesIO(content)
         if not is_raw(path):
-            if (deep := read_deep_tiff(file, max_pixels=LARGEST_PIXELS)) is not None:
+            if (deep := read_high_depth_tiff(file, max_pixels=MAX_PIXELS)) is not None:
                 return _deep(deep, file)
-            if is_garbled_by_pillow(file):
+            if is_misread_by_pillow(file):
                 return Failure.UNKNOWN_TIFF
             file.seek(0)
         with _open_image(file, path) as image:
-            if image.width * image.height > LARGEST_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 return Failure.TOO_MANY_PIXELS
             metadata = _metadata(image, file, path)
             # Pillow opens a TIFF upright already.

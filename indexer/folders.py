@@ -44,7 +44,7 @@ class Part:
         """Absolute path of the part."""
         return self.folder / self.below
 
-    def why_away(self) -> str | None:
+    def why_offline(self) -> str | None:
         """Why the folder cannot be reached; None where it can, whatever is wrong with the part.
 
         The empty place where its disk used to be mounted is not the folder.
@@ -74,7 +74,7 @@ def parts_to_index(connection: Connection, requested: Sequence[Path]) -> tuple[l
     folders, unreadable = [], {}
     for folder in [normalized(folder) for folder in requested]:
         root = next((part for path, part in known.items() if folder.is_relative_to(path)), None)
-        may_be_away = root is not None and (root.folder == folder or root.why_away() is not None)
+        may_be_away = root is not None and (root.folder == folder or root.why_offline() is not None)
         why = None if may_be_away else _why_not_indexed(folder)
         if why is None:
             folders.append(folder)
@@ -109,7 +109,7 @@ def _why_not_indexed(folder: Path) -> str | None:
     return why_unreadable(folder)
 
 
-def select_inside(
+def store_patterns(
     connection: Connection, parts: Sequence[Part], exclude: Sequence[str] | None, include: Sequence[str] | None
 ) -> list[Part]:
     """Keep with these folders what is left out of them, in the place of what was; None leaves that as it is.

@@ -13,18 +13,18 @@ from pathlib import Path
 from indexer.batches import Batch, KnownPhotos, remove_locations
 from indexer.changes import Changes, FileToRead, compare, known_files
 from indexer.decoding import Failure, ReadPhoto
-from indexer.departed import note_departed, predecessors
-from indexer.folders import Part, parts_to_index, select_inside, set_online
+from indexer.folders import Part, parts_to_index, set_online, store_patterns
 from indexer.library.errors import reason
 from indexer.library.paths import normalized
+from indexer.library.photo_metadata import update_photo_metadata
 from indexer.library.settings import Settings
-from indexer.library.settling import settle
 from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
-from indexer.passed_over import store_passed_over
-from indexer.rereading import reread_metadata
+from indexer.metadata_refresh import refresh_metadata
+from indexer.removed_files import remember_removed_files, replaced_photos
 from indexer.scanning import Scan, scan
 from indexer.sidecars import sidecar_of
+from indexer.unsupported_files import store_unsupported_files
 from indexer.workers import ReadRequest, read_photos
 from model.processor import PixelBertProcessor
 from model.runtime.protocol import Runtime
@@ -143,12 +143,12 @@ def index_folders(
                 note=note,
             )
         if changes.outdated:
-            reread_metadata(writer, changes.outdated, workers=workers, note=note.of_metadata)
+            refresh_metadata(writer, changes.outdated, workers=workers, note=note.of_metadata)
         with writer.catalog.begin() as connection:
             gone = [(part.folder_id, path) for part, path, _ in changes.gone]
-            note_departed(connection, gone)
+            remember_removed_files(connection, gone)
             remove_locations(connection, gone)
-            settle(connection, [photo_id for _, _, photo_id in changes.gone if photo_id is not None])
+            update_photo_metadata(connection, [photo_id for _, _, photo_id in changes.gone if photo_id is not None])
         report.removed = len(changes.gone) - report.moved
         writer.update_index(newer_allowed=newer_allowed)
         if taking_over:
@@ -207,14 +207,14 @@ def _survey(
     with writer.catalog.begin() as connection:
         parts, unreadable = parts_to_index(connection, folders)
         if exclude is not None or include is not None:
-            parts = select_inside(connection, parts, exclude, include)
+            parts = store_patterns(connection, parts, exclude, include)
         if whole:
             parts, _ = parts_to_index(connection, [])
     named = [normalized(folder) for folder in folders]
     report.not_read += [(str(folder), why) for folder, why in unreadable.items()]
     for part in parts:
         outcome = _scan(part, writer.view.path, excluded_everywhere)
-        away = part.why_away()  # asked after the scan too: a disk that was pulled out meanwhile looks empty
+        away = part.why_offline()  # asked after the scan too: a disk that was pulled out meanwhile looks empty
         with writer.catalog.begin() as connection:
             set_online(connection, part, away is None)
         if away is not None or isinstance(outcome, str):
@@ -227,11 +227,11 @@ def _survey(
                 report.unreadable.append((str(part.path), why))
             continue
         with writer.catalog.begin() as connection:
-            store_passed_over(connection, part, outcome)
+            store_unsupported_files(connection, part, outcome)
         with writer.catalog.connect() as connection:
             known = known_files(connection, part, writer.generation)
-            before = predecessors(connection, part, outcome.files.keys() - known.keys())
-        if outcome.is_left_out:
+            before = replaced_photos(connection, part, outcome.files.keys() - known.keys())
+        if outcome.is_excluded:
             report.left_out.append(str(part.path))
         compare(part, outcome, known, before, changes)
         report.unreadable += [(str(part.folder / path), why) for path, why in outcome.unreadable.items()]
@@ -242,7 +242,7 @@ def _scan(part: Part, library: Path, excluded_everywhere: Sequence[str]) -> Scan
     """What lies in the part, or why it cannot be read."""
     try:
         selection = part.selection(excluded_everywhere)
-        return part.why_away() or scan(part.folder, part.below, leave_out=library, selection=selection)
+        return part.why_offline() or scan(part.folder, part.below, skip=library, selection=selection)
     except OSError as error:
         return reason(error)
 

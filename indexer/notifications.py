@@ -18,7 +18,7 @@ from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 from indexer.folders import known_folders
 from indexer.library.library import Library
 from indexer.library.settings import Settings
-from indexer.scanning import PHOTO_SUFFIXES, identity, is_folder, is_left_out
+from indexer.scanning import PHOTO_SUFFIXES, identity, is_excluded, is_folder
 from indexer.selection import NO_MEDIA, Selection
 from indexer.sidecars import SIDECAR_SUFFIX
 
@@ -136,7 +136,7 @@ class FolderChanges:
         folder = next((known for known in self._selections if path.is_relative_to(known)), None)
         if folder is not None and path != folder:
             inside = str(path.relative_to(folder))
-            if is_left_out(folder, inside, self._selections[folder]):
+            if is_excluded(folder, inside, self._selections[folder]):
                 return path.name == NO_MEDIA
         return change is Change.deleted or path.suffix.lower() in _SUFFIXES or is_folder(path)
 

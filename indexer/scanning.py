@@ -13,7 +13,7 @@ from pathlib import Path
 from indexer.library.errors import reason
 from indexer.library.file_state import FileState
 from indexer.selection import NO_MEDIA, Selection
-from indexer.sidecars import SIDECAR_SUFFIX, written_ns
+from indexer.sidecars import SIDECAR_SUFFIX, sidecar_mtime_ns
 
 RAW_SUFFIXES = frozenset(
     {
@@ -48,7 +48,7 @@ PHOTO_SUFFIXES = frozenset(
 """Of the files that are read; RAW files are, where rawpy is installed, and JPEG XL, where pillow-jxl-plugin is."""
 SPECIAL_FILE = "no regular file"
 """The kind of a pipe or a device that is named like a photo."""
-_LONGEST_SUFFIX = 12
+_MAX_SUFFIX_LENGTH = 12
 
 
 @dataclass
@@ -56,12 +56,12 @@ class Scan:
     """What a walk found. Paths are relative to the folder."""
 
     files: dict[str, FileState] = field(default_factory=dict)
-    passed_over: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unsupported: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many files in which folder are of which kind, among those that are not read."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Whatever could not be looked at, with the reason: a file there, or what lies below, is unknown, not gone."""
 
-    is_left_out: bool = False
+    is_excluded: bool = False
     """Whether the part of the folder that was to be walked is itself left out."""
 
     def is_unknown(self, path: str) -> bool:
@@ -71,20 +71,20 @@ class Scan:
         return any(str(part) in self.unreadable for part in (Path(path), *Path(path).parents))
 
 
-def scan(folder: Path, below: str = "", *, leave_out: Path, selection: Selection | None = None) -> Scan:
+def scan(folder: Path, below: str = "", *, skip: Path, selection: Selection | None = None) -> Scan:
     """Walk `folder`, or the part of it `below`: every photo file by its suffix, in any case.
 
     What the selection (by default that of a folder without patterns) does not take is passed over, and so is the
-    folder `leave_out` (the library). Linked folders are followed after all others, and no folder is read twice, so that
+    folder `skip` (the library). Linked folders are followed after all others, and no folder is read twice, so that
     loops end. An entry that cannot be looked at is noted as unreadable. Raises OSError when the starting folder itself
     cannot be read.
     """
     selection = selection or Selection(folder)
     result = Scan()
-    if below and is_left_out(folder, below, selection):
-        return Scan(is_left_out=True)
+    if below and is_excluded(folder, below, selection):
+        return Scan(is_excluded=True)
     start = folder / below
-    seen = _identities((leave_out, *start.absolute().parents))
+    seen = _identities((skip, *start.absolute().parents))
     pending, links = deque([below]), deque[str]()
     while pending or links:
         relative = pending.popleft() if pending else links.popleft()
@@ -101,8 +101,8 @@ def scan(folder: Path, below: str = "", *, leave_out: Path, selection: Selection
         if itself in seen:
             continue
         seen.add(itself)
-        if any(child.name == NO_MEDIA for child in children) and not selection.takes_no_media(relative):
-            result.is_left_out |= relative == below
+        if any(child.name == NO_MEDIA for child in children) and not selection.ignores_no_media(relative):
+            result.is_excluded |= relative == below
             continue
         beside = {child.name: child for child in children if child.name.lower().endswith(SIDECAR_SUFFIX)}
         above = os.path.join(relative, "")  # noqa: PTH118  (str stays str: a Path for each file is slow)
@@ -110,12 +110,12 @@ def scan(folder: Path, below: str = "", *, leave_out: Path, selection: Selection
             name = above + child.name
             try:
                 if child.is_dir():
-                    if selection.takes_folder(name):
+                    if selection.includes_folder(name):
                         (links if child.is_symlink() else pending).append(name)
-                elif selection.takes_file(name):
+                elif selection.includes_file(name):
                     _note_file(result, relative, name, child, beside)
             except OSError as error:  # of this entry alone
-                if selection.takes_file(name):
+                if selection.includes_file(name):
                     result.unreadable[name] = reason(error)
     return result
 
@@ -125,31 +125,31 @@ def _note_file(
 ) -> None:
     suffix = os.path.splitext(child.name)[1].lower()  # noqa: PTH122
     if suffix in PHOTO_SUFFIXES and child.is_file():
-        result.files[name] = FileState.of(child.stat(), written_ns(child.name, beside))
+        result.files[name] = FileState.of(child.stat(), sidecar_mtime_ns(child.name, beside))
         return
     if child.is_symlink():
         child.stat()  # a dead link may have led to photos on a disk that is away
     if suffix in PHOTO_SUFFIXES:
-        result.passed_over[folder, SPECIAL_FILE] += 1
+        result.unsupported[folder, SPECIAL_FILE] += 1
     elif suffix != SIDECAR_SUFFIX:
-        result.passed_over[folder, _kind(suffix)] += 1
+        result.unsupported[folder, _kind(suffix)] += 1
 
 
 def _kind(suffix: str) -> str:
     """By what name files with that suffix are counted: anything may stand behind a dot."""
     if not suffix:
         return "without suffix"
-    return suffix if len(suffix) <= _LONGEST_SUFFIX and suffix[1:].isalnum() else "other"
+    return suffix if len(suffix) <= _MAX_SUFFIX_LENGTH and suffix[1:].isalnum() else "other"
 
 
-def is_left_out(folder: Path, path: str, selection: Selection) -> bool:
+def is_excluded(folder: Path, path: str, selection: Selection) -> bool:
     """Whether the file or folder at `path`, relative to `folder`, or a folder above it, is left out."""
     above = [str(parent) for parent in Path(path).parents if parent.name]
-    is_taken = selection.takes_folder(path) if is_folder(folder / path) else selection.takes_file(path)
+    is_taken = selection.includes_folder(path) if is_folder(folder / path) else selection.includes_file(path)
     return not (
         is_taken
-        and all(selection.takes_folder(part) for part in above)
-        and all(selection.takes_no_media(part) or not os.path.lexists(folder / part / NO_MEDIA) for part in above)
+        and all(selection.includes_folder(part) for part in above)
+        and all(selection.ignores_no_media(part) or not os.path.lexists(folder / part / NO_MEDIA) for part in above)
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NO_MEDIA = ".nomedia"
 """A file of that name leaves out the folder it lies in: Android's sign."""
-LEFT_OUT = (
+DEFAULT_EXCLUDES = (
     ".*",  # hidden
     *("@eaDir/", "#recycle/", "#snapshot/", "@Recycle/", "@Recently-Snapshot/"),  # Synology, QNAP
     *("$RECYCLE.BIN/", "RECYCLER/", "System Volume Information/"),  # Windows
@@ -43,14 +43,14 @@ class Selection:
         # A library of Apple's may itself be the folder; patterns speak of what lies inside it.
         self._above = f"{folder.name}/" if folder.name.lower().endswith(_LIBRARIES) else ""
 
-    def takes_folder(self, path: str) -> bool:
+    def includes_folder(self, path: str) -> bool:
         """Whether the folder at `path`, relative to the folder, is looked into, if those above it are."""
         wished = self._wished.check_file(_folded(path) + "/").include
         if wished is not None:
             return not wished
         return not self._default.match_file(_folded(self._above + path) + "/")
 
-    def takes_file(self, path: str) -> bool:
+    def includes_file(self, path: str) -> bool:
         """Whether the file at `path` is read, if the folders above it are looked into."""
         is_hidden = os.path.basename(path).startswith(".")  # noqa: PTH119  (str stays str: there may be a million)
         if not self._exclude and not self._include:
@@ -58,13 +58,13 @@ class Selection:
         wished = self._wished.check_file(_folded(path)).include
         return not (is_hidden if wished is None else wished)
 
-    def takes_no_media(self, path: str) -> bool:
+    def ignores_no_media(self, path: str) -> bool:
         """Whether the folder at `path` is looked into although it holds a `.nomedia`."""
         return not path or self._wished.check_file(_folded(path) + "/").include is False
 
     @cached_property
     def _default(self) -> GitIgnoreSpec:
-        return _spec(LEFT_OUT, _ORIGINALS)
+        return _spec(DEFAULT_EXCLUDES, _ORIGINALS)
 
     @cached_property
     def _wished(self) -> GitIgnoreSpec:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 SIDECAR_SUFFIX = ".xmp"
 
 
-def written_ns(name: str, listing: Mapping[str, os.DirEntry[str]]) -> int | None:
+def sidecar_mtime_ns(name: str, listing: Mapping[str, os.DirEntry[str]]) -> int | None:
     """When the XMP file beside the photo file `name` was last written; None where `listing`, by name, has none."""
     for candidate in _candidates(name):
         if candidate in listing:

@@ -19,7 +19,7 @@ from indexer.scanning import is_folder
 from model.processor import PixelBertProcessor
 from model.runtime.protocol import Runtime
 
-_LONGEST_WAIT_S = 30.0
+_MAX_WAIT_S = 30.0
 """While changes never end, they are indexed this often."""
 _WHOLE_PASS_S = 900.0
 """So often everything is compared, for what the system did not tell: network disks, disks that came back."""
@@ -104,7 +104,7 @@ def _keep_in_step(
         pending |= changed
         if now - last_pass > _WHOLE_PASS_S:
             pending |= set(watched)
-        if not pending or (changed and now - first_change < _LONGEST_WAIT_S):
+        if not pending or (changed and now - first_change < _MAX_WAIT_S):
             continue
         try:
             report = index(sorted(pending))

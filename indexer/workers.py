@@ -17,16 +17,16 @@ from typing import Any, NamedTuple, TypeVar
 from pebble import ProcessExpired, ProcessPool
 from PIL import Image
 
-from indexer.decoding import Failure, ReadPhoto, read_metadata_in, read_photo
+from indexer.decoding import Failure, ReadPhoto, read_metadata_of_file, read_photo
 from indexer.metadata.fields import Metadata
 from model.processor import PixelBertProcessor
 
 TIME_LIMIT_S = 30.0
 MEMORY_LIMIT_BYTES = 3 * 1024**3
 """A photo of the largest size, its copy in RGB, and room to spare."""
-_TRY_AGAIN = (Failure.TIMED_OUT, Failure.CRASHED)
-_LOOK_AHEAD = 64
-_MOST_WORKERS = 8
+_RETRIED = (Failure.TIMED_OUT, Failure.CRASHED)
+_MAX_WAITING = 64
+_MAX_WORKERS = 8
 
 
 class ReadRequest(NamedTuple):
@@ -62,14 +62,16 @@ def read_photos(
     return _in_order(pool, _read, requests, time_limit_s)
 
 
-def read_metadata_of(paths: Iterable[str], *, workers: int | None = None) -> Generator[Metadata | Failure, None, None]:
-    """What `decoding.read_metadata_in` makes of each file, in their order, under the limits of `read_photos`."""
+def read_metadata_of_files(
+    paths: Iterable[str], *, workers: int | None = None
+) -> Generator[Metadata | Failure, None, None]:
+    """What `decoding.read_metadata_of_file` makes of each file, in their order, under the limits of `read_photos`."""
     pool = start_pool(_workers(workers), limit_worker, MEMORY_LIMIT_BYTES)
-    return _in_order(pool, read_metadata_in, ((path,) for path in paths), TIME_LIMIT_S)
+    return _in_order(pool, read_metadata_of_file, ((path,) for path in paths), TIME_LIMIT_S)
 
 
 def _workers(wanted: int | None) -> int:
-    return wanted or min(os.cpu_count() or 1, _MOST_WORKERS)
+    return wanted or min(os.cpu_count() or 1, _MAX_WORKERS)
 
 
 def _in_order(
@@ -85,12 +87,12 @@ def _in_order(
     def next_outcome() -> Value | Failure:
         request, future = waiting.popleft()
         outcome = outcome_of(future)
-        return outcome_of(schedule(request)) if outcome in _TRY_AGAIN else outcome
+        return outcome_of(schedule(request)) if outcome in _RETRIED else outcome
 
     try:
         for request in requests:
             waiting.append((request, schedule(request)))
-            if len(waiting) >= _LOOK_AHEAD:
+            if len(waiting) >= _MAX_WAITING:
                 yield next_outcome()
         while waiting:
             yield next_outcome()
@@ -159,7 +161,7 @@ def limit_worker(memory_limit_bytes: int) -> None:
     """Let this process take so much memory beyond what it has (Linux only), and say nothing."""
     # Remarks on odd files, Pillow's and those that libtiff writes straight to standard error, are no news to the user.
     warnings.simplefilter("ignore")
-    Image.MAX_IMAGE_PIXELS = None  # the limit is ours: `decoding.LARGEST_PIXELS`
+    Image.MAX_IMAGE_PIXELS = None  # the limit is ours: `decoding.MAX_PIXELS`
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     if sys.platform == "linux":
         import resource

@@ -16,7 +16,7 @@ from engine.validation import Sort
 from indexer.library.facets import PLACE_KM, Facets, Place
 from indexer.library.photo import PhotoRecord
 from indexer.library.status import LibraryStatus
-from indexer.present import State
+from indexer.photo_files import State
 
 _MAX_LIMIT = 200
 _MAX_FACETS = 100

@@ -10,7 +10,7 @@ from threading import BoundedSemaphore
 
 from indexer.decoding import Failure
 from indexer.library.photo import PhotoRecord
-from indexer.shrinking import Shrinker
+from indexer.thumbnails import ThumbnailMaker
 from model.atomic import replacing
 from model.errors import PixelseekError
 from web.disconnection import ClientDisconnected, disconnection_check
@@ -40,7 +40,7 @@ class Thumbnails:
 
     def __init__(self, library: Path) -> None:
         self._folder = library / "thumbnails"
-        self._shrinker = Shrinker()
+        self._shrinker = ThumbnailMaker()
         self._slots = BoundedSemaphore(self._shrinker.workers)
 
     def find(self, photo: PhotoRecord, side: int) -> Thumbnail:
@@ -75,7 +75,7 @@ class Thumbnails:
             if not path.exists():
                 if disconnection_check()():
                     raise ClientDisconnected("the client has closed the connection.")
-                content = self._shrinker.shrink(photo.path, side)
+                content = self._shrinker.make(photo.path, side)
                 if isinstance(content, Failure):
                     raise PhotoUnreadable(f"the file {Path(photo.path).name} cannot be shown: {content}")
                 try:

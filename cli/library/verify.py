@@ -21,8 +21,8 @@ from cli.options import (
 from cli.output import print_json, printable
 
 if TYPE_CHECKING:
+    from indexer.encoding_check import EncodingCheck
     from indexer.library.view import LibraryView
-    from indexer.recomputing import Comparison
 
 _SAMPLE = 64
 _OTHERS = (
@@ -66,9 +66,9 @@ def verify(repair: bool, library: Path | None, weights: str | None, device: str 
             pass
         else:
             compared = comparison.compared
-            if comparison.others:
+            if comparison.mismatched:
                 name = opened.encodings.path.name
-                problems.append(Problem(name, f"{len(comparison.others)} of {compared} {_OTHERS}"))
+                problems.append(Problem(name, f"{len(comparison.mismatched)} of {compared} {_OTHERS}"))
     if as_json:
         print_json({"problems": [asdict(problem) for problem in problems], "compared": compared})
     else:
@@ -82,19 +82,21 @@ def verify(repair: bool, library: Path | None, weights: str | None, device: str 
         sys.exit(1)
 
 
-def _compare(library: LibraryView, weights: str | None, device: str | None, *, all_photos: bool = False) -> Comparison:
-    """Some photos encoded again. Raises WeightsError where the weights are gone, or others."""
+def _compare(
+    library: LibraryView, weights: str | None, device: str | None, *, all_photos: bool = False
+) -> EncodingCheck:
+    """Some photos encoded again. Raises WeightsError unless the weights are those that encoded the photos."""
+    from indexer.encoding_check import EncodingCheck, check_encodings
     from indexer.library.defaults import recorded_weights
-    from indexer.recomputing import Comparison, compare_encodings
     from model.weights import DEFAULT, WeightsError
 
     if not library.photo_ids().size:
-        return Comparison()
+        return EncodingCheck()
     model = open_model(weights or recorded_weights(library.path) or DEFAULT, library.path, device)
     if model.generation != library.generation:
         raise WeightsError(f"{model.folder} holds other weights than those that encoded the photos.")
     at_most = None if all_photos else _SAMPLE
-    return compare_encodings(library, model.processor, lambda: model.runtime, at_most=at_most)
+    return check_encodings(library, model.processor, lambda: model.runtime, at_most=at_most)
 
 
 def _repair(library: Path, weights: str | None, device: str | None) -> None:
@@ -110,8 +112,8 @@ def _repair(library: Path, weights: str | None, device: str | None) -> None:
     with LibraryView.open(library, generation=model) as opened:
         with LibraryWriter.lock(opened) as writer:
             writer.repair()
-        if _compare(opened, named, device).others:  # the sample had wrong ones: compare all photos
-            others = _compare(opened, named, device, all_photos=True).others
+        if _compare(opened, named, device).mismatched:  # the sample had wrong ones: compare all photos
+            mismatched = _compare(opened, named, device, all_photos=True).mismatched
             with LibraryWriter.lock(opened) as writer:
-                writer.repair(others)
+                writer.repair(mismatched)
     index_photos(library, [], named, device=device)

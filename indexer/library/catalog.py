@@ -155,7 +155,7 @@ location_table = Table(
 )
 
 
-class _PassedOver(TypedColumns):
+class _UnsupportedFiles(TypedColumns):
     """How many files in a folder are of a kind that is not read. Made by each run anew."""
 
     folder_id: Named[int] = Column(ForeignKey(folder_table.c.id, ondelete="CASCADE"), primary_key=True)
@@ -165,10 +165,10 @@ class _PassedOver(TypedColumns):
     files: Named[int]
 
 
-passed_over_table = Table("passed_over", METADATA, _PassedOver)
+unsupported_files_table = Table("passed_over", METADATA, _UnsupportedFiles)
 
 
-class _Departed(TypedColumns):
+class _RemovedFile(TypedColumns):
     """The photo of a file that has gone: whatever is written in its place soon after is its heir."""
 
     folder_id: Named[int] = Column(ForeignKey(folder_table.c.id, ondelete="CASCADE"), primary_key=True)
@@ -178,7 +178,7 @@ class _Departed(TypedColumns):
     """UTC seconds, when it was missed."""
 
 
-departed_table = Table("departed", METADATA, _Departed)
+removed_file_table = Table("departed", METADATA, _RemovedFile)
 
 
 class _Annotation(TypedColumns):
@@ -192,7 +192,7 @@ class _Annotation(TypedColumns):
 annotation_table = Table("annotation", METADATA, _Annotation)
 
 
-written_table = table("written", column("rowid", BigInteger), column("tokens", String))
+text_index_table = table("written", column("rowid", BigInteger), column("tokens", String))
 """A text index (`sqlite.create_text_index`), not a table: by the id of a photo, the tokens of what is written about it,
 in it or with Pixelseek. Made from those."""
 
@@ -217,7 +217,7 @@ class _Setting(TypedColumns):
 setting_table = Table("setting", METADATA, _Setting)
 
 
-def in_queries(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
+def query_chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
     """Cut `values` so that each part fits the `IN (...)` of one query."""
     for start in range(0, len(values), _QUERY_SIZE):
         yield values[start : start + _QUERY_SIZE]

@@ -30,7 +30,7 @@ from sqlalchemy import (
     select,
 )
 
-from indexer.library.catalog import in_queries, read_ids
+from indexer.library.catalog import query_chunks, read_ids
 from indexer.library.errors import LibraryDamaged, LibraryMissing
 from indexer.library.lifetime import Lifetime
 from indexer.library.sqlite import SqliteDatabase
@@ -162,7 +162,7 @@ class Encodings:
         if not self.exists():
             return
         with self.database.begin() as connection:
-            for part in in_queries(photo_ids):
+            for part in query_chunks(photo_ids):
                 for table in (_embedding, _pixel_features):
                     connection.execute(delete(table).where(table.c.photo_id.in_(part)))
 
@@ -246,7 +246,7 @@ class Encodings:
         with self._reading() as connection:
             origin = _read_origin(connection)
             if connection is not None and origin is not None:
-                for part in in_queries([int(photo_id) for photo_id in photo_ids]):
+                for part in query_chunks([int(photo_id) for photo_id in photo_ids]):
                     packed.update(connection.execute(select(key, value).where(key.in_(part))).all())
         return origin, packed
 

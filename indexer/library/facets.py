@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import ColumnElement, Integer, Select, cast, exists, func, select
 
-from indexer.library.catalog import encoded_table, folder_table, in_queries, location_table, photo_table
+from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table, query_chunks
 from indexer.library.database import Database
 from indexer.library.filters import Circle, Filters, clock, conditions, kilometres, matching_photos
 from indexer.library.sqlite import directory_of
@@ -22,7 +22,7 @@ _DAY_S = 86400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONG_AGO = 200_000  # days before 1970: SQL rounds towards zero, so what it divides must not be negative
 _CELLS_PER_DEGREE = 10
-_MOST_PLACES = 100
+_MAX_PLACES = 100
 PLACE_KM = 20.0
 """Photos within this distance of where most are belong to one place."""
 
@@ -112,7 +112,7 @@ def _together(cells: list[Place]) -> list[Place]:
     free = np.ones(len(cells), dtype=np.bool_)
     places: list[Place] = []
     for row, cell in enumerate(cells):
-        if free[row] and len(places) < _MOST_PLACES:
+        if free[row] and len(places) < _MAX_PLACES:
             near = free & (kilometres(positions, Circle(cell.latitude, cell.longitude, PLACE_KM)) <= PLACE_KM)
             near[row] = True
             places.append(Place(round(cell.latitude, 3), round(cell.longitude, 3), int(photos[near].sum())))
@@ -126,5 +126,5 @@ def _holds(catalog: Database, generation: str, filters: Filters) -> Iterator[lis
     if not filters.near:
         yield [*conditions(filters), is_encoded]
         return
-    for part in in_queries(matching_photos(catalog, filters).tolist()):  # SQL knows no distances
+    for part in query_chunks(matching_photos(catalog, filters).tolist()):  # SQL knows no distances
         yield [photo_table.c.id.in_(part), is_encoded]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b"pixelseek-index1"
 _NUMBERS = ("sequence", "count", "built_with", "faiss_bytes")
-_LONGEST_STAMP_BYTES = 10_000
+_MAX_STAMP_BYTES = 10_000
 _TAIL = struct.Struct(f"<I{len(_MAGIC)}s")
 
 
@@ -52,7 +52,7 @@ def read_stamp(path: Path) -> Stamp | None:
             file.seek(end - _TAIL.size)
             length, magic = _TAIL.unpack(file.read(_TAIL.size))
             file.seek(end - _TAIL.size - length)
-            told = json.loads(file.read(min(length, _LONGEST_STAMP_BYTES)))
+            told = json.loads(file.read(min(length, _MAX_STAMP_BYTES)))
         stamp = Stamp(**told)
         if any(not isinstance(told[name], int) or told[name] < 0 for name in _NUMBERS):
             return None

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 EXACT = "SQfp16"
 """No coarse index: every embedding compared, as fp16: half the memory of float32 for an error below 1e-3."""
-COMPARED_EXACTLY = 50_000
+MAX_EXACT = 50_000
 """Among so few photos all are compared."""
-PROPOSED = 512
+_CANDIDATES = 512
 """How many candidates the coarse index proposes, to be compared exactly."""
-MOST_BY_PROPOSAL = 128
+MAX_PROPOSED = 128
 """So many photos come from the proposals; whoever asks for more has all compared for those that follow them."""
 _PROBED_LISTS = 32
-_SPARSE = 8
+_SPARSITY = 8
 """Gathering one photo of so many, and summing with numpy, is faster than FAISS passing over the others."""
 _ROWS_AT_ONCE = 2048  # 2 MiB as float32: they stay in the cache
-_TRAINING_PER_LIST = 64
-_LEAST_TRAINING = 39  # per list: FAISS's own bound
-_LEAST_PHOTOS_TO_TRAIN = 10_000
+_MAX_TRAINING_PER_LIST = 64
+_MIN_TRAINING_PER_LIST = 39  # per list: FAISS's own bound
+_MIN_TRAINING = 10_000
 _TRAINING_ROUNDS = 10
 _FAISS_NOISE = 1e-5
 """By so much at most FAISS's own sum of an inner product is off."""
@@ -40,7 +40,7 @@ _FAISS_NOISE = 1e-5
 
 def coarse_index_for(count: int) -> str:
     """The FAISS factory string for a library of `count` photos: measured with `benchmarks/shortlist.py`."""
-    if count <= COMPARED_EXACTLY:
+    if count <= MAX_EXACT:
         return EXACT
     return f"IVF{2 ** round(math.log2(2 * math.sqrt(count)))},RaBitQfs"
 
@@ -72,10 +72,10 @@ def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.Inde
         lists = coarse.nlist
         coarse.nprobe = min(_PROBED_LISTS, lists)  # kept in the file
         coarse.cp.niter = _TRAINING_ROUNDS
-        coarse.cp.max_points_per_centroid = _TRAINING_PER_LIST
-    if count < max(_LEAST_TRAINING * lists, _LEAST_PHOTOS_TO_TRAIN):
+        coarse.cp.max_points_per_centroid = _MAX_TRAINING_PER_LIST
+    if count < max(_MIN_TRAINING_PER_LIST * lists, _MIN_TRAINING):
         return new_index(embedding_size, EXACT, count)
-    return index, min(count, max(_TRAINING_PER_LIST * lists, 2 * _LEAST_PHOTOS_TO_TRAIN))
+    return index, min(count, max(_MAX_TRAINING_PER_LIST * lists, 2 * _MIN_TRAINING))
 
 
 class SearchableIndex:
@@ -103,7 +103,7 @@ class SearchableIndex:
         """Rows (K,) and inner products (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
 
         Equal ones go by id. `allowed` (N,) says which rows may be found; K is less than `count` only where they are
-        fewer. Unless `exactly`, a coarse index proposes those that are compared, and `count` is MOST_BY_PROPOSAL at
+        fewer. Unless `exactly`, a coarse index proposes those that are compared, and `count` is MAX_PROPOSED at
         most. The first photos are the same whatever the `count`.
         """
         total = len(self.ids) if allowed is None else int(np.count_nonzero(allowed))
@@ -111,11 +111,11 @@ class SearchableIndex:
         if not count:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         if self._coarse is not None and not exactly:
-            assert count <= MOST_BY_PROPOSAL
-            rows = self._search(self._coarse, embedding, PROPOSED, allowed, total)
-            if len(rows) >= min(MOST_BY_PROPOSAL, total):
+            assert count <= MAX_PROPOSED
+            rows = self._search(self._coarse, embedding, _CANDIDATES, allowed, total)
+            if len(rows) >= min(MAX_PROPOSED, total):
                 return self._best(rows, inner_products(self.vectors, rows, embedding), count)
-        if allowed is not None and total * _SPARSE <= len(self.ids):
+        if allowed is not None and total * _SPARSITY <= len(self.ids):
             rows = np.flatnonzero(allowed)
             return self._best(rows, inner_products(self.vectors, rows, embedding), count)
         asked = count

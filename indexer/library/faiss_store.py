@@ -16,7 +16,7 @@ from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 from indexer.library.errors import REMEDY
 from indexer.library.faiss_file import Stamp, covering_stamp, read_index, read_stamp, update_index
-from indexer.library.faiss_index import COMPARED_EXACTLY, MOST_BY_PROPOSAL, SearchableIndex, inner_products
+from indexer.library.faiss_index import MAX_EXACT, MAX_PROPOSED, SearchableIndex, inner_products
 from indexer.library.file_version import file_version
 
 _FP16_TOLERANCE = 2e-3
@@ -83,8 +83,8 @@ class Snapshot:
         """Ids (K,) and similarities (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
 
         Equal ones go by id. The first photos are the same whatever the `count`: where a coarse index proposes the first
-        MOST_BY_PROPOSAL, one that it has missed comes after them. With `among`, of the photos with these ids only (any
-        order; unknown and hidden ones do no harm), and up to COMPARED_EXACTLY of them are all compared. The similarity
+        MAX_PROPOSED, one that it has missed comes after them. With `among`, of the photos with these ids only (any
+        order; unknown and hidden ones do no harm), and up to MAX_EXACT of them are all compared. The similarity
         is the inner product: the cosine, where `embedding` is L2-normalised.
         """
         newer = np.arange(len(self.newer_ids)) if among is None else np.flatnonzero(np.isin(self.newer_ids, among))
@@ -105,10 +105,10 @@ class Snapshot:
 
         if self.index is None or not self.index.proposes():
             return nearest(count, exactly=True)
-        if among is not None and allowed is not None and int(np.count_nonzero(allowed)) <= COMPARED_EXACTLY:
+        if among is not None and allowed is not None and int(np.count_nonzero(allowed)) <= MAX_EXACT:
             return nearest(count, exactly=True)
-        first = nearest(min(count, MOST_BY_PROPOSAL), exactly=False)
-        if count <= MOST_BY_PROPOSAL:
+        first = nearest(min(count, MAX_PROPOSED), exactly=False)
+        if count <= MAX_PROPOSED:
             return first
         every = nearest(count, exactly=True)
         after = ~np.isin(every[0], first[0])

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from indexer.library.catalog import folder_table, location_table, photo_table
 from indexer.library.database import Database
 from indexer.library.sqlite import ends_with, folded, folder_in, path_in, position
-from indexer.library.words import fold, fold_path
+from indexer.library.text_analysis import fold, fold_path
 
 _EARTH_RADIUS_KM = 6371.0
 

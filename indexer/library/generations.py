@@ -37,7 +37,7 @@ def make_current(connection: Connection, generation: str, weights: str | None) -
         connection.execute(insert(setting).values(name=_WEIGHTS, value=weights))
 
 
-def forget_others(connection: Connection, generation: str) -> None:
+def remove_other_marks(connection: Connection, generation: str) -> None:
     """Take away the marks of every other generation."""
     connection.execute(delete(encoded).where(encoded.c.generation != generation))
 

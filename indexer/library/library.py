@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from indexer.library.annotations import annotate, checked_annotation, count_words
-from indexer.library.catalog import annotation_table, folder_table, in_queries, location_table, photo_table
+from indexer.library.annotations import annotate, checked_annotation, count_matching_words
+from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table, query_chunks
 from indexer.library.database import Database
 from indexer.library.errors import LibraryError, PhotoMissing
 from indexer.library.filters import Filters, matching_photos
@@ -101,7 +101,7 @@ class Library:
     @while_open
     def photo(self, photo_id: int) -> PhotoRecord:
         """What is known of this photo. Raises PhotoMissing where it is hidden or unknown."""
-        return still_there({photo.id: photo for photo in self.photos([photo_id])}, photo_id)
+        return require_photo({photo.id: photo for photo in self.photos([photo_id])}, photo_id)
 
     @while_open
     def photos(self, photo_ids: Sequence[int]) -> list[PhotoRecord]:
@@ -122,7 +122,7 @@ class Library:
         )
         found: dict[int, PhotoRecord] = {}
         with self.catalog.connect() as connection:
-            for part in in_queries([int(photo_id) for photo_id in photo_ids]):
+            for part in query_chunks([int(photo_id) for photo_id in photo_ids]):
                 for row in connection.execute(query.where(photo_table.c.id.in_(part))).mappings():
                     known = {name: row[name] for name in _PHOTO_COLUMNS}
                     path = str(Path(row["folder"], row["path"]))
@@ -140,7 +140,7 @@ class Library:
         )
         paths: dict[int, list[str]] = {}
         with self.catalog.connect() as connection:
-            for part in in_queries(photo_ids):
+            for part in query_chunks(photo_ids):
                 rows = query.where(photo_table.c.id.in_(part)).order_by(folder_table.c.path, location_table.c.path)
                 for photo_id, folder, path in connection.execute(rows):
                     paths.setdefault(photo_id, []).append(str(Path(folder, path)))
@@ -198,13 +198,13 @@ class Library:
             annotate(connection, photo_id, caption, tags)
 
     @while_open
-    def written(self, words: Collection[str]) -> dict[int, int]:
-        """How many of `words` (as `words.words_of` gives them) are written about each photo that has any."""
+    def annotation_matches(self, words: Collection[str]) -> dict[int, int]:
+        """How many of `words` (see `text_analysis.search_words`) are written about each photo; only photos with any."""
         with self.catalog.connect() as connection:
-            return count_words(connection, words)
+            return count_matching_words(connection, words)
 
 
-def still_there(known: Mapping[int, Value], photo_id: int) -> Value:
+def require_photo(known: Mapping[int, Value], photo_id: int) -> Value:
     """What is known of the photo, where anything is. Raises PhotoMissing."""
     if photo_id not in known:
         raise PhotoMissing(f"photo {photo_id} is no longer in the library. Search again.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from indexer.library import migrations
-from indexer.library.annotations import store_all_words
+from indexer.library.annotations import rebuild_text_index
 from indexer.library.database import Database, open_database
 from indexer.library.defaults import default_library
 from indexer.library.errors import LibraryError, LibraryMissing, LibraryTooNew
@@ -74,7 +74,7 @@ def _migrate(folder: Path, catalog: Database, *, create: bool) -> None:
             catalog.back_up(folder / f"catalog-before-{migrations.HEAD}.sqlite")
         migrations.upgrade(connection)
         if revision is not None:
-            store_all_words(connection)  # the rules for what is a word may have changed too
+            rebuild_text_index(connection)  # the rules for what is a word may have changed too
 
 
 def _missing(folder: Path) -> LibraryMissing:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from sqlalchemy import delete, func, select
 
-from indexer.library.catalog import encoded_table, in_queries, read_ids
+from indexer.library.catalog import encoded_table, query_chunks, read_ids
 from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 
@@ -34,7 +34,7 @@ def reconcile(catalog: Database, encodings: Encodings, generation: str) -> None:
 def remove_marks(catalog: Database, generation: str, photo_ids: list[int]) -> None:
     """Note that these photos are not encoded in `generation`."""
     with catalog.begin() as connection:
-        for part in in_queries(photo_ids):
+        for part in query_chunks(photo_ids):
             connection.execute(
                 delete(encoded_table).where(
                     encoded_table.c.generation == generation, encoded_table.c.photo_id.in_(part)

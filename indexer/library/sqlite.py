@@ -29,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from indexer.library.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryMissing
 from indexer.library.file_version import file_version
 from indexer.library.lifetime import Lifetime
-from indexer.library.words import fold, fold_path
+from indexer.library.text_analysis import fold, fold_path
 from model.atomic import remove_leftovers, replacing
 
 _BUSY_TIMEOUT_S = 10.0
@@ -212,7 +212,7 @@ def path_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) ->
 
 
 def folded(text: SQLColumnExpression[str | None]) -> ColumnElement[str]:
-    """The text as `words.fold` makes it."""
+    """The text as `text_analysis.fold` makes it."""
     return func.fold(text, type_=String)
 
 
@@ -223,7 +223,7 @@ def _fold(text: str | None) -> str | None:
 
 
 def folder_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
-    """The bytes of the absolute path of the folder in which a file lies, as `words.fold_path` makes it."""
+    """The bytes of the absolute path of the folder in which a file lies, as `text_analysis.fold_path` makes it."""
     below = cast(directory_of(path), String)
     return func.fold_path(cast(cast(folder, String) + "/" + below, LargeBinary), type_=LargeBinary)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, desc, func, select
 
-from indexer.library.catalog import encoded_table, folder_table, location_table, passed_over_table, photo_table
+from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table, unsupported_files_table
 from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 from indexer.library.generations import encodings_path, generation_files
@@ -26,7 +26,7 @@ class FolderStatus:
     locations: int
     """Photo files known in it, unreadable ones counted."""
     exclude: list[str]
-    """Patterns of what is left out of it, beside `selection.LEFT_OUT`."""
+    """Patterns of what is left out of it, beside `selection.DEFAULT_EXCLUDES`."""
     include: list[str]
     """Patterns of what is read all the same."""
 
@@ -88,7 +88,7 @@ def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus
                 folder_table.c.path, folder_table.c.online, files, folder_table.c.exclude, folder_table.c.include
             ).order_by(folder_table.c.path)
         )
-        passed_over = read_passed_over(connection)
+        passed_over = read_unsupported_files(connection)
         failure_list = [(str(Path(folder, name)), failure or "") for folder, name, failure in failures]
         folder_list = [FolderStatus(*folder) for folder in folders]
     with closing(Encodings(encodings_path(path, generation))) as encodings:
@@ -129,8 +129,8 @@ def _bytes_in(folder: Path) -> int:
     return total
 
 
-def read_passed_over(connection: Connection) -> dict[str, int]:
+def read_unsupported_files(connection: Connection) -> dict[str, int]:
     """How many files of each kind, the most frequent first."""
-    files = func.sum(passed_over_table.c.files)
-    query = select(passed_over_table.c.kind, files).group_by(passed_over_table.c.kind)
-    return Counter(dict(connection.execute(query.order_by(desc(files), passed_over_table.c.kind)).all()))
+    files = func.sum(unsupported_files_table.c.files)
+    query = select(unsupported_files_table.c.kind, files).group_by(unsupported_files_table.c.kind)
+    return Counter(dict(connection.execute(query.order_by(desc(files), unsupported_files_table.c.kind)).all()))

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import select
 
-from indexer.library.annotations import written_tokens
+from indexer.library.annotations import photo_tokens
 from indexer.library.catalog import (
     encoded_table,
     folder_table,
-    in_queries,
     location_table,
     photo_table,
+    query_chunks,
     read_ids,
-    written_table,
+    text_index_table,
 )
 from indexer.library.errors import REMEDY, LibraryDamaged, LibraryError, reason
 from indexer.library.file_state import FileState
@@ -109,19 +109,21 @@ def unsound_encodings(library: LibraryView) -> dict[str, list[int]]:
 
 
 def _words(library: LibraryView) -> Iterator[Problem]:
-    if wrong := wrong_words(library):
+    if wrong := photos_with_wrong_text(library):
         yield Problem("catalog.sqlite", f"{len(wrong)} photos are not found by what is written about them; {REMEDY}")
 
 
-def wrong_words(library: LibraryView) -> list[int]:
+def photos_with_wrong_text(library: LibraryView) -> list[int]:
     """The photos whose words are not those written about them."""
     with library.catalog.connect() as connection:
         photo_ids = connection.execute(select(photo_table.c.id)).scalars().all()
         wrong = []
-        for part in in_queries(photo_ids):
-            written = select(written_table.c.rowid, written_table.c.tokens).where(written_table.c.rowid.in_(part))
+        for part in query_chunks(photo_ids):
+            written = select(text_index_table.c.rowid, text_index_table.c.tokens).where(
+                text_index_table.c.rowid.in_(part)
+            )
             stored = dict(connection.execute(written).all())
-            expected = written_tokens(connection, part)
+            expected = photo_tokens(connection, part)
             wrong += [photo_id for photo_id, tokens in expected.items() if tokens != stored.get(photo_id, "")]
     return wrong
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from indexer.library.annotations import store_words
+from indexer.library.annotations import update_text_index
 from indexer.library.catalog import folder_table, location_table
 from indexer.library.encodings import Encodings
 from indexer.library.errors import FolderMissing, LibraryError, LibraryReencoded
@@ -18,17 +18,17 @@ from indexer.library.faiss_store import visible_photos
 from indexer.library.generations import (
     current_generation,
     encodings_path,
-    forget_others,
     make_current,
     photos_waiting,
+    remove_other_marks,
     remove_unused_files,
 )
 from indexer.library.locking import writer_lock
 from indexer.library.paths import mount_point, normalized
+from indexer.library.photo_metadata import update_photo_metadata
 from indexer.library.reconciliation import is_consistent, reconcile, remove_marks
 from indexer.library.settings import Settings
-from indexer.library.settling import settle
-from indexer.library.verification import unsound_encodings, wrong_words
+from indexer.library.verification import photos_with_wrong_text, unsound_encodings
 from indexer.library.view import LibraryView
 
 MAX_FILES_LOOKED_FOR = 1000
@@ -102,7 +102,7 @@ class LibraryWriter:
         if not waiting:
             with self.catalog.begin() as connection:
                 make_current(connection, self.generation, weights)
-                forget_others(connection, self.generation)
+                remove_other_marks(connection, self.generation)
         return waiting
 
     def remove_unused_files(self) -> None:
@@ -133,7 +133,7 @@ class LibraryWriter:
             photo_ids = set(connection.execute(inside).scalars())
             removed = connection.execute(delete(location_table).where(location_table.c.folder_id == known[path]))
             connection.execute(delete(folder_table).where(folder_table.c.id == known[path]))
-            settle(connection, {photo_id for photo_id in photo_ids if photo_id is not None})
+            update_photo_metadata(connection, {photo_id for photo_id in photo_ids if photo_id is not None})
             return RemovalReport(str(path), removed.rowcount, before - connection.execute(visible).scalar_one())
 
     def move_folder(self, folder: Path, target: Path) -> MoveReport:
@@ -176,9 +176,9 @@ class LibraryWriter:
         unsound = sorted({*wrong_photo_ids}.union(*unsound_encodings(self.view).values()))
         self.encodings.remove(unsound)
         remove_marks(self.catalog, self.generation, unsound)
-        wrong = wrong_words(self.view)
+        wrong = photos_with_wrong_text(self.view)
         with self.catalog.begin() as connection:
-            store_words(connection, wrong)
+            update_text_index(connection, wrong)
         if next(self.view.vectors.problems(), None):
             self.view.vectors.clear()
         self.update_index()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.errors import QueryError
 from engine.query import FILTERS, Query, parse, parse_filter, write_filter
 from indexer.library.filters import NO_FILTERS, Circle, Filters
-from indexer.library.words import fold
+from indexer.library.text_analysis import fold
 
 
 def day(year: int, month: int, date: int) -> int:

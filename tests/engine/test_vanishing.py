@@ -100,7 +100,7 @@ def test_a_photo_that_vanishes_is_left_out_of_a_search(
         assert len(set(after)) == len(after)
 
 
-@pytest.mark.parametrize("step", ["pixel_features", "pooled_features", "written", "matching"])
+@pytest.mark.parametrize("step", ["pixel_features", "pooled_features", "annotation_matches", "matching"])
 @pytest.mark.parametrize("lose", WAYS)
 def test_it_may_vanish_at_any_step(
     engine: SearchEngine, monkeypatch: pytest.MonkeyPatch, step: str, lose: Callable[[Path, str], None]

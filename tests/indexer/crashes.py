@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, event, select
 
 from indexer.indexing import index_folders
-from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table, written_table
+from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table, text_index_table
 from indexer.library.errors import PhotoMissing
 from indexer.library.library import Library
 from indexer.library.verification import verify
@@ -287,7 +287,7 @@ def contents(library: LibraryView) -> dict[str, dict[str, Any]]:
             photos[row["id"]] = {**row, "tokens": ""}
         for row in connection.execute(select(annotation_table)).mappings():
             photos[row["photo_id"]] |= {"caption": row["caption"], "tags": row["tags"]}
-        for photo_id, tokens in connection.execute(select(written_table.c.rowid, written_table.c.tokens)):
+        for photo_id, tokens in connection.execute(select(text_index_table.c.rowid, text_index_table.c.tokens)):
             photos[photo_id]["tokens"] = tokens
         for row in connection.execute(
             select(folder_table.c.path.label("folder"), location_table).join_from(location_table, folder_table)

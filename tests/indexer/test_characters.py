@@ -24,7 +24,7 @@ def read(content: bytes) -> Metadata:
         return read_metadata(image)
 
 
-def written(
+def with_exif(
     first: dict[int, Field] | None = None, details: dict[int, Field] | None = None, *, big_endian: bool = False
 ) -> Metadata:
     return read(jpeg((APP1, exif_block(first, details, big_endian=big_endian))))
@@ -51,12 +51,14 @@ def written(
     ],
 )
 def test_a_description_is_read_in_the_characters_it_was_written_in(stored: bytes, expected: str | None) -> None:
-    assert written({DESCRIPTION: ascii_field(stored)}).description == expected
+    assert with_exif({DESCRIPTION: ascii_field(stored)}).description == expected
 
 
 @pytest.mark.parametrize("name", [CYRILLIC, CHINESE, ARABIC, "Über-Kamera"])
 def test_make_model_and_lens_may_be_in_any_script(name: str) -> None:
-    found = written({MAKE: ascii_field(name.encode()), MODEL: ascii_field(b"X-1")}, {LENS: ascii_field(name.encode())})
+    found = with_exif(
+        {MAKE: ascii_field(name.encode()), MODEL: ascii_field(b"X-1")}, {LENS: ascii_field(name.encode())}
+    )
     assert (found.camera, found.lens) == (f"{name} X-1", name)
 
 
@@ -88,13 +90,13 @@ def test_make_model_and_lens_may_be_in_any_script(name: str) -> None:
     ],
 )
 def test_a_user_comment_says_its_characters(comment: bytes, expected: str | None, big_endian: bool) -> None:
-    assert written(details={COMMENT: undefined_field(comment)}, big_endian=big_endian).description == expected
+    assert with_exif(details={COMMENT: undefined_field(comment)}, big_endian=big_endian).description == expected
 
 
 @pytest.mark.parametrize("big_endian", [False, True])
 def test_a_user_comment_is_in_the_byte_order_of_the_file_where_nothing_else_tells(big_endian: bool) -> None:
     text = b"UNICODE\0" + "東京の夜景".encode("utf-16-be" if big_endian else "utf-16-le")
-    assert written(details={COMMENT: undefined_field(text)}, big_endian=big_endian).description == "東京の夜景"
+    assert with_exif(details={COMMENT: undefined_field(text)}, big_endian=big_endian).description == "東京の夜景"
 
 
 def windows(text: str) -> Field:
@@ -109,17 +111,17 @@ def test_every_field_of_windows_is_read() -> None:
         XP_KEYWORDS: windows("cake;Aunt Mary; "),
         XP_SUBJECT: windows("a subject"),
     }
-    found = written(first)
+    found = with_exif(first)
     assert (found.title, found.description, found.author) == ("Großes Fest", "東京", "Zoë; Łukasz")
     assert found.keywords == ["cake", "Aunt Mary"]
     del first[XP_COMMENT]
-    assert written(first).description == "a subject"
+    assert with_exif(first).description == "a subject"
     first[XP_TITLE] = bytes_field(b"\x00\xd8x")  # half a letter, and half of another
-    assert written(first).keywords == ["cake", "Aunt Mary"]
+    assert with_exif(first).keywords == ["cake", "Aunt Mary"]
 
 
 def test_the_artist_is_the_author() -> None:
-    assert written({ARTIST: ascii_field("Zoë".encode())}).author == "Zoë"
+    assert with_exif({ARTIST: ascii_field("Zoë".encode())}).author == "Zoë"
     assert read(jpeg(iptc_segment((2, 80, "Zoë".encode())))).author == "Zoë"
 
 
@@ -127,7 +129,7 @@ def test_the_artist_is_the_author() -> None:
     "text", ["NYC 2019", "MOM & DAD, PARIS", "BBQ", "DIGITAL ART", "ROBERT'S DIGITAL CAMERA CLUB", "KÖLN", "東京"]
 )
 def test_what_people_write_in_capitals_is_kept(text: str) -> None:
-    assert written({DESCRIPTION: ascii_field(text.encode())}).description == text
+    assert with_exif({DESCRIPTION: ascii_field(text.encode())}).description == text
 
 
 @pytest.mark.parametrize(
@@ -145,9 +147,9 @@ def test_what_people_write_in_capitals_is_kept(text: str) -> None:
 )
 def test_what_cameras_write_into_every_photo_is_dropped(text: str) -> None:
     first = {DESCRIPTION: ascii_field(text.encode()), MODEL: ascii_field(b"E-M10")}
-    assert written(first).description is None
+    assert with_exif(first).description is None
     comment = undefined_field(b"ASCII\0\0\0by a person")
-    assert written(first, {COMMENT: comment}).description == "by a person", "and makes room for what a person wrote"
+    assert with_exif(first, {COMMENT: comment}).description == "by a person", "and makes room for what a person wrote"
 
 
 @given(st.binary(max_size=200), st.booleans())

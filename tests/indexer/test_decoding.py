@@ -178,7 +178,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -
 
 
 def test_an_enormous_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "LARGEST_FILE_BYTES", 1000)
+    monkeypatch.setattr(decoding, "MAX_FILE_BYTES", 1000)
     (tmp_path / "photo.jpg").write_bytes(b"x" * 1001)
     assert read(tmp_path / "photo.jpg") is Failure.TOO_MANY_BYTES
 

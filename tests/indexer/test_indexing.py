@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import delete, update
 
-from indexer import departed
+from indexer import removed_files
 from indexer.decoding import Failure
 from indexer.indexing import IndexProgress, IndexReport, index_folders
 from indexer.library.catalog import photo_table, setting_table
@@ -555,7 +555,7 @@ class TestHeirs:
         assert self.caption(desk) == "a boat"
 
     def test_a_file_that_comes_long_after_is_another(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(departed, "REPLACED_WITHIN_S", -5)
+        monkeypatch.setattr(removed_files, "REPLACED_WITHIN_S", -5)
         self.write_anew(desk)
         assert self.caption(desk) is None
 

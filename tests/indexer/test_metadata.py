@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pillow_heif import register_heif_opener
 
-from indexer.decoding import Failure, ReadPhoto, read_metadata_in, read_photo
+from indexer.decoding import Failure, ReadPhoto, read_metadata_of_file, read_photo
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_metadata
 from tests.indexer.colour_runtime import colour_processor
@@ -253,7 +253,7 @@ class TestPng:
     ) -> None:
         path = tmp_path / "a.png"
         path.write_bytes(png(chunk, after=after))
-        again = read_metadata_in(str(path))
+        again = read_metadata_of_file(str(path))
         assert isinstance(again, Metadata)
         assert getattr(again, field) == expected
         found = read_photo(str(path), frozenset(), colour_processor())
@@ -266,5 +266,5 @@ class TestPng:
         swelling = zlib.compress(bytes(200 * 1024**2), 9)
         path = tmp_path / "a.png"
         path.write_bytes(png((kind, b"Title\0" + (b"\0" if kind == b"zTXt" else b"\1\0\0\0") + swelling), after=True))
-        found = read_metadata_in(str(path))
+        found = read_metadata_of_file(str(path))
         assert found is Failure.DAMAGED or (isinstance(found, Metadata) and found.title is None)

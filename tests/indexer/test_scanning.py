@@ -25,7 +25,7 @@ def touch(folder: Path, *names: str) -> None:
 
 def walk(folder: Path, below: str = "", *, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> Scan:
     selection = Selection(folder, checked(exclude, folder), checked(include, folder))
-    return scan(folder, below, leave_out=folder / "library", selection=selection)
+    return scan(folder, below, skip=folder / "library", selection=selection)
 
 
 def test_photos_are_known_by_their_suffix_in_any_case(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ class TestLeftOut:
         touch(tmp_path, "a.jpg", "app/.nomedia", "app/b.jpg", "app/deep/c.jpg")
         assert list(walk(tmp_path).files) == ["a.jpg"]
         for part in ("app", "app/deep"):
-            assert walk(tmp_path, part).is_left_out
+            assert walk(tmp_path, part).is_excluded
         assert list(walk(tmp_path, include=["app"]).files) == ["a.jpg", "app/b.jpg", "app/deep/c.jpg"]
         assert list(walk(tmp_path / "app").files) == ["b.jpg", "deep/c.jpg"], "whoever names it wants it"
 
@@ -261,7 +261,7 @@ class TestLeftOut:
     def test_a_folder_that_is_left_out_stays_so_whatever_in_it_is_included(self, tmp_path: Path) -> None:
         touch(tmp_path, "a.jpg", "private/b.jpg")
         assert list(walk(tmp_path, exclude=["private"], include=["*.jpg"]).files) == ["a.jpg"]
-        assert walk(tmp_path, "private", exclude=["private"]).is_left_out
+        assert walk(tmp_path, "private", exclude=["private"]).is_excluded
 
     @pytest.mark.parametrize("pattern", ["!", "/", "[", "a\\", "[z-a]"])
     def test_a_pattern_that_makes_no_sense_is_refused(self, tmp_path: Path, pattern: str) -> None:
@@ -284,7 +284,7 @@ def test_what_is_passed_over_is_counted_by_folder_and_kind(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "pipe.jpg")
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(tmp_path / "x" / "s.jpg"))
-    assert walk(tmp_path).passed_over == {
+    assert walk(tmp_path).unsupported == {
         ("", ".mp4"): 2, ("x", ".pdf"): 1, ("x", "without suffix"): 1, ("x", ".part"): 1, ("", "other"): 2,
         ("", SPECIAL_FILE): 1, ("x", SPECIAL_FILE): 1,
     }  # fmt: skip

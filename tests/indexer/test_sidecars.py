@@ -55,7 +55,7 @@ def test_a_file_beside_a_photo_tells_about_it(desk: Desk, name: str) -> None:
     assert (photo.taken_offset, photo.taken_microsecond) == (7200, 500_000)
     assert photo.latitude == pytest.approx(48.1375)
     with desk.open() as library:
-        assert library.written(["lake"]) == {photo.id: 1}
+        assert library.annotation_matches(["lake"]) == {photo.id: 1}
 
 
 def test_it_goes_before_the_photo_itself_and_leaves_what_it_does_not_tell(desk: Desk) -> None:

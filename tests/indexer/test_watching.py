@@ -168,7 +168,7 @@ def test_now_and_then_everything_is_compared(desk: Desk, monkeypatch: pytest.Mon
 
 
 def test_changes_that_never_end_are_indexed_all_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_LONGEST_WAIT_S", 2.0)
+    monkeypatch.setattr(watching, "_MAX_WAIT_S", 2.0)
     watcher = Watcher(desk, desk.photos)
     with watcher.running():
         for seed in range(1000):

@@ -17,9 +17,9 @@ from indexer.library.catalog import annotation_table
 from indexer.library.errors import AnnotationRefused, PhotoMissing
 from indexer.library.paths import as_on_disk
 from indexer.library.photo import PhotoRecord
+from indexer.library.text_analysis import search_words
 from indexer.library.verification import verify
 from indexer.library.view import LibraryView
-from indexer.library.words import words_of
 from indexer.library.writer import LibraryWriter
 from tests.indexer.desk import Desk, scribble
 
@@ -35,7 +35,7 @@ def write(desk: Desk, name: str, caption: str | None, *tags: str) -> None:
 
 
 def found(library: LibraryView, text: str) -> dict[str, int]:
-    counts = library.written(words_of(text))
+    counts = library.annotation_matches(search_words(text))
     return {Path(photo.path).name: counts[photo.id] for photo in library.photos(list(counts))}
 
 
@@ -106,10 +106,10 @@ def test_any_text_is_found_by_each_of_its_words_or_refused(filled: Desk, text: s
         try:
             library.annotate(photo.id, caption=text, tags=[])
         except AnnotationRefused:
-            assert not words_of(text)
+            assert not search_words(text)
             return
-        for word in words_of(text):
-            assert library.written([word]) == {photo.id: 1}
+        for word in search_words(text):
+            assert library.annotation_matches([word]) == {photo.id: 1}
         assert verify(library) == []
 
 

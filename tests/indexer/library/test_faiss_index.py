@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.library.faiss_index import EXACT, MOST_BY_PROPOSAL, SearchableIndex, coarse_index_for, new_index
+from indexer.library.faiss_index import EXACT, MAX_PROPOSED, SearchableIndex, coarse_index_for, new_index
 from indexer.library.faiss_store import Snapshot
 
 PHOTOS = 200_000
@@ -99,10 +99,10 @@ def test_whoever_asks_for_many_has_every_photo_compared_for_those_after_the_prop
     snapshot_of: Callable[[str], Snapshot],
 ) -> None:
     for query in QUERIES:
-        first = snapshot_of(COARSE).nearest(query, MOST_BY_PROPOSAL)[0].tolist()
+        first = snapshot_of(COARSE).nearest(query, MAX_PROPOSED)[0].tolist()
         after = [photo_id for photo_id in true_order(query) if photo_id not in first]
         for more in (1, 50, 500):
-            found = snapshot_of(COARSE).nearest(query, MOST_BY_PROPOSAL + more)[0].tolist()
+            found = snapshot_of(COARSE).nearest(query, MAX_PROPOSED + more)[0].tolist()
             assert found == first + after[:more]
 
 

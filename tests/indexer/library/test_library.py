@@ -29,9 +29,9 @@ from indexer.library.errors import (
 )
 from indexer.library.locking import writer_lock
 from indexer.library.sqlite import SqliteDatabase
+from indexer.library.text_analysis import search_words
 from indexer.library.verification import verify
 from indexer.library.view import LibraryView
-from indexer.library.words import words_of
 from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
 from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
@@ -189,8 +189,8 @@ class TestMigrations:
             connection.execute("UPDATE photo SET title = 'Łódź' WHERE id = 7")
             connection.execute("INSERT INTO annotation VALUES (8, '東京タワーの夜景', '[\"❤️\"]')")
         with desk.open() as library:
-            assert library.written(words_of("lodz")) == {7: 1}
-            assert library.written(words_of("夜景 ❤")) == {8: 2}
+            assert library.annotation_matches(search_words("lodz")) == {7: 1}
+            assert library.annotation_matches(search_words("夜景 ❤")) == {8: 2}
             assert library.photos([8])[0].tags == ["❤️"]
 
     def test_a_folder_of_before_anything_could_be_left_out_leaves_out_nothing(

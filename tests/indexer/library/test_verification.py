@@ -155,7 +155,7 @@ class TestRepair:
         with filled.open() as library:
             (photo,) = library.photos([1])
             assert (photo.caption, photo.tags) == ("a red ball", ["toys"])
-            assert library.written(["red", "toys"]) == {1: 2}
+            assert library.annotation_matches(["red", "toys"]) == {1: 2}
 
     @pytest.mark.parametrize("content", [b"", b"not an index", None])
     def test_an_index_that_is_not_whole_is_built_again(self, filled: Desk, content: bytes | None) -> None:

@@ -16,30 +16,30 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from indexer.library.annotations import store_words
-from indexer.library.catalog import in_queries, location_table, photo_table
+from indexer.library.annotations import update_text_index
+from indexer.library.catalog import location_table, photo_table, query_chunks
 from indexer.metadata.dates import date_in_name, date_of_file
 from indexer.metadata.fields import METADATA_FIELDS, Metadata
 
-GUESSED_SOURCES = ("name", "file")
-"""The sources of a date that nobody has stated."""
+GUESSED_DATE_SOURCES = ("name", "file")
+"""The sources of a date that is guessed, not read from the file."""
 
 
-def settle(connection: Connection, photo_ids: Collection[int]) -> None:
+def update_photo_metadata(connection: Connection, photo_ids: Collection[int]) -> None:
     """Bring the metadata and the words of these photos in step with their bytes and locations.
 
     A photo without a location stays as it is.
     """
     now = time.time()
-    for part in in_queries(sorted(set(photo_ids))):
+    for part in query_chunks(sorted(set(photo_ids))):
         changed = list(_changed(connection, part, now))
         if changed:
             query = update(photo_table).where(photo_table.c.id == bindparam("settled_id"))
             connection.execute(query, changed)
-        store_words(connection, part)
+        update_text_index(connection, part)
 
 
-def stated(metadata: Metadata) -> dict[str, Any]:
+def nonempty_fields(metadata: Metadata) -> dict[str, Any]:
     """The fields that tell something."""
     return {name: value for name, value in asdict(metadata).items() if value not in (None, [])}
 
@@ -58,13 +58,13 @@ def _changed(connection: Connection, photo_ids: Sequence[int], now: float) -> It
         places = files[row["id"]]
         told = {name: row[name] for name in METADATA_FIELDS}
         own = _metadata(told if row["own"] is None else row["own"])
-        if own.taken_source in GUESSED_SOURCES:
+        if own.taken_source in GUESSED_DATE_SOURCES:
             own = own.without_date()
         beside = [_metadata(place.sidecar) for place in places if place.sidecar]
         settled = reduce(Metadata.completed_by, [*beside, own])
         if settled.taken_at is None:
             settled = _with_guessed_date(settled, places, now)
-        values = {**asdict(settled), "own": stated(own) if beside else None}
+        values = {**asdict(settled), "own": nonempty_fields(own) if beside else None}
         if values != {**told, "own": row["own"]}:
             yield {"settled_id": row["id"], **values}
 

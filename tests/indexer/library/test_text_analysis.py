@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.library.words import BETWEEN_TEXTS, fold, without_accents, words_of, written_text
+from indexer.library.text_analysis import BETWEEN_TEXTS, fold, indexed_text, search_words, without_accents
 
 
 def finds(query: str, text: str) -> bool:
     """Whether every word of `query` stands in `text`, as the text index compares them."""
-    tokens = f" {written_text(text)} "
-    return bool(words_of(query)) and all(f" {word} " in tokens for word in words_of(query))
+    tokens = f" {indexed_text(text)} "
+    return bool(search_words(query)) and all(f" {word} " in tokens for word in search_words(query))
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_emoji_and_symbols_are_words(text: str, query: str) -> None:
 
 
 def test_words_that_tell_nothing_count_only_where_there_are_no_others() -> None:
-    assert words_of("a dog on the beach") == {"dog", "beach"}
-    assert words_of("The Who") == {"the", "who"}
+    assert search_words("a dog on the beach") == {"dog", "beach"}
+    assert search_words("The Who") == {"the", "who"}
     assert finds("IT", "IT")
-    assert words_of("!? \u2026") == set()
+    assert search_words("!? \u2026") == set()
     assert not finds("in the a", "a cat in the hat")
     assert finds("the who", "The Who")
 
@@ -97,22 +97,22 @@ def test_words_that_tell_nothing_count_only_where_there_are_no_others() -> None:
 @given(st.text())
 def test_the_form_of_a_text_makes_no_difference(text: str) -> None:
     for form in ("NFC", "NFD"):
-        assert words_of(unicodedata.normalize(form, text)) == words_of(text)
-        assert written_text(unicodedata.normalize(form, text)) == written_text(text)
+        assert search_words(unicodedata.normalize(form, text)) == search_words(text)
+        assert indexed_text(unicodedata.normalize(form, text)) == indexed_text(text)
         assert fold(unicodedata.normalize(form, text)) == fold(text)
 
 
 @given(st.text())
 def test_what_is_folded_stays_so_and_tokens_are_letters_to_the_index(text: str) -> None:
     assert fold(fold(text)) == fold(text)
-    for token in written_text(text).split(" "):
+    for token in indexed_text(text).split(" "):
         assert all(letter.isalnum() for letter in token if letter.isascii())
-    assert not any(BETWEEN_TEXTS in word for word in words_of(text))
+    assert not any(BETWEEN_TEXTS in word for word in search_words(text))
 
 
 @given(st.text())
 def test_every_text_is_found_by_itself(text: str) -> None:
-    assert finds(text, text) or not words_of(text)
+    assert finds(text, text) or not search_words(text)
 
 
 def test_accents_go_and_case_stays() -> None:

@@ -28,17 +28,17 @@ _Picture: TypeAlias = tuple[int, NDArray[np.uint8]]
 
 
 @dataclass
-class Comparison:
+class EncodingCheck:
     """Photos that were encoded again."""
 
     compared: int = 0
-    others: list[int] = field(default_factory=list)
+    mismatched: list[int] = field(default_factory=list)
     """Ids of those whose stored embedding is not what the model makes of them."""
 
 
-def compare_encodings(
+def check_encodings(
     library: LibraryView, processor: PixelBertProcessor, runtime: Callable[[], Runtime], *, at_most: int | None
-) -> Comparison:
+) -> EncodingCheck:
     """Encode photos whose files can be reached again, a random `at_most` of them or all, and compare. Changes nothing.
 
     `runtime` is called when there is a photo to encode. Files that cannot be read, or hold another photo by now, are
@@ -46,7 +46,7 @@ def compare_encodings(
     """
     photos = _reachable(library)
     chosen = [photos[row] for row in np.random.default_rng().permutation(len(photos))[:at_most].tolist()]
-    comparison = Comparison()
+    comparison = EncodingCheck()
     with closing(read_photos((ReadRequest(path) for _, _, path in chosen), processor)) as results:
         pictures = (
             (photo_id, read.picture.pixels)
@@ -62,7 +62,7 @@ def compare_encodings(
                 comparison.compared += 1
                 same = stored[photo_id].shape == embedding.shape and stored[photo_id] @ embedding >= MIN_COSINE
                 if not same:
-                    comparison.others.append(photo_id)
+                    comparison.mismatched.append(photo_id)
     return comparison
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from indexer.folders import Part
-from indexer.library.catalog import departed_table, folder_table, in_queries, location_table
+from indexer.library.catalog import folder_table, location_table, query_chunks, removed_file_table
 
 REPLACED_WITHIN_S = 120
 """A file that comes later into the place of one that has gone has nothing to do with it."""
@@ -22,10 +22,10 @@ _REMEMBERED_S = 7 * 24 * 3600
 """When the new file came is asked of the file itself; so long may it be until a run asks."""
 
 
-def note_departed(connection: Connection, files: Sequence[tuple[int, str]]) -> None:
+def remember_removed_files(connection: Connection, files: Sequence[tuple[int, str]]) -> None:
     """Remember which photos these files (folder id, path) hold, which are to be taken out of the catalog."""
-    columns, now = departed_table.c, round(time.time())
-    connection.execute(delete(departed_table).where(columns.gone_at < now - _REMEMBERED_S))
+    columns, now = removed_file_table.c, round(time.time())
+    connection.execute(delete(removed_file_table).where(columns.gone_at < now - _REMEMBERED_S))
     by_folder = defaultdict[int, list[str]](list)
     for folder_id, path in files:
         by_folder[folder_id].append(path)
@@ -33,7 +33,7 @@ def note_departed(connection: Connection, files: Sequence[tuple[int, str]]) -> N
     rows = [
         {"folder_id": folder_id, "path": path, "photo_id": photo_id, "gone_at": now}
         for folder_id, paths in by_folder.items()
-        for part in in_queries(paths)
+        for part in query_chunks(paths)
         for path, photo_id in connection.execute(
             select(location_table.c.path, held).where(
                 location_table.c.folder_id == folder_id, location_table.c.path.in_(part), held.is_not(None)
@@ -41,17 +41,17 @@ def note_departed(connection: Connection, files: Sequence[tuple[int, str]]) -> N
         )
     ]
     if rows:
-        before = delete(departed_table).where(columns.folder_id == bindparam("in_folder"))
+        before = delete(removed_file_table).where(columns.folder_id == bindparam("in_folder"))
         connection.execute(
             before.where(columns.path == bindparam("at_path")),
             [{"in_folder": row["folder_id"], "at_path": row["path"]} for row in rows],
         )
-        connection.execute(insert(departed_table), rows)
+        connection.execute(insert(removed_file_table), rows)
 
 
-def predecessors(connection: Connection, part: Part, new: Collection[str]) -> dict[str, int]:
+def replaced_photos(connection: Connection, part: Part, new: Collection[str]) -> dict[str, int]:
     """Of the new files (paths in the part's folder), those that are heirs, with the id of the photo before them."""
-    columns = departed_table.c
+    columns = removed_file_table.c
     rows = connection.execute(
         select(columns.path, columns.photo_id, columns.gone_at).where(columns.folder_id == part.folder_id)
     ).all()

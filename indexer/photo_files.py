@@ -13,7 +13,7 @@ from typing import Literal
 from sqlalchemy import select
 
 from indexer.folders import Part
-from indexer.library.catalog import folder_table, in_queries, location_table, photo_table
+from indexer.library.catalog import folder_table, location_table, photo_table, query_chunks
 from indexer.library.database import Database
 from indexer.library.file_state import FileState
 from indexer.scanning import identity
@@ -51,10 +51,10 @@ def files_of(catalog: Database, photo_ids: Sequence[int]) -> dict[int, list[Phot
         .join(folder_table)
         .order_by(folder_table.c.path, location_table.c.path)
     )
-    is_away = functools.cache(lambda folder: folder.why_away() is not None)
+    is_away = functools.cache(lambda folder: folder.why_offline() is not None)
     found: dict[int, dict[object, PhotoFile]] = {}
     with catalog.connect() as connection:
-        for part in in_queries(photo_ids):
+        for part in query_chunks(photo_ids):
             for photo_id, folder_id, folder, mount, name, mtime_ns, size in connection.execute(
                 query.where(photo_table.c.id.in_(part))
             ):

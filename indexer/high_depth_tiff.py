@@ -31,7 +31,7 @@ def is_whole_tiff(file: BinaryIO) -> bool:
         return False
 
 
-def read_deep_tiff(file: BinaryIO, *, max_pixels: int) -> Image.Image | None:
+def read_high_depth_tiff(file: BinaryIO, *, max_pixels: int) -> Image.Image | None:
     """The picture in RGB, not turned upright, its EXIF and XMP with it; None for what is not read here.
 
     Raises Image.DecompressionBombError for more than `max_pixels`, and whatever a damaged file leads to.
@@ -64,7 +64,7 @@ def read_deep_tiff(file: BinaryIO, *, max_pixels: int) -> Image.Image | None:
     return image
 
 
-def is_garbled_by_pillow(file: BinaryIO) -> bool:
+def is_misread_by_pillow(file: BinaryIO) -> bool:
     """Whether it is a TIFF of the one kind that Pillow takes apart wrongly: deep, unpacked, a plane for each colour."""
     if not _is_tiff(file):
         return False

@@ -7,29 +7,29 @@ from threading import Lock
 
 from pebble import ProcessPool
 
-from indexer.decoding import Failure, shrink_photo
+from indexer.decoding import Failure, make_thumbnail
 from indexer.workers import MEMORY_LIMIT_BYTES, TIME_LIMIT_S, limit_worker, outcome_of, start_pool, stop_pool
 
-_MOST_WORKERS = 4
+_MAX_WORKERS = 4
 
 
-class Shrinker:
+class ThumbnailMaker:
     """Keeps a few processes that make photos small: starting one takes longer than the work. Threads may share one."""
 
     def __init__(self, *, time_limit_s: float = TIME_LIMIT_S, memory_limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
         self._time_limit_s = time_limit_s
         self._memory_limit_bytes = memory_limit_bytes
-        self.workers = min(os.cpu_count() or 1, _MOST_WORKERS)
+        self.workers = min(os.cpu_count() or 1, _MAX_WORKERS)
         self._pool: ProcessPool | None = None
         self._lock = Lock()
 
-    def shrink(self, path: str, side: int) -> bytes | Failure:
-        """What `decoding.shrink_photo` makes of the file; a Failure too where that takes too much time or memory."""
+    def make(self, path: str, side: int) -> bytes | Failure:
+        """What `decoding.make_thumbnail` makes of the file; a Failure too where that takes too much time or memory."""
         with self._lock:
             if self._pool is None:
                 self._pool = start_pool(self.workers, limit_worker, self._memory_limit_bytes)
             pool = self._pool
-        return outcome_of(pool.schedule(shrink_photo, args=(path, side), timeout=self._time_limit_s))
+        return outcome_of(pool.schedule(make_thumbnail, args=(path, side), timeout=self._time_limit_s))
 
     def close(self) -> None:
         """End the processes. They start anew when they are needed again."""

@@ -56,7 +56,7 @@ def test_photos_that_an_earlier_version_has_read_are_asked_again_and_not_encoded
     assert (told.author, told.taken_source) == ("Zoë", "exif")
     assert told.latitude == pytest.approx(48.1375)
     with desk.open() as library:
-        assert library.written(["zoe"]) == {told.id: 1}, "what is read is found"
+        assert library.annotation_matches(["zoe"]) == {told.id: 1}, "what is read is found"
 
 
 def test_they_are_asked_once(desk: Desk) -> None:

@@ -84,7 +84,7 @@ def fold_path(folder: str) -> str:
     return "/".join(["", *names, ""])
 
 
-def written_text(text: str) -> str:
+def indexed_text(text: str) -> str:
     """What a search looks through for the words of `text`: its tokens with a space between two, empty without any.
 
     Words that tell nothing are left out where there are others. A word with an apostrophe stands in it whole and in its
@@ -103,7 +103,7 @@ def written_text(text: str) -> str:
     return " ".join(tokens + whole)
 
 
-def words_of(text: str) -> set[str]:
+def search_words(text: str) -> set[str]:
     """The words of `text` that tell something, or all where none does: tokens with a space between, to be found so."""
     words = {_plain(word, kind) for word, kind in _words(text)} - {""}
     return words - _FUNCTION_WORDS or words

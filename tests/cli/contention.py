@@ -66,7 +66,9 @@ class _Desk:
         return self.home / name
 
     def command(self, *arguments: str | Path) -> list[str]:
-        return [*map(str, arguments), "--library", str(self.library), "--weights", str(self.weights)]
+        """That command on the library; with the weights, where it needs a model."""
+        weights = ["--weights", str(self.weights)] if arguments[0] in ("index", "watch", "serve", "search") else []
+        return [*map(str, arguments), "--library", str(self.library), *weights]
 
     def fill(self, name: str, count: int, seeds: Iterator[int]) -> list[Path]:
         return [scribble(self.folder(name) / f"{seed}.png", seed) for seed, _ in zip(seeds, range(count), strict=False)]

@@ -64,8 +64,8 @@ def main() -> None:
     print("|---|---|---|---|---|")
     before = [Measured.of(arguments.output / f"{BASE}-{seed}" / "weights", dev) for seed in seeds]
     print(line(BASE, before, before, "all parts as in the recipe"))
-    print(line("int8", before, [one.as_int8() for one in before], "its pixel features as a library stores them"))
-    print(line("no-bank", before, [one.without_bank() for one in before], "its similarities not normalised"))
+    print(line("int8", before, [result.as_int8() for result in before], "its pixel features as a library stores them"))
+    print(line("no-bank", before, [result.without_bank() for result in before], "its similarities not normalised"))
     for name in rows:
         after = [Measured.of(arguments.output / f"{name}-{seed}" / "weights", dev) for seed in seeds]
         print(line(name, before, after, why(name)))
@@ -152,20 +152,20 @@ def _rounded(pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.f
 def line(name: str, before: list[Measured], after: list[Measured], about: str) -> str:
     """A line of the table: the mean over the seeds, and what the rerank gains on that of `before`."""
     shortlist, rerank = (
-        100.0 * np.mean([(found < 1).mean() for found in ranks])
-        for ranks in ([one.shortlist for one in after], [one.rerank for one in after])
+        100.0 * np.mean([(of_seed < 1).mean() for of_seed in ranks])
+        for ranks in ([result.shortlist for result in after], [result.rerank for result in after])
     )
     if after is before:
         gain = ""
     else:
         # The seeds of a photo are drawn together: they are no independent photos.
-        found = recall_gain(
-            np.concatenate([one.rerank for one in before]),
-            np.concatenate([one.rerank for one in after]),
-            np.concatenate([one.photos for one in before]),
+        difference = recall_gain(
+            np.concatenate([result.rerank for result in before]),
+            np.concatenate([result.rerank for result in after]),
+            np.concatenate([result.photos for result in before]),
             1,
         )
-        gain = f"{found['gain']:+.1f} [{found['low']:+.1f}, {found['high']:+.1f}]"
+        gain = f"{difference['gain']:+.1f} [{difference['low']:+.1f}, {difference['high']:+.1f}]"
     return f"| {name} | {shortlist:.1f} | {rerank:.1f} | {gain} | {about} |"
 
 

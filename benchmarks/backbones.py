@@ -94,9 +94,9 @@ def trunk_row(layers: int, width: int, grids: list[int], device: torch.device, r
     trunk = PixelBertModel(config).eval().to(device)
     cells = [f"{parameters(trunk.layers):.1f}"]
     for count in grids:
-        one = torch.randn(at_once(device), WORDS + count, width, device=device)
-        work = operations(lambda one=one: trunk.above(Tokens(one[:1], None)))  # type: ignore[misc]
-        taken = seconds(device, rounds, lambda one=one: trunk.above(Tokens(one, None))) / len(one)  # type: ignore[misc]
+        states = torch.randn(at_once(device), WORDS + count, width, device=device)
+        work = operations(lambda states=states: trunk.above(Tokens(states[:1], None)))  # type: ignore[misc]
+        taken = seconds(device, rounds, lambda states=states: trunk.above(Tokens(states, None))) / len(states)  # type: ignore[misc]
         cells += [f"{work / 1e9:.1f}", f"{1000 * taken:.1f}"]
     return cells
 
@@ -109,7 +109,7 @@ def tokens(height: int, width: int, pool: int) -> int:
 
 def parameters(network: nn.Module) -> float:
     """In millions."""
-    return sum(one.numel() for one in network.parameters()) / 1e6
+    return sum(parameter.numel() for parameter in network.parameters()) / 1e6
 
 
 def operations(work: Callable[[], object]) -> int:

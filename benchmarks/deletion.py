@@ -46,7 +46,7 @@ def main() -> None:
     chosen = random.choice(len(dev), min(arguments.photos, len(dev)), replace=False)
     model = TrainedModel(arguments.weights, device="cpu")
     measured = [changes(model, dev[row], random) for row in tqdm(chosen)]
-    curves = {name: np.stack([one[name] for one in measured]) for name in (RANDOM, *METHODS)}  # (photos, REMOVED)
+    curves = {name: np.stack([photo[name] for photo in measured]) for name in (RANDOM, *METHODS)}  # (photos, REMOVED)
 
     print("| removed | " + " | ".join(curves) + " |\n|---|" + "---|" * len(curves))
     for column, share in enumerate(REMOVED):

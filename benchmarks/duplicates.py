@@ -107,7 +107,7 @@ def encode(runtime: Runtime, images: Sequence[NDArray[np.uint8]]) -> EncodedImag
     parts = [runtime.encode_image(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
     return EncodedImages(
         np.concatenate([part.embeddings for part in parts]),
-        [one for part in parts for one in part.pixel_features],
+        [features for part in parts for features in part.pixel_features],
         np.concatenate([part.pooled_features for part in parts]),
     )
 

@@ -48,7 +48,7 @@ def main() -> None:
     captions = [caption for photo in photos for caption in photo.captions]
     owner = np.array([row for row, photo in enumerate(photos) for _ in photo.captions])
     known = Counter(
-        word for photo in read_shards(arguments.data, "train") for one in photo.captions for word in words(one)
+        word for photo in read_shards(arguments.data, "train") for caption in photo.captions for word in words(caption)
     )
     print(
         "| sentences with | share | similarity: missed | not in the first 10 | rerank: missed | not in the first 10 "
@@ -58,7 +58,8 @@ def main() -> None:
         missed = (ranks["rerank"] >= 1).astype(np.float64)
         figures = [percent((ranks[by][rows] >= k).mean()) for by in ("shortlist", "rerank") for k in (1, 10)]
         difference = "" if rows.all() else _difference(missed, rows, owner)
-        print(f"| {name} | {percent(rows.mean()):.0f} | {' | '.join(f'{one:.1f}' for one in figures)} | {difference} |")
+        cells = " | ".join(f"{figure:.1f}" for figure in figures)
+        print(f"| {name} | {percent(rows.mean()):.0f} | {cells} | {difference} |")
     print(
         f"\n{len(captions):,} sentences, {len(photos):,} photos, in percent; the last column in points, by the rerank."
     )
@@ -73,12 +74,12 @@ def grouped(captions: list[str], known: Counter[str]) -> dict[str, NDArray[np.bo
     """Which captions (M,) belong to each group."""
     split = [words(caption) for caption in captions]
     groups = {"anything": np.ones(len(captions), dtype=np.bool_)}
-    for name, some in GROUPS.items():
-        groups[name] = np.array([not set(some.split()).isdisjoint(one) for one in split])
+    for name, group in GROUPS.items():
+        groups[name] = np.array([not set(group.split()).isdisjoint(caption) for caption in split])
     groups[f"a word in fewer than {RARE} training captions"] = np.array(
-        [any(known[word] < RARE for word in one) for one in split]
+        [any(known[word] < RARE for word in caption) for caption in split]
     )
-    groups[f"{LONG} words or more"] = np.array([len(one) >= LONG for one in split])
+    groups[f"{LONG} words or more"] = np.array([len(caption) >= LONG for caption in split])
     return groups
 
 

@@ -164,8 +164,8 @@ def _dtypes(device: torch.device) -> list[torch.dtype]:
 
 def _peak(device: torch.device, side: int) -> float:
     """Floating point operations a second of one large product in the fastest type."""
-    one = torch.randn(side, side, device=device, dtype=_dtypes(device)[-1])
-    return 2 * side**3 / _seconds(device, lambda: one @ one)
+    matrix = torch.randn(side, side, device=device, dtype=_dtypes(device)[-1])
+    return 2 * side**3 / _seconds(device, lambda: matrix @ matrix)
 
 
 def _seconds(device: torch.device, work: Callable[[], object]) -> float:

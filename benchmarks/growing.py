@@ -47,13 +47,13 @@ def grown(real: NDArray[np.float32], count: int) -> tuple[NDArray[np.float16], N
     beside = 0.5 * np.sqrt(2 - 2 * np.median(similarities[:, 1])) / np.sqrt(real.shape[1])
     for start in range(len(real), count, _ROWS_AT_ONCE):
         rows = min(_ROWS_AT_ONCE, count - start)
-        one = random.integers(len(real), size=rows)
-        other = nearest[one, random.integers(1, 1 + _NEIGHBOURS, size=rows)]
+        photo = random.integers(len(real), size=rows)
+        other = nearest[photo, random.integers(1, 1 + _NEIGHBOURS, size=rows)]
         share = random.random((rows, 1), dtype=np.float32)
-        between = normalised((1 - share) * real[one] + share * real[other])
+        between = normalised((1 - share) * real[photo] + share * real[other])
         noise = beside * random.standard_normal(between.shape, dtype=np.float32)
         vectors[start : start + rows] = normalised(between + noise)
-        origins[start : start + rows] = np.where(share[:, 0] < 0.5, one, other)
+        origins[start : start + rows] = np.where(share[:, 0] < 0.5, photo, other)
     return vectors, origins
 
 

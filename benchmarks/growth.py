@@ -93,8 +93,8 @@ def make(folder: Path, size: int, asked: Sequence[str], library: Path, weights: 
             ids = [row + 1 for row in rows]
             wanted = {row: int(real_ids[origins[row]]) for row in rows if row in shortlisted}
             features = stored.pixel_features(list(wanted.values()))
-            one = np.zeros((1, next(iter(features.values())).shape[1] if features else 384), dtype=np.float32)
-            pixels = [features[wanted[row]] if row in wanted else one for row in rows]
+            empty = np.zeros((1, next(iter(features.values())).shape[1] if features else 384), dtype=np.float32)
+            pixels = [features[wanted[row]] if row in wanted else empty for row in rows]
             read = stored.pooled_features(list(wanted.values()))
             none = np.zeros_like(next(iter(read.values()))) if read else np.zeros(1280, dtype=np.float32)
             pooled = np.stack([read[wanted[row]] if row in wanted else none for row in rows])
@@ -135,7 +135,9 @@ def measure(folder: Path, asked: Sequence[str], weights: str) -> dict[str, Any]:
         plain = [engine.search(sentence, rerank=False).timings_ms for _ in range(ROUNDS) for sentence in asked]
         reranked = [engine.search(sentence, shortlist=SHORTLIST).timings_ms for sentence in asked]
         medians = {
-            stage: float(np.median([one[stage] for one in (plain if stage in ("text", "shortlist") else reranked)]))
+            stage: float(
+                np.median([timings[stage] for timings in (plain if stage in ("text", "shortlist") else reranked)])
+            )
             for stage in STAGES
         }
         return {"open": opened, "first": first, **medians, "memory": resident("VmRSS"), "mapped": resident("RssFile")}

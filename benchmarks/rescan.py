@@ -54,8 +54,8 @@ def main() -> None:
 
         def command() -> None:
             arguments = [sys.executable, "-m", "cli", "index", "--library", str(library)]
-            said = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
-            assert f"0 new, {count:,} unchanged" in said, said
+            printed = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+            assert f"0 new, {count:,} unchanged" in printed, printed
 
         print(f"\n| {count:,} files, nothing changed | best s | of which computing |\n|---|---|---|")
         for name, work in (

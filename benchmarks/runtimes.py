@@ -80,8 +80,8 @@ def flops(work: Callable[[], object]) -> int:
 
 def multiplication_speed(random: np.random.Generator) -> float:
     """Floating point operations a second of one large product."""
-    one: NDArray[np.float32] = random.standard_normal((_SIDE, _SIDE), dtype=np.float32)
-    return 2 * _SIDE**3 / (milliseconds(lambda: one @ one) / 1000)
+    matrix: NDArray[np.float32] = random.standard_normal((_SIDE, _SIDE), dtype=np.float32)
+    return 2 * _SIDE**3 / (milliseconds(lambda: matrix @ matrix) / 1000)
 
 
 def milliseconds(work: Callable[[], object]) -> float:

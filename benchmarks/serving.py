@@ -135,8 +135,8 @@ def batches(path: Path, weights: str) -> None:
     in_turn, together = [], []
     for _ in range(_ROUNDS):
         start = time.perf_counter()
-        for one, shortlist in zip(alone, features, strict=True):
-            runtime.itm_logits(one, shortlist)
+        for text, shortlist in zip(alone, features, strict=True):
+            runtime.itm_logits(text, shortlist)
         middle = time.perf_counter()
         runtime.itm_logits(text.select(rows), everything)
         in_turn.append(middle - start)

@@ -84,15 +84,15 @@ def measured(
 
     searchable = SearchableIndex(index)
     searchable.nearest(queries[0], DEPTH)  # warm
-    seconds, found = [], []
+    seconds, neighbours = [], []
     for query in queries:
         start = time.perf_counter()
         rows, _ = searchable.nearest(query, DEPTH)
         seconds.append(time.perf_counter() - start)
-        found.append(set(rows.tolist()))
+        neighbours.append(set(rows.tolist()))
     if not truth:
-        truth += found
-    recalls = [len(one & other) / DEPTH for one, other in zip(found, truth, strict=True)]
+        truth += neighbours
+    recalls = [len(nearest & exact) / DEPTH for nearest, exact in zip(neighbours, truth, strict=True)]
     bytes_a_photo = len(faiss.serialize_index(index)) / size
 
     start = time.perf_counter()

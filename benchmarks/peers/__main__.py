@@ -154,8 +154,8 @@ def _row(peer: Peer, photos: Path, envs: Path, store: Path, count: int) -> list[
         raise SystemExit(f"{peer.name} found no photo: it has indexed none")
     warm = "-"
     if peer.warm is not None:
-        said = _run(_filled(peer.warm, filled), photos, variables)[3]
-        warm = f"{float(said.partition('warm: ')[2]):.0f}"
+        printed = _run(_filled(peer.warm, filled), photos, variables)[3]
+        warm = f"{float(printed.partition('warm: ')[2]):.0f}"
     installed = _bytes(env) + sum(_bytes(weights / part) for part in peer.weights)
     return [
         f"{installed / 1e6:,.0f}",
@@ -195,7 +195,7 @@ def _bytes(path: Path) -> int:
     """On disk, of a file or of everything in a folder; 0 where there is nothing."""
     if path.is_file():
         return path.stat().st_size
-    return sum(one.stat().st_size for one in path.rglob("*") if one.is_file() and not one.is_symlink())
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file() and not file.is_symlink())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from model.data.shards import CaptionedPhoto, ShardError, read_shards
 from model.evaluation.comparison import KeptRanks, differences
 from model.evaluation.eccv import GroundTruth
 from model.evaluation.hard_negatives import accuracy
+from model.evaluation.parts import worth_of_parts
 from model.evaluation.rankings import Rankings, mean_figures
 from model.metrics import RECALL_AT
 from model.processor import PixelBertProcessor
@@ -76,7 +77,16 @@ def evaluate(
         "photos": len(photos),
         "captions": len(collection.caption_to_image),
         "shortlist": depths[-1],
-        **_both_directions({way: {**one.figures(), "rerank_gain_r@1": one.gain()} for way, one in rankings.items()}),
+        **_both_directions(
+            {
+                way: {
+                    **ranking.figures(),
+                    "rerank_gain_r@1": ranking.gain(),
+                    "parts": worth_of_parts(ranker, lists[way]),
+                }
+                for way, ranking in rankings.items()
+            }
+        ),
         "match": _match([lists["text_to_image"]], ranker),
     }
     if cases := [(row, case) for row, photo in enumerate(photos) for case in photo.hard_negatives]:

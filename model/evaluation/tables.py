@@ -9,6 +9,12 @@ from typing import Any
 from model.metrics import RECALL_AT
 
 _DIRECTIONS = {"text_to_image": "text to image", "image_to_text": "image to text"}
+_PARTS = {
+    "similarity": "similarity",
+    "hubness": "+ hubness",
+    "detectors": "+ word detectors",
+    "joint": "+ joint pass",
+}
 _RECALLS = {f"r@{k}": f"R@{k}" for k in RECALL_AT}
 
 
@@ -85,6 +91,7 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
         "most that can be reached.",
         f"What the rerank of {depth} adds to R@1, with its 95 % interval (paired bootstrap over photos): {gains}.",
     )
+    yield _parts({way: report[way]["parts"] for way in _DIRECTIONS}, depth)
     galleries = {f"all {report['photos']:,}": report}
     if "folds" in report:
         folds = report["folds"]
@@ -135,6 +142,25 @@ def _recalls(title: str, report: dict[str, Any], names: Mapping[str, str], *note
         rows,
         [f"rsum, the six recalls added up: {rsum}.", *notes],
     )
+
+
+def _parts(parts: Mapping[str, dict[str, Any]], depth: int) -> Table:
+    """What each part of the score adds, for both directions."""
+    return Table(
+        f"What each part of the score adds: {depth} candidates ranked by the parts so far",
+        2,
+        ["direction", "ranked by", *(column for recall in _RECALLS.values() for column in (recall, "gain"))],
+        [
+            [direction, _PARTS[part], *(cell for recall in _RECALLS for cell in _recall_and_gain(figures, recall))]
+            for way, direction in _DIRECTIONS.items()
+            for part, figures in parts[way].items()
+        ],
+        ["gain: over the row above, in points, with its 95 % interval (paired bootstrap over photos)."],
+    )
+
+
+def _recall_and_gain(figures: Mapping[str, Any], recall: str) -> tuple[str, str]:
+    return f"{figures[recall]:.1f}", _interval(figures["gain"][recall]) if "gain" in figures else ""
 
 
 def _match(galleries: Mapping[str, dict[str, Any]]) -> Table:

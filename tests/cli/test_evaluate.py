@@ -37,7 +37,7 @@ def test_the_table_has_both_directions_and_every_depth(options: list[str | Path]
     assert "on 12 photos with 12 of their 24 captions: split test of scenes.tar" in run.stdout
     rows = [line.split()[:6] for line in run.stdout.splitlines() if line.startswith("  text to image")]
     assert [" ".join(row[3:6]) for row in rows][1:4] == ["ITM of 4", "rerank of 2", "rerank of 4"]
-    assert len(rows) == 8, "all photos, and the mean of the folds"
+    assert len(rows) == 10, "all photos, two parts of the score, and the mean of the folds"
     assert "Mean of 2 folds, consecutive blocks of 6 photos" in run.stdout
 
 

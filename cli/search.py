@@ -88,7 +88,7 @@ def search(
     for name, value in ((name, value) for name, named in filter_options.items() for value in named):
         filters = filters.combined(parse_filter(name, value))
     with SearchEngine.over(chosen_library(library), model.result()) as engine:
-        result = engine.search(query, limit=limit, shortlist=shortlist, rerank=rerank, filters=filters, without=without)
+        result = engine.search(query, limit=limit, shortlist=shortlist, rerank=rerank, filters=filters, exclude=without)
     if as_json:
         print_json(result.to_json())
     elif not result.hits:

@@ -1,4 +1,4 @@
-"""An explanation as one picture: the photo, and the photo once for each word, lit up where the word looks."""
+"""An explanation as one picture: the photo, and a heat map on the photo for each word."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from indexer.library.text_analysis import without_accents
 _SIDE = 320  # pixels of a panel's longer side
 _GAP, _CAPTION, _SCALE_WIDTH = 12, 20, 160
 _LINE = round(1.4 * _CAPTION)
-_SHAPE = 1.5  # width of the page by its height, about
-_LEGEND = "from dark to yellow: where a word looks more than the others do"
-_TIMES = "x5: people use the word of a photo like this one at five times the usual odds"
+_ASPECT_RATIO = 1.5  # of the page, about
+_LEGEND = "from dark to yellow: where a word looks more than the other words"
+_TIMES = "x5: people use the word for a photo like this one at five times the usual odds"
 _INK, _PAPER, _MIDDLE = "black", "white", (128, 128, 128)
 
 
@@ -29,51 +29,51 @@ def draw_panels(explained: ExplainedFile, sentence: str) -> Image.Image:
     captions = [f"{word} x{odds}" for word, odds in zip(words, times, strict=True)] if times else words
     for caption, attention in zip(captions, explained.explanation.maps, strict=True):
         panel = photo.copy()
-        panel.paste(hot := heat(attention, size), mask=hot)
+        panel.paste(overlay := heat(attention, size), mask=overlay)
         panels.append((caption, panel))
 
-    wide, high = max(size[0], _SCALE_WIDTH) + _GAP, size[1] + _LINE + _GAP
-    columns = min(len(panels), max(1, round((len(panels) * _SHAPE * high / wide) ** 0.5)))
-    width = _GAP + columns * wide
+    cell_width, cell_height = max(size[0], _SCALE_WIDTH) + _GAP, size[1] + _LINE + _GAP
+    columns = min(len(panels), max(1, round((len(panels) * _ASPECT_RATIO * cell_height / cell_width) ** 0.5)))
+    width = _GAP + columns * cell_width
     legend = f"{_LEGEND}; {_TIMES}" if times else _LEGEND
     above, below = (_lines(text, width - 2 * _GAP) for text in (sentence, legend))
     top = 2 * _GAP + _LINE * len(above)
-    bottom = top + -(-len(panels) // columns) * high
+    bottom = top + -(-len(panels) // columns) * cell_height
     page = Image.new("RGB", (width, bottom + _LINE * (1 + len(below)) + _GAP), _PAPER)
     _write(page, above, (_GAP, _GAP))
     for number, (caption, panel) in enumerate(panels):
-        place = _GAP + number % columns * wide, top + number // columns * high
-        _write(page, _lines(caption, size[0])[:1], place)
-        page.paste(panel, (place[0], place[1] + _LINE))
+        corner = _GAP + number % columns * cell_width, top + number // columns * cell_height
+        _write(page, _lines(caption, size[0])[:1], corner)
+        page.paste(panel, (corner[0], corner[1] + _LINE))
     scale_size = _SCALE_WIDTH, _CAPTION
     page.paste(_MIDDLE, (_GAP, bottom, _GAP + _SCALE_WIDTH, bottom + _CAPTION))
-    page.paste(hot := heat(np.linspace(0, 1, 64, dtype=np.float32)[None], scale_size), (_GAP, bottom), mask=hot)
+    page.paste(overlay := heat(np.linspace(0, 1, 64, dtype=np.float32)[None], scale_size), (_GAP, bottom), mask=overlay)
     _write(page, below, (_GAP, bottom + _LINE))
     return page
 
 
-def _write(page: Image.Image, lines: list[str], place: tuple[int, int]) -> None:
-    pen, (left, top) = ImageDraw.Draw(page), place
+def _write(page: Image.Image, lines: list[str], corner: tuple[int, int]) -> None:
+    pen, (left, top) = ImageDraw.Draw(page), corner
     for number, line in enumerate(lines):
         pen.text((left, top + number * _LINE), line, fill=_INK, font=_font())
 
 
 def _lines(text: str, width: int) -> list[str]:
-    """`text` in lines of up to `width` pixels, a single word cut where it is longer."""
+    """`text` in lines of up to `width` pixels; a longer word is cut."""
     lines = [""]
-    for word in _plain(text).split():
+    for word in _ascii(text).split():
         while _font().getlength(word) > width:
             word = word[:-1]
-        together = f"{lines[-1]} {word}".strip()
-        if _font().getlength(together) <= width:
-            lines[-1] = together
+        longer = f"{lines[-1]} {word}".strip()
+        if _font().getlength(longer) <= width:
+            lines[-1] = longer
         else:
             lines.append(word)
     return lines
 
 
-def _plain(text: str) -> str:
-    """Without accents: Pillow's own font has none."""
+def _ascii(text: str) -> str:
+    """Without accents, which the font of Pillow does not have."""
     return without_accents(text).encode("ascii", "ignore").decode()
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.annotation_match import annotation_bonus
+from engine.exclusion import exclusion_penalties, search_direction
 from engine.query import Query
 from engine.results import Hit
-from engine.without import direction, penalties
-from engine.written import bonus
 from indexer.library.filters import NO_FILTERS
 from indexer.library.text_analysis import search_words
 from indexer.library.view import LibraryView
@@ -59,9 +59,9 @@ class EncodedQuery:
         return np.asarray(self.text.embeddings[0])
 
     @property
-    def unwanted(self) -> NDArray[np.float32]:
-        """(U, E) The embeddings of the excluded terms."""
-        return self.text.embeddings[len(self.text.embeddings) - len(self.query.without) :]
+    def excluded(self) -> NDArray[np.float32]:
+        """(X, E) The embeddings of the excluded terms."""
+        return self.text.embeddings[len(self.text.embeddings) - len(self.query.excluded) :]
 
     def embeddings_only(self) -> EncodedQuery:
         """The same without the word features, which are large and only the rerank reads."""
@@ -110,7 +110,7 @@ def max_reranked(shortlist: int) -> int:
 
 def encode(model: TrainedModel, query: Query) -> EncodedQuery:
     """Encode the sentence of `query` and its excluded terms; nothing is computed where it has neither."""
-    clock, phrases = Clock(), [query.words, *query.without] if query.words else list(query.without)
+    clock, phrases = Clock(), [query.words, *query.excluded] if query.words else list(query.excluded)
     text = EncodedText(np.empty((0, 0), dtype=np.float32), [])
     if phrases:
         with clock.stage("total"), clock.stage("text"):
@@ -133,7 +133,7 @@ def shortlist(library: LibraryView, encoded: EncodedQuery, size: int) -> Shortli
         return Shortlist(encoded, [], [], None, clock.timings_ms)
     with clock.stage("total"), clock.stage("shortlist"):
         among = filtered(library, encoded.query)
-        visual = nearest(library, encoded.wanted, encoded.unwanted, size, among)
+        visual = nearest(library, encoded.wanted, encoded.excluded, size, among)
         annotated = _annotated(library, encoded, max_reranked(size) - size, among, leave_out=visual)
     return Shortlist(encoded, visual, annotated, among, clock.timings_ms)
 
@@ -141,17 +141,17 @@ def shortlist(library: LibraryView, encoded: EncodedQuery, size: int) -> Shortli
 def nearest(
     library: LibraryView,
     wanted: NDArray[np.float32],
-    unwanted: NDArray[np.float32],
+    excluded: NDArray[np.float32],
     count: int,
     among: NDArray[np.int64] | None,
 ) -> list[Candidate]:
-    """The `count` photos among those nearest to `wanted` (E,) and away from `unwanted` (U, E), best first.
+    """The `count` photos among those nearest to `wanted` (E,) and away from `excluded` (X, E), best first.
 
     Their similarity is that to `wanted`.
     """
-    ids, similarities = library.shortlist(direction(wanted, unwanted), count, among)
+    ids, similarities = library.shortlist(search_direction(wanted, excluded), count, among)
     photo_ids = ids.tolist()
-    if len(unwanted) and photo_ids:
+    if len(excluded) and photo_ids:
         embeddings = library.embeddings(photo_ids)
         photo_ids = list(embeddings)
         # Not BLAS: there the sum of a row depends on the rows beside it.
@@ -194,12 +194,12 @@ def rerank(
 
         def score(row: int, phrase: str) -> NDArray[np.float32]:
             of_model = ranker.score(encoded.text.select([row]), photos).scores
-            return of_model + bonus(_annotation_shares(library, phrase, photo_ids), ranker)
+            return of_model + annotation_bonus(_annotation_shares(library, phrase, photo_ids), ranker)
 
         scores = score(0, encoded.query.words)
-        if encoded.query.without:
-            unwanted = [score(row, phrase) for row, phrase in enumerate(encoded.query.without, start=1)]
-            scores = scores - penalties(np.stack(unwanted))
+        if encoded.query.excluded:
+            excluded = [score(row, phrase) for row, phrase in enumerate(encoded.query.excluded, start=1)]
+            scores = scores - exclusion_penalties(np.stack(excluded))
         scores = scores.round(_SCORE_DECIMALS)
         matches = ranker.match(scores)
         return [
@@ -224,7 +224,7 @@ def newest_first(library: LibraryView, ranked: list[Candidate], cutoff: float) -
 def tail(
     library: LibraryView,
     wanted: NDArray[np.float32],
-    unwanted: NDArray[np.float32],
+    excluded: NDArray[np.float32],
     count: int,
     among: NDArray[np.int64] | None,
     *,
@@ -235,7 +235,7 @@ def tail(
     They come from a search of their own, so that the order of the reranked photos cannot depend on `count`.
     """
     before = {candidate.photo_id for candidate in after}
-    following = nearest(library, wanted, unwanted, count + len(before), among)
+    following = nearest(library, wanted, excluded, count + len(before), among)
     return [candidate for candidate in following if candidate.photo_id not in before][:count]
 
 
@@ -277,7 +277,7 @@ def _annotated(
     annotated: list[Candidate] = []
     for level in sorted(set(counts.values()), reverse=True):
         ids = np.array([photo_id for photo_id, words in counts.items() if words == level], dtype=np.int64)
-        annotated += nearest(library, encoded.wanted, encoded.unwanted, count - len(annotated), ids)
+        annotated += nearest(library, encoded.wanted, encoded.excluded, count - len(annotated), ids)
         if len(annotated) == count:
             break
     known = {candidate.photo_id for candidate in leave_out}

@@ -86,8 +86,8 @@ class Query:
 
     words: str
     """The sentence."""
-    without: tuple[str, ...] = ()
-    """What the photos shall not show: words or phrases."""
+    excluded: tuple[str, ...] = ()
+    """Excluded terms: words or phrases for what the photos must not show."""
     filters: Filters = NO_FILTERS
     parts: tuple[Part, ...] = field(default=(), compare=False)
     """In the order of the text."""
@@ -114,8 +114,8 @@ def parse(text: str | Query) -> Query:
     for part in parts:
         filters = filters.combined(part.filters)
     words = " ".join(part.value for part in parts if part.kind == "word")
-    without = tuple(part.value for part in parts if part.kind == "excluded")
-    return Query(" ".join(words.split()), without, filters, parts, text)
+    excluded = tuple(part.value for part in parts if part.kind == "excluded")
+    return Query(" ".join(words.split()), excluded, filters, parts, text)
 
 
 def _part(match: regex.Match[str]) -> Part:

@@ -50,14 +50,14 @@ _COMBINED = 64
 
 
 class SearchEngine:
-    """A library and the model that encoded it, ready for questions; a context manager.
+    """Searches a library with the model that encoded it; a context manager.
 
     Threads may share one: searches wait for each other. After `close` every method raises LibraryClosed.
     """
 
     def __init__(self, library: LibraryView, model: TrainedModel) -> None:
         self.lifetime = Lifetime(f"the search engine over {library.path}")
-        """Keeps the engine open for whoever is inside."""
+        """Keeps the engine open for the calls that are running."""
         self._library = library
         self._model = model
         self._runtime = model.runtime
@@ -68,8 +68,8 @@ class SearchEngine:
     def open(
         cls, library: str | Path | None = None, *, weights: str | Path | None = None, device: str | None = None
     ) -> Self:
-        """Open the library in folder `library` (default: the user's own) with `weights` (a name or a folder), or else
-        those that encoded it. `device` is `auto`, `cpu`, `cuda`, ...; None: as the library's settings say.
+        """Open the library in folder `library` (default: the user's own) with `weights` (a name or a folder; default:
+        those that encoded it). `device` is `auto`, `cpu`, `cuda`, ...; None: that of the library's settings.
 
         Raises LibraryError when there is no such library, WeightsError when there are no such weights, and
         EngineError when the library holds no photo, or other weights search it: all before the network is loaded.
@@ -81,7 +81,7 @@ class SearchEngine:
 
     @classmethod
     def over(cls, library: str | Path, model: TrainedModel) -> Self:
-        """Open the library in folder `library` with a model that is at hand. Raises what `open` raises."""
+        """Open the library in folder `library` with a loaded model. Raises what `open` raises."""
         opened = LibraryView.open(library, generation=model.generation)
         try:
             require_photos(opened, model.name)
@@ -104,13 +104,13 @@ class SearchEngine:
         shortlist: int | None = None,
         rerank: bool = True,
         filters: Filters = NO_FILTERS,
-        without: Sequence[str] = (),
+        exclude: Sequence[str] = (),
         sort: Sort = "match",
     ) -> SearchResult:
         """The `limit` photos that fit `query` best.
 
         `query` is a sentence with, if you like, excluded terms and filters in it (`engine.query`), parsed or not;
-        `filters` and `without` add to those. Only photos that pass the filters are looked at. A photo that shows an
+        `filters` and `exclude` add to those. Only photos that pass the filters are looked at. A photo that shows an
         excluded term ranks lower.
 
         Filters without a sentence list the photos that pass them, the newest first.
@@ -124,11 +124,11 @@ class SearchEngine:
         With `sort="date"` the photos whose match is not weak come newest first, those without a date last of them;
         the others keep their order.
 
-        Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not text, a filter makes no sense, a
-        number is out of range, or photos without a match are to be sorted by date.
+        Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not valid Unicode, a filter is invalid,
+        a number is out of range, or photos without a match are to be sorted by date.
         """
         query = parse(query)
-        query = replace(query, without=(*query.without, *without), filters=query.filters.combined(filters))
+        query = replace(query, excluded=(*query.excluded, *exclude), filters=query.filters.combined(filters))
         check_sort(sort, rerank=rerank)
         check_query(query)
         check_limit(limit)
@@ -197,8 +197,8 @@ class SearchEngine:
         Filters and excluded terms in `query` hold as in a search. Where it has words, photo and words are wanted as
         much: the photos nearest to the sum of both embeddings are reranked by the words, and have a match.
 
-        Raises PhotoMissing when the library has no such photo, or has it no more, and QueryError when the file
-        cannot be read as a photo, the limit is out of range, or as `search` does.
+        Raises PhotoMissing when the library does not have the photo, and QueryError when the file cannot be read as a
+        photo, the limit is out of range, or as `search` does.
         """
         check_limit(limit)
         query = parse(query)
@@ -213,7 +213,7 @@ class SearchEngine:
             itself = [] if photo_id is None else [Candidate(photo_id)]
 
             def nearest(wanted: NDArray[np.float32], count: int, after: Sequence[Candidate]) -> list[Candidate]:
-                return pipeline.tail(library, wanted, encoded.unwanted, count, among, after=after)
+                return pipeline.tail(library, wanted, encoded.excluded, count, among, after=after)
 
             if not query.words:
                 return pipeline.to_hits(library, nearest(embedding, limit, itself))
@@ -229,7 +229,7 @@ class SearchEngine:
     @while_open
     def read_photo(self, path: str | Path) -> PhotoFile:
         """The photo at `path`, for `similar`. Raises QueryError when it cannot be read as a photo."""
-        from engine.files import read_file  # needless for a sentence, and slow to import
+        from engine.files import read_file  # slow to import, and a sentence does not need it
 
         return read_file(Path(path), self._model.processor)
 
@@ -237,33 +237,33 @@ class SearchEngine:
     def duplicates(self, photo_id: int) -> list[Copy]:
         """The files that hold a photo of the library or nearly the same one, the largest first.
 
-        Raises PhotoMissing when the library has no such photo, or has it no more.
+        Raises PhotoMissing when the library does not have the photo.
         """
         return duplicates_of(self._library, self._library.photo(photo_id).id)
 
     @while_open
     def explain(self, photo_id: int, query: str | Query) -> Explanation:
-        """Where in a photo of the library each word of `query` looks, and how much it speaks for it.
+        """Where in a photo of the library each word of `query` looks, and how much evidence for the photo it is.
 
-        Filters and words to keep out do neither.
+        Filters and excluded terms are left out.
 
-        Raises PhotoMissing when the library has no such photo, or has it no more, and QueryError as `search` does.
+        Raises PhotoMissing when the library does not have the photo, and QueryError as `search` does.
         """
-        asked = parse(query)
+        query = parse(query)
         with self._answering():
             photo = self._library.photo(photo_id)
             features = require_photo(self._library.pixel_features([photo_id]), photo_id)
             pooled = require_photo(self._library.pooled_features([photo_id]), photo_id)
             words = self._ranker.detect_words(pooled[None])
             size = photo.width, photo.height
-            return explain(self._runtime, self._model.processor, asked.words, features, words, size)
+            return explain(self._runtime, self._model.processor, query.words, features, words, size)
 
     @while_open
     def ask(self, photo_id: int, question: str, *, top: int = 5) -> Answers:
-        """The `top` answers to a question about a photo of the library, of which nothing is decoded.
+        """The `top` answers to a question about a photo of the library. The photo is not decoded again.
 
-        Raises PhotoMissing when the library has no such photo, or has it no more, WeightsError when the weights have
-        not learned to answer, and QueryError when the question is blank, over MAX_CHARACTERS or not text.
+        Raises PhotoMissing when the library does not have the photo, WeightsError when the weights have no head for
+        questions, and QueryError when the question is blank, over MAX_CHARACTERS or not valid Unicode.
         """
         with self._answering():
             photo = self._library.photo(photo_id)
@@ -272,7 +272,7 @@ class SearchEngine:
 
     @while_open
     def can_answer(self) -> bool:
-        """Whether the weights have learned to answer questions."""
+        """Whether the weights have a head for questions."""
         try:
             self._model.head("vqa")
         except WeightsError:
@@ -281,21 +281,21 @@ class SearchEngine:
 
     @while_open
     def facets(self, query: str | Query = "") -> Facets:
-        """How many photos there are of each month, camera, folder and place among those that the filters in `query` let
-        pass. Its words make no difference.
+        """How many photos there are of each month, camera, folder and place among those that pass the filters of
+        `query`. Its words make no difference.
 
-        Raises QueryError when `query` is over MAX_CHARACTERS or not text, or a filter makes no sense.
+        Raises QueryError when `query` is over MAX_CHARACTERS or not valid Unicode, or a filter is invalid.
         """
         return self._library.facets(parse(query).filters)
 
     @while_open
     def photo(self, photo_id: int) -> PhotoRecord:
-        """What is known of one photo. Raises PhotoMissing when the library has no such photo, or has it no more."""
+        """The record of one photo. Raises PhotoMissing when the library does not have the photo."""
         return self._library.photo(photo_id)
 
     @while_open
     def is_current(self) -> bool:
-        """Whether the library is still searched with these weights: others may have encoded it anew."""
+        """Whether these weights still search the library: others may have encoded it since."""
         return self._library.is_current()
 
     @while_open
@@ -309,7 +309,7 @@ class SearchEngine:
         self._library.close()
 
     def close_when_unused(self) -> None:
-        """Close the library once nobody holds this engine any more. Whoever does may go on with it."""
+        """Close the library once nothing refers to this engine any more; until then it can be used."""
         weakref.finalize(self, self._library.close)
 
     def __enter__(self) -> Self:
@@ -331,11 +331,11 @@ class SearchEngine:
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        """One search at a time, and none of a library that other weights have encoded meanwhile."""
+        """One call at a time. Raises EngineReplaced where other weights have encoded the library since."""
         with self._lock:
             if not self._library.is_current():
                 raise EngineReplaced(
-                    f"the photos in {self._library.path} were encoded by other weights meanwhile: open it anew."
+                    f"the photos in {self._library.path} were encoded by other weights meanwhile: open it again."
                 )
             yield
 
@@ -355,7 +355,7 @@ class SearchEngine:
             if query.words:
                 with clock.stage("shortlist"):
                     among = pipeline.filtered(library, query)
-                    ordered = pipeline.nearest(library, encoded.wanted, encoded.unwanted, limit, among)
+                    ordered = pipeline.nearest(library, encoded.wanted, encoded.excluded, limit, among)
             else:
                 ordered = pipeline.newest(library, query, limit)
             hits = pipeline.to_hits(library, ordered)
@@ -374,7 +374,7 @@ class SearchEngine:
             if limit > reranked:
                 with clock.stage("shortlist"):
                     count, among = limit - reranked, shortlist.among
-                    ranked += pipeline.tail(library, encoded.wanted, encoded.unwanted, count, among, after=candidates)
+                    ranked += pipeline.tail(library, encoded.wanted, encoded.excluded, count, among, after=candidates)
             hits = pipeline.to_hits(library, ranked[:limit])
         return SearchResult(encoded.query.text, hits, self._ranker.cutoff, reranked, clock.timings_ms)
 

@@ -14,24 +14,24 @@ from indexer.library.settings import MAX_SHORTLIST
 from indexer.library.view import LibraryView
 
 Sort: TypeAlias = Literal["match", "date"]
-MAX_WITHOUT = 8
+MAX_EXCLUDED = 8
 """More excluded terms are refused: each costs a rerank."""
 
 
 def check_query(query: Query) -> None:
     """Raise QueryError where there is nothing to search for, or an excluded term makes no sense."""
-    if not query.words and (query.filters == NO_FILTERS or query.without):
+    if not query.words and (query.filters == NO_FILTERS or query.excluded):
         raise QueryError('there is nothing to search for: describe a photo, for example "a dog on the beach".')
     check_excluded(query)
 
 
 def check_excluded(query: Query) -> None:
     """Raise QueryError where an excluded term is blank, or there are too many."""
-    if len(query.without) > MAX_WITHOUT:
-        raise QueryError(f"{len(query.without)} words to keep out are more than {MAX_WITHOUT}.")
-    for term in query.without:
+    if len(query.excluded) > MAX_EXCLUDED:
+        raise QueryError(f"{len(query.excluded)} excluded terms are more than {MAX_EXCLUDED}.")
+    for term in query.excluded:
         if not checked_text(term):
-            raise QueryError("what is to be kept out is blank.")
+            raise QueryError("an excluded term is blank.")
 
 
 def check_limit(limit: int) -> None:

@@ -1,4 +1,4 @@
-"""Filters and words to keep out, in a search of real photos with real EXIF."""
+"""Filters and excluded terms, in a search of real photos with real EXIF."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from engine.errors import QueryError
+from engine.exclusion import exclusion_penalties, search_direction
 from engine.query import parse_filter
 from engine.search import SearchEngine
 from engine.sentences import MAX_CHARACTERS
-from engine.validation import MAX_WITHOUT
-from engine.without import direction, penalties
+from engine.validation import MAX_EXCLUDED
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 
 
@@ -52,7 +52,7 @@ def test_a_filter_leaves_the_others_in_the_order_they_had_however_short_the_list
         assert set(found) <= set(expected)
 
 
-def test_words_kept_out_of_photos_that_a_filter_leaves_none_of_find_nothing(dated: SearchEngine) -> None:
+def test_an_excluded_term_with_a_filter_that_no_photo_passes_finds_nothing(dated: SearchEngine) -> None:
     assert years(dated, f"{SENTENCE} -dog taken:1999") == []
 
 
@@ -79,7 +79,7 @@ def test_the_words_of_filters_are_not_searched_for(dated: SearchEngine) -> None:
     assert filtered[0].similarity == pytest.approx(same.similarity, abs=1e-5)
 
 
-def test_words_to_keep_out_lower_the_score_of_photos_that_show_them(dated: SearchEngine) -> None:
+def test_excluded_terms_lower_the_score_of_photos_that_show_them(dated: SearchEngine) -> None:
     unwanted = {hit.photo_id: hit.score or 0.0 for hit in dated.search("a blue square").hits}
     before = {hit.photo_id: hit.score or 0.0 for hit in dated.search(SENTENCE).hits}
     hits = dated.search(f'{SENTENCE} -"a blue square"').hits
@@ -90,7 +90,7 @@ def test_words_to_keep_out_lower_the_score_of_photos_that_show_them(dated: Searc
     assert [hit.score for hit in hits] == sorted((hit.score or 0.0 for hit in hits), reverse=True)
 
 
-def test_words_to_keep_out_leave_the_similarity_that_of_the_sentence(dated: SearchEngine) -> None:
+def test_excluded_terms_leave_the_similarity_that_of_the_sentence(dated: SearchEngine) -> None:
     plain = {hit.photo_id: hit.similarity for hit in dated.search(SENTENCE).hits}
     hits = dated.search(f"{SENTENCE} -circle", rerank=False).hits
     assert [hit.photo_id for hit in hits] != list(plain)
@@ -98,8 +98,8 @@ def test_words_to_keep_out_leave_the_similarity_that_of_the_sentence(dated: Sear
         assert hit.similarity == pytest.approx(plain[hit.photo_id], abs=2e-3)
 
 
-def test_words_to_keep_out_may_stand_beside_the_sentence(dated: SearchEngine) -> None:
-    assert dated.search(SENTENCE, without=["circle"]).hits == dated.search(f"{SENTENCE} -circle").hits
+def test_excluded_terms_may_stand_beside_the_sentence(dated: SearchEngine) -> None:
+    assert dated.search(SENTENCE, exclude=["circle"]).hits == dated.search(f"{SENTENCE} -circle").hits
 
 
 @pytest.mark.parametrize("shortlist", [1, 4, 64])
@@ -112,33 +112,33 @@ def test_the_order_does_not_depend_on_the_limit(dated: SearchEngine, shortlist: 
 
 
 @pytest.mark.parametrize(
-    ("query", "without"),
+    ("query", "exclude"),
     [
         ("-crowd after:2012", []),
         ("-circle", []),
         (SENTENCE, [" "]),
         (SENTENCE, ["x" * (MAX_CHARACTERS + 1)]),
-        (SENTENCE + " -a" * (MAX_WITHOUT + 1), []),
+        (SENTENCE + " -a" * (MAX_EXCLUDED + 1), []),
         (f"{SENTENCE} after:soon", []),
     ],
 )
-def test_what_cannot_be_searched_for_is_refused(dated: SearchEngine, query: str, without: list[str]) -> None:
+def test_what_cannot_be_searched_for_is_refused(dated: SearchEngine, query: str, exclude: list[str]) -> None:
     with pytest.raises(QueryError):
-        dated.search(query, without=without)
+        dated.search(query, exclude=exclude)
 
 
-def test_a_photo_like_the_unwanted_is_farther_from_where_the_search_looks() -> None:
+def test_a_photo_like_the_excluded_term_is_farther_from_the_query() -> None:
     wanted, unwanted = np.eye(2, 4, dtype=np.float32)
-    towards = direction(wanted, unwanted[None])
+    towards = search_direction(wanted, unwanted[None])
     assert towards @ wanted > towards @ (wanted + unwanted) / np.sqrt(2)
-    np.testing.assert_allclose(direction(wanted, np.stack([unwanted, unwanted])), towards)
-    np.testing.assert_array_equal(direction(wanted, np.empty((0, 4), dtype=np.float32)), wanted)
+    np.testing.assert_allclose(search_direction(wanted, np.stack([unwanted, unwanted])), towards)
+    np.testing.assert_array_equal(search_direction(wanted, np.empty((0, 4), dtype=np.float32)), wanted)
 
 
-def test_only_what_fits_the_unwanted_more_than_usual_is_penalised() -> None:
+def test_only_photos_that_fit_the_excluded_term_more_than_the_median_are_penalised() -> None:
     scores = np.array([[1.0, 2.0, 5.0], [0.0, -4.0, 0.5]], dtype=np.float32)
-    np.testing.assert_allclose(penalties(scores), [0.0, 0.0, 3.0])
-    np.testing.assert_allclose(penalties(scores[:, :1]), [0.0])
+    np.testing.assert_allclose(exclusion_penalties(scores), [0.0, 0.0, 3.0])
+    np.testing.assert_allclose(exclusion_penalties(scores[:, :1]), [0.0])
 
 
 def test_photos_that_match_come_newest_first_and_weak_ones_as_ever(

@@ -205,14 +205,14 @@ WORDS = st.text(st.characters(categories=["L", "N"]), min_size=1)
 
 @given(st.lists(WORDS), st.lists(WORDS), st.lists(WORDS), st.randoms())
 def test_every_part_is_found_wherever_it_stands(
-    words: list[str], without: list[str], cameras: list[str], random: Random
+    words: list[str], excluded: list[str], cameras: list[str], random: Random
 ) -> None:
-    parts = [*words, *(f"-{word}" for word in without), *(f'camera:"{name}"' for name in cameras)]
+    parts = [*words, *(f"-{word}" for word in excluded), *(f'camera:"{name}"' for name in cameras)]
     order = list(range(len(parts)))
     random.shuffle(order)
     query = parse(" ".join(parts[row] for row in order))
     assert sorted(query.words.split()) == sorted(words)
-    assert sorted(query.without) == sorted(without)
+    assert sorted(query.excluded) == sorted(excluded)
     assert sorted(query.filters.camera) == sorted(cameras)
 
 

@@ -142,12 +142,12 @@ def test_with_words_the_photos_near_to_both_are_reranked_by_the_words(
     assert engine.similar(itself, SENTENCE, limit=3) == hits[:3]
 
 
-def test_filters_and_words_to_keep_out_hold_beside_a_photo_too(engine: SearchEngine) -> None:
+def test_filters_and_excluded_terms_hold_beside_a_photo_too(engine: SearchEngine) -> None:
     itself, *others = (hit.photo_id for hit in engine.search(SENTENCE).hits)
     assert engine.similar(itself, "taken:1900") == []
     assert {hit.photo_id for hit in engine.similar(itself, "type:jpg")} == set(others)
-    plain, without = engine.similar(itself), engine.similar(itself, "-circle")
-    assert [hit.photo_id for hit in plain] != [hit.photo_id for hit in without]
-    assert {hit.match for hit in without} == {None}
-    with pytest.raises(QueryError, match="keep out"):
+    plain, excluding = engine.similar(itself), engine.similar(itself, "-circle")
+    assert [hit.photo_id for hit in plain] != [hit.photo_id for hit in excluding]
+    assert {hit.match for hit in excluding} == {None}
+    with pytest.raises(QueryError, match="excluded terms"):
         engine.similar(itself, " ".join(f"-{letter}" for letter in "abcdefghi"))

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.annotation_match import annotation_bonus
 from engine.pipeline import max_reranked
 from engine.search import SearchEngine
 from engine.validation import Sort
-from engine.written import bonus
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.scoring.calibration import Calibration
@@ -78,7 +78,7 @@ def test_filters_hold_for_them_too(annotated: SearchEngine) -> None:
     assert Path(hit.path).parent.name == "deeper"
 
 
-def test_a_word_to_keep_out_that_is_written_takes_off_as_much(annotated: SearchEngine) -> None:
+def test_an_excluded_term_in_an_annotation_takes_off_as_much(annotated: SearchEngine) -> None:
     assert names(annotated, "Mildred")[:2] in (["scene 03.jpg", "scene 05.jpg"], ["scene 05.jpg", "scene 03.jpg"])
     hits = names(annotated, "Mildred -Lisbon")
     assert hits[0] == "scene 03.jpg"
@@ -87,11 +87,11 @@ def test_a_word_to_keep_out_that_is_written_takes_off_as_much(annotated: SearchE
 
 def test_all_words_lift_a_photo_above_what_the_model_sees_and_half_of_them_hint(weights: Path) -> None:
     runtime, calibration = TrainedModel(weights, device="cpu").runtime, Calibration(match_scale=0.5)
-    none, half, whole = bonus(
+    none, half, whole = annotation_bonus(
         np.array([0.0, 0.5, 1.0], dtype=np.float32), Ranker(runtime, ScoringParameters(calibration))
     ).tolist()
     assert none == 0
     assert half == pytest.approx(whole / 4)
     assert whole * calibration.match_scale == pytest.approx(6.0)
     flat = Ranker(runtime, ScoringParameters(Calibration(match_scale=0.0)))
-    assert np.isfinite(bonus(np.ones(1, dtype=np.float32), flat)).all()
+    assert np.isfinite(annotation_bonus(np.ones(1, dtype=np.float32), flat)).all()

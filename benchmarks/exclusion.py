@@ -1,6 +1,6 @@
 """What words to keep out keep out, and what that costs: on photos whose captions say what they show.
 
-    python -m benchmarks.without --data photos.tar
+    python -m benchmarks.exclusion --data photos.tar
 
 Each query is a thing and another to keep out ("a dog" -ball). A photo shows the first when two of its captions
 name it, and the second when any does. Only pairs are asked of which both can be told on 15 photos or more.
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import machine
-from engine.without import direction, penalties
+from engine.exclusion import exclusion_penalties, search_direction
 from model.data.shards import CaptionedPhoto, read_shards
 from model.processor import PixelBertProcessor
 from model.scoring.collection import encode_collection
@@ -61,7 +61,9 @@ def main() -> None:
 
     def nearest(wanted: str, unwanted: str | None) -> NDArray[np.int64]:
         others = texts[f"-{unwanted}"].embeddings if unwanted else np.empty((0, embeddings.shape[1]), dtype=np.float32)
-        return np.argsort(-(embeddings @ direction(texts[wanted].embeddings[0], others)), kind="stable")[:SHORTLIST]
+        return np.argsort(-(embeddings @ search_direction(texts[wanted].embeddings[0], others)), kind="stable")[
+            :SHORTLIST
+        ]
 
     def scores(phrase: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         return ranker.score(texts[phrase], encoded.photos, rows).scores
@@ -70,7 +72,7 @@ def main() -> None:
         rows = nearest(wanted, unwanted)
         total = scores(wanted, rows)
         if unwanted:
-            total = total - penalties(scores(f"-{unwanted}", rows)[None])
+            total = total - exclusion_penalties(scores(f"-{unwanted}", rows)[None])
         return rows[np.argsort(-total, kind="stable")]
 
     def measure(rank: Callable[[str, str | None], NDArray[np.int64]], *, keep_out: bool) -> str:

@@ -20,34 +20,34 @@ QUESTION = "is the circle red?"
 
 
 def test_the_likeliest_answers_come_first(photos: Path, weights: Path) -> None:
-    found = ask_file(photos / "scene 05.jpg", f"  {QUESTION} ", weights=weights, device="cpu")
-    assert found.question == QUESTION
-    chances = [one.probability for one in found.answers]
+    answers = ask_file(photos / "scene 05.jpg", f"  {QUESTION} ", weights=weights, device="cpu")
+    assert answers.question == QUESTION
+    chances = [answer.probability for answer in answers.answers]
     assert chances == sorted(chances, reverse=True)
-    assert len({one.answer for one in found.answers} & {*ANSWERS}) == 5
-    assert found.known
+    assert len({answer.answer for answer in answers.answers} & {*ANSWERS}) == 5
+    assert answers.known
     two = ask_file(photos / "scene 05.jpg", QUESTION, top=2, weights=weights, device="cpu")
-    assert two.answers == found.answers[:2]
+    assert two.answers == answers.answers[:2]
 
 
 def test_below_the_cutoff_the_model_does_not_know(photos: Path, weights: Path, tmp_path: Path) -> None:
     unsure = shutil.copytree(weights, tmp_path / "unsure")
     add_head(unsure, "vqa", cutoff=1.0)
-    found = ask_file(photos / "scene 05.jpg", QUESTION, weights=unsure, device="cpu")
-    assert not found.known
-    assert found.to_json()["known"] is False
+    answers = ask_file(photos / "scene 05.jpg", QUESTION, weights=unsure, device="cpu")
+    assert not answers.known
+    assert answers.to_json()["known"] is False
 
 
 def test_a_photo_of_the_library_answers_by_what_is_stored_of_it(indexed: Path, weights: Path) -> None:
     with SearchEngine.open(indexed, weights=weights, device="cpu") as engine:
         (hit,) = engine.search(f"{SENTENCE} type:jpg", limit=1).hits
         assert engine.can_answer()
-        found = engine.ask(hit.photo_id, QUESTION)
+        answers = engine.ask(hit.photo_id, QUESTION)
         with pytest.raises(PhotoMissing):
             engine.ask(10**6, QUESTION)
     expected = ask_file(Path(hit.path), QUESTION, weights=weights, device="cpu")
-    assert found.answers[0].answer == expected.answers[0].answer
-    assert found.answers[0].probability == pytest.approx(expected.answers[0].probability, abs=0.05)  # stored as int8
+    assert answers.answers[0].answer == expected.answers[0].answer
+    assert answers.answers[0].probability == pytest.approx(expected.answers[0].probability, abs=0.05)  # stored as int8
 
 
 def test_weights_that_have_not_learned_to_answer_say_so(indexed: Path, weights: Path, tmp_path: Path) -> None:

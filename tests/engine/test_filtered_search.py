@@ -47,9 +47,9 @@ def test_a_filter_leaves_the_others_in_the_order_they_had_however_short_the_list
     assert len(expected) == 4
     assert years(dated, f"{SENTENCE} after:2018") == expected
     for limit, shortlist in ((4, 4), (2, 2), (4, 1)):  # a filter after the search would lose some
-        found = years(dated, f"{SENTENCE} after:2018", limit=limit, shortlist=shortlist)
-        assert len(found) == limit
-        assert set(found) <= set(expected)
+        filtered = years(dated, f"{SENTENCE} after:2018", limit=limit, shortlist=shortlist)
+        assert len(filtered) == limit
+        assert set(filtered) <= set(expected)
 
 
 def test_an_excluded_term_with_a_filter_that_no_photo_passes_finds_nothing(dated: SearchEngine) -> None:
@@ -67,8 +67,8 @@ def test_filters_alone_list_the_photos_by_date_the_newest_first(dated: SearchEng
 
 
 def test_filters_of_the_sentence_and_beside_it_are_combined(dated: SearchEngine) -> None:
-    found = years(dated, f"{SENTENCE} camera:canon", filters=parse_filter("after", "2014"))
-    assert sorted(found) == ["2014", "2015"]
+    combined = years(dated, f"{SENTENCE} camera:canon", filters=parse_filter("after", "2014"))
+    assert sorted(combined) == ["2014", "2015"]
     assert years(dated, f"{SENTENCE} camera:nikon") == []
     assert years(dated, f"{SENTENCE} camera:nikon", rerank=False) == []
 

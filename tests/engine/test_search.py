@@ -210,13 +210,13 @@ def test_numbers_out_of_range_are_refused(engine: SearchEngine, limit: int, shor
 
 def test_threads_may_share_an_engine(engine: SearchEngine) -> None:
     expected = engine.search(SENTENCE).hits
-    found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(engine.search(SENTENCE).hits)) for _ in range(4)]
+    results: list[object] = []
+    threads = [threading.Thread(target=lambda: results.append(engine.search(SENTENCE).hits)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [expected] * 4
+    assert results == [expected] * 4
 
 
 def test_a_photo_is_known_by_its_id(engine: SearchEngine) -> None:

@@ -30,22 +30,22 @@ def captions(shared: Path) -> dict[str, str]:
     """What a person said of each photo in the folder, by file name. No photo of it was trained on."""
     names = {path.name for path in (shared / "photos").iterdir()}
     known = read_shards(sorted(shared.glob("flickr8k-*.tar")))
-    found = {name: photo for photo in known if (name := photo.key.removeprefix("flickr8k_") + ".jpg") in names}
-    assert found.keys() == names
-    assert {photo.split for photo in found.values()} <= {"dev", "test"}
-    return {name: photo.captions[0] for name, photo in found.items()}
+    captioned = {name: photo for photo in known if (name := photo.key.removeprefix("flickr8k_") + ".jpg") in names}
+    assert captioned.keys() == names
+    assert {photo.split for photo in captioned.values()} <= {"dev", "test"}
+    return {name: photo.captions[0] for name, photo in captioned.items()}
 
 
 @pytest.mark.parametrize("rerank", [False, True])
 def test_photos_are_found_by_what_people_said_of_them(
     engine: SearchEngine, captions: dict[str, str], rerank: bool
 ) -> None:
-    found = 0
+    correct = 0
     for name, caption in captions.items():
         hits = engine.search(caption, limit=WITHIN, shortlist=2 * WITHIN, rerank=rerank).hits
-        found += name in {Path(hit.path).name for hit in hits}
+        correct += name in {Path(hit.path).name for hit in hits}
     chance = WITHIN / len(captions)
-    assert found / len(captions) >= 8 * chance
+    assert correct / len(captions) >= 8 * chance
 
 
 def test_a_photo_matches_its_own_sentence_better_than_another(engine: SearchEngine, captions: dict[str, str]) -> None:

@@ -36,8 +36,8 @@ def test_photos_come_in_the_order_of_their_similarity_to_one_without_that_one(
     assert similarities_of(hits) == sorted(similarities_of(hits), reverse=True)
     assert {(hit.match, hit.score) for hit in hits} == {(None, None)}
     with LibraryView.open(indexed, generation=generation(weights)) as library:
-        found = np.stack(list(library.embeddings([hit.photo_id for hit in hits]).values()))
-        expected = found @ library.embeddings([itself])[itself]
+        embeddings = np.stack(list(library.embeddings([hit.photo_id for hit in hits]).values()))
+        expected = embeddings @ library.embeddings([itself])[itself]
     np.testing.assert_allclose(similarities_of(hits), expected, atol=2e-3)
     assert engine.similar(itself, limit=3) == hits[:3]
 
@@ -83,13 +83,13 @@ def test_a_file_outside_the_library_is_compared_and_not_stored(
 def test_a_photo_that_has_left_the_library_is_no_hit_and_cannot_be_asked_for_by_id(
     tmp_path: Path, photos: Path, weights: Path
 ) -> None:
-    some = tmp_path / "some"
-    some.mkdir()
+    folder = tmp_path / "photos"
+    folder.mkdir()
     for number in range(4):
-        shutil.copy(photos / f"scene 0{number + 1}.jpg", some)
-    index(tmp_path / "library", some, weights)
-    (some / "scene 01.jpg").rename(tmp_path / "gone.jpg")
-    index(tmp_path / "library", some, weights)
+        shutil.copy(photos / f"scene 0{number + 1}.jpg", folder)
+    index(tmp_path / "library", folder, weights)
+    (folder / "scene 01.jpg").rename(tmp_path / "gone.jpg")
+    index(tmp_path / "library", folder, weights)
     with SearchEngine.open(tmp_path / "library", weights=weights) as engine:
         hits = engine.similar(tmp_path / "gone.jpg")
         assert sorted(Path(hit.path).name for hit in hits) == [f"scene 0{number}.jpg" for number in (2, 3, 4)]

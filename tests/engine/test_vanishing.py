@@ -122,11 +122,11 @@ def test_a_photo_that_vanishes_is_left_out_of_those_similar(
     itself, *gone = [hit.photo_id for hit in engine.search(SENTENCE, limit=1 + GONE).hits]
     rest = {hit.photo_id for hit in engine.similar(itself, words, limit=100)} - set(gone)
     vanishing(engine, monkeypatch, "shortlist", lose, ",".join(map(str, gone)))
-    found = [hit.photo_id for hit in engine.similar(itself, words, limit=100)]
-    assert rest <= set(found)
-    assert len(set(found)) == len(found)
+    similar = [hit.photo_id for hit in engine.similar(itself, words, limit=100)]
+    assert rest <= set(similar)
+    assert len(set(similar)) == len(similar)
     if lose is lose_the_files:
-        assert set(found) == rest
+        assert set(similar) == rest
 
 
 @pytest.mark.parametrize("lose", WAYS)

@@ -58,8 +58,8 @@ def hits(client: FlaskClient, **question: Any) -> list[dict[str, Any]]:
     """What the API finds."""
     result = client.get("/api/v1/search", query_string={"q": SENTENCE, **question}).json
     assert result is not None
-    found: list[dict[str, Any]] = result["hits"]
-    return found
+    hits: list[dict[str, Any]] = result["hits"]
+    return hits
 
 
 def photo(client: FlaskClient) -> str:
@@ -67,27 +67,27 @@ def photo(client: FlaskClient) -> str:
     return f"/api/v1/photos/{hits(client)[0]['photo_id']}"
 
 
-class _Model:
-    """Works for somebody until it is told to finish."""
+class _LongCall:
+    """A call that runs until `finish` is set."""
 
     def __init__(self) -> None:
         self.started, self.finish = threading.Event(), threading.Event()
 
-    def work(self) -> str:
+    def run(self) -> str:
         self.started.set()
         self.finish.wait()
         return "done"
 
 
 @contextmanager
-def at_work(queue: ModelQueue) -> Iterator[Thread]:
-    """The model at work for somebody else."""
-    model = _Model()
-    thread = Thread(target=lambda: queue.run(model.work, bool))
+def busy(queue: ModelQueue) -> Iterator[Thread]:
+    """The model is busy with another call."""
+    call = _LongCall()
+    thread = Thread(target=lambda: queue.run(call.run, bool))
     thread.start()
-    model.started.wait()
+    call.started.wait()
     try:
         yield thread
     finally:
-        model.finish.set()
+        call.finish.set()
         thread.join()

@@ -32,9 +32,9 @@ def test_a_search_can_be_posted(client: FlaskClient) -> None:
 
 
 def test_a_search_without_a_rerank_has_no_matches(client: FlaskClient) -> None:
-    found = hits(client, rerank="false")
-    assert {hit["match"] for hit in found} == {None}
-    assert [hit["similarity"] for hit in found] == sorted((hit["similarity"] for hit in found), reverse=True)
+    unranked = hits(client, rerank="false")
+    assert {hit["match"] for hit in unranked} == {None}
+    assert [hit["similarity"] for hit in unranked] == sorted((hit["similarity"] for hit in unranked), reverse=True)
 
 
 def test_pages_stay_in_order_while_the_library_grows(

@@ -335,9 +335,9 @@ def test_two_tabs_watch_a_library_come_into_being(
         page.get_by_role("button", name="Index").click()
         other.goto("/library")
         done = f"Photos: {PHOTO_COUNT} new, 1 skipped."
-        for one in (page, other):
-            expect(one.get_by_role("status")).to_have_text(done, timeout=120_000)
-            expect(one.get_by_text("broken.jpg")).to_be_visible()
+        for each_page in (page, other):
+            expect(each_page.get_by_role("status")).to_have_text(done, timeout=120_000)
+            expect(each_page.get_by_text("broken.jpg")).to_be_visible()
         search(page)
 
 

@@ -49,11 +49,11 @@ def answers(client: FlaskClient) -> dict[str, dict[str, object]]:
 
 
 def test_the_api_says_where_each_date_stands_and_no_more_than_is_known(client: FlaskClient) -> None:
-    found = {name: (photo["taken_at"], photo["taken_source"]) for name, photo in answers(client).items()}
-    (dated, source) = found.pop("dated.jpg")
+    dates = {name: (photo["taken_at"], photo["taken_source"]) for name, photo in answers(client).items()}
+    (dated, source) = dates.pop("dated.jpg")
     assert str(dated).startswith("2020-09-1")
     assert source == "file"
-    assert found == {
+    assert dates == {
         "stated.jpg": ("2021-07-14T18:30:05.250000+02:00", "exif"),
         "a year.jpg": ("1950", "exif"),
         "IMG_20190714_153000.jpg": ("2019-07-14T15:30:00", "name"),

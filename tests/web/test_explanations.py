@@ -1,4 +1,4 @@
-"""Why a photo matched: told to programs, drawn for people, computed once."""
+"""Explanations of a match: as JSON, as a heat map, and computed once."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ def test_the_page_says_how_much_each_word_speaks_for_the_photo(
     asked = {"q": "red circle", "word": "all"}
     assert 'class="times"' not in client.get(address, query_string=asked).text, "these weights have learned no words"
     evidence = np.log(np.array([12.3, 0.25, 5000.0], dtype=np.float32))
-    told = Explanation(["red", "square", "cat"], maps, maps[0], evidence)
-    monkeypatch.setattr(service_of(app).engine(), "explain", lambda *_: told)
+    explanation = Explanation(["red", "square", "cat"], maps, maps[0], evidence)
+    monkeypatch.setattr(service_of(app).engine(), "explain", lambda *_: explanation)
     page = client.get(address, query_string=asked | {"q": "red square cat"}).text
     assert re.findall(r">(\w+) <span class=\"times\">([^< ]+) .<", page) == [
         ("red", "12"),

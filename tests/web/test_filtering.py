@@ -46,14 +46,14 @@ def app(tmp_path_factory: pytest.TempPathFactory, photos: Path, weights: Path) -
 
 def links(page: str, label: str) -> list[str]:
     """The addresses of the links with that text in them."""
-    found = re.findall(r'<a [^>]*?href="([^"]+)"[^>]*>((?:(?!</a>).)*)</a>', page, flags=re.DOTALL)
-    return [html.unescape(address) for address, text in found if label in html.unescape(text)]
+    anchors = re.findall(r'<a [^>]*?href="([^"]+)"[^>]*>((?:(?!</a>).)*)</a>', page, flags=re.DOTALL)
+    return [html.unescape(address) for address, text in anchors if label in html.unescape(text)]
 
 
 def query_of(page: str) -> str:
-    found = re.search(r'name="q" value="([^"]*)"', page)
-    assert found
-    return html.unescape(found[1])
+    field = re.search(r'name="q" value="([^"]*)"', page)
+    assert field
+    return html.unescape(field[1])
 
 
 def test_programs_are_told_what_to_add_to_a_query(client: FlaskClient) -> None:
@@ -105,26 +105,28 @@ def test_the_newest_come_first_when_asked_for_and_paging_stays_so(
 ) -> None:
     engine = service_of(app).engine()
     monkeypatch.setattr(engine._ranker, "cutoff", 0.0)
-    found = hits(client, sort="date")
-    taken = [client.get(f"/api/v1/photos/{hit['photo_id']}").get_json()["taken_at"] for hit in found]
+    by_date = hits(client, sort="date")
+    taken = [client.get(f"/api/v1/photos/{hit['photo_id']}").get_json()["taken_at"] for hit in by_date]
     assert taken == sorted(taken, reverse=True)
     page = client.get("/", query_string={"q": SENTENCE, "sort": "date"}).text
     page = page[page.index("reranked") :]
-    assert [int(photo) for photo in re.findall(r"/photos/(\d+)/thumbnail", page)] == [hit["photo_id"] for hit in found]
+    assert [int(photo) for photo in re.findall(r"/photos/(\d+)/thumbnail", page)] == [
+        hit["photo_id"] for hit in by_date
+    ]
     opened_photo = client.get(html.unescape(re.findall(r'<a href="(/photos/[^"]+)"', page)[0])).text
     back = re.search(r'class="back" href="([^"]+)"', opened_photo)
     assert back
     assert "sort=date" in back[1]
     first = client.get("/api/v1/search", query_string={"q": SENTENCE, "sort": "date", "limit": 2}).get_json()
     rest = hits(client, sort="date", cursor=first["next"])
-    assert first["hits"] + rest == found
+    assert first["hits"] + rest == by_date
 
 
 def test_what_no_query_can_say_is_not_offered() -> None:
     facets = Facets({}, {'The "Brownie"': 2, "Box": 1}, {"/photos": 3, "/photos/a\udce9": 2, "/photos/b": 1}, [])
-    found = choices(parse("a dog"), facets)
-    assert [choice.label for choice in found.cameras] == ["Box"]
-    assert [choice.label for choice in found.folders] == ["photos/b"]
+    offered = choices(parse("a dog"), facets)
+    assert [choice.label for choice in offered.cameras] == ["Box"]
+    assert [choice.label for choice in offered.folders] == ["photos/b"]
 
 
 def test_a_folder_that_says_nothing_is_not_offered() -> None:

@@ -22,7 +22,7 @@ from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
-from tests.web.applications import at_work, hits, opened, served
+from tests.web.applications import busy, hits, opened, served
 from web.disconnection import ClientDisconnected
 from web.searches import Busy, ModelQueue
 from web.service import service_of
@@ -37,7 +37,7 @@ def test_beyond_the_bound_a_search_is_told_to_come_again(
 ) -> None:
     queue = ModelQueue(0)
     monkeypatch.setattr(service_of(app).searches, "queue", queue)
-    with closing(queue), at_work(queue):
+    with closing(queue), busy(queue):
         answer = client.get("/api/v1/search", query_string={"q": SENTENCE})
         assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
         assert answer.headers["Retry-After"] == "5"
@@ -50,7 +50,7 @@ def test_a_turn_comes_when_the_one_before_ends() -> None:
     with closing(ModelQueue(1)) as queue:
         answers: list[str] = []
         waiting = Thread(target=lambda: answers.append(queue.run(lambda: "found", never)))
-        with at_work(queue):
+        with busy(queue):
             waiting.start()
             while not queue.waiting:
                 pass
@@ -63,15 +63,15 @@ def test_a_turn_comes_when_the_one_before_ends() -> None:
 
 
 def test_who_waits_when_the_server_stops_is_told_so() -> None:
-    queue, told = ModelQueue(2), list[str]()
+    queue, messages = ModelQueue(2), list[str]()
 
     def wait() -> None:
         with pytest.raises(LibraryClosed, match="the server is stopping") as error:
             queue.run(lambda: pytest.fail("out of turn"), never)
-        told.append(str(error.value))
+        messages.append(str(error.value))
 
     waiting, closing_it = Thread(target=wait), Thread(target=queue.close)
-    with at_work(queue):
+    with busy(queue):
         waiting.start()
         while not queue.waiting:
             pass
@@ -79,7 +79,7 @@ def test_who_waits_when_the_server_stops_is_told_so() -> None:
         waiting.join()
     closing_it.join()
     wait()
-    assert len(told) == 2
+    assert len(messages) == 2
 
 
 def test_who_has_hung_up_costs_the_model_nothing() -> None:
@@ -158,7 +158,7 @@ def test_searches_that_wait_while_other_weights_take_over_are_answered_by_those(
             answers.append(app.test_client().get("/api/v1/search", query_string={"q": SENTENCE}).status_code)
 
         waiting = [Thread(target=ask) for _ in range(3)]
-        with at_work(service.searches.queue):
+        with busy(service.searches.queue):
             for thread in waiting:
                 thread.start()
             while service.searches.queue.waiting < 3:
@@ -204,7 +204,7 @@ def test_a_connection_that_is_closed_while_waiting_costs_the_model_nothing(
     with closing(queue), served(app) as address:
         host, port = address.removeprefix("http://").split(":")
         connections = []
-        with at_work(queue):
+        with busy(queue):
             for number, word in enumerate(("gone", "here"), start=1):
                 connection = socket.create_connection((host, int(port)), timeout=30)
                 connection.sendall(f"GET /api/v1/search?q={word} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -287,9 +287,9 @@ def test_later_pages_are_found_with_other_weights_once_these_have_taken_over(
         more: Any = client.get(
             "/api/v1/search", query_string={"q": SENTENCE, "limit": 50, "cursor": answer["next"]}
         ).json
-    found = [hit["photo_id"] for hit in answer["hits"] + more["hits"]]
-    assert sorted(found) == sorted(set(found))
-    assert len(found) == PHOTO_COUNT
+    photo_ids = [hit["photo_id"] for hit in answer["hits"] + more["hits"]]
+    assert sorted(photo_ids) == sorted(set(photo_ids))
+    assert len(photo_ids) == PHOTO_COUNT
 
 
 def test_only_the_latest_searches_are_remembered(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

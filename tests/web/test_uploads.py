@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from tests.engine.libraries import PHOTO_COUNT
-from tests.web.applications import at_work, token
+from tests.web.applications import busy, token
 from web.searches import ModelQueue
 from web.service import service_of
 from web.uploads import MAX_UPLOAD_BYTES
@@ -65,7 +65,7 @@ def test_a_photo_that_is_sent_waits_for_the_model_in_turn(
 ) -> None:
     queue = ModelQueue(0)
     monkeypatch.setattr(service_of(app).searches, "queue", queue)
-    with closing(queue), at_work(queue):
+    with closing(queue), busy(queue):
         assert send(client, (photos / "scene 01.jpg").read_bytes())[0] == 503
     assert send(client, b"no photo")[0] == 400, "which is found out before"
 

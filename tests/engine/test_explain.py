@@ -141,7 +141,7 @@ def test_one_layer_or_one_head_is_not_the_mean_of_all(photos: Path, weights: Pat
     [
         ({"layer": 2}, "there is no layer 2: choose one from 1 to 1"),
         ({"head": 0}, "there is no head 0: choose one from 1 to 2"),
-        ({"method": "rollout", "head": 1}, "rollout is of all layers and heads"),
+        ({"method": "rollout", "head": 1}, "rollout combines all layers and heads"),
     ],
 )
 def test_a_layer_or_head_that_cannot_be_shown_is_said(

@@ -1,4 +1,4 @@
-"""What words to keep out keep out, and what that costs: on photos whose captions say what they show.
+"""What excluded terms exclude, and what that costs: on photos whose captions say what they show.
 
     python -m benchmarks.exclusion --data photos.tar
 

@@ -41,7 +41,7 @@ def explain(
 ) -> None:
     """Show why a photo matches a sentence: where in it each word looks, and how much it speaks for the photo.
 
-    The picture has the photo first, then one for each word. Filters and words to keep out look nowhere.
+    The picture has the photo first, then one for each word. Filters and excluded terms are left out.
 
     Example: pixelseek explain beach.jpg "a dog running on the sand" --output why.png
     """

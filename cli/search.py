@@ -69,7 +69,7 @@ def search(
     The percentage is the probability that the photo matches. Below a line come
     the weaker matches. Photos past the shortlist have none.
 
-    Words to keep out and filters may stand in the sentence: "a beach -crowd taken:2021". Of a filter named twice,
+    Excluded terms and filters may stand in the sentence: "a beach -crowd taken:2021". Of a filter named twice,
     either will do. A shell takes the quotes off: 'a dog camera:"EOS 80D"', or --camera "EOS 80D".
 
     Filters without a sentence list the photos by date, newest first.

@@ -1,4 +1,4 @@
-"""Tiny weights, a folder of generated photos, and the library made of them: shared with the faces' tests."""
+"""Tiny weights, a folder of generated photos, and the library made of them: shared with the tests of cli and web."""
 
 from __future__ import annotations
 

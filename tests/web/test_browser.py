@@ -220,6 +220,23 @@ def test_further_photos_come_as_one_scrolls(page: Page, monkeypatch: pytest.Monk
     assert len(set(page.locator(".photos li").evaluate_all("photos => photos.map(photo => photo.id)"))) == PHOTO_COUNT
 
 
+def test_results_that_are_no_longer_kept_lead_to_a_new_search_and_show_no_photo_twice(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Settings, "load", lambda _: Settings(shortlist=5))
+    monkeypatch.setattr("web.pages.PHOTOS_A_PAGE", 4)
+    monkeypatch.setattr("web.searches._MAX_SNAPSHOTS", 0)
+    page.set_viewport_size({"width": 500, "height": 300})
+    search(page)
+    page.mouse.wheel(0, 20_000)
+    link = page.get_by_role("link", name="These results are no longer kept: search again")
+    expect(link).to_be_visible()
+    expect(page.locator(".photos li")).to_have_count(5)
+    link.click()
+    page.wait_for_url("**q=a**")
+    expect(page.locator(".reranked .photos li").first).to_be_visible()
+
+
 def test_photos_keep_their_shape_and_fill_the_rows(page: Page) -> None:
     search(page)
     boxes = page.locator(".photos a").evaluate_all("links => links.map(link => link.getBoundingClientRect().toJSON())")

@@ -42,6 +42,11 @@ function follow(link) {
     try {
       const answer = await fetch(link.href);
       if (!answer.ok) throw new Error(answer.statusText);
+      if (answer.redirected) { // the server no longer keeps these results
+        link.href = answer.url;
+        link.textContent = "These results are no longer kept: search again";
+        return;
+      }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = page.querySelector("a.more");
       link.before(...page.querySelectorAll(".photos"));

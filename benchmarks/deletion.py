@@ -63,9 +63,9 @@ def main() -> None:
 def changes(model: TrainedModel, photo: CaptionedPhoto, random: np.random.Generator) -> dict[str, NDArray[np.floating]]:
     """(REMOVED,) How much the ITM logit of the true caption changes, for every order in which tokens are removed."""
     processor, caption = model.processor, photo.captions[0]
-    encoded = model.runtime.encode_image([photo.decode(processor)])
+    encoded = model.runtime.encode_image([photo.decode(processor.image_processor)])
     (features,), words = encoded.pixel_features, model.ranker.detect_words(encoded.pooled_features)
-    size = photo.decode(processor).shape[1::-1]
+    size = photo.decode(processor.image_processor).shape[1::-1]
     orders = [random.permutation(len(features)) for _ in range(RANDOM_ORDERS)]
     for method in METHODS:
         runtime: Runtime = model.gradient_runtime if method == "relevance" else model.runtime

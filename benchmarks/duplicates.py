@@ -20,7 +20,7 @@ from PIL import Image
 from benchmarks.machine import machine
 from engine.duplicates import MIN_AGREEMENT, MIN_SIMILARITY
 from model.data.shards import read_shards
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 from model.runtime.loading import load_runtime
 from model.runtime.protocol import EncodedImages, Runtime
 from model.weights import DEFAULT, find_weights
@@ -73,7 +73,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     weights = find_weights(arguments.weights)
-    runtime, processor = load_runtime(weights), PixelBertProcessor.from_pretrained(weights)
+    runtime, processor = load_runtime(weights), PixelBertImageProcessor.from_pretrained(weights)
     images = [Image.open(path).convert("RGB") for path in sorted(arguments.photos.glob("*.jpg"))]
     originals = encode(runtime, [processor.resize(image) for image in images])
     others = [photo for photo in read_shards(arguments.others) if photo.split == arguments.split]

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from model.image_processor import PixelBertImageProcessor
 from model.network.configuration import PixelBertConfig
 from model.network.pixelbert import PixelBertForPreTraining
 from model.network.pixels import Tokens
@@ -110,7 +111,7 @@ def _runtime(
     words = list(random.standard_normal((captions, WORDS, size), dtype=np.float32))
     text = EncodedText(np.zeros((captions, 1), np.float32), words)
     features = list(random.standard_normal((photos, PIXELS, size), dtype=np.float32))
-    return TorchRuntime(model, PixelBertProcessor(tokenizer)), text, features
+    return TorchRuntime(model, PixelBertProcessor(PixelBertImageProcessor(), tokenizer)), text, features
 
 
 def _search(device: torch.device, count: int) -> None:

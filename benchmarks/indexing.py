@@ -22,7 +22,7 @@ from benchmarks.machine import machine
 from indexer.indexing import index_folders
 from indexer.library.view import LibraryView
 from indexer.scanning import PHOTO_SUFFIXES
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 from model.runtime.loading import load_runtime
 from model.weights import DEFAULT, find_weights, generation
 
@@ -37,7 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     weights = find_weights(arguments.weights)
-    processor, runtime = PixelBertProcessor.from_pretrained(weights), load_runtime(weights)
+    processor, runtime = PixelBertImageProcessor.from_pretrained(weights), load_runtime(weights)
     files = [path for path in arguments.photos.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES]
 
     def decode(file: Path) -> NDArray[np.uint8]:

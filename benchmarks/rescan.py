@@ -25,7 +25,7 @@ from PIL import Image
 from benchmarks.machine import machine
 from indexer.indexing import IndexProgress, index_folders
 from indexer.library.view import LibraryView
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 from model.runtime.protocol import EncodedImages, EncodedText
 from model.weights import find_weights, generation
 
@@ -47,7 +47,7 @@ def main() -> None:
             index_folders(
                 opened,
                 [photos],
-                processor=PixelBertProcessor.from_pretrained(weights),
+                processor=PixelBertImageProcessor.from_pretrained(weights),
                 load_runtime=Hat,
                 progress=show,
             )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import machine
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 from model.runtime.onnx_runtime import OnnxRuntime
 from model.runtime.protocol import Runtime
 from model.runtime.torch_runtime import TorchRuntime
@@ -41,7 +41,7 @@ def main() -> None:
         "ONNX Runtime": OnnxRuntime.load(weights),
         "PyTorch": TorchRuntime.load(weights, device="cpu"),
     }
-    random, size = np.random.default_rng(0), PixelBertProcessor.from_pretrained(weights).target_size(640, 480)
+    random, size = np.random.default_rng(0), PixelBertImageProcessor.from_pretrained(weights).target_size(640, 480)
     images = list(random.integers(0, 256, (PHOTOS, size[1], size[0], 3)).astype(np.uint8))
     flops_a_second = multiplication_speed(random)
     print("| | " + " | ".join(f"{name} ms" for name in runtimes) + " | limit ms | ONNX Runtime, of the limit |")

@@ -96,7 +96,7 @@ def index_photos(
         report = index_folders(
             opened,
             folders,
-            processor=model.processor,
+            processor=model.processor.image_processor,
             load_runtime=lambda: model.runtime,
             weights=model.lasting_name,
             progress=progress,

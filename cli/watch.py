@@ -95,7 +95,7 @@ def watch(
             watch_folders(
                 opened,
                 folders or [],
-                processor=model.processor,
+                processor=model.processor.image_processor,
                 load_runtime=lambda: model.runtime,
                 weights=model.lasting_name,
                 exclude=exclude or None,

@@ -88,4 +88,5 @@ def _require_words(model: TrainedModel, question: str) -> str:
 def _features(model: TrainedModel, path: str | Path) -> NDArray[np.float32]:
     from engine.files import read_file  # slow to import; a photo of the library does not need it
 
-    return model.runtime.encode_image([read_file(Path(path), model.processor).picture.pixels]).pixel_features[0]
+    pixels = read_file(Path(path), model.processor.image_processor).picture.pixels
+    return model.runtime.encode_image([pixels]).pixel_features[0]

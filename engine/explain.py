@@ -101,8 +101,8 @@ def explain(
     attention /= attention.sum(axis=1, keepdims=True) + _EPSILON
     mean = attention.mean(axis=0)
     specific = np.maximum(attention - mean, 0.0) if len(spans) > 1 else attention
-    grid = processor.grid(*size, len(pixel_features))
-    (log_odds,) = detected.per_token(processor.text([sentence])["input_ids"][0])
+    grid = processor.image_processor.grid(*size, len(pixel_features))
+    (log_odds,) = detected.per_token(processor.tokenize([sentence])["input_ids"][0])
     return Explanation(
         [word for word, _ in spans],
         np.stack([_rescaled(row).reshape(grid) for row in specific]),
@@ -130,7 +130,7 @@ def explain_file(
 
     sentence = parse(query).words
     model = TrainedModel(weights, device=device)
-    picture = read_file(Path(path), model.processor).picture
+    picture = read_file(Path(path), model.processor.image_processor).picture
     runtime = model.gradient_runtime if method == "relevance" else model.runtime
     photo, text = runtime.encode_image([picture.pixels]), runtime.encode_text([sentence])
     size = picture.width, picture.height

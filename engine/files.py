@@ -9,7 +9,7 @@ from engine.errors import QueryError
 from indexer.decoding import Failure, Picture
 from indexer.library.photo import FileIdentity
 from indexer.workers import read_photo_alone
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class PhotoFile:
     picture: Picture
 
 
-def read_file(path: Path, processor: PixelBertProcessor) -> PhotoFile:
+def read_file(path: Path, processor: PixelBertImageProcessor) -> PhotoFile:
     """Read the photo at `path`.
 
     It is decoded in a process of its own, under the limits of indexing. Raises QueryError where it is not a photo.

@@ -231,7 +231,7 @@ class SearchEngine:
         """The photo at `path`, for `similar`. Raises QueryError when it cannot be read as a photo."""
         from engine.files import read_file  # slow to import, and a sentence does not need it
 
-        return read_file(Path(path), self._model.processor)
+        return read_file(Path(path), self._model.processor.image_processor)
 
     @while_open
     def duplicates(self, photo_id: int) -> list[Copy]:

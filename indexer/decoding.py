@@ -24,7 +24,7 @@ from indexer.library.photo import FileIdentity
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_metadata, read_sidecar
 from indexer.raw import NoPreview, is_raw, open_preview, read_container
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 
 MAX_FILE_BYTES = 512 * 1024**2
 MAX_PIXELS = 180_000_000
@@ -86,7 +86,7 @@ class Picture:
     height: int
     metadata: Metadata
     pixels: NDArray[np.uint8]
-    """(H, W, 3) as `PixelBertProcessor.resize` makes it."""
+    """(H, W, 3) as `PixelBertImageProcessor.resize` makes it."""
     note: str | None = None
     """What is wrong with the file, where it is read all the same."""
 
@@ -102,7 +102,7 @@ class ReadPhoto:
 
 
 def read_photo(
-    path: str, known: frozenset[bytes], processor: PixelBertProcessor, *, sidecar: str | None = None
+    path: str, known: frozenset[bytes], processor: PixelBertImageProcessor, *, sidecar: str | None = None
 ) -> ReadPhoto | Failure:
     """Read the file at `path` once, and decode it unless its digest is among `known`. Never raises.
 

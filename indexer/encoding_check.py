@@ -19,7 +19,7 @@ from indexer.decoding import ReadPhoto
 from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table
 from indexer.library.view import LibraryView
 from indexer.workers import ReadRequest, read_photos
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 from model.runtime.protocol import Runtime
 
 MIN_COSINE = 0.99
@@ -37,7 +37,7 @@ class EncodingCheck:
 
 
 def check_encodings(
-    library: LibraryView, processor: PixelBertProcessor, runtime: Callable[[], Runtime], *, at_most: int | None
+    library: LibraryView, processor: PixelBertImageProcessor, runtime: Callable[[], Runtime], *, at_most: int | None
 ) -> EncodingCheck:
     """Encode photos whose files can be reached again, a random `at_most` of them or all, and compare. Changes nothing.
 

@@ -26,7 +26,7 @@ from indexer.scanning import Scan, scan
 from indexer.sidecars import sidecar_of
 from indexer.unsupported_files import store_unsupported_files
 from indexer.workers import ReadRequest, read_photos
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 from model.runtime.protocol import Runtime
 
 
@@ -86,7 +86,7 @@ def index_folders(
     library: LibraryView,
     folders: Sequence[Path],
     *,
-    processor: PixelBertProcessor,
+    processor: PixelBertImageProcessor,
     load_runtime: Callable[[], Runtime],
     weights: str | None = None,
     progress: Callable[[IndexProgress], None] | None = None,
@@ -250,7 +250,7 @@ def _scan(part: Part, library: Path, excluded_everywhere: Sequence[str]) -> Scan
 def _read_and_encode(
     writer: LibraryWriter,
     files: Sequence[FileToRead],
-    processor: PixelBertProcessor,
+    processor: PixelBertImageProcessor,
     *,
     load_runtime: Callable[[], Runtime],
     workers: int | None,

@@ -16,7 +16,7 @@ from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
 from indexer.notifications import FolderChanges
 from indexer.scanning import is_folder
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 from model.runtime.protocol import Runtime
 
 _MAX_WAIT_S = 30.0
@@ -33,7 +33,7 @@ def watch_folders(
     library: LibraryView,
     folders: Sequence[Path],
     *,
-    processor: PixelBertProcessor,
+    processor: PixelBertImageProcessor,
     load_runtime: Callable[[], Runtime],
     weights: str | None = None,
     exclude: Sequence[str] | None = None,

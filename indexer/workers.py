@@ -19,7 +19,7 @@ from PIL import Image
 
 from indexer.decoding import Failure, ReadPhoto, read_metadata_of_file, read_photo
 from indexer.metadata.fields import Metadata
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 
 TIME_LIMIT_S = 30.0
 MEMORY_LIMIT_BYTES = 3 * 1024**3
@@ -41,12 +41,12 @@ class ReadRequest(NamedTuple):
 
 Value = TypeVar("Value")
 
-_processor: PixelBertProcessor
+_processor: PixelBertImageProcessor
 
 
 def read_photos(
     requests: Iterable[ReadRequest],
-    processor: PixelBertProcessor,
+    processor: PixelBertImageProcessor,
     *,
     workers: int | None = None,
     time_limit_s: float = TIME_LIMIT_S,
@@ -100,7 +100,7 @@ def _in_order(
         stop_pool(pool)
 
 
-def read_photo_alone(path: str, processor: PixelBertProcessor) -> ReadPhoto | Failure:
+def read_photo_alone(path: str, processor: PixelBertImageProcessor) -> ReadPhoto | Failure:
     """What `decoding.read_photo` makes of one file, in a process of its own and under the same limits."""
     with closing(read_photos([ReadRequest(path)], processor, workers=1)) as results:
         return next(results)
@@ -151,7 +151,7 @@ def outcome_of(future: Future[Value | Failure]) -> Value | Failure:
         return Failure.CRASHED
 
 
-def _prepare_reader(processor: PixelBertProcessor, memory_limit_bytes: int) -> None:
+def _prepare_reader(processor: PixelBertImageProcessor, memory_limit_bytes: int) -> None:
     global _processor
     _processor = processor
     limit_worker(memory_limit_bytes)

@@ -106,7 +106,7 @@ class IndexJob:
                 report = index_folders(
                     library,
                     folders,
-                    processor=model.processor,
+                    processor=model.processor.image_processor,
                     load_runtime=lambda: model.runtime,
                     weights=model.lasting_name,
                     progress=self._note,

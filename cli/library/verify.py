@@ -96,7 +96,7 @@ def _compare(
     if model.generation != library.generation:
         raise WeightsError(f"{model.folder} holds other weights than those that encoded the photos.")
     at_most = None if all_photos else _SAMPLE
-    return check_encodings(library, model.processor, lambda: model.runtime, at_most=at_most)
+    return check_encodings(library, model.processor.image_processor, lambda: model.runtime, at_most=at_most)
 
 
 def _repair(library: Path, weights: str | None, device: str | None) -> None:

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from model.atomic import replacing
 from model.errors import PixelseekError
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 
 
 class ShardError(PixelseekError):
@@ -75,11 +75,11 @@ class CaptionedPhoto:
         """The same photo with its first `count` captions, or all."""
         return replace(self, captions=self.captions[:count], caption_ids=self.caption_ids[:count])
 
-    def decode(self, processor: PixelBertProcessor) -> NDArray[np.uint8]:
+    def decode(self, image_processor: PixelBertImageProcessor) -> NDArray[np.uint8]:
         """The photo as the model reads it (H, W, 3). Raises ShardError when it is damaged."""
         try:
             with Image.open(io.BytesIO(self.jpeg)) as image:
-                return processor.resize(ImageOps.exif_transpose(image))
+                return image_processor.resize(ImageOps.exif_transpose(image))
         except (OSError, ValueError) as error:
             raise ShardError(f"photo {self.key}: {error}") from error
 

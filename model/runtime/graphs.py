@@ -18,9 +18,9 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from model.atomic import replacing
+from model.image_processor import PixelBertImageProcessor
 from model.network.pixelbert import PixelBertForImageTextRetrieval
 from model.network.pixels import Tokens
-from model.processor import PixelBertProcessor
 from model.runtime.onnx_runtime import LAYOUT_KEY
 from model.runtime.torch_runtime import load_network
 from model.weights import layout
@@ -37,7 +37,7 @@ def write_graphs(weights: Path) -> list[Path]:
 
     Raises WeightsError when the folder does not hold a complete Pixel-BERT.
     """
-    model, processor = load_network(weights), PixelBertProcessor.from_pretrained(weights)
+    model, processor = load_network(weights), PixelBertImageProcessor.from_pretrained(weights)
     stored, stamp = stored_tensors(weights / WEIGHTS_FILE, PREFIX), layout(weights)
     paths = []
     for name, one in _passes(model, processor).items():
@@ -49,7 +49,7 @@ def write_graphs(weights: Path) -> list[Path]:
 class _Pixels(nn.Module):
     """Photos as bytes (B, H, W, 3) -> pixel features (B, P, D), embeddings (B, E) and pooled features (B, C)."""
 
-    def __init__(self, model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor) -> None:
+    def __init__(self, model: PixelBertForImageTextRetrieval, processor: PixelBertImageProcessor) -> None:
         super().__init__()
         self.model = model
         self.mean, self.std = processor.image_mean, processor.image_std
@@ -102,7 +102,7 @@ class Pass:
     outputs: list[str]
 
 
-def _passes(model: PixelBertForImageTextRetrieval, processor: PixelBertProcessor) -> dict[str, Pass]:
+def _passes(model: PixelBertForImageTextRetrieval, processor: PixelBertImageProcessor) -> dict[str, Pass]:
     width, height = processor.target_size(4, 3)
     words, pixels, size = 7, 11, model.config.hidden_size
     both = {

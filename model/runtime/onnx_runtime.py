@@ -70,7 +70,7 @@ class OnnxRuntime:
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         """See `Runtime`."""
-        inputs = self._processor.text(sentences)
+        inputs = self._processor.tokenize(sentences)
         states, embeddings = self._run(
             "words", {"input_ids": inputs["input_ids"], "attention_mask": inputs["attention_mask"]}
         )

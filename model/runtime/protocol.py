@@ -62,7 +62,7 @@ class Runtime(Protocol):
         """Load now what a search with or without a rerank needs, and not when the first one comes."""
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
-        """Encode photos (B arrays (H, W, 3), RGB, as `PixelBertProcessor.resize` returns them)."""
+        """Encode photos (B arrays (H, W, 3), RGB, as `PixelBertImageProcessor.resize` returns them)."""
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         """Encode sentences. A sentence longer than the model reads is cut at its last word piece."""

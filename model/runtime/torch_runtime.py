@@ -77,7 +77,9 @@ class TorchRuntime:
         found: dict[int, tuple[NDArray[np.float32], ...]] = {}
 
         def encode(rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
-            values = torch.from_numpy(self._processor.images([images[row] for row in rows])["pixel_values"])
+            values = torch.from_numpy(
+                self._processor.image_processor.normalize([images[row] for row in rows])["pixel_values"]
+            )
             values = values.to(self._device).contiguous(memory_format=torch.channels_last)
             kept: tuple[Tensor, ...] = self._model.photo(values)
             return kept
@@ -91,7 +93,7 @@ class TorchRuntime:
     @torch.inference_mode()
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         """See `Runtime`."""
-        inputs = self._processor.text(sentences)
+        inputs = self._processor.tokenize(sentences)
         mask = torch.from_numpy(inputs["attention_mask"]).to(self._device)
         words = self._model.pixelbert.words(torch.from_numpy(inputs["input_ids"]).to(self._device), mask)
         states, lengths = _numpy(words.states), inputs["attention_mask"].sum(1)

@@ -69,7 +69,9 @@ def encode_photos(
     """Encode photos, a few at a time, in their order; the progress bar calls them `what`."""
     starts = range(0, len(photos), _IMAGES)
     for start in tqdm(starts, desc=what, unit="batch", disable=not progress):
-        yield runtime.encode_image([photo.decode(processor) for photo in photos[start : start + _IMAGES]])
+        yield runtime.encode_image(
+            [photo.decode(processor.image_processor) for photo in photos[start : start + _IMAGES]]
+        )
 
 
 def encode_collection(

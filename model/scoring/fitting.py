@@ -85,5 +85,5 @@ def _learn_detectors(
 
     batches = encode_photos(runtime, photos, processor, what="photos to learn words of", progress=progress)
     pooled = np.concatenate([batch.pooled_features for batch in batches])
-    captions = [[processor.text([caption])["input_ids"][0] for caption in photo.captions] for photo in photos]
+    captions = [[processor.tokenize([caption])["input_ids"][0] for caption in photo.captions] for photo in photos]
     return learn_detectors(pooled, captions, progress=progress)

@@ -80,9 +80,9 @@ class _Examples:
     def inputs(self, rows: Sequence[int], processor: PixelBertProcessor, device: torch.device) -> dict[str, Tensor]:
         """What the network takes of the examples at `rows`."""
         some = [self.examples[row] for row in rows]
-        text = processor.text([one.question.question for one in some])
-        arrays = [self._photos[key].decode(processor) for one in some for key in one.photos]
-        images = processor.images(arrays)
+        text = processor.tokenize([one.question.question for one in some])
+        arrays = [self._photos[key].decode(processor.image_processor) for one in some for key in one.photos]
+        images = processor.image_processor.normalize(arrays)
         values, mask = (torch.from_numpy(array) for array in (images["pixel_values"], images["pixel_mask"]))
         if self._task != "vqa":
             values, mask = (one.unflatten(0, (len(some), PHOTOS[self._task])) for one in (values, mask))

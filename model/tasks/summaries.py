@@ -27,7 +27,7 @@ def encode_photos(
     features: dict[str, NDArray[np.float16]] = {}
     for start in tqdm(range(0, len(photos), _PHOTOS), desc="photos", unit="batch", disable=not progress):
         some = photos[start : start + _PHOTOS]
-        encoded = runtime.encode_image([photo.decode(processor) for photo in some])
+        encoded = runtime.encode_image([photo.decode(processor.image_processor) for photo in some])
         features |= {
             photo.key: found.astype(np.float16) for photo, found in zip(some, encoded.pixel_features, strict=True)
         }
@@ -47,7 +47,7 @@ def summaries(
     device = next(trunk.parameters()).device
     found = []
     for start in tqdm(range(0, len(sentences), _SENTENCES), desc="sentences", unit="batch", disable=not progress):
-        text = processor.text(sentences[start : start + _SENTENCES])
+        text = processor.tokenize(sentences[start : start + _SENTENCES])
         mask = torch.from_numpy(text["attention_mask"]).to(device)
         words = trunk.words(torch.from_numpy(text["input_ids"]).to(device), mask)
         about = zip(*photos[start : start + _SENTENCES], strict=True)

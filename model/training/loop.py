@@ -134,13 +134,13 @@ class _Run:
         self.learned = _part(len(photos), recipe.schedule.photos, recipe.seed)
         self.model, self.processor = start(recipe, [caption for photo in photos for caption in photo.captions])
         self.model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-arg]
-        self.photos = TrainingPhotos(photos, self.processor, recipe.augmentation, self.device)
+        self.photos = TrainingPhotos(photos, self.processor.image_processor, recipe.augmentation, self.device)
         self.data = self.photos.fingerprint()
         self.frozen = freeze(self.model, recipe.cnn.frozen_stages)
         if recipe.schedule.frozen_trunk:
             freeze_trunk(self.model)
         self.cached = self._cached_features() if self.frozen and recipe.cnn.views else []
-        inputs = [self.processor.text(self.captions[row]) for row in self.learned.tolist()]
+        inputs = [self.processor.tokenize(self.captions[row]) for row in self.learned.tolist()]
         self.text_embeds = self._embedded_captions() if recipe.schedule.frozen_trunk else None
         self.shares = self._learn_words(inputs) if recipe.objectives.words else None
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
@@ -303,7 +303,7 @@ class _Run:
             features = cnn(values)
         pairs = [pair for some in captions.T for pair in zip(rows, some, strict=True)]
         sentences = [self.captions[row][caption] for row, caption in pairs]
-        text = self.processor.text(sentences)
+        text = self.processor.tokenize(sentences)
         input_ids = torch.from_numpy(text["input_ids"]).to(self.device)
         words = torch.from_numpy(text["attention_mask"]).to(self.device)
         special = torch.isin(input_ids, torch.tensor(list(self.special.values()), device=self.device))

@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from model.atomic import replacing
 from model.data.shards import CaptionedPhoto
+from model.image_processor import MAX_ASPECT_RATIO, PixelBertImageProcessor
 from model.network.backbones import run, stages
 from model.network.pixelbert import PixelBertForPreTraining
-from model.processor import LONGEST_OVER_SHORTEST, PixelBertProcessor
 from model.training.augmentation import random_views
 from model.training.recipe import Augmentation
 
@@ -34,7 +34,7 @@ class TrainingPhotos:
     def __init__(
         self,
         photos: Sequence[CaptionedPhoto],
-        processor: PixelBertProcessor,
+        processor: PixelBertImageProcessor,
         augmentation: Augmentation,
         device: torch.device,
         *,
@@ -50,7 +50,7 @@ class TrainingPhotos:
         self._threads = ThreadPoolExecutor()
         self._ahead: dict[int, Future[NDArray[np.uint8]]] = {}
         self._decoded: list[NDArray[np.uint8]] = []
-        largest = 3.0 * processor.image_size**2 * (1.0 if processor.aspect == "squash" else LONGEST_OVER_SHORTEST)
+        largest = 3.0 * processor.image_size**2 * (1.0 if processor.aspect == "squash" else MAX_ASPECT_RATIO)
         if len(photos) * largest <= (_half_of_memory() if memory is None else memory):
             decoded = self._threads.map(self._decode, range(len(photos)))
             self._decoded = list(tqdm(decoded, total=len(photos), desc="decode", unit="photo"))

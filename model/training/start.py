@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
+from model.image_processor import PixelBertImageProcessor
 from model.network.backbones import stages
 from model.network.configuration import PixelBertConfig
 from model.network.pixelbert import PixelBertForPreTraining
@@ -42,14 +43,10 @@ def start(recipe: Recipe, captions: Sequence[str]) -> tuple[PixelBertForPreTrain
 
 def _processor(tokenizer: Tokenizer, recipe: Recipe) -> PixelBertProcessor:
     settings = recipe.processor
-    return PixelBertProcessor(
-        tokenizer,
-        image_size=settings.image_size,
-        aspect=settings.aspect,
-        image_mean=settings.image_mean,
-        image_std=settings.image_std,
-        max_tokens=settings.max_tokens,
+    image_processor = PixelBertImageProcessor(
+        settings.image_size, settings.aspect, settings.image_mean, settings.image_std
     )
+    return PixelBertProcessor(image_processor, tokenizer, max_tokens=settings.max_tokens)
 
 
 def _go_on_from(weights: Path, recipe: Recipe) -> tuple[PixelBertForPreTraining, Tokenizer]:

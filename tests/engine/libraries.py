@@ -13,6 +13,7 @@ import pytest
 from engine.results import Hit
 from indexer.indexing import index_folders
 from indexer.library.view import LibraryView
+from model.image_processor import PixelBertImageProcessor
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.runtime.loading import load_runtime
 from model.weights import generation
@@ -45,7 +46,7 @@ def write_weights(folder: Path, *, seed: int, layers: int = 2) -> Path:
     )
     torch.manual_seed(seed)
     PixelBertForImageTextRetrieval(config).save_pretrained(folder)
-    PixelBertProcessor(tokenizer, image_size=96, max_tokens=32).save_pretrained(folder)
+    PixelBertProcessor(PixelBertImageProcessor(image_size=96), tokenizer, max_tokens=32).save_pretrained(folder)
     for task in ("vqa", "pairs"):
         add_head(folder, task)
     return folder
@@ -53,7 +54,7 @@ def write_weights(folder: Path, *, seed: int, layers: int = 2) -> Path:
 
 def index(library: Path, photos: Path, weights: Path) -> None:
     """Make a library of a folder of photos."""
-    processor = PixelBertProcessor.from_pretrained(weights)
+    processor = PixelBertImageProcessor.from_pretrained(weights)
     with LibraryView.open(library, generation=generation(weights), create=True) as opened:
         index_folders(
             opened,

@@ -16,12 +16,13 @@ from engine.panels import draw_panels
 from engine.search import SearchEngine
 from indexer.library.errors import PhotoMissing
 from model.bundle import TrainedModel
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
+from model.processor import SPECIAL_TOKENS, PixelBertProcessor, wordpiece_tokenizer
 from model.scoring.parameters import ScoringParameters
 from model.scoring.ranker import Ranker
 from model.scoring.word_detectors import WordDetectors
 from tests.engine.libraries import SENTENCE, write_weights
-from tests.indexer.colour_runtime import ColourRuntime, colour_processor
+from tests.indexer.colour_runtime import ColourRuntime
 
 
 def test_a_word_looks_where_its_colour_is() -> None:
@@ -32,14 +33,16 @@ def test_a_word_looks_where_its_colour_is() -> None:
     encoded = runtime.encode_image([pixels])
     (features,) = encoded.pixel_features  # of the four quarters
 
-    class Quarters(PixelBertProcessor):
+    class Quarters(PixelBertImageProcessor):
         def grid(self, width: int, height: int, count: int) -> tuple[int, int]:
             return 2, 2
 
+    class SplitAtSpaces(PixelBertProcessor):
         def words(self, sentence: str) -> list[tuple[str, range]]:
             return [(word, range(row, row + 1)) for row, word in enumerate(sentence.split())]
 
-    processor = Quarters(colour_processor().tokenizer, image_size=64)
+    tokenizer = wordpiece_tokenizer({token: row for row, token in enumerate(SPECIAL_TOKENS)})
+    processor = SplitAtSpaces(Quarters(image_size=64), tokenizer)
     found = explain(runtime, processor, "red blue", features, WordDetectors().detect(encoded.pooled_features), (64, 64))
     assert found.words == ["red", "blue"]
     assert found.maps.shape == (2, 2, 2)
@@ -53,7 +56,7 @@ def test_a_word_looks_where_its_colour_is() -> None:
 
 def test_each_word_is_told_how_much_it_speaks_for_the_photo(indexed: Path, weights: Path) -> None:
     model = TrainedModel(weights, device="cpu")
-    pieces, spans = model.processor.text([SENTENCE])["input_ids"][0], model.processor.words(SENTENCE)
+    pieces, spans = model.processor.tokenize([SENTENCE])["input_ids"][0], model.processor.words(SENTENCE)
     width = model.runtime.encode_image([np.zeros((128, 128, 3), dtype=np.uint8)]).pooled_features.shape[1]
     known = np.unique(pieces[spans[0][1].start : spans[-1][1].stop])
     known = known[known != pieces[spans[1][1].start]]  # of the second word at least a piece is not learned

@@ -17,7 +17,7 @@ from indexer.library.errors import LibraryMissing, PhotoMissing
 from indexer.library.settings import MAX_SHORTLIST
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 from model.runtime.loading import load_runtime
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
@@ -247,7 +247,7 @@ def test_one_model_answers_while_another_encodes_and_neither_answers_for_the_oth
         report = index_folders(
             other,
             [],
-            processor=PixelBertProcessor.from_pretrained(other_weights),
+            processor=PixelBertImageProcessor.from_pretrained(other_weights),
             load_runtime=lambda: load_runtime(other_weights),
             weights=str(other_weights),
             progress=lambda _: meanwhile.append(engine.search(SENTENCE).hits),
@@ -298,7 +298,12 @@ def test_a_library_that_other_weights_have_half_encoded_is_not_searched_with_the
     monkeypatch.setattr(batches, "ENCODED_AT_ONCE", 4)
     with LibraryView.open(library, generation=model.generation) as other, pytest.raises(InterruptedError):
         index_folders(
-            other, [], processor=model.processor, load_runtime=lambda: model.runtime, progress=stop, workers=1
+            other,
+            [],
+            processor=model.processor.image_processor,
+            load_runtime=lambda: model.runtime,
+            progress=stop,
+            workers=1,
         )
     with pytest.raises(
         EngineError, match=r"12 photos .* which have encoded 8 so far\. Search with .*, or encode the rest"

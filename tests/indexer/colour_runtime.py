@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
-from model.processor import PixelBertProcessor, wordpiece_tokenizer
+from model.image_processor import PixelBertImageProcessor
 from model.runtime.protocol import EncodedImages, EncodedText
 
 GENERATION = "colours"
@@ -72,11 +71,8 @@ class ColourRuntime:
         return [(one / one.sum(axis=1, keepdims=True)).astype(np.float32)[None, None] for one in likeness]
 
 
-def colour_processor() -> PixelBertProcessor:
-    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-    vocabulary = {word: index for index, word in enumerate((*special, *COLOURS))}
-    tokenizer: Tokenizer = wordpiece_tokenizer(vocabulary)
-    return PixelBertProcessor(tokenizer, image_size=32)
+def colour_processor() -> PixelBertImageProcessor:
+    return PixelBertImageProcessor(image_size=32)
 
 
 def _histogram(image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from model.image_processor import PixelBertImageProcessor
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.training.loop import train
 from tests.model.scenes import caption, scenes, write_scenes
@@ -15,7 +16,13 @@ from tests.model.scenes import caption, scenes, write_scenes
 def processor() -> PixelBertProcessor:
     """Reads sentences about scenes, and photos squashed to 96 pixels."""
     sentences = [caption(scene) for scene in scenes()]
-    return PixelBertProcessor(wordpiece_tokenizer(learn_vocabulary(sentences, 100)), image_size=96, max_tokens=32)
+    tokenizer = wordpiece_tokenizer(learn_vocabulary(sentences, 100))
+    return PixelBertProcessor(PixelBertImageProcessor(image_size=96), tokenizer, max_tokens=32)
+
+
+@pytest.fixture(scope="session")
+def image_processor(processor: PixelBertProcessor) -> PixelBertImageProcessor:
+    return processor.image_processor
 
 
 @pytest.fixture(scope="session")

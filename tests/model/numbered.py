@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model.data.shards import CaptionedPhoto
+from model.image_processor import PixelBertImageProcessor
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.runtime.protocol import EncodedImages, EncodedText
 
@@ -34,7 +35,8 @@ def number_on(image: NDArray[np.uint8]) -> int:
 
 def processor() -> PixelBertProcessor:
     """Leaves the pictures as they are."""
-    return PixelBertProcessor(wordpiece_tokenizer(learn_vocabulary(["a word"], 30)), image_size=_SIDE)
+    tokenizer = wordpiece_tokenizer(learn_vocabulary(["a word"], 30))
+    return PixelBertProcessor(PixelBertImageProcessor(image_size=_SIDE), tokenizer)
 
 
 def caption(number: int, which: int) -> str:

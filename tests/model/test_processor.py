@@ -1,4 +1,4 @@
-"""The processor: pixels and word pieces."""
+"""The processor: word pieces, and what lies on disk."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from model.processor import SPECIAL_TOKENS, Aspect, PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
-from model.weights import WeightsError
+from model.image_processor import PixelBertImageProcessor
+from model.processor import SPECIAL_TOKENS, PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
+from model.weights import WeightsError, find_weights
 
 
 def test_no_sentence_is_all_unknown(processor: PixelBertProcessor) -> None:
     unknown = processor.tokenizer.token_to_id("[UNK]")
     for sentence in ("a red circle", "A RED Circle", "circles", "rectangle"):
-        ids = processor.text([sentence])["input_ids"][0]
+        ids = processor.tokenize([sentence])["input_ids"][0]
         assert ids[0] == processor.tokenizer.token_to_id("[CLS]")
         assert ids[-1] == processor.tokenizer.token_to_id("[SEP]")
         assert unknown not in ids
@@ -33,39 +33,40 @@ def test_a_vocabulary_without_special_tokens_is_refused() -> None:
 
 
 def test_sentences_are_padded_and_cut(processor: PixelBertProcessor) -> None:
-    inputs = processor.text(["a red circle", "a blue square " * 50])
+    inputs = processor.tokenize(["a red circle", "a blue square " * 50])
     assert inputs["input_ids"].shape == (2, 32)
     assert inputs["attention_mask"].sum(1).tolist()[1] == 32
     assert not inputs["attention_mask"][0, 10:].any()
 
 
-def test_squash_makes_a_square(processor: PixelBertProcessor) -> None:
-    assert processor.resize(Image.new("RGB", (400, 100))).shape == (96, 96, 3)
+def test_padding_is_as_the_tokenizer_alone_would_leave_it(processor: PixelBertProcessor) -> None:
+    sentences = ["a red circle", "a blue square above a green triangle", "circle", ""]
+    inputs = processor.tokenize(sentences)
+    width = inputs["input_ids"].shape[1]
+    pad = processor.tokenizer.token_to_id("[PAD]")
+    for sentence, ids, mask in zip(sentences, inputs["input_ids"], inputs["attention_mask"], strict=True):
+        alone = processor.tokenizer.encode(sentence).ids
+        assert ids.tolist() == alone + [pad] * (width - len(alone))
+        assert mask.tolist() == [True] * len(alone) + [False] * (width - len(alone))
+    assert inputs["input_ids"].dtype == np.int64
+    assert inputs["attention_mask"].dtype == np.bool_
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"), [((1000, 600), (480, 288)), ((600, 1000), (288, 480)), ((4000, 100), (480, 32))]
-)
-def test_keep_keeps_the_ratio_in_multiples_of_32(
-    processor: PixelBertProcessor, size: tuple[int, int], expected: tuple[int, int]
-) -> None:
-    keep = PixelBertProcessor(processor.tokenizer, image_size=300, aspect="keep")
-    assert keep.target_size(*size) == expected
-
-
-def test_padding_is_told_apart_from_black_and_grey_pixels(processor: PixelBertProcessor) -> None:
-    grey = np.full((64, 64, 3), 127, dtype=np.uint8)
-    inputs = processor.images([grey, np.zeros((96, 64, 3), dtype=np.uint8)])
-    assert inputs["pixel_values"].shape == (2, 3, 96, 64)
-    assert inputs["pixel_mask"].sum(axis=(1, 2)).tolist() == [64 * 64, 96 * 64]
+def test_the_shipped_files_are_written_back_byte_for_byte(tmp_path: Path) -> None:
+    shipped = find_weights()
+    PixelBertProcessor.from_pretrained(shipped).save_pretrained(tmp_path)
+    for name in ("tokenizer.json", "processor_config.json"):
+        assert (tmp_path / name).read_bytes() == (shipped / name).read_bytes()
 
 
 def test_what_is_saved_is_what_is_loaded(processor: PixelBertProcessor, tmp_path: Path) -> None:
     processor.save_pretrained(tmp_path)
     again = PixelBertProcessor.from_pretrained(tmp_path)
-    assert np.array_equal(again.text(["a red circle"])["input_ids"], processor.text(["a red circle"])["input_ids"])
-    image = np.arange(96 * 96 * 3, dtype=np.uint8).reshape(96, 96, 3)
-    assert np.array_equal(again.images([image])["pixel_values"], processor.images([image])["pixel_values"])
+    assert np.array_equal(
+        again.tokenize(["a red circle"])["input_ids"], processor.tokenize(["a red circle"])["input_ids"]
+    )
+    assert again.image_processor == processor.image_processor
+    assert again.max_tokens == processor.max_tokens
 
 
 def test_a_damaged_tokenizer_is_named(processor: PixelBertProcessor, tmp_path: Path) -> None:
@@ -78,28 +79,14 @@ def test_a_damaged_tokenizer_is_named(processor: PixelBertProcessor, tmp_path: P
 def test_words_of_a_sentence_know_their_tokens() -> None:
     pieces = ["a", "dog", "run", "##s", "cafe", ",", "!"]
     tokens = dict.fromkeys([*SPECIAL_TOKENS, *pieces])
-    processor = PixelBertProcessor(wordpiece_tokenizer({piece: row for row, piece in enumerate(tokens)}), max_tokens=8)
+    tokenizer = wordpiece_tokenizer({piece: row for row, piece in enumerate(tokens)})
+    processor = PixelBertProcessor(PixelBertImageProcessor(), tokenizer, max_tokens=8)
     assert processor.words("A dog runs, Café!") == [
         ("A", range(1, 2)),
         ("dog", range(2, 3)),
         ("runs", range(3, 5)),
         ("Café", range(6, 7)),
     ]
-    assert processor.text(["A dog runs, Café!"])["input_ids"].shape == (1, 8)
+    assert processor.tokenize(["A dog runs, Café!"])["input_ids"].shape == (1, 8)
     assert processor.words("a a a a a a a dog")[-1] == ("a", range(6, 7)), "cut where the model stops reading"
     assert processor.words("!") == []
-
-
-@pytest.mark.parametrize(
-    ("aspect", "size", "count", "grid"),
-    [("squash", (640, 480), 64, (8, 8)), ("squash", (10, 900), 256, (16, 16)), ("keep", (640, 480), 80, (8, 10))],
-)
-def test_pixel_tokens_are_a_grid_over_the_photo(
-    aspect: Aspect, size: tuple[int, int], count: int, grid: tuple[int, int]
-) -> None:
-    processor = PixelBertProcessor(
-        wordpiece_tokenizer({token: row for row, token in enumerate(SPECIAL_TOKENS)}), aspect=aspect
-    )
-    assert processor.grid(*size, count) == grid
-    with pytest.raises(ValueError, match="does not become 7 tokens"):
-        processor.grid(*size, 7)

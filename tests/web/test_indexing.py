@@ -82,7 +82,7 @@ def test_the_library_page_says_what_is_not_read_and_left_out(root: Path, weights
         index_folders(
             opened_library,
             [root],
-            processor=model.processor,
+            processor=model.processor.image_processor,
             load_runtime=lambda: model.runtime,
             exclude=["drafts"],
             workers=1,

@@ -133,7 +133,7 @@ def test_the_batch_does_not_change_a_score(
     features: dict[int, NDArray[np.float32]] = {}
     for start in range(0, 15, size):
         rows = order[start : start + size].tolist()
-        images = runtime.encode_image([photos[row].decode(reader) for row in rows])
+        images = runtime.encode_image([photos[row].decode(reader.image_processor) for row in rows])
         text = runtime.encode_text([photos[row].captions[0] for row in rows])
         assert np.allclose(images.embeddings, scenes.photos.embeddings[rows], atol=1e-5)
         assert np.allclose(text.embeddings, scenes.text.embeddings[rows], atol=1e-5)

@@ -9,6 +9,7 @@ import timm
 import torch
 from PIL import Image
 
+from model.image_processor import PixelBertImageProcessor
 from model.network.configuration import PixelBertConfig
 from model.network.pixelbert import PixelBertForPreTraining
 from model.network.pretrained import backbone_state, load_backbone, load_tokenizer, load_trunk
@@ -34,14 +35,16 @@ def pretrained() -> PixelBertForPreTraining:
 
 @pytest.fixture(scope="module")
 def processor() -> PixelBertProcessor:
-    return PixelBertProcessor(load_tokenizer(MINILM))
+    return PixelBertProcessor(PixelBertImageProcessor(), load_tokenizer(MINILM))
 
 
 @torch.inference_mode()
-def test_a_cat_is_a_cat(pretrained: PixelBertForPreTraining, processor: PixelBertProcessor) -> None:
+def test_a_cat_is_a_cat(pretrained: PixelBertForPreTraining) -> None:
     skimage = pytest.importorskip("skimage", reason="pip install -e '.[demo]'")
+    image_processor = PixelBertImageProcessor()
     with Image.open(Path(skimage.__file__).parent / "data" / "chelsea.png") as image:
-        values = torch.from_numpy(processor.images([processor.resize(image)])["pixel_values"])
+        pixels = image_processor.resize(image)
+    values = torch.from_numpy(image_processor.normalize([pixels])["pixel_values"])
     features = pretrained.pixelbert.pixel_tokens.cnn(values)  # (1, 1280, 8, 8)
     head = timm.create_model(LITE2)
     head.load_state_dict(backbone_state(LITE2, LITE2))
@@ -54,7 +57,7 @@ def test_paraphrases_are_closer_than_strangers(
     pretrained: PixelBertForPreTraining, processor: PixelBertProcessor
 ) -> None:
     sentences = ["two dogs run on the beach", "a pair of puppies running along the shore", "a man repairs a computer"]
-    text = processor.text(sentences)
+    text = processor.tokenize(sentences)
     words = pretrained.pixelbert.words(torch.from_numpy(text["input_ids"]), torch.from_numpy(text["attention_mask"]))
     vectors = torch.nn.functional.normalize(mean(pretrained.pixelbert.above(words)), dim=1).numpy()
     similarities = vectors @ vectors.T
@@ -63,7 +66,7 @@ def test_paraphrases_are_closer_than_strangers(
 
 
 def test_no_word_of_a_sentence_is_unknown(processor: PixelBertProcessor) -> None:
-    ids = processor.text(["a photograph of an unbelievably fluffy samoyed"])["input_ids"]
+    ids = processor.tokenize(["a photograph of an unbelievably fluffy samoyed"])["input_ids"]
     assert not (ids == processor.tokenizer.token_to_id("[UNK]")).any()
 
 

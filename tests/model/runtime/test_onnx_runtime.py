@@ -11,9 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from model.image_processor import Aspect, PixelBertImageProcessor
 from model.network.configuration import PixelBertConfig
 from model.network.pixelbert import PixelBertForImageTextRetrieval
-from model.processor import Aspect, PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
+from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.runtime import loading as runtimes
 from model.runtime.graphs import write_graphs
 from model.runtime.loading import load_gradient_runtime, load_runtime
@@ -46,20 +47,14 @@ def tiny(folder: Path, *, aspect: Aspect = "squash", half: bool = False, **chang
     }
     model = PixelBertForImageTextRetrieval(PixelBertConfig(**shape | changed))
     (model.half() if half else model).save_pretrained(folder)
-    processor = PixelBertProcessor(
-        tokenizer,
-        image_size=96,
-        aspect=aspect,
-        image_mean=(120.0, 110.0, 100.0),
-        image_std=(60.0, 58.0, 57.0),
-    )
-    processor.save_pretrained(folder)
+    image_processor = PixelBertImageProcessor(96, aspect, (120.0, 110.0, 100.0), (60.0, 58.0, 57.0))
+    PixelBertProcessor(image_processor, tokenizer).save_pretrained(folder)
     return folder
 
 
 def pictures(weights: Path, sizes: list[tuple[int, int]]) -> list[NDArray[np.uint8]]:
     """Noise of these widths and heights, as the processor would size it."""
-    processor, random = PixelBertProcessor.from_pretrained(weights), np.random.default_rng(0)
+    processor, random = PixelBertImageProcessor.from_pretrained(weights), np.random.default_rng(0)
     return [random.integers(0, 256, (*reversed(processor.target_size(*size)), 3)).astype(np.uint8) for size in sizes]
 
 

@@ -38,7 +38,7 @@ def parameters(runtime: Known) -> ScoringParameters:
 
 @pytest.fixture
 def photos(runtime: Known) -> EncodedImages:
-    return runtime.encode_image([photo.decode(processor()) for photo in numbered(COUNTS)])
+    return runtime.encode_image([photo.decode(processor().image_processor) for photo in numbered(COUNTS)])
 
 
 def sentence(runtime: Known, number: int, *words: int) -> EncodedText:

@@ -128,7 +128,7 @@ def calibrated(trained_on_scenes: Path, tmp_path_factory: pytest.TempPathFactory
 def test_calibrating_with_train_photos_learns_their_words(calibrated: Path) -> None:
     model, shown = TrainedModel(calibrated, device="cpu"), photos(40, "dev", 13)
     assert len(model.ranker.parameters.detectors.ids) > 5
-    encoded = model.runtime.encode_image([photo.decode(model.processor) for photo in shown])
+    encoded = model.runtime.encode_image([photo.decode(model.processor.image_processor) for photo in shown])
     text, rows = model.runtime.encode_text([photo.captions[0] for photo in shown]), np.arange(len(shown))
     detected = model.ranker.parameters.detectors.detect(encoded.pooled_features)
     own, other = detected.sentence_log_odds(text, rows), detected.sentence_log_odds(text, np.roll(rows, 1))

@@ -13,8 +13,8 @@ from PIL import Image
 
 from model.data.shards import CaptionedPhoto, Question, ShardError, Statement, read_shards, write_shard
 from model.heads import PHOTOS, Head
+from model.image_processor import PixelBertImageProcessor
 from model.network.heads import PixelBertForImagesAndTextClassification, PixelBertForQuestionAnswering
-from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.tasks.evaluation import evaluate_task
 from model.tasks.examples import consistency, examples, generated_pairs
@@ -158,7 +158,8 @@ def test_a_whole_network_is_fine_tuned_by_recipe_and_answers(tmp_path: Path, nam
     assert recipe.task != "retrieval"
     head = Head.load(weights, recipe.task, generation(weights))
     runtime = load_runtime(weights, device="cpu")
-    features = runtime.encode_image([made[0].decode(PixelBertProcessor.from_pretrained(weights))]).pixel_features
+    pixels = made[0].decode(PixelBertImageProcessor.from_pretrained(weights))
+    features = runtime.encode_image([pixels]).pixel_features
     logits = runtime.classify(head, runtime.encode_text(["is it red?"]), *[features] * PHOTOS[head.task])
     assert logits.shape == (1, len(head.labels))
     assert "dev accuracy" in (tmp_path / "run" / "log.jsonl").read_text()

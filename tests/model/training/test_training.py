@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from model.data.shards import CaptionedPhoto, ShardError, write_shard
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 from model.runtime.loading import load_runtime
 from model.runtime.protocol import Runtime
 from model.scoring.calibration import Calibration
@@ -40,7 +40,7 @@ def runtime(trained_on_scenes: Path) -> Runtime:
 @pytest.fixture(scope="module")
 def held_out(trained_on_scenes: Path) -> list[tuple[Scene, NDArray[np.uint8]]]:
     """Every scene, drawn as it was never drawn for training."""
-    processor, random = PixelBertProcessor.from_pretrained(trained_on_scenes), np.random.default_rng(99)
+    processor, random = PixelBertImageProcessor.from_pretrained(trained_on_scenes), np.random.default_rng(99)
     return [(scene, CaptionedPhoto("", draw(scene, random), (), "", "").decode(processor)) for scene in scenes()]
 
 

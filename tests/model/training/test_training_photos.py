@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from model.data.shards import CaptionedPhoto, ShardError
-from model.processor import PixelBertProcessor
+from model.image_processor import PixelBertImageProcessor
 from model.training.photos import TrainingPhotos, stage_features
 from model.training.recipe import Augmentation
 from tests.model.networks import tiny_network
@@ -28,17 +28,17 @@ def grey(width: int, height: int, level: int) -> CaptionedPhoto:
     return CaptionedPhoto(f"{width}x{height}", file.getvalue(), ("grey",), "made", "train")
 
 
-def test_photos_that_do_not_fit_into_memory_are_decoded_a_step_ahead(processor: PixelBertProcessor) -> None:
+def test_photos_that_do_not_fit_into_memory_are_decoded_a_step_ahead(image_processor: PixelBertImageProcessor) -> None:
     some = photos(8, "train", 0)
-    kept = TrainingPhotos(some, processor, Augmentation(), CPU)
-    ahead = TrainingPhotos(some, processor, Augmentation(), CPU, memory=0)
+    kept = TrainingPhotos(some, image_processor, Augmentation(), CPU)
+    ahead = TrainingPhotos(some, image_processor, Augmentation(), CPU, memory=0)
     ahead.expect(ROWS)
     for rows in (ROWS, np.array([1, 3])):  # expected, and not
         assert torch.equal(ahead.batch(rows, augment=False)[0], kept.batch(rows, augment=False)[0])
 
 
-def test_photos_of_many_sizes_are_padded_and_the_mask_knows(processor: PixelBertProcessor) -> None:
-    keeping = PixelBertProcessor(processor.tokenizer, image_size=64, aspect="keep")
+def test_photos_of_many_sizes_are_padded_and_the_mask_knows() -> None:
+    keeping = PixelBertImageProcessor(image_size=64, aspect="keep")
     wide, high = grey(150, 96, 255), grey(96, 128, 0)
     values, mask = TrainingPhotos([wide, high], keeping, Augmentation(enabled=False), CPU).batch(
         np.array([0, 1]), augment=True
@@ -48,24 +48,24 @@ def test_photos_of_many_sizes_are_padded_and_the_mask_knows(processor: PixelBert
     assert mask.sum(dim=(1, 2)).tolist() == [64 * 96, 64 * 64]
     assert not values[1][:, ~mask[1]].any(), "padding is zero"
     assert values[1][:, mask[1]].max() < -0.9, "the photo is black"
-    expected = keeping.images([keeping.resize(Image.open(io.BytesIO(photo.jpeg))) for photo in (wide, high)])
+    expected = keeping.normalize([keeping.resize(Image.open(io.BytesIO(photo.jpeg))) for photo in (wide, high)])
     assert np.allclose(values.numpy(), expected["pixel_values"], atol=1e-6)
     assert np.array_equal(mask.numpy(), expected["pixel_mask"])
 
 
-def test_a_damaged_photo_is_named(processor: PixelBertProcessor) -> None:
+def test_a_damaged_photo_is_named(image_processor: PixelBertImageProcessor) -> None:
     broken = replace(photos(1, "train", 0)[0], jpeg=b"no photo")
     with pytest.raises(ShardError, match="photo train-00000"):
-        TrainingPhotos([broken], processor, Augmentation(), CPU)
+        TrainingPhotos([broken], image_processor, Augmentation(), CPU)
 
 
 def test_frozen_stages_are_computed_once_and_again_for_other_photos(
-    processor: PixelBertProcessor, tmp_path: Path
+    image_processor: PixelBertImageProcessor, tmp_path: Path
 ) -> None:
     model = tiny_network()
 
     def features(seed: int) -> list[str]:
-        some = TrainingPhotos(photos(8, "train", seed), processor, Augmentation(), CPU)
+        some = TrainingPhotos(photos(8, "train", seed), image_processor, Augmentation(), CPU)
         views = stage_features(model, some, frozen_stages=2, views=2, seed=0, cache=tmp_path)
         assert [view.shape[0] for view in views] == [8, 8]
         assert not np.array_equal(views[0], views[1]), "the second is a random view"

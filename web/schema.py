@@ -1,4 +1,4 @@
-"""Requests and answers of the API as pydantic models: one source for validation, JSON and the OpenAPI document."""
+"""Requests and responses of the API as pydantic models: one source for validation, JSON and the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MAX_LIMIT = 200
 _MAX_FACETS = 100
 
 
-class Request(BaseModel):
+class RequestModel(BaseModel):
     """The parameters of a request. An unknown parameter is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class SearchRequest(Request):
+class SearchRequest(RequestModel):
     """A query, and how many of its photos to return."""
 
     q: str = Field(
@@ -48,7 +48,7 @@ class SearchRequest(Request):
     )
 
 
-class SimilarRequest(Request):
+class SimilarRequest(RequestModel):
     """What the similar photos show too, and how many to return."""
 
     q: str = Field(
@@ -59,19 +59,19 @@ class SimilarRequest(Request):
     limit: int = Field(20, ge=1, le=_MAX_LIMIT, description="How many photos to return.")
 
 
-class FacetsRequest(Request):
+class FacetsRequest(RequestModel):
     """Which photos are counted."""
 
     q: str = Field("", max_length=MAX_CHARACTERS, description="A query: its filters apply, its words do not.")
 
 
-class ExplainRequest(Request):
+class ExplainRequest(RequestModel):
     """The sentence that a photo is compared with."""
 
     q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The sentence, in English.")
 
 
-class AskRequest(Request):
+class AskRequest(RequestModel):
     """A question about a photo, and how many answers to return."""
 
     q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The question, in English.")
@@ -86,7 +86,7 @@ class HeatRequest(ExplainRequest):
     )
 
 
-class IndexRequest(Request):
+class IndexRequest(RequestModel):
     """The folders to index."""
 
     folders: list[str] = Field(
@@ -96,14 +96,14 @@ class IndexRequest(Request):
     )
 
 
-class Answer(BaseModel):
-    """The body of an answer."""
+class ResponseModel(BaseModel):
+    """The body of a response."""
 
     model_config = ConfigDict(extra="forbid")
 
     @classmethod
     def from_attributes(cls, source: object, **values: Any) -> Self:
-        """The answer with each field that is an attribute of `source`, and with `values`.
+        """The response with each field that is an attribute of `source`, and with `values`.
 
         It is not validated: the values are our own, and file names need not be valid Unicode.
         """
@@ -111,7 +111,7 @@ class Answer(BaseModel):
         return cls.model_construct(**attributes | values)
 
 
-class HitAnswer(Answer):
+class HitAnswer(ResponseModel):
     """One photo that was found."""
 
     path: str
@@ -124,7 +124,7 @@ class HitAnswer(Answer):
     online: bool = Field(description="False while its folder cannot be reached.")
 
 
-class SearchAnswer(Answer):
+class SearchAnswer(ResponseModel):
     """Photos that fit the sentence, best first: what `pixelseek search --json` prints, and `next`."""
 
     query: str
@@ -135,13 +135,13 @@ class SearchAnswer(Answer):
     next: str | None = Field(description="The cursor of the next page; null on the last page.")
 
 
-class SimilarAnswer(Answer):
+class SimilarAnswer(ResponseModel):
     """Similar photos, most similar first."""
 
     hits: list[HitAnswer]
 
 
-class WordAnswer(Answer):
+class WordAnswer(ResponseModel):
     """A word, where in the photo it looks, and how much evidence for the photo it is."""
 
     word: str
@@ -153,7 +153,7 @@ class WordAnswer(Answer):
     )
 
 
-class ExplainAnswer(Answer):
+class ExplainAnswer(ResponseModel):
     """Why a photo matches a sentence: where each word looks, and how much evidence for the photo it is."""
 
     words: list[WordAnswer] = Field(description="As they stand in the sentence; only those that the model reads.")
@@ -161,7 +161,7 @@ class ExplainAnswer(Answer):
 
     @classmethod
     def of(cls, explanation: Explanation) -> ExplainAnswer:
-        """The explanation as an answer."""
+        """The explanation as a response."""
         evidence, maps = explanation.evidence.round(3).tolist(), explanation.maps.round(3).tolist()
         words = [
             WordAnswer(word=word, evidence=log_odds, map=rows)
@@ -170,14 +170,14 @@ class ExplainAnswer(Answer):
         return cls(words=words, overall=explanation.overall.round(3).tolist())
 
 
-class OneAnswer(Answer):
+class OneAnswer(ResponseModel):
     """One possible answer."""
 
     answer: str
     probability: float = Field(description="How likely it is right, 0 to 1.")
 
 
-class AskAnswer(Answer):
+class AskAnswer(ResponseModel):
     """The likeliest answers to a question about a photo, best first."""
 
     question: str
@@ -186,7 +186,7 @@ class AskAnswer(Answer):
     answers: list[OneAnswer]
 
 
-class FacetAnswer(Answer):
+class FacetAnswer(ResponseModel):
     """A value that photos can be filtered by."""
 
     name: str = Field(description="A month as `2021-07`, a camera, or the absolute path of a folder.")
@@ -194,7 +194,7 @@ class FacetAnswer(Answer):
     photos: int = Field(description="How many photos there are; of a folder, how many files.")
 
 
-class PlaceAnswer(Answer):
+class PlaceAnswer(ResponseModel):
     """A place where photos were taken."""
 
     latitude: float
@@ -204,11 +204,11 @@ class PlaceAnswer(Answer):
 
     @classmethod
     def of(cls, place: Place) -> PlaceAnswer:
-        """The place as an answer."""
+        """The place as a response."""
         return cls.from_attributes(place, filter=f"near:{place.latitude},{place.longitude},{PLACE_KM:g}")
 
 
-class FacetsAnswer(Answer):
+class FacetsAnswer(ResponseModel):
     """How many photos each filter would leave. Each kind of filter is counted as if the query had none of it."""
 
     months: list[FacetAnswer] = Field(description="When photos were taken, the earliest first.")
@@ -218,7 +218,7 @@ class FacetsAnswer(Answer):
 
     @classmethod
     def of(cls, facets: Facets) -> FacetsAnswer:
-        """The facets as an answer."""
+        """The facets as a response."""
 
         def counts(name: str, photos: Mapping[str, int], limit: int | None = None) -> list[FacetAnswer]:
             return [
@@ -234,7 +234,7 @@ class FacetsAnswer(Answer):
         )
 
 
-class PhotoAnswer(Answer):
+class PhotoAnswer(ResponseModel):
     """What is known of a photo."""
 
     photo_id: int
@@ -263,11 +263,11 @@ class PhotoAnswer(Answer):
 
     @classmethod
     def of(cls, photo: PhotoRecord) -> PhotoAnswer:
-        """The photo as an answer."""
+        """The photo as a response."""
         return cls.from_attributes(photo, photo_id=photo.id, taken_at=photo.taken_iso())
 
 
-class CopyAnswer(Answer):
+class CopyAnswer(ResponseModel):
     """A file with nearly the same photo."""
 
     path: str
@@ -279,18 +279,18 @@ class CopyAnswer(Answer):
     links: list[str] = Field(description="Other paths that lead to the same file.")
 
 
-class DuplicatesAnswer(Answer):
+class DuplicatesAnswer(ResponseModel):
     """The files that hold a photo or nearly the same one, the largest first."""
 
     copies: list[CopyAnswer]
 
     @classmethod
     def of(cls, copies: list[Copy]) -> DuplicatesAnswer:
-        """The copies as an answer."""
+        """The copies as a response."""
         return cls.model_construct(copies=[CopyAnswer.from_attributes(copy) for copy in copies])
 
 
-class FolderAnswer(Answer):
+class FolderAnswer(ResponseModel):
     """An indexed folder."""
 
     path: str
@@ -300,14 +300,14 @@ class FolderAnswer(Answer):
     include: list[str] = Field(description="Patterns of files that are indexed although another pattern excludes them.")
 
 
-class FailureAnswer(Answer):
+class FailureAnswer(ResponseModel):
     """A file that could not be read as a photo."""
 
     path: str
     reason: str
 
 
-class StatusAnswer(Answer):
+class StatusAnswer(ResponseModel):
     """Where the library stands."""
 
     photos: int = Field(description="Photos that a search can find.")
@@ -324,7 +324,7 @@ class StatusAnswer(Answer):
 
     @classmethod
     def of(cls, status: LibraryStatus) -> StatusAnswer:
-        """The status as an answer."""
+        """The status as a response."""
         return cls.from_attributes(
             status,
             failures=[FailureAnswer.model_construct(path=path, reason=reason) for path, reason in status.failures],
@@ -332,7 +332,7 @@ class StatusAnswer(Answer):
         )
 
 
-class JobAnswer(Answer):
+class JobAnswer(ResponseModel):
     """The progress of indexing."""
 
     state: Literal["idle", "running", "done", "cancelled", "failed"]
@@ -342,7 +342,7 @@ class JobAnswer(Answer):
     message: str | None = Field(None, description="How indexing ended.")
 
 
-class Problem(Answer):
+class Problem(ResponseModel):
     """An error (RFC 9457)."""
 
     type: str = Field(description="Always `about:blank`: the status says which kind of error it is.")

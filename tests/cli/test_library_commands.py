@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexer.library.settings import FILE
-from tests.cli.commands import pixelseek
+from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.cli.test_errors import assert_fails
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 
@@ -105,9 +105,12 @@ def test_a_search_follows_the_settings_unless_an_option_says_otherwise(library: 
 
     assert reranked() == PHOTO_COUNT
     assert pixelseek("config", "shortlist", "4", "--library", library).exit_code == 0
-    assert pixelseek("config", "threads", "1", "--library", library).exit_code == 0
     assert reranked() == 4
     assert reranked("--shortlist", "7") == 7
+    assert pixelseek("config", "threads", "1", "--library", library).exit_code == 0
+    # In a process of its own: PyTorch would keep the number of threads for the tests that follow.
+    alone = pixelseek_alone("search", SENTENCE, "--json", "--library", library)
+    assert (alone.returncode, json.loads(alone.stdout)["reranked"]) == (0, 4)
     (library / FILE).write_text("shortlist = 'all'\n")
     assert_fails(pixelseek("search", SENTENCE, "--library", library), str(library / FILE))
 

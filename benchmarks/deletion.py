@@ -1,11 +1,11 @@
-"""Whether the heat of `pixelseek explain` is where the ITM logit comes from: deletion curves.
+"""Deletion curves: does the heat of `pixelseek explain` show where the ITM logit comes from?
 
     python -m benchmarks.deletion --data SHARD [--data SHARD]... [--plot FILE]
 
-Of dev photos and their first caption. The pixel tokens that the map of all words calls hottest are taken out of the
-joint pass (not blackened: it does not see them), more and more of them, and the ITM logit changes; beside it, by as
-many random ones. Removed is the photo's state at the fusion layer, which is what the rerank reads: there each
-token has already seen its neighbours.
+The pixel tokens that the map of all words calls hottest are removed from the joint pass, more and more of them, and the
+change of the ITM logit is measured; random tokens are removed for comparison. The data are dev photos with their first
+caption. A removed token is not blackened: the joint pass does not read it. Tokens are states at the fusion layer, which
+the rerank reads: each has already attended to its neighbours.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     dev = read_shards(arguments.data, "dev")
     chosen = random.choice(len(dev), min(arguments.photos, len(dev)), replace=False)
     model = TrainedModel(arguments.weights, device="cpu")
-    measured = [changes(model, dev[row], random) for row in tqdm(chosen)]
+    measured = [logit_changes(model, dev[row], random) for row in tqdm(chosen)]
     curves = {name: np.stack([photo[name] for photo in measured]) for name in (RANDOM, *METHODS)}  # (photos, REMOVED)
 
     print("| removed | " + " | ".join(curves) + " |\n|---|" + "---|" * len(curves))
@@ -60,8 +60,10 @@ def main() -> None:
         plot(curves, arguments.plot)
 
 
-def changes(model: TrainedModel, photo: CaptionedPhoto, random: np.random.Generator) -> dict[str, NDArray[np.floating]]:
-    """(REMOVED,) How much the ITM logit of the true caption changes, for every order in which tokens are removed."""
+def logit_changes(
+    model: TrainedModel, photo: CaptionedPhoto, random: np.random.Generator
+) -> dict[str, NDArray[np.floating]]:
+    """The change of the ITM logit of the true caption at each share of `REMOVED`, by the order of removal."""
     processor, caption = model.processor, photo.captions[0]
     encoded = model.runtime.encode_image([photo.decode(processor.image_processor)])
     (features,), words = encoded.pixel_features, model.ranker.detect_words(encoded.pooled_features)
@@ -71,21 +73,23 @@ def changes(model: TrainedModel, photo: CaptionedPhoto, random: np.random.Genera
         runtime: Runtime = model.gradient_runtime if method == "relevance" else model.runtime
         heat = explain(runtime, processor, caption, features, words, (size[0], size[1]), method=method).overall
         orders.append(np.argsort(-heat.ravel(), kind="stable"))
-    left = [features[np.sort(order[round(share * len(order)) :])] for order in orders for share in REMOVED]
-    logits = model.runtime.itm_logits(model.runtime.encode_text([caption]), left).reshape(len(orders), len(REMOVED))
+    remaining = [features[np.sort(order[round(share * len(order)) :])] for order in orders for share in REMOVED]
+    logits = model.runtime.itm_logits(model.runtime.encode_text([caption]), remaining).reshape(
+        len(orders), len(REMOVED)
+    )
     logits -= logits[:, :1]
     return {RANDOM: logits[:RANDOM_ORDERS].mean(axis=0)} | dict(zip(METHODS, logits[RANDOM_ORDERS:], strict=True))
 
 
 def interval(differences: NDArray[np.floating]) -> tuple[float, float]:
-    """The 95 % interval of their mean, by the bootstrap over photos."""
+    """The 95 % interval of the mean of `differences`, by a bootstrap over photos."""
     rows = np.random.default_rng(0).integers(0, len(differences), (RESAMPLES, len(differences)))
     low, high = np.quantile(differences[rows].mean(axis=1), (0.025, 0.975))
     return float(low), float(high)
 
 
 def plot(curves: dict[str, NDArray[np.floating]], path: Path) -> None:
-    """Draw what each method takes from the logit beyond random removal, with 95 % intervals."""
+    """Draw the logit change of each method minus that of random removal, with 95 % intervals."""
     from matplotlib import rcParams
     from matplotlib.figure import Figure
 

@@ -1,9 +1,10 @@
-"""What excluded terms exclude, and what that costs: on photos whose captions say what they show.
+"""Whether an excluded term keeps photos out, and how many wanted photos that costs.
 
     python -m benchmarks.exclusion --data photos.tar
 
-Each query is a thing and another to keep out ("a dog" -ball). A photo shows the first when two of its captions
-name it, and the second when any does. Only pairs are asked of which both can be told on 15 photos or more.
+Each query is a wanted and an excluded term ("a dog" -ball). A photo shows the wanted term when two of its captions name
+it, and the excluded term when any does. A query is used when 15 photos or more show the wanted term alone, and as many
+show both.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from model.scoring.ranker import Ranker
 from model.weights import DEFAULT, find_weights
 
 WANTED = ("dog", "man", "girl", "child", "woman", "boy", "person")
-UNWANTED = (
+EXCLUDED = (
     "grass", "water", "ball", "snow", "beach", "dog", "street", "bike", "man", "woman", "child", "tree", "people",
     "crowd", "sand", "red", "black", "hat",
 )  # fmt: skip
-LEAST = 15
+MIN_PHOTOS = 15
 SHORTLIST, FIRST = 64, 10
 
 
@@ -50,45 +51,44 @@ def main() -> None:
     )
     embeddings = encoded.photos.embeddings
     queries = [
-        (wanted, unwanted, shows, spoilt)
-        for wanted, unwanted in product(WANTED, UNWANTED)
-        for shows, spoilt in [(named(photos, wanted) >= 2, named(photos, unwanted) >= 1)]
-        if wanted != unwanted and min((shows & ~spoilt).sum(), (shows & spoilt).sum()) >= LEAST
+        (wanted, excluded, shows, shows_excluded)
+        for wanted, excluded in product(WANTED, EXCLUDED)
+        for shows, shows_excluded in [(named(photos, wanted) >= 2, named(photos, excluded) >= 1)]
+        if wanted != excluded and min((shows & ~shows_excluded).sum(), (shows & shows_excluded).sum()) >= MIN_PHOTOS
     ]
     texts = {word: ranker.runtime.encode_text([f"a {word}"]) for word in WANTED} | {
-        f"-{word}": ranker.runtime.encode_text([word]) for word in UNWANTED
+        f"-{word}": ranker.runtime.encode_text([word]) for word in EXCLUDED
     }
 
-    def nearest(wanted: str, unwanted: str | None) -> NDArray[np.int64]:
-        others = texts[f"-{unwanted}"].embeddings if unwanted else np.empty((0, embeddings.shape[1]), dtype=np.float32)
-        return np.argsort(-(embeddings @ search_direction(texts[wanted].embeddings[0], others)), kind="stable")[
-            :SHORTLIST
-        ]
+    def nearest(wanted: str, excluded: str | None) -> NDArray[np.int64]:
+        others = texts[f"-{excluded}"].embeddings if excluded else np.empty((0, embeddings.shape[1]), dtype=np.float32)
+        similarities = embeddings @ search_direction(texts[wanted].embeddings[0], others)
+        return np.argsort(-similarities, kind="stable")[:SHORTLIST]
 
     def scores(phrase: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         return ranker.score(texts[phrase], encoded.photos, rows).scores
 
-    def reranked(wanted: str, unwanted: str | None) -> NDArray[np.int64]:
-        rows = nearest(wanted, unwanted)
+    def reranked(wanted: str, excluded: str | None) -> NDArray[np.int64]:
+        rows = nearest(wanted, excluded)
         total = scores(wanted, rows)
-        if unwanted:
-            total = total - exclusion_penalties(scores(f"-{unwanted}", rows)[None])
+        if excluded:
+            total = total - exclusion_penalties(scores(f"-{excluded}", rows)[None])
         return rows[np.argsort(-total, kind="stable")]
 
-    def measure(rank: Callable[[str, str | None], NDArray[np.int64]], *, keep_out: bool) -> str:
+    def measure(rank: Callable[[str, str | None], NDArray[np.int64]], *, exclude: bool) -> str:
         good, bad = [], []
-        for wanted, unwanted, shows, spoilt in queries:
-            first = rank(wanted, unwanted if keep_out else None)[:FIRST]
-            good.append((shows & ~spoilt)[first].mean())
-            bad.append(spoilt[first].mean())
+        for wanted, excluded, shows, shows_excluded in queries:
+            first = rank(wanted, excluded if exclude else None)[:FIRST]
+            good.append((shows & ~shows_excluded)[first].mean())
+            bad.append(shows_excluded[first].mean())
         return f"{100 * np.mean(good):.1f} | {100 * np.mean(bad):.1f} |"
 
-    print(f"| {len(queries)} queries, {len(photos):,} photos; of the first {FIRST}, in percent | right | unwanted |")
+    print(f"| {len(queries)} queries, {len(photos):,} photos; of the first {FIRST}, in percent | right | excluded |")
     print("|---|---|---|")
-    print(f"| shortlist alone, nothing kept out | {measure(nearest, keep_out=False)}")
-    print(f"| shortlist alone | {measure(nearest, keep_out=True)}")
-    print(f"| reranked, nothing kept out | {measure(reranked, keep_out=False)}")
-    print(f"| reranked | {measure(reranked, keep_out=True)}")
+    print(f"| shortlist alone, nothing excluded | {measure(nearest, exclude=False)}")
+    print(f"| shortlist alone | {measure(nearest, exclude=True)}")
+    print(f"| reranked, nothing excluded | {measure(reranked, exclude=False)}")
+    print(f"| reranked | {measure(reranked, exclude=True)}")
     print(f"\n{machine()}")
 
 

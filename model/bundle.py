@@ -1,4 +1,4 @@
-"""A trained Pixel-BERT as one thing: its network, what it reads, and how its scores are read."""
+"""A trained Pixel-BERT with all its parts: network, processor, ranker and heads."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from model.weights import DEFAULT, find_weights, lasting_name
 
 
 class TrainedModel:
-    """The weights called `weights` (a name or a folder); each part is loaded when it is first asked for.
+    """The weights called `weights` (a name or a folder). Each part is loaded on first use. Threads may share one.
 
-    All parts are of the weights that lay there when this was made. Threads may share one.
-
-    Raises WeightsError when there are no such weights. Its parts do when they cannot be read, and WeightsReplaced when
-    the folder holds other weights by then.
+    Raises WeightsError when there are no such weights. All parts belong to the weights that were there at that time: a
+    part raises WeightsError when it cannot be read, and WeightsReplaced when the folder holds other weights by then.
     """
 
     def __init__(self, weights: str | Path = DEFAULT, *, device: str = "auto", threads: int = 0) -> None:
@@ -35,7 +33,7 @@ class TrainedModel:
 
     @property
     def folder(self) -> Path:
-        """Where the weights lie."""
+        """The folder of the weights."""
         return self._weights.folder
 
     @property
@@ -50,7 +48,7 @@ class TrainedModel:
 
     @cached_property
     def processor(self) -> PixelBertProcessor:
-        """What the network reads."""
+        """The tokenizer and image transform of the network."""
         with self._weights.reading() as folder:
             return PixelBertProcessor.from_pretrained(folder)
 
@@ -65,7 +63,7 @@ class TrainedModel:
         return Ranker(self.runtime, self.scoring_parameters)
 
     def head(self, task: Task) -> Head:
-        """What it has learned beside retrieval. Raises WeightsError when it has not, or for other weights."""
+        """The head for `task`. Raises WeightsError when there is none, or it was made for other weights."""
         return Head.load(self.folder, task, self.generation)
 
     @property

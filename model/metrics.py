@@ -1,7 +1,7 @@
-"""What a ranking is worth: recall@k, median rank, and how sure a difference is.
+"""Metrics of a ranking: recall@k, median rank, and confidence intervals of differences.
 
-Everything follows from ranks: how many wrong candidates stand before a query's best right one, 0 for
-none. Ties count against us: the right one comes last among equals. Scores are compared as float32.
+All are computed from ranks. The rank of a query is the number of wrong candidates before its best right candidate.
+Ties count against the model: a right candidate comes last among equals. Scores are compared as float32.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ def best_candidates(similarities: NDArray[np.float32], relevant: NDArray[np.bool
     """The `count` most similar candidates (Q, K) of each query, best first, from (Q, N)."""
     count = min(count, similarities.shape[1])
     keys = -similarities
-    # A relevant one loses a tie: a last bit less, and it is the last among equals.
+    # One float32 step less puts a relevant candidate last among equals.
     keys[relevant] = np.nextafter(keys[relevant], np.float32(np.inf))
-    part = np.argpartition(keys, count - 1, axis=1)[:, :count]
-    order = np.argsort(np.take_along_axis(keys, part, 1), axis=1, kind="stable")
-    return np.take_along_axis(part, order, 1)
+    nearest = np.argpartition(keys, count - 1, axis=1)[:, :count]
+    order = np.argsort(np.take_along_axis(keys, nearest, 1), axis=1, kind="stable")
+    return np.take_along_axis(nearest, order, 1)
 
 
-def recall(found: NDArray[np.int64]) -> dict[str, float]:
+def recall(query_ranks: NDArray[np.int64]) -> dict[str, float]:
     """Recall@1, @5 and @10 in percent of ranks (Q,), and the median rank, counted from 1."""
-    figures = {f"r@{k}": percent((found < k).mean()) for k in RECALL_AT}
-    return {**figures, "median_rank": float(np.median(found)) + 1.0}
+    figures = {f"r@{k}": percent((query_ranks < k).mean()) for k in RECALL_AT}
+    return {**figures, "median_rank": float(np.median(query_ranks)) + 1.0}
 
 
 def recall_gain(
     before: NDArray[np.int64], after: NDArray[np.int64], photos: NDArray[np.int64], k: int
 ) -> dict[str, float]:
-    """Recall@k of ranks `after` (Q,) less that of `before` (Q,), in points, with its 95 % interval.
+    """Recall@k of ranks `after` (Q,) minus that of `before` (Q,), in points, with its 95 % interval.
 
-    A paired bootstrap over photos: the captions of one photo are no independent queries, so whole photos
-    are drawn; `photos` (Q,) says to which one a query belongs. The same ranks always give the same interval.
+    The interval comes from a paired bootstrap over photos: the captions of one photo are not independent queries, so
+    whole photos are resampled. `photos` (Q,) is the photo of each query. The same ranks always give the same interval.
     """
     gain, low, high = mean_interval((after < k).astype(np.float64) - (before < k), photos)
     return {"gain": percent(gain), "low": percent(low), "high": percent(high)}

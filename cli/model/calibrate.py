@@ -1,4 +1,4 @@
-"""`pixelseek model calibrate`: learn words, and fit what the match percentage means."""
+"""`pixelseek model calibrate`: fit the parameters of the score."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from cli.output import print_json
 @device_option
 @json_option
 def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: int, device: str, as_json: bool) -> None:
-    """Fit score, match and cut-off to the dev photos of shards, and keep them with the weights.
+    """Fit score, match and cut-off to the dev photos of shards, and write them into the folder of the weights.
 
-    Training does it in passing, on the photos it looks at between epochs. This takes all of them, and first learns from
-    the train photos, where the shards hold some, which words people use of what they show.
+    Training does this with few dev photos. This command uses all of them. If the shards hold train photos, it first
+    learns word detectors and makes the querybank from them.
 
     Example: pixelseek model calibrate --weights runs/mine/weights --data coco-000.tar --data coco-001.tar
     """
@@ -37,13 +37,13 @@ def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: in
 
     folder = find_weights(weights)
     parameters = fit_parameters(folder, data, captions=captions, shortlist=shortlist, device=device)
-    found, words = parameters.calibration, parameters.detectors
+    fitted, words = parameters.calibration, parameters.detectors
     if as_json:
-        print_json({**asdict(found), "words": len(words.ids)})
+        print_json({**asdict(fitted), "words": len(words.ids)})
         return
-    evidence = f" + {found.log_odds_scale:.3f} * evidence of {len(words.ids):,} words" if len(words.ids) else ""
-    click.echo(f"score = ITM logit{evidence} + {found.similarity_scale:.2f} * similarity")
+    log_odds = f" + {fitted.log_odds_scale:.3f} * log-odds of {len(words.ids):,} words" if len(words.ids) else ""
+    click.echo(f"score = ITM logit{log_odds} + {fitted.similarity_scale:.2f} * (similarity - hubness)")
     click.echo(
-        f"match = sigmoid({found.match_scale:.3f} * score {found.match_bias:+.3f}), weak below {found.cutoff:.0%}"
+        f"match = sigmoid({fitted.match_scale:.3f} * score {fitted.match_bias:+.3f}), weak below {fitted.cutoff:.0%}"
     )
     click.echo(f"Written to {folder / 'scoring'}")

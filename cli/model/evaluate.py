@@ -40,11 +40,14 @@ from model.heads import TASKS, Task
     help="Also ITM on every sentence-photo pair of the first N photos.",
 )
 @click.option("--eccv", is_flag=True, help="Also ECCV Caption and CxC, on all of Karpathy's COCO test split.")
-@click.option("--ranks", type=FILE, metavar="FILE", help="Keep the rank of every query there (.npz), for --against.")
+@click.option("--ranks", type=FILE, metavar="FILE", help="Write the rank of every query there (.npz), for --against.")
 @click.option(
-    "--against", type=FILE, metavar="FILE", help="What another run kept with --ranks: also print the differences to it."
+    "--against",
+    type=FILE,
+    metavar="FILE",
+    help="The --ranks file of another run: also print the differences to it.",
 )
-@click.option("--reliability", type=FILE, metavar="FILE", help="Draw there how far the match is to be believed (.png).")
+@click.option("--reliability", type=FILE, metavar="FILE", help="Draw the reliability diagram there (.png).")
 @weights_option
 @device_option
 @json_option

@@ -1,4 +1,4 @@
-"""Two runs on the same queries: what one finds that the other does not, and whether that is more than noise."""
+"""Compare two runs on the same queries: the differences of their recalls, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _RANKINGS = ("shortlist", "itm", "rerank")
 
 
 class ComparisonError(PixelseekError):
-    """Ranks that cannot be read, or are those of other queries; the message names the file and the remedy."""
+    """Ranks that cannot be read, or belong to other queries; the message names the file and the remedy."""
 
 
 @dataclass(frozen=True)
 class KeptRanks:
-    """The ranks of every query of a run, and what was asked."""
+    """The ranks of every query of a run, and digests of its photos and captions."""
 
     keys: NDArray[np.str_]  # (N,), of the photos, in their order
     captions: NDArray[np.str_]  # (N,), a digest of those of each photo
@@ -45,12 +45,12 @@ class KeptRanks:
             np.array([photo.key for photo in photos]),
             _digests(photos),
             shortlist,
-            {direction: {name: one.ranks[name] for name in _RANKINGS} for direction, one in rankings.items()},
+            {way: {name: ranking.ranks[name] for name in _RANKINGS} for way, ranking in rankings.items()},
         )
 
     def save(self, path: Path) -> None:
-        """Write them to `path` (.npz), whole or not at all."""
-        tables = {f"{way}/{name}": found for way, one in self.ranks.items() for name, found in one.items()}
+        """Write them to `path` (.npz) atomically."""
+        tables = {f"{way}/{name}": ranks for way, by_name in self.ranks.items() for name, ranks in by_name.items()}
         with replacing(path) as new, new.open("wb") as file:
             np.savez_compressed(
                 file,
@@ -74,30 +74,33 @@ class KeptRanks:
             ) from error
         keys, captions = np.array([photo.key for photo in photos]), _digests(photos)
         if len(keys) != len(kept.keys):
-            others = f"{len(kept.keys):,} photos, not these {len(keys):,}"
+            difference = f"{len(kept.keys):,} photos, not these {len(keys):,}"
         elif (rows := np.flatnonzero(keys != kept.keys)).size:
-            others = f"other photos: the first that differs is {kept.keys[rows[0]]}, here {keys[rows[0]]}"
+            difference = f"other photos: the first that differs is {kept.keys[rows[0]]}, here {keys[rows[0]]}"
         elif (rows := np.flatnonzero(captions != kept.captions)).size:
-            others = f"other captions of {rows.size:,} photos, {keys[rows[0]]} the first"
+            difference = f"other captions of {rows.size:,} photos, {keys[rows[0]]} the first"
         else:
             return kept
         raise ComparisonError(
-            f"{path} is about {others}. Two runs are compared on the same photos and captions: "
+            f"{path} is about {difference}. Two runs can only be compared on the same photos and captions: "
             "name the same --data, --split and --captions"
         )
 
 
 def differences(before: KeptRanks, after: Mapping[Direction, Rankings]) -> dict[str, Any]:
-    """Recall@1, @5 and @10 of run `after` less that of `before`, in points with 95 % intervals.
+    """Recall@1, @5 and @10 of run `after` minus that of `before`, in points with 95 % intervals.
 
     For each direction, by similarity, by ITM alone and by the score of the rerank. See `recall_gain`.
     """
     return {
         way: {
-            name: {f"r@{k}": recall_gain(before.ranks[way][name], one.ranks[name], one.photos, k) for k in RECALL_AT}
+            name: {
+                f"r@{k}": recall_gain(before.ranks[way][name], rankings.ranks[name], rankings.photos, k)
+                for k in RECALL_AT
+            }
             for name in _RANKINGS
         }
-        for way, one in after.items()
+        for way, rankings in after.items()
     }
 
 

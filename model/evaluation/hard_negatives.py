@@ -1,4 +1,4 @@
-"""Can a model tell a caption from one that differs in a word or two? (SugarCrepe, arXiv 2306.14610)"""
+"""Hard negatives: does a caption score above one that differs in a word or two? (SugarCrepe, arXiv 2306.14610)"""
 
 from __future__ import annotations
 

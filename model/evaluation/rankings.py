@@ -1,4 +1,4 @@
-"""Where each query's right answer stands in every ranking, and the figures that follow from it."""
+"""The rank of each query's right answer in every ranking, and the metrics computed from these ranks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Rankings:
     photos: NDArray[np.int64]  # (Q,), the photo that the query is, or was written about
     ranks: dict[str, NDArray[np.int64]]  # each (Q,)
     depth: dict[str, int]
-    """How many candidates of each query each looks at with the full cross-modal pass."""
+    """How many candidates of each query each ranking reads with the joint pass."""
 
     @classmethod
     def of(cls, lists: Shortlists, ranker: Ranker, depths: Sequence[int]) -> Rankings:
@@ -41,8 +41,8 @@ class Rankings:
             **{f"rerank@{depth}": lists.ranks(scores, depth) for depth in depths},
             "rerank": lists.ranks(scores),
         }
-        looked_at = {"shortlist": 0, **{f"rerank@{depth}": min(depth, deepest) for depth in depths}}
-        return cls(lists.photos, ranks, {name: looked_at.get(name, deepest) for name in ranks})
+        depth_of = {"shortlist": 0, **{f"rerank@{depth}": min(depth, deepest) for depth in depths}}
+        return cls(lists.photos, ranks, {name: depth_of.get(name, deepest) for name in ranks})
 
     @classmethod
     def joined(cls, parts: Sequence[Rankings]) -> Rankings:
@@ -57,14 +57,14 @@ class Rankings:
     def figures(self) -> dict[str, Any]:
         """What docs/evaluation.md lists for a direction: recall, median rank and cost of each ranking.
 
-        `in_shortlist`, the share of queries with a right answer among the candidates looked at, is a rerank's ceiling.
+        `in_shortlist` is the share of queries with a right answer among the candidates read: the ceiling of a rerank.
         """
         by_similarity, queries = self.ranks["shortlist"], len(self.photos)
         figures: dict[str, Any] = {"queries": queries}
-        for name, found in self.ranks.items():
+        for name, ranks in self.ranks.items():
             depth = self.depth[name]
             ceiling = {"in_shortlist": percent((by_similarity < depth).mean())} if depth else {}
-            figures[name] = {**recall(found), **ceiling, "pairs": queries * depth}
+            figures[name] = {**recall(ranks), **ceiling, "pairs": queries * depth}
         return figures
 
     def gain(self) -> dict[str, float]:
@@ -74,7 +74,7 @@ class Rankings:
 
 def mean_figures(figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The mean of `Rankings.figures` over folds; queries and pairs are summed."""
-    return {name: _mean(name, [one[name] for one in figures]) for name in figures[0]}
+    return {name: _mean(name, [fold[name] for fold in figures]) for name in figures[0]}
 
 
 def _mean(name: str, values: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""One evaluation: everything that is measured on a collection, and what it cost."""
+"""One evaluation: all metrics of a collection, and the seconds they took."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from model.scoring.shortlists import Shortlists, rerank, score_all_pairs, shortl
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured."""
+    """The result of an evaluation."""
 
     report: dict[str, Any]
-    """Figures by name, fit for JSON: docs/evaluation.md lists them."""
+    """Metrics by name, as JSON values: docs/evaluation.md lists them."""
     rankings: dict[Direction, Rankings]
 
 
@@ -72,7 +72,7 @@ def evaluate(
     for way in DIRECTIONS:
         lists[way] = rerank(ranker, collection, way, depths[-1], progress=progress)
         lap(way)
-    rankings = {way: Rankings.of(one, ranker, depths[:-1]) for way, one in lists.items()}
+    rankings = {way: Rankings.of(shortlists, ranker, depths[:-1]) for way, shortlists in lists.items()}
     report: dict[str, Any] = {
         "photos": len(photos),
         "captions": len(collection.caption_to_image),
@@ -128,18 +128,18 @@ def evaluate_shards(
     there are no such photos, or fewer than `fold` or `exhaustive` asks for, ComparisonError when `against` is about
     other photos or captions, GroundTruthError and WeightsError.
     """
-    whole = read_shards(shards, split)
-    photos = [photo.with_captions(captions) for photo in whole]
-    wanted = max(fold or 1, exhaustive or 1)
-    if len(photos) < wanted:
-        found = f"{len(photos)} captioned photos" if photos else "no captioned photos"
-        too_few = f", fewer than the {wanted} asked for" if photos else ""
-        raise ShardError(f"{found} of split {split} in {', '.join(map(str, shards))}{too_few}")
+    in_shards = read_shards(shards, split)
+    photos = [photo.with_captions(captions) for photo in in_shards]
+    required = max(fold or 1, exhaustive or 1)
+    if len(photos) < required:
+        available = f"{len(photos)} captioned photos" if photos else "no captioned photos"
+        too_few = f", fewer than the {required} asked for" if photos else ""
+        raise ShardError(f"{available} of split {split} in {', '.join(map(str, shards))}{too_few}")
     before = None if against is None else KeptRanks.load(against, photos)
     if ranks is not None:
         ranks.parent.mkdir(parents=True, exist_ok=True)
     model = TrainedModel(weights, device=device)
-    done = evaluate(
+    evaluation = evaluate(
         model.ranker,
         photos,
         model.processor,
@@ -150,34 +150,34 @@ def evaluate_shards(
         progress=progress,
     )
     if ranks is not None:
-        KeptRanks.of(photos, done.report["shortlist"], done.rankings).save(ranks)
+        KeptRanks.of(photos, evaluation.report["shortlist"], evaluation.rankings).save(ranks)
     report = {
         "weights": str(weights),
         "data": [shard.name for shard in shards],
         "split": split,
         "device": model.runtime.device,
-        "captions_in_shards": sum(len(photo.captions) for photo in whole),
-        **done.report,
+        "captions_in_shards": sum(len(photo.captions) for photo in in_shards),
+        **evaluation.report,
     }
     if before is not None:
         report["against"] = {
             "file": str(against),
             "shortlist": before.shortlist,
-            **differences(before, done.rankings),
+            **differences(before, evaluation.rankings),
         }
     return report
 
 
 def _both_directions(figures: Mapping[Direction, dict[str, Any]]) -> dict[str, Any]:
-    """The figures of both, and for each ranking the sum of the six recalls that the literature compares models by."""
-    names = [name for name, one in figures["text_to_image"].items() if isinstance(one, dict) and "r@1" in one]
-    rsum = {name: round(sum(one[name][f"r@{k}"] for one in figures.values() for k in RECALL_AT), 2) for name in names}
+    """The figures of both, and rsum: for each ranking the sum of its six recalls, as in the literature."""
+    names = [name for name, value in figures["text_to_image"].items() if isinstance(value, dict) and "r@1" in value]
+    rsum = {name: round(sum(way[name][f"r@{k}"] for way in figures.values() for k in RECALL_AT), 2) for name in names}
     return {**dict[str, Any](figures.items()), "rsum": rsum}
 
 
 def _match(lists: Sequence[Shortlists], ranker: Ranker) -> dict[str, Any]:
-    """How well the match of the first hit foretells that it is right, over all queries of `lists`."""
-    hits = [first_hits(ranker.combine(one.parts), one.relevant) for one in lists]
+    """How well the match of the first hit predicts that it is right, over all queries of `lists`."""
+    hits = [first_hits(ranker.combine(gallery.parts), gallery.relevant) for gallery in lists]
     scores, right = (np.concatenate(parts) for parts in zip(*hits, strict=True))
     return match_quality(ranker.match(scores), right)
 
@@ -185,11 +185,11 @@ def _match(lists: Sequence[Shortlists], ranker: Ranker) -> dict[str, Any]:
 def _folds(
     ranker: Ranker, collection: EncodedCollection, depths: Sequence[int], size: int, progress: bool
 ) -> dict[str, Any]:
-    """The mean over folds, each a collection of its own: its shortlists hold its own photos only."""
+    """The mean over folds. Each fold is a gallery of its own: its shortlists hold its own photos only."""
     folds = list(collection.folds(size))
     lists = {way: [rerank(ranker, part, way, depths[-1], progress=progress) for part in folds] for way in DIRECTIONS}
     figures = {
-        way: mean_figures([Rankings.of(one, ranker, depths[:-1]).figures() for one in of_folds])
+        way: mean_figures([Rankings.of(fold, ranker, depths[:-1]).figures() for fold in of_folds])
         for way, of_folds in lists.items()
     }
     return {
@@ -201,7 +201,7 @@ def _folds(
 
 
 def _exhaustive(ranker: Ranker, collection: EncodedCollection, depths: Sequence[int], progress: bool) -> dict[str, Any]:
-    """Every candidate reranked for every query: a pair is scored once, and its score used in both directions."""
+    """Rerank every candidate for every query. Each pair is scored once, and its score is used in both directions."""
     clock = time.perf_counter()
     all_parts = score_all_pairs(ranker, collection, progress=progress)
 

@@ -1,4 +1,4 @@
-"""A report for people: the same tables as text for a terminal, and as Markdown for a paper or a model card."""
+"""The report of an evaluation as tables: text for a terminal, Markdown for a paper or a model card."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _RECALLS = {f"r@{k}": f"R@{k}" for k in RECALL_AT}
 
 @dataclass(frozen=True)
 class Table:
-    """A title, rows of cells below their columns, and what to know about them."""
+    """A title, the names of the columns, rows of cells, and notes."""
 
     title: str
     words: int
-    """How many columns, the first ones, hold words; all others hold numbers."""
+    """The number of leading columns that hold words; all others hold numbers."""
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()
@@ -60,11 +60,11 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def _summary(report: dict[str, Any]) -> str:
-    asked, there = report["captions"], report["captions_in_shards"]
-    captions = f"{asked:,} captions" if asked == there else f"{asked:,} of their {there:,} captions"
+    used, available = report["captions"], report["captions_in_shards"]
+    captions = f"{used:,} captions" if used == available else f"{used:,} of their {available:,} captions"
     return (
         f"{report['weights']} on {report['photos']:,} photos with {captions}: split {report['split']} of "
-        f"{', '.join(report['data'])}. Recall is in percent, and a tie counts against the model."
+        f"{', '.join(report['data'])}. Recall is in percent. Ties count against the model."
     )
 
 
@@ -86,9 +86,9 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
         f"All {report['photos']:,} photos",
         report,
         names,
-        "similarity: the shortlist alone. ITM, words, rerank: so many of its candidates in the order of the ITM logit, "
-        "of word detectors, or of the score a search ranks by. in shortlist: how often a right one is among them, the "
-        "most that can be reached.",
+        "similarity: the shortlist alone. ITM, words, rerank: its first candidates ranked by the ITM logit, by word "
+        "detectors, or by the score that a search ranks by. in shortlist: how often a right answer is among them, the "
+        "ceiling of a rerank.",
         f"What the rerank of {depth} adds to R@1, with its 95 % interval (paired bootstrap over photos): {gains}.",
     )
     yield _parts({way: report[way]["parts"] for way in _DIRECTIONS}, depth)
@@ -99,15 +99,16 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
         galleries[f"folds of {folds['photos']:,}"] = folds
         yield _recalls(f"Mean of {folds['count']} folds, consecutive blocks of {size}", folds, names)
     if "exhaustive" in report:
-        some = report["exhaustive"]
+        exhaustive = report["exhaustive"]
         yield _recalls(
-            f"Exhaustive, on the first {some['photos']:,} photos and their {some['captions']:,} captions",
-            some,
+            f"Exhaustive, on the first {exhaustive['photos']:,} photos and their {exhaustive['captions']:,} captions",
+            exhaustive,
             {"shortlist": "similarity", "itm": "ITM of all", "words": "words of all", "rerank": "rerank of all"},
-            f"All {some['pairs']:,} pairs, each scored once for both directions, took {some['seconds']:,.1f} s.",
+            f"All {exhaustive['pairs']:,} pairs, each scored once for both directions, took "
+            f"{exhaustive['seconds']:,.1f} s.",
         )
     if "eccv" in report:
-        yield _more_right_answers(report["eccv"], names)
+        yield _eccv(report["eccv"], names)
     if "against" in report:
         yield _differences(report["against"], names, depth)
     yield _match(galleries)
@@ -117,7 +118,7 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
 
 
 def _recalls(title: str, report: dict[str, Any], names: Mapping[str, str], *notes: str) -> Table:
-    """Both directions by every ranking of `report`, shallow reranks before deep ones."""
+    """Both directions by every ranking of `report`, shallow reranks first."""
     rows = []
     for way, direction in _DIRECTIONS.items():
         for name in report["rsum"]:
@@ -140,12 +141,12 @@ def _recalls(title: str, report: dict[str, Any], names: Mapping[str, str], *note
         2,
         ["direction", "ranked by", *_RECALLS.values(), "median rank", "in shortlist", "pairs"],
         rows,
-        [f"rsum, the six recalls added up: {rsum}.", *notes],
+        [f"rsum, the sum of the six recalls: {rsum}.", *notes],
     )
 
 
 def _parts(parts: Mapping[str, dict[str, Any]], depth: int) -> Table:
-    """What each part of the score adds, for both directions."""
+    """The gain of each part of the score, in both directions."""
     return Table(
         f"What each part of the score adds: {depth} candidates ranked by the parts so far",
         2,
@@ -171,10 +172,10 @@ def _match(galleries: Mapping[str, dict[str, Any]]) -> Table:
             f"{quality['right']:.1f}",
             *(f"{quality[figure]:.3f}" for figure in ("auroc", "ece", "brier", "brier_constant")),
         ]
-        for photos, quality in ((photos, one["match"]) for photos, one in galleries.items())
+        for photos, quality in ((photos, figures["match"]) for photos, figures in galleries.items())
     ]
     return Table(
-        "Is the match of the first hit to be believed? Half of the sentences are asked without their photo",
+        "Reliability of the match of the first hit, where half of the sentences have had their photo removed",
         1,
         ["photos", "first hits", "right %", "AUROC", "ECE", "Brier", "Brier of a constant"],
         rows,
@@ -183,46 +184,46 @@ def _match(galleries: Mapping[str, dict[str, Any]]) -> Table:
 
 def _reliability(bins: Sequence[dict[str, float]]) -> Table:
     return Table(
-        "Reliability: the same first hits in bins by their match",
+        "The same first hits in bins by their match",
         0,
         ["mean match %", "right %", "first hits"],
-        [[f"{one['match']:.1f}", f"{one['right']:.1f}", f"{one['hits']:,}"] for one in bins],
+        [[f"{row['match']:.1f}", f"{row['right']:.1f}", f"{row['hits']:,}"] for row in bins],
     )
 
 
-def _hard_negatives(found: dict[str, Any]) -> Table:
+def _hard_negatives(report: dict[str, Any]) -> Table:
     return Table(
         "How often a caption scores above one that differs in a word or two, in percent; chance is 50",
         1,
         ["what differs", "cases", "similarity", "ITM", "rerank"],
         [
-            [kind, f"{one['cases']:,}", *(f"{one[name]:.1f}" for name in ("similarity", "itm", "rerank"))]
-            for kind, one in {"all": found, **found["kinds"]}.items()
+            [kind, f"{figures['cases']:,}", *(f"{figures[name]:.1f}" for name in ("similarity", "itm", "rerank"))]
+            for kind, figures in {"all": report, **report["kinds"]}.items()
         ],
     )
 
 
-def _more_right_answers(found: dict[str, Any], names: Mapping[str, str]) -> Table:
+def _eccv(report: dict[str, Any], names: Mapping[str, str]) -> Table:
     columns = {
         "eccv_map_at_r": "ECCV mAP@R",
         "eccv_rprecision": "ECCV R-Precision",
         "eccv_r1": "ECCV R@1",
         **{f"cxc_r{k}": f"CxC R@{k}" for k in RECALL_AT},
     }
-    captions, photos = (found[way] for way in _DIRECTIONS)
+    captions, photos = (report[way] for way in _DIRECTIONS)
     return Table(
-        "ECCV Caption and CxC, which know more right answers than those that were written down",
+        "ECCV Caption and CxC, which list more right answers than COCO's own pairs",
         2,
         ["direction", "ranked by", *columns.values()],
         [
-            [direction, label, *(f"{found[way][name][figure]:.1f}" for figure in columns)]
+            [direction, label, *(f"{report[way][name][figure]:.1f}" for figure in columns)]
             for way, direction in _DIRECTIONS.items()
             for name, label in names.items()
-            if name in found[way]
+            if name in report[way]
         ],
         [
-            f"ECCV Caption asks {captions['eccv_queries']:,} captions and {photos['eccv_queries']:,} photos, "
-            f"CxC {captions['cxc_queries']:,} and {photos['cxc_queries']:,}."
+            f"Queries of ECCV Caption: {captions['eccv_queries']:,} captions and {photos['eccv_queries']:,} photos. "
+            f"Queries of CxC: {captions['cxc_queries']:,} and {photos['cxc_queries']:,}."
         ],
     )
 

@@ -1,1 +1,1 @@
-"""From what a network computes to a score and a match: how they are made, and how their numbers are fitted."""
+"""From the outputs of a network to a score and a match, and how the parameters of the score are fitted."""

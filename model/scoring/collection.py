@@ -1,4 +1,4 @@
-"""Captioned photos, encoded: what every figure is computed from."""
+"""Encoded photos and captions: the input of fitting and evaluation."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def encode_photos(
     photos: Sequence[CaptionedPhoto],
     processor: PixelBertProcessor,
     *,
-    what: str = "photos",
+    label: str = "photos",
     progress: bool = False,
 ) -> Iterator[EncodedImages]:
-    """Encode photos, a few at a time, in their order; the progress bar calls them `what`."""
+    """Encode photos in batches, in their order; `label` is that of the progress bar."""
     starts = range(0, len(photos), _IMAGES)
-    for start in tqdm(starts, desc=what, unit="batch", disable=not progress):
+    for start in tqdm(starts, desc=label, unit="batch", disable=not progress):
         yield runtime.encode_image(
             [photo.decode(processor.image_processor) for photo in photos[start : start + _IMAGES]]
         )
@@ -77,7 +77,7 @@ def encode_photos(
 def encode_collection(
     ranker: Ranker, photos: Sequence[CaptionedPhoto], processor: PixelBertProcessor, *, progress: bool = False
 ) -> EncodedCollection:
-    """Encode captioned photos as an indexer would, and prepare them for scoring."""
+    """Encode captioned photos as indexing does, and prepare them for scoring."""
     batches = list(encode_photos(ranker.runtime, photos, processor, progress=progress))
     images = EncodedImages(
         np.concatenate([batch.embeddings for batch in batches]),

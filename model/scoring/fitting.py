@@ -83,7 +83,7 @@ def _learn_detectors(
         raise WeightsError("word detectors are learned with PyTorch: pip install 'pixelseek[gpu]'")
     from model.scoring.word_learning import learn_detectors
 
-    batches = encode_photos(runtime, photos, processor, what="photos to learn words of", progress=progress)
+    batches = encode_photos(runtime, photos, processor, label="train photos", progress=progress)
     pooled = np.concatenate([batch.pooled_features for batch in batches])
     captions = [[processor.tokenize([caption])["input_ids"][0] for caption in photo.captions] for photo in photos]
     return learn_detectors(pooled, captions, progress=progress)

@@ -1,7 +1,7 @@
-"""Querybank normalisation: photos that are near to every sentence shall not stand before the one that is meant.
+"""Querybank normalisation: hubs, which are photos near to every sentence, must not rank above the right photo.
 
-Bogolin et al., "Cross Modal Retrieval with Querybank Normalisation" (arXiv 2112.12777): how near a photo is to a bank
-of sentences that ask for other photos is taken off its similarity to the sentence at hand.
+Bogolin et al., "Cross Modal Retrieval with Querybank Normalisation" (arXiv 2112.12777). The hubness of a photo is how
+near it is to a bank of sentences about other photos. It is subtracted from the similarity to the query.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:  # a search does not read shards
     from model.data.shards import CaptionedPhoto
 
 _SENTENCES = 1000  # recall@1 is lower with 300, and no higher with 3,000: docs/development/experiments.md
-_SHARPNESS = 10.0  # 0 is the mean similarity to the bank, infinity the greatest
+_SHARPNESS = 10.0  # of the soft maximum: 0 gives the mean similarity to the bank, infinity the largest
 _AT_ONCE = 250
 
 
 @dataclass(frozen=True)
 class Querybank:
-    """The embeddings (N, E) of N sentences, kept beside the weights; of none where there is no bank."""
+    """The embeddings (N, E) of N sentences; N is 0 where there is no bank."""
 
     embeddings: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 1), dtype=np.float32))
 
     @classmethod
     def of(cls, runtime: Runtime, photos: Sequence[CaptionedPhoto]) -> Self:
-        """The bank of one caption each of some training photos, always the same ones."""
+        """The bank of one caption each of a fixed random sample of training photos."""
         rows = np.random.default_rng(0).permutation(len(photos))[:_SENTENCES]
         sentences = sorted((photos[row].captions[0] for row in rows.tolist()), key=len)  # little padding
         starts = range(0, len(sentences), _AT_ONCE)
-        parts = [runtime.encode_text(sentences[start : start + _AT_ONCE]).embeddings for start in starts]
-        return cls(np.concatenate(parts).astype(np.float16).astype(np.float32)) if parts else cls()
+        batches = [runtime.encode_text(sentences[start : start + _AT_ONCE]).embeddings for start in starts]
+        return cls(np.concatenate(batches).astype(np.float16).astype(np.float32)) if batches else cls()
 
     @classmethod
     def read(cls, file: BinaryIO) -> Self:

@@ -1,4 +1,4 @@
-"""How a score is made: the one place where what a network computes becomes a score and a match.
+"""How a score is made: the one place where the outputs of a network become a score and a match.
 
     score = ITM logit + log_odds_scale * log-odds + similarity_scale * (similarity - hubness)
     match = sigmoid(match_scale * score + match_bias)
@@ -7,8 +7,8 @@
 - Log-odds: how much likelier the words of the sentence are about this photo than about any (`word_detectors`).
 - Similarity: the inner product of both embeddings. Hubness: how near the photo is to every sentence (`querybank`).
 
-The five numbers are fitted on dev photos (`calibration`). The sum is the one that BLIP ranks by, with normalised
-similarity and word detectors added.
+The scales and the bias are fitted on dev photos (`calibration`). BLIP ranks by such a sum of ITM logit and similarity;
+the querybank and the word detectors are added here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Scored:
 def combine(
     parts: ScoreParts, calibration: Calibration, *, hubness: bool = True, detectors: bool = True, joint: bool = True
 ) -> NDArray[np.float32]:
-    """The scores of `parts`, elementwise, without the parts that are switched off."""
+    """The scores (an array of the shape of the parts), without the parts that are set to False."""
     # A calibration that was never fitted ranks by the joint pass alone: without that pass, by similarity.
     similarity_scale = np.float32(calibration.similarity_scale or not joint)
     log_odds_scale = np.float32(calibration.log_odds_scale * detectors)
@@ -80,14 +80,24 @@ class Ranker:
         self.runtime = runtime
         self.parameters = parameters or ScoringParameters()
         self.cutoff = self.parameters.calibration.cutoff
-        """First hits with a match below it are best taken for wrong ones."""
+        """First hits with a match below it are more likely wrong than right hits."""
         self._included = {"hubness": hubness, "detectors": detectors, "joint": joint}
 
     @classmethod
-    def load(cls, weights: Path | OpenedWeights, *, device: str = "auto") -> Self:
+    def load(
+        cls,
+        weights: Path | OpenedWeights,
+        *,
+        device: str = "auto",
+        hubness: bool = True,
+        detectors: bool = True,
+        joint: bool = True,
+    ) -> Self:
         """The ranker of a folder of weights. Raises WeightsError when network or parameters cannot be read."""
         opened = OpenedWeights.of(weights)
-        return cls(load_runtime(opened, device=device), ScoringParameters.load(opened.folder, opened.generation))
+        parameters = ScoringParameters.load(opened.folder, opened.generation)
+        runtime = load_runtime(opened, device=device)
+        return cls(runtime, parameters, hubness=hubness, detectors=detectors, joint=joint)
 
     def prepare(self, photos: EncodedImages) -> PreparedPhotos:
         """Compute once what does not depend on the sentence. Raises WeightsError for features of another network."""
@@ -115,7 +125,7 @@ class Ranker:
         if self._included["joint"]:
             itm_logits = self.runtime.itm_logits(text, features)
         parts = ScoreParts(
-            # Not a matrix product: BLAS sums a row as its neighbours require, and equal photos must get equal scores.
+            # Not a matrix product: there the rounding of a row depends on its neighbours, and equal photos should tie.
             np.einsum("ke,ke->k", np.broadcast_to(text.embeddings, embeddings.shape), embeddings),
             prepared.hubness[rows],
             prepared.words.sentence_log_odds(text, rows),

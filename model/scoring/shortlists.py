@@ -15,9 +15,9 @@ from model.scoring.collection import Direction, EncodedCollection
 from model.scoring.parts import ScoreParts
 from model.scoring.ranker import Ranker
 
-_PAIRS, _QUERIES = 1024, 128  # computed at once
-_PAIRS_ON_GPU, _QUERIES_ON_GPU = 2**19, 1024  # where a photo is sent once for all its pairs
-_SIMILARITIES = 2**22
+_PAIRS, _QUERIES = 1024, 128  # in a batch
+_PAIRS_ON_GPU, _QUERIES_ON_GPU = 2**19, 1024  # large, because a photo is sent once for all its pairs in a batch
+_MAX_SIMILARITIES = 2**22
 
 Scorer = Callable[[NDArray[np.int64], NDArray[np.int64]], ScoreParts]
 """The parts (B,) of the scores of caption i with photo i, both named by their row (B,) in a collection."""
@@ -86,9 +86,9 @@ def shortlist_blocks(
     at_once: int = _QUERIES,
     progress: bool = False,
 ) -> Iterator[Shortlists]:
-    """The same, `at_once` queries at a time, scored by `scorer`: memory does not grow with the number of queries."""
+    """Shortlists of `at_once` queries at a time, scored by `scorer`: memory does not grow with the queries."""
     queries, candidates = collection.sides(direction)
-    step = max(1, min(at_once, _SIMILARITIES // len(candidates.photos)))
+    step = max(1, min(at_once, _MAX_SIMILARITIES // len(candidates.photos)))
     for start in tqdm(range(0, len(queries.photos), step), desc=direction, unit="block", disable=not progress):
         rows = np.arange(start, min(start + step, len(queries.photos)))
         similarities = queries.embeddings[rows] @ candidates.embeddings.T  # (B, N)

@@ -197,7 +197,9 @@ def test_both_renderings_say_how_many_were_asked(report: dict[str, Any]) -> None
     for rendering in (text({**report, **named}), markdown({**report, **named})):
         assert "known on 5,000 photos with 25,010 captions: split test of coco-000.tar" in rendering
         assert "Mean of 5 folds, consecutive blocks of 1,000 photos" in rendering
-        assert "ECCV Caption asks 1,332 captions and 1,261 photos, CxC 24,972 and 5,000." in rendering
+        assert (
+            "Queries of ECCV Caption: 1,332 captions and 1,261 photos. Queries of CxC: 24,972 and 5,000." in rendering
+        )
         assert f"{report['eccv']['image_to_text']['itm']['cxc_r10']:.1f}" in rendering
 
 

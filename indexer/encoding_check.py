@@ -1,4 +1,4 @@
-"""Encode photos again, to see whether a library holds what the model makes of them: nothing else tells two apart."""
+"""Encode photos again, to check whether the stored encodings are those of the model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from model.image_processor import PixelBertImageProcessor
 from model.runtime.protocol import Runtime
 
 MIN_COSINE = 0.99
-"""Between two embeddings of one photo by one model: runtimes, machines and versions of a decoder round differently."""
-_Picture: TypeAlias = tuple[int, NDArray[np.uint8]]
+"""Two embeddings of a photo by one model are at least so similar: runtimes and decoders round differently."""
+_Pixels: TypeAlias = tuple[int, NDArray[np.uint8]]
+"""Photo id and pixels."""
 
 
 @dataclass
@@ -33,24 +34,24 @@ class EncodingCheck:
 
     compared: int = 0
     mismatched: list[int] = field(default_factory=list)
-    """Ids of those whose stored embedding is not what the model makes of them."""
+    """Ids of photos whose stored embedding is not that of the model."""
 
 
 def check_encodings(
     library: LibraryView, processor: PixelBertImageProcessor, runtime: Callable[[], Runtime], *, at_most: int | None
 ) -> EncodingCheck:
-    """Encode photos whose files can be reached again, a random `at_most` of them or all, and compare. Changes nothing.
+    """Encode photos again and compare, all or a random `at_most` of them. Changes nothing.
 
-    `runtime` is called when there is a photo to encode. Files that cannot be read, or hold another photo by now, are
-    left out.
+    `runtime` is called when there is a photo to encode. Files that cannot be read, or hold another photo now, are
+    skipped.
     """
     photos = _reachable(library)
-    chosen = [photos[row] for row in np.random.default_rng().permutation(len(photos))[:at_most].tolist()]
-    comparison = EncodingCheck()
-    with closing(read_photos((ReadRequest(path) for _, _, path in chosen), processor)) as results:
+    sample = [photos[row] for row in np.random.default_rng().permutation(len(photos))[:at_most].tolist()]
+    check = EncodingCheck()
+    with closing(read_photos((ReadRequest(path) for _, _, path in sample), processor)) as results:
         pictures = (
             (photo_id, read.picture.pixels)
-            for (photo_id, digest, _), read in zip(chosen, results, strict=True)
+            for (photo_id, digest, _), read in zip(sample, results, strict=True)
             if isinstance(read, ReadPhoto) and read.picture is not None and read.identity.digest == digest
         )
         for batch in _batches(pictures):
@@ -59,11 +60,11 @@ def check_encodings(
             for (photo_id, _), embedding in zip(batch, again, strict=True):
                 if photo_id not in stored:  # removed meanwhile
                     continue
-                comparison.compared += 1
-                same = stored[photo_id].shape == embedding.shape and stored[photo_id] @ embedding >= MIN_COSINE
-                if not same:
-                    comparison.mismatched.append(photo_id)
-    return comparison
+                check.compared += 1
+                is_same = stored[photo_id].shape == embedding.shape and stored[photo_id] @ embedding >= MIN_COSINE
+                if not is_same:
+                    check.mismatched.append(photo_id)
+    return check
 
 
 def _reachable(library: LibraryView) -> list[tuple[int, bytes, str]]:
@@ -77,15 +78,15 @@ def _reachable(library: LibraryView) -> list[tuple[int, bytes, str]]:
         .where(encoded_table.c.generation == library.generation, folder_table.c.online)
         .order_by(photo_table.c.id)
     )
-    found: dict[int, tuple[int, bytes, str]] = {}
+    reachable: dict[int, tuple[int, bytes, str]] = {}
     with library.catalog.connect() as connection:
         for photo_id, digest, folder, name in connection.execute(query):
             path = str(Path(folder, name))
-            if photo_id not in found and os.path.exists(path):  # noqa: PTH110  # never raises
-                found[photo_id] = photo_id, digest, path
-    return list(found.values())
+            if photo_id not in reachable and os.path.exists(path):  # noqa: PTH110  # never raises
+                reachable[photo_id] = photo_id, digest, path
+    return list(reachable.values())
 
 
-def _batches(pictures: Iterator[_Picture]) -> Iterator[list[_Picture]]:
+def _batches(pictures: Iterator[_Pixels]) -> Iterator[list[_Pixels]]:
     while batch := list(islice(pictures, ENCODED_AT_ONCE)):
         yield batch

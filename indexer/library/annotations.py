@@ -1,8 +1,7 @@
-"""What people write about photos, and the words by which they find them again.
+"""Annotations: the captions and tags that people write about photos, and the full-text index over them.
 
-Captions and tags belong to the photo, so they stay when its file is moved, and they are never overwritten by
-the machine. The text index is made from them and from the titles and keywords inside the files: from their tokens
-(`text_analysis.indexed_text`), so that what is a word in which script is decided in one place.
+Annotations belong to the photo, so they stay when its file is moved. The program never overwrites them. The text index
+holds the tokens (`text_analysis.indexed_text`) of annotations and of titles, keywords etc. inside the files.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ MAX_CAPTION, MAX_TAG, MAX_TAGS = 2000, 100, 100
 
 
 def checked_annotation(caption: str | None, tags: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Caption and tags without white space around them and without repeats. Raises AnnotationRefused."""
+    """Caption and tags without surrounding white space and duplicates. Raises AnnotationRefused."""
     caption, tags = (caption or "").strip(), list(dict.fromkeys(filter(None, (tag.strip() for tag in tags))))
-    for kind, text, longest in (("caption", caption, MAX_CAPTION), *(("tag", tag, MAX_TAG) for tag in tags)):
-        if len(text) > longest:
-            raise AnnotationRefused(f"a {kind} of {len(text):,} characters is longer than {longest:,}.")
+    for kind, text, max_length in (("caption", caption, MAX_CAPTION), *(("tag", tag, MAX_TAG) for tag in tags)):
+        if len(text) > max_length:
+            raise AnnotationRefused(f"a {kind} of {len(text):,} characters is longer than {max_length:,}.")
         try:
             text.encode()
         except UnicodeEncodeError as error:
@@ -40,40 +39,40 @@ def checked_annotation(caption: str | None, tags: Sequence[str]) -> tuple[str | 
 
 
 def annotate(connection: Connection, photo_id: int, caption: str | None, tags: Sequence[str]) -> None:
-    """Write caption and tags of a photo in the place of any it has; None and no tags leave it without."""
+    """Replace the caption and tags of a photo; None and no tags delete them."""
     connection.execute(delete(annotation_table).where(annotation_table.c.photo_id == photo_id))
     if caption or tags:
         connection.execute(insert(annotation_table).values(photo_id=photo_id, caption=caption or None, tags=list(tags)))
     update_text_index(connection, [photo_id])
 
 
-def inherit_annotations(connection: Connection, heirs: Mapping[int, int]) -> None:
-    """Give each photo what was written about the one it has taken the place of, unless it has something of its own.
+def inherit_annotations(connection: Connection, predecessors: Mapping[int, int]) -> None:
+    """Copy to each photo the annotation of the photo that it replaced, unless it has one of its own.
 
-    `heirs` maps photo ids to those of the photos before them.
+    `predecessors` maps ids of photos to the ids of those they replaced.
     """
-    for part in query_chunks(list(heirs)):
-        annotated = select(annotation_table.c.photo_id).where(annotation_table.c.photo_id.in_(part))
-        own = set(connection.execute(annotated).scalars())
-        before = {heirs[photo_id] for photo_id in part if photo_id not in own}
+    for chunk in query_chunks(list(predecessors)):
+        annotated = select(annotation_table.c.photo_id).where(annotation_table.c.photo_id.in_(chunk))
+        has_own = set(connection.execute(annotated).scalars())
+        replaced = {predecessors[photo_id] for photo_id in chunk if photo_id not in has_own}
         columns = select(annotation_table.c.photo_id, annotation_table.c.caption, annotation_table.c.tags)
-        written = {row[0]: row for row in connection.execute(columns.where(annotation_table.c.photo_id.in_(before)))}
+        rows = {row[0]: row for row in connection.execute(columns.where(annotation_table.c.photo_id.in_(replaced)))}
         inherited = [
-            {"photo_id": photo_id, "caption": written[heirs[photo_id]].caption, "tags": written[heirs[photo_id]].tags}
-            for photo_id in part
-            if photo_id not in own and heirs[photo_id] in written
+            {"photo_id": photo_id, "caption": row.caption, "tags": row.tags}
+            for photo_id in chunk
+            if photo_id not in has_own and (row := rows.get(predecessors[photo_id])) is not None
         ]
         if inherited:
             connection.execute(insert(annotation_table), inherited)
 
 
 def update_text_index(connection: Connection, photo_ids: Sequence[int]) -> None:
-    """Make what a search looks through for these photos anew."""
-    for part in query_chunks(photo_ids):
-        connection.execute(delete(text_index_table).where(text_index_table.c.rowid.in_(part)))
+    """Bring the full-text index up to date for these photos."""
+    for chunk in query_chunks(photo_ids):
+        connection.execute(delete(text_index_table).where(text_index_table.c.rowid.in_(chunk)))
         rows = [
             {"rowid": photo_id, "tokens": tokens}
-            for photo_id, tokens in photo_tokens(connection, part).items()
+            for photo_id, tokens in photo_tokens(connection, chunk).items()
             if tokens
         ]
         if rows:
@@ -81,12 +80,12 @@ def update_text_index(connection: Connection, photo_ids: Sequence[int]) -> None:
 
 
 def rebuild_text_index(connection: Connection) -> None:
-    """Make what a search looks through anew, for every photo."""
+    """Bring the full-text index up to date for every photo."""
     update_text_index(connection, connection.execute(select(photo_table.c.id)).scalars().all())
 
 
 def photo_tokens(connection: Connection, photo_ids: Sequence[int]) -> dict[int, str]:
-    """The tokens of all that is written about each of these photos, or into it; empty where nothing is."""
+    """The tokens of all text about each of these photos and in its file; empty if there is none."""
     query = (
         select(
             photo_table.c.id,
@@ -101,20 +100,20 @@ def photo_tokens(connection: Connection, photo_ids: Sequence[int]) -> dict[int, 
         .where(photo_table.c.id.in_(photo_ids))
     )
     return {
-        photo_id: _side_by_side(title, description, *keywords, author, caption, *(tags or ()))
+        photo_id: _joined(title, description, *keywords, author, caption, *(tags or ()))
         for photo_id, title, description, keywords, author, caption, tags in connection.execute(query)
     }
 
 
-def _side_by_side(*texts: str | None) -> str:
+def _joined(*texts: str | None) -> str:
     return f" {BETWEEN_TEXTS} ".join(filter(None, (indexed_text(text or "") for text in texts)))
 
 
 def count_matching_words(connection: Connection, words: Collection[str]) -> dict[int, int]:
-    """How many of `words` are written about each photo with a location that has any of them."""
+    """How many of `words` are in the text about each photo that has a location; only photos with any of them."""
     counts = Counter[int]()
     has_location = exists().where(location_table.c.photo_id == text_index_table.c.rowid)
     for word in words:
-        found = select(text_index_table.c.rowid).where(holds_words(text_index_table.c.tokens, word), has_location)
-        counts.update(connection.execute(found).scalars())
+        matching = select(text_index_table.c.rowid).where(holds_words(text_index_table.c.tokens, word), has_location)
+        counts.update(connection.execute(matching).scalars())
     return dict(counts)

@@ -1,7 +1,7 @@
-"""The catalog: which folders, files and photos there are. The only truth of a library; all else is made from it.
+"""The tables of the catalog: folders, files, photos, annotations. All other files of a library are derived from it.
 
-Written in portable SQL types, so that the same schema can live in PostgreSQL. Times are UTC integers,
-paths are bytes on disk (`os.fsencode`) and `str` in Python, whatever their encoding.
+The column types are portable SQL, so that the schema also fits PostgreSQL. Times are UTC integers. Paths are bytes in
+the database (`os.fsencode`) and `str` in Python, whatever their encoding.
 """
 
 from __future__ import annotations
@@ -66,30 +66,33 @@ METADATA = MetaData(
         "ix": "ix_%(table_name)s_%(column_0_name)s",
     }
 )
-"""All tables of the catalog; constraints are named so that later migrations can name them too."""
+"""All tables of the catalog. Constraints have names, so that later migrations can refer to them."""
 
 
 class _Folder(TypedColumns):
-    """A folder the user asked to index. Folders never lie inside one another."""
+    """A folder that the user indexed. No folder lies inside another."""
 
     id = Column(Integer, primary_key=True)
     path: Named[str] = Column(FilePath, unique=True)
     """Absolute."""
     mount_point: Named[str] = Column(FilePath)
-    """Where its disk was mounted when last read: gone means unplugged, not emptied."""
+    """Where its disk was mounted when last read. If nothing is mounted there, the disk is unplugged, not empty."""
     online: Named[bool]
-    """False when it could not be reached at the last run; its photos are kept meanwhile."""
+    """False if the folder could not be reached at the last run. Its photos are kept meanwhile."""
     exclude: Named[list[str]] = Column(JSON, server_default="[]")
-    """Patterns of what is left out, as `selection` reads them."""
+    """Patterns of excluded files and folders; see `selection`."""
     include: Named[list[str]] = Column(JSON, server_default="[]")
-    """Patterns of what is read all the same."""
+    """Patterns of files and folders that are included although they match `exclude` or a default."""
 
 
 folder_table = Table("folder", METADATA, _Folder)
 
 
 class _Photo(TypedColumns):
-    """A picture, known by the bytes of its file. Never deleted: one without locations is hidden."""
+    """A photo, identified by the bytes of its file. Never deleted: a photo without locations is hidden.
+
+    The columns from `taken_at` to `author` are those of `metadata.fields.Metadata`.
+    """
 
     id = Column(BigInteger, primary_key=True, autoincrement=False)
     """Also its id in the FAISS index."""
@@ -101,38 +104,32 @@ class _Photo(TypedColumns):
     """Pixels, upright, as height is."""
     height: Named[int]
     taken_at: Named[int | None] = Column(BigInteger)
-    """UTC seconds; the camera's own clock read as UTC when `taken_offset` is unknown."""
     taken_offset: Named[int | None]
-    """Seconds east of UTC."""
     taken_microsecond: Named[int | None]
     taken_precision: Named[str | None]
-    """`year`, `month` or `day` where no more is known."""
     taken_source: Named[str | None]
-    """Where the date stands: `exif`, `xmp`, `iptc` or `png`; else it is guessed from a file's `name` or `file` time."""
     camera: Named[str | None]
     lens: Named[str | None]
     latitude: Named[float | None]
     longitude: Named[float | None]
     orientation: Named[int | None]
-    """EXIF orientation, 1 to 8, of the stored pixels."""
     title: Named[str | None]
-    """What other programs have written into the file, as description and keywords."""
     description: Named[str | None]
     keywords: Named[list[str]] = Column(JSON, server_default="[]")
     author: Named[str | None]
     note: Named[str | None]
-    """What is wrong with a file that is read all the same."""
+    """What is wrong with the file, although it could be read."""
     own: Named[dict[str, Any] | None] = Column(JSON(none_as_null=True))
-    """The metadata of its bytes, where the columns above tell something else because of a file beside it."""
+    """The metadata in the file itself, if the columns above differ from it because of an XMP sidecar."""
     metadata_version: Named[int] = Column(server_default="0")
-    """The `METADATA_VERSION` that has read it."""
+    """The `METADATA_VERSION` of the program that read the metadata."""
 
 
 photo_table = Table("photo", METADATA, _Photo, UniqueConstraint("digest", "size"))
 
 
 class _Location(TypedColumns):
-    """A file in a folder: either it holds a photo, or `failure` says why it could not be read as one."""
+    """A file in a folder: it holds a photo, or `failure` says why it could not be read as one."""
 
     folder_id: Named[int] = Column(ForeignKey(folder_table.c.id), primary_key=True)
     path: Named[str] = Column(FilePath, primary_key=True)
@@ -143,11 +140,11 @@ class _Location(TypedColumns):
     failure: Named[str | None]
     """A `decoding.Failure`."""
     previous_photo_id: Named[int | None] = Column(BigInteger)
-    """Of a file that fails: the photo it held before, whose heir it is once it can be read again."""
+    """Of a file that cannot be read: the photo it held before. Its annotations go to the photo that is read next."""
     sidecar_ns: Named[int | None] = Column(BigInteger)
-    """When the XMP file beside it was last written; None: there is none."""
+    """Time of change of its XMP sidecar, in nanoseconds since 1970; None without a sidecar."""
     sidecar: Named[dict[str, Any] | None] = Column(JSON(none_as_null=True))
-    """The fields of `Metadata` that it tells."""
+    """The fields of `Metadata` that the sidecar has."""
 
 
 location_table = Table(
@@ -156,11 +153,11 @@ location_table = Table(
 
 
 class _UnsupportedFiles(TypedColumns):
-    """How many files in a folder are of a kind that is not read. Made by each run anew."""
+    """How many files in a folder are of an unsupported kind. Each run counts them anew."""
 
     folder_id: Named[int] = Column(ForeignKey(folder_table.c.id, ondelete="CASCADE"), primary_key=True)
     path: Named[str] = Column(FilePath, primary_key=True)
-    """Of the folder in which they lie, relative."""
+    """Relative path of the folder in which they lie."""
     kind: Named[str] = Column(String, primary_key=True)
     files: Named[int]
 
@@ -169,20 +166,20 @@ unsupported_files_table = Table("passed_over", METADATA, _UnsupportedFiles)
 
 
 class _RemovedFile(TypedColumns):
-    """The photo of a file that has gone: whatever is written in its place soon after is its heir."""
+    """The photo of a file that was removed. A file written in its place soon after inherits the annotations."""
 
     folder_id: Named[int] = Column(ForeignKey(folder_table.c.id, ondelete="CASCADE"), primary_key=True)
     path: Named[str] = Column(FilePath, primary_key=True)
     photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id))
     gone_at: Named[int] = Column(BigInteger)
-    """UTC seconds, when it was missed."""
+    """UTC seconds, when a run found it missing."""
 
 
 removed_file_table = Table("departed", METADATA, _RemovedFile)
 
 
 class _Annotation(TypedColumns):
-    """What people wrote about a photo with Pixelseek. Nothing else may change it."""
+    """What people wrote about a photo with Pixelseek. Only people change it."""
 
     photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id), primary_key=True)
     caption: Named[str | None]
@@ -193,12 +190,11 @@ annotation_table = Table("annotation", METADATA, _Annotation)
 
 
 text_index_table = table("written", column("rowid", BigInteger), column("tokens", String))
-"""A text index (`sqlite.create_text_index`), not a table: by the id of a photo, the tokens of what is written about it,
-in it or with Pixelseek. Made from those."""
+"""A full-text index (`sqlite.create_text_index`): by photo id, the tokens of annotations and of texts in the file."""
 
 
 class _Encoded(TypedColumns):
-    """The mark that a photo's encoding is stored for a generation. Committed after the encoding itself."""
+    """Marks a photo as encoded by a generation. Committed after the encoding itself."""
 
     generation: Named[str] = Column(String, primary_key=True)
     photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id), primary_key=True)
@@ -208,7 +204,7 @@ encoded_table = Table("encoded", METADATA, _Encoded)
 
 
 class _Setting(TypedColumns):
-    """A named value of the library as a whole."""
+    """A named value of the whole library."""
 
     name: Named[str] = Column(String, primary_key=True)
     value: Named[str]
@@ -218,13 +214,16 @@ setting_table = Table("setting", METADATA, _Setting)
 
 
 def query_chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
-    """Cut `values` so that each part fits the `IN (...)` of one query."""
+    """`values` in chunks that fit the `IN (...)` of one query."""
     for start in range(0, len(values), _QUERY_SIZE):
         yield values[start : start + _QUERY_SIZE]
 
 
 def read_ids(connection: Connection, query: Select[int] | Select[int | None]) -> NDArray[np.int64]:
-    """(N,) The ids that `query` selects, rising. They come as one string: row by row takes several times as long."""
+    """(N,) The ids that `query` selects, ascending.
+
+    The database returns them as one string: fetching them row by row takes several times as long.
+    """
     ids = query.subquery().c[0]
     text = connection.execute(select(func.aggregate_strings(cast(ids, String), ","))).scalar_one()
     return np.sort(np.fromstring(text or "", dtype=np.int64, sep=","))

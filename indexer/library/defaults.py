@@ -1,4 +1,4 @@
-"""Which library, and which weights, where nobody names any. Imports nothing heavy: every command waits for it."""
+"""The default library and weights. This module imports nothing heavy, because every command waits for it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ def default_library() -> Path:
     """The user's own library: `$PIXELSEEK_LIBRARY`, else a folder among the user's application data."""
     from platformdirs import user_data_path
 
-    chosen = os.environ.get("PIXELSEEK_LIBRARY")
-    return Path(chosen).expanduser() if chosen else user_data_path("pixelseek", appauthor=False)
+    from_environment = os.environ.get("PIXELSEEK_LIBRARY")
+    return Path(from_environment).expanduser() if from_environment else user_data_path("pixelseek", appauthor=False)
 
 
 def recorded_weights(library: Path) -> str | None:
-    """The weights that the library in that folder is searched with, as they were named; None where that is unknown."""
+    """The name of the weights that the library in that folder is searched with; None if it is unknown."""
     catalog = library / "catalog.sqlite"
-    how = "mode=ro" if os.access(library, os.W_OK) else "immutable=1"
+    mode = "mode=ro" if os.access(library, os.W_OK) else "immutable=1"
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(catalog))}?{how}", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{quote(str(catalog))}?{mode}", uri=True)) as connection:
             row = connection.execute("SELECT value FROM setting WHERE name = 'weights'").fetchone()
-    except sqlite3.Error:  # whoever opens it will say what is wrong
+    except sqlite3.Error:  # opening the library reports what is wrong
         return None
     return None if row is None else str(row[0])

@@ -1,7 +1,7 @@
-"""What the model of one generation made of each photo: `encodings-GENERATION.sqlite`.
+"""The encodings of photos by one generation of the model: `encodings-GENERATION.sqlite`.
 
-Derived data: the file may be deleted, and is made again from the photos. Embeddings and pixel features
-lie in tables of their own, so that reading all embeddings does not wade through the pixel features.
+The file is derived: if it is deleted, indexing encodes the photos again. Embeddings and pixel features have tables of
+their own, so that reading all embeddings does not read the much larger pixel features.
 """
 
 from __future__ import annotations
@@ -62,19 +62,20 @@ class _Embedding(TypedColumns):
 class _PixelFeatures(TypedColumns):
     photo_id = Column(Integer, primary_key=True)
     pooled: Named[bytes]
-    """(1, C) as `model.quantization.quantize` packs it: before the larger one, which SQLite then need not read."""
+    """(1, C), packed by `model.quantization.quantize`. It is stored before `packed`, which SQLite then need not
+    read."""
     packed: Named[bytes]
-    """(P, D), likewise."""
+    """(P, D), packed likewise."""
 
 
 _origin = Table("origin", _METADATA, _Origin)
-_embedding = Table("embedding", _METADATA, _Embedding, sqlite_autoincrement=True)  # a number is never used twice
+_embedding = Table("embedding", _METADATA, _Embedding, sqlite_autoincrement=True)  # no number is used twice
 _pixel_features = Table("pixel_features", _METADATA, _PixelFeatures)
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Which file of encodings this is: `token` is random, so that an index over another file is not believed."""
+    """Identifies a file of encodings. `token` is random: an index built from another file does not match it."""
 
     token: str
     embedding_size: int
@@ -84,10 +85,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """N embeddings in the order in which they were stored."""
+    """N embeddings in the order in which they were added."""
 
     sequences: NDArray[np.int64]
-    """(N,) Numbers that rise from one to the next and are never used twice."""
+    """(N,) Ascending numbers; none is used twice."""
     photo_ids: NDArray[np.int64]
     """(N,)"""
     vectors: NDArray[np.float32]
@@ -95,10 +96,10 @@ class Embeddings:
 
 
 class Encodings:
-    """The encodings of one generation; empty while there is no file, or one without tables.
+    """The encodings of one generation; none while the file is missing or has no tables.
 
-    The tables are made in the transaction that stores the first encodings. The file is made before that: a process
-    killed in between leaves it empty. It may be deleted or replaced while this is open.
+    The file is created first, its tables in the transaction that stores the first encodings: a process killed in
+    between leaves an empty file. The file may be deleted or replaced while this is open.
     """
 
     def __init__(self, path: Path, *, lifetime: Lifetime | None = None) -> None:
@@ -106,12 +107,12 @@ class Encodings:
         self.database = SqliteDatabase(path, remedy="Delete it and index again.", lifetime=lifetime)
 
     def exists(self) -> bool:
-        """Whether there is a file with its tables."""
+        """Whether there is a file with tables."""
         with self._reading() as connection:
             return connection is not None
 
     def is_malformed(self) -> bool:
-        """Whether tables are missing, or embeddings are of another size than the first: nothing can be read then."""
+        """Whether tables are missing, or embeddings differ in size: nothing can be read then."""
         with self._reading() as connection:
             origin = _read_origin(connection)
             if connection is None or origin is None:
@@ -127,12 +128,12 @@ class Encodings:
         self.database.close()
 
     def origin(self) -> Origin | None:
-        """None while nothing was ever stored."""
+        """None while nothing has been stored."""
         with self._reading() as connection:
             return _read_origin(connection)
 
     def add(self, photo_ids: Sequence[int], encoded: EncodedImages) -> None:
-        """Store the encodings of B photos in one transaction, in the place of any they have."""
+        """Store the encodings of B photos in one transaction; they replace any earlier ones."""
         vectors, pooled = np.ascontiguousarray(encoded.embeddings, dtype=np.float32), encoded.pooled_features
         self.database.create()
         with self.database.begin() as connection:
@@ -158,33 +159,33 @@ class Encodings:
             )
 
     def remove(self, photo_ids: Sequence[int]) -> None:
-        """Forget these photos' encodings."""
+        """Delete the encodings of these photos."""
         if not self.exists():
             return
         with self.database.begin() as connection:
-            for part in query_chunks(photo_ids):
+            for chunk in query_chunks(photo_ids):
                 for table in (_embedding, _pixel_features):
-                    connection.execute(delete(table).where(table.c.photo_id.in_(part)))
+                    connection.execute(delete(table).where(table.c.photo_id.in_(chunk)))
 
     def photo_ids(self) -> NDArray[np.int64]:
-        """(N,) Whose encodings are stored, rising."""
+        """(N,) Ids of the photos whose encodings are stored, ascending."""
         with self._reading() as connection:
             if connection is None:
                 return np.empty(0, dtype=np.int64)
             return read_ids(connection, select(_embedding.c.photo_id))
 
     def count(self, *, up_to: int | None = None) -> int:
-        """How many are stored, or how many of them up to a sequence number."""
-        every = select(func.count()).select_from(_embedding)
-        # Those after it are counted and taken away: they are few, while counting up to it reads all vectors.
-        query = every
+        """How many are stored, in all or up to a sequence number."""
+        total = select(func.count()).select_from(_embedding)
+        # The rows after it are counted and subtracted: they are few, while counting up to it reads all vectors.
+        query = total
         if up_to is not None:
-            query = select(every.scalar_subquery() - every.where(_embedding.c.sequence > up_to).scalar_subquery())
+            query = select(total.scalar_subquery() - total.where(_embedding.c.sequence > up_to).scalar_subquery())
         with self._reading() as connection:
             return 0 if connection is None else connection.execute(query).scalar_one()
 
     def after(self, sequence: int) -> Iterator[Embeddings]:
-        """All embeddings stored after that sequence number (0 for all), a few thousand at a time."""
+        """All embeddings added after that sequence number (0 for all), in blocks of a few thousand."""
         query = select(_embedding.c.sequence, _embedding.c.photo_id, _embedding.c.vector).order_by(
             _embedding.c.sequence
         )
@@ -203,7 +204,7 @@ class Encodings:
             yield Embeddings(sequences, ids, np.stack(list(vectors.values())))
 
     def vectors(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The embedding (E,) of each of these photos that has one."""
+        """The embedding (E,) of each of these photos that has one. Raises LibraryDamaged."""
         origin, packed = self._read(_embedding.c.photo_id, _embedding.c.vector, photo_ids)
         return {} if origin is None else self._unpack(packed, origin)
 
@@ -217,10 +218,10 @@ class Encodings:
         origin, packed = self._read(_pixel_features.c.photo_id, _pixel_features.c.pooled, photo_ids)
         if origin is None:
             return {}
-        found = self._dequantized(packed, origin.pooled_size)
-        if any(len(features) != 1 for features in found.values()):
+        pooled = self._dequantized(packed, origin.pooled_size)
+        if any(len(features) != 1 for features in pooled.values()):
             raise self._damaged("pooled features are not of one token")
-        return {photo_id: features[0] for photo_id, features in found.items()}
+        return {photo_id: features[0] for photo_id, features in pooled.items()}
 
     def _dequantized(self, packed: Mapping[int, bytes], width: int) -> dict[int, NDArray[np.float32]]:
         try:
@@ -241,18 +242,18 @@ class Encodings:
     def _read(
         self, key: Column[int], value: Column[bytes], photo_ids: Sequence[int]
     ) -> tuple[Origin | None, dict[int, bytes]]:
-        """The origin, and the value of each of these photos that has one, as one state of the file has them."""
+        """The origin, and the value of each of these photos that has one, read in one transaction."""
         packed: dict[int, bytes] = {}
         with self._reading() as connection:
             origin = _read_origin(connection)
             if connection is not None and origin is not None:
-                for part in query_chunks([int(photo_id) for photo_id in photo_ids]):
-                    packed.update(connection.execute(select(key, value).where(key.in_(part))).all())
+                for chunk in query_chunks([int(photo_id) for photo_id in photo_ids]):
+                    packed.update(connection.execute(select(key, value).where(key.in_(chunk))).all())
         return origin, packed
 
     @contextmanager
     def _reading(self) -> Iterator[Connection | None]:
-        """A connection that reads one state of the file; None where there is none, or one without tables."""
+        """A connection that reads one state of the file; None if the file is missing or has no tables."""
         with ExitStack() as stack:
             connection = None
             if self.path.exists():
@@ -260,7 +261,7 @@ class Encodings:
                     connection = stack.enter_context(self.database.connect())
                     if not inspect(connection).has_table(_origin.name):
                         connection = None
-                except LibraryMissing:  # deleted just now
+                except LibraryMissing:  # deleted a moment ago
                     connection = None
             yield connection
 

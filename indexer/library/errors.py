@@ -1,5 +1,5 @@
-# ruff: noqa: N818  (LibraryMissing says it all)
-"""What can be wrong with a library, in words for the person who opened it."""
+# ruff: noqa: N818  (LibraryMissing needs no suffix Error)
+"""The errors of a library. Their messages are shown to the user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LibraryMissing(LibraryError):
 
 
 class LibraryClosed(LibraryError):
-    """The library is used after it was closed."""
+    """The library was used after it was closed."""
 
 
 class LibraryLocked(LibraryError):
@@ -30,7 +30,7 @@ class LibraryReadOnly(LibraryError):
 
 
 class LibraryReencoded(LibraryError):
-    """Other weights have encoded the photos since the library was opened."""
+    """Other weights encoded the photos after the library was opened."""
 
 
 class LibraryTooNew(LibraryError):
@@ -46,17 +46,17 @@ class FolderMissing(LibraryError):
 
 
 class PatternRefused(LibraryError):
-    """A pattern of what to leave out makes no sense, or is given for a part of a folder."""
+    """A pattern of excluded files makes no sense, or was given for a part of a folder."""
 
 
 class PhotoMissing(LibraryError):
-    """A photo has left the library since it was found."""
+    """A photo is not, or is no longer, in the library."""
 
 
 class AnnotationRefused(LibraryError):
-    """A caption or a tag that is too long, or no text."""
+    """A caption or tag is too long, or is not text."""
 
 
 def reason(error: OSError) -> str:
-    """What the system says is wrong."""
+    """The message of the operating system."""
     return error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""Everything a library knows of its photos, for other programs."""
+"""Export everything that a library knows of its photos, for other programs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ FIELDS = (
     *(name for name in METADATA_FIELDS if name not in DATE_FIELDS),
     *("note", "caption", "tags"),
 )
-"""What each photo has, in that order."""
+"""The fields of each exported photo, in that order."""
 
 
 def exported_photos(library: Library) -> Iterator[dict[str, Any]]:
-    """The photos that have a location, or have had one and are written about, in order of id; see `FIELDS`.
+    """The photos that have a location or an annotation, ordered by id, each with the `FIELDS`.
 
-    `taken` is ISO 8601, on the clock of the place where known, no more exact than it is known: `1950`, `1950-07`;
-    `digest` BLAKE2b-128 of the file in hexadecimal.
+    `taken` is ISO 8601, see `Metadata.taken_iso`. `digest` is BLAKE2b-128 of the file in hexadecimal.
     """
     photos = (
         select(photo_table, annotation_table.c.caption, annotation_table.c.tags)

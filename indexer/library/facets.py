@@ -1,4 +1,4 @@
-"""How many photos there are of each month, camera, folder and place: what one can filter by, and what that leaves."""
+"""How many photos there are of each month, camera, folder and place: the values to filter by."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from indexer.library.sqlite import directory_of
 
 _DAY_S = 86400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LONG_AGO = 200_000  # days before 1970: SQL rounds towards zero, so what it divides must not be negative
+_EARLIEST_DAY = 200_000  # days before 1970: integer division in SQL rounds towards zero, so days are made positive
 _CELLS_PER_DEGREE = 10
 _MAX_PLACES = 100
 PLACE_KM = 20.0
-"""Photos within this distance of where most are belong to one place."""
+"""Photos within this distance of a cluster's centre belong to its place."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where some photos were taken."""
+    """A place where photos were taken."""
 
     latitude: float
     """Degrees."""
@@ -39,25 +39,25 @@ class Place:
 
 @dataclass(frozen=True)
 class Facets:
-    """How many photos there are of each kind."""
+    """Numbers of photos by month, camera, folder and place."""
 
     months: dict[str, int]
-    """By the month in which they were taken, `2021-07`, the earliest first."""
+    """By the month in which they were taken, such as `2021-07`; the earliest first."""
     cameras: dict[str, int]
-    """By camera, most photos first."""
+    """By camera; most photos first."""
     folders: dict[str, int]
-    """By the absolute path of a folder, those in folders inside it counted; most first. These are files, not photos."""
+    """By the absolute path of a folder, including the folders inside it; most first. Files are counted, not photos."""
     places: list[Place]
-    """Most photos first; a hundred at most."""
+    """Most photos first; at most a hundred."""
 
 
 def read_facets(catalog: Database, generation: str, filters: Filters) -> Facets:
     """The facets of the photos encoded in this generation for which `filters` hold.
 
-    Each is counted as if it were not filtered by itself, so that one can choose another value.
+    Each facet ignores its own filter, so that another value can be chosen.
     """
     count = func.count()
-    day = cast(clock + _LONG_AGO * _DAY_S, Integer) // _DAY_S
+    day = cast(clock + _EARLIEST_DAY * _DAY_S, Integer) // _DAY_S
     cell = [
         cast((degrees + 360) * _CELLS_PER_DEGREE, Integer)
         for degrees in (photo_table.c.latitude, photo_table.c.longitude)
@@ -69,15 +69,15 @@ def read_facets(catalog: Database, generation: str, filters: Filters) -> Facets:
         def rows(
             query: Select[*tuple[Any, ...]], allowed: Filters, photo_id: ColumnElement[Any] | None = None
         ) -> Iterator[Any]:
-            for condition in _holds(catalog, generation, allowed):
+            for condition in _conditions(catalog, generation, allowed):
                 photos = select(photo_table.c.id).where(*condition)
-                some = condition if photo_id is None else [photo_id.in_(photos)]
-                yield from connection.execute(query.where(*some))
+                restriction = condition if photo_id is None else [photo_id.in_(photos)]
+                yield from connection.execute(query.where(*restriction))
 
         for number, photos in rows(
             select(day, count).where(clock.is_not(None)).group_by(day), replace(filters, after=(), before=(), taken=())
         ):
-            months[(_EPOCH + timedelta(days=number - _LONG_AGO)).strftime("%Y-%m")] += photos
+            months[(_EPOCH + timedelta(days=number - _EARLIEST_DAY)).strftime("%Y-%m")] += photos
         camera = photo_table.c.camera
         for name, photos in rows(
             select(camera, count).where(camera.is_not(None)).group_by(camera), replace(filters, camera=())
@@ -100,12 +100,12 @@ def read_facets(catalog: Database, generation: str, filters: Filters) -> Facets:
         dict(sorted(months.items())),
         dict(cameras.most_common()),
         dict(folders.most_common()),
-        _together(cells),
+        _clustered(cells),
     )
 
 
-def _together(cells: list[Place]) -> list[Place]:
-    """The places that the cells make, most photos first: around the fullest cell, then the fullest of the rest."""
+def _clustered(cells: list[Place]) -> list[Place]:
+    """Cluster the cells into places, most photos first: around the fullest cell, then the fullest of the rest."""
     cells = sorted(cells, key=lambda cell: -cell.photos)
     positions = np.array([(cell.latitude, cell.longitude) for cell in cells], dtype=np.float64).reshape(-1, 2)
     photos = np.array([cell.photos for cell in cells], dtype=np.int64)
@@ -120,11 +120,11 @@ def _together(cells: list[Place]) -> list[Place]:
     return sorted(places, key=lambda place: -place.photos)
 
 
-def _holds(catalog: Database, generation: str, filters: Filters) -> Iterator[list[ColumnElement[bool]]]:
-    """Conditions that together, one after another, let pass each photo once for which `filters` hold."""
+def _conditions(catalog: Database, generation: str, filters: Filters) -> Iterator[list[ColumnElement[bool]]]:
+    """Lists of SQL conditions. Each photo for which `filters` hold meets exactly one of them."""
     is_encoded = exists().where(encoded_table.c.generation == generation, encoded_table.c.photo_id == photo_table.c.id)
     if not filters.near:
         yield [*conditions(filters), is_encoded]
         return
-    for part in query_chunks(matching_photos(catalog, filters).tolist()):  # SQL knows no distances
-        yield [photo_table.c.id.in_(part), is_encoded]
+    for chunk in query_chunks(matching_photos(catalog, filters).tolist()):  # distances are not computed in SQL
+        yield [photo_table.c.id.in_(chunk), is_encoded]

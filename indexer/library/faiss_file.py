@@ -1,7 +1,7 @@
-"""The FAISS index over a generation's embeddings: `index-GENERATION.faiss`.
+"""The file of the FAISS index over a generation's embeddings: `index-GENERATION.faiss`.
 
-The file ends with a stamp that says what the index covers, so that one that is half written, or older
-or newer than the encodings, is recognised and never searched. FAISS reads past the stamp untroubled.
+The file ends with a stamp that says what the index covers. An index that is half written, or does not match the
+encodings, is recognised by it and never searched. FAISS ignores the stamp.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ _TAIL = struct.Struct(f"<I{len(_MAGIC)}s")
 
 @dataclass(frozen=True)
 class Stamp:
-    """What an index covers: the first `count` encodings, up to `sequence`, of the file with that token."""
+    """What an index covers: the first `count` encodings, up to the number `sequence`, of the file with that token."""
 
     token: str
     sequence: int
     count: int
     factory: str
     built_with: int
-    """How many encodings there were when it was built and, if need be, trained."""
+    """How many encodings there were when the index was built and, if necessary, trained."""
     faiss_bytes: int
-    """Length of the index itself, the stamp not counted."""
+    """Length of the index without the stamp."""
 
 
 def read_stamp(path: Path) -> Stamp | None:
-    """The stamp of the index at `path`; None where there is no whole index."""
+    """The stamp of the index at `path`; None if there is no complete index."""
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(end - _TAIL.size)
             length, magic = _TAIL.unpack(file.read(_TAIL.size))
             file.seek(end - _TAIL.size - length)
-            told = json.loads(file.read(min(length, _MAX_STAMP_BYTES)))
-        stamp = Stamp(**told)
-        if any(not isinstance(told[name], int) or told[name] < 0 for name in _NUMBERS):
+            values = json.loads(file.read(min(length, _MAX_STAMP_BYTES)))
+        stamp = Stamp(**values)
+        if any(not isinstance(values[name], int) or values[name] < 0 for name in _NUMBERS):
             return None
     except (OSError, RecursionError, ValueError, TypeError, struct.error):
         return None
@@ -62,7 +62,7 @@ def read_stamp(path: Path) -> Stamp | None:
 
 
 def covering_stamp(path: Path, encodings: Encodings) -> Stamp | None:
-    """The stamp of the index at `path` if the encodings it was made of are all still there, else None."""
+    """The stamp of the index at `path` if all encodings that it covers are still stored, else None."""
     stamp, origin = read_stamp(path), encodings.origin()
     if stamp is None or origin is None or stamp.token != origin.token:
         return None
@@ -70,10 +70,9 @@ def covering_stamp(path: Path, encodings: Encodings) -> Stamp | None:
 
 
 def read_index(path: Path, stamp: Stamp) -> SearchableIndex | None:
-    """The index at `path`; None where FAISS cannot read it or it is not the one the stamp tells of.
+    """The index at `path`; None if FAISS cannot read it or it does not match the stamp.
 
-    The file is mapped, not read: what a search does not touch takes no memory. A writer puts another file in its
-    place and leaves this one whole.
+    The file is memory-mapped. A writer replaces the file and does not change it, so the mapped one stays intact.
     """
     import faiss
 
@@ -83,11 +82,11 @@ def read_index(path: Path, stamp: Stamp) -> SearchableIndex | None:
 
 
 def update_index(path: Path, encodings: Encodings, setting: str = BY_SIZE, *, newer_allowed: int = 0) -> None:
-    """Make the index at `path` cover all encodings: extend it where it is sound, else build it anew.
+    """Make the index at `path` cover all encodings: extend a sound one, else rebuild it.
 
-    It is left as it is where no more than `newer_allowed` encodings are newer: they are searched beside it. It is built
-    anew, too, when it covers more than twice what it was built with, or `setting` has changed.
-    Raises LibraryError when FAISS cannot make an index of `setting`.
+    If no more than `newer_allowed` encodings are newer, nothing is done. The index is also rebuilt when it covers more
+    than twice the encodings that it was built with, or when `setting` has changed.
+    Raises LibraryError if FAISS cannot make an index of `setting`.
     """
     origin = encodings.origin()
     if origin is None:
@@ -107,9 +106,9 @@ def update_index(path: Path, encodings: Encodings, setting: str = BY_SIZE, *, ne
             index.train(np.stack(list(encodings.vectors(sample.tolist()).values())))
         stamp = Stamp(origin.token, 0, 0, factory, count, 0)
     sequence = stamp.sequence
-    for part in encodings.after(sequence):
-        index.add_with_ids(part.vectors, part.photo_ids)
-        sequence = int(part.sequences[-1])
+    for block in encodings.after(sequence):
+        index.add_with_ids(block.vectors, block.photo_ids)
+        sequence = int(block.sequences[-1])
     _write(path, index, replace(stamp, sequence=sequence, count=index.ntotal))
 
 
@@ -135,7 +134,7 @@ def _write(path: Path, index: faiss.IndexIDMap, stamp: Stamp) -> None:
         try:
             faiss.write_index(index, str(new))
         except RuntimeError as error:
-            reason = str(error).rpartition("(")[2].rstrip(")")  # FAISS tells its own source code first
+            reason = str(error).rpartition("(")[2].rstrip(")")  # FAISS puts its source code first
             raise LibraryError(f"{path} cannot be written: {reason}. Make room and index again.") from error
         text = json.dumps(asdict(replace(stamp, faiss_bytes=new.stat().st_size))).encode()
         with new.open("ab") as file:

@@ -1,6 +1,6 @@
-"""The FAISS index in memory: each photo's embedding as fp16 and, in a large library, a coarse index that proposes.
+"""The FAISS index in memory: each photo's embedding as fp16 and, in a large library, a coarse index for candidates.
 
-Similarities always come from the fp16 embeddings, by one sum: they do not change with the kind of index.
+Similarities are always computed from the fp16 embeddings in the same way, so they do not depend on the kind of index.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     import faiss
 
 EXACT = "SQfp16"
-"""No coarse index: every embedding compared, as fp16: half the memory of float32 for an error below 1e-3."""
+"""No coarse index: every embedding is compared, as fp16, with half the memory of float32 and an error below 1e-3."""
 MAX_EXACT = 50_000
-"""Among so few photos all are compared."""
+"""Up to so many photos are all compared."""
 _CANDIDATES = 512
-"""How many candidates the coarse index proposes, to be compared exactly."""
+"""How many candidates the coarse index proposes. They are compared exactly."""
 MAX_PROPOSED = 128
-"""So many photos come from the proposals; whoever asks for more has all compared for those that follow them."""
+"""At most so many photos of a result come from the coarse index. For more, all photos are compared."""
 _PROBED_LISTS = 32
 _SPARSITY = 8
-"""Gathering one photo of so many, and summing with numpy, is faster than FAISS passing over the others."""
+"""If at most one photo in so many is allowed, numpy on those rows is faster than FAISS with a selector."""
 _ROWS_AT_ONCE = 2048  # 2 MiB as float32: they stay in the cache
 _MAX_TRAINING_PER_LIST = 64
-_MIN_TRAINING_PER_LIST = 39  # per list: FAISS's own bound
+_MIN_TRAINING_PER_LIST = 39  # FAISS warns below this
 _MIN_TRAINING = 10_000
 _TRAINING_ROUNDS = 10
 _FAISS_NOISE = 1e-5
-"""By so much at most FAISS's own sum of an inner product is off."""
+"""Upper bound of the error of an inner product computed by FAISS."""
 
 
 def coarse_index_for(count: int) -> str:
@@ -46,10 +46,10 @@ def coarse_index_for(count: int) -> str:
 
 
 def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.IndexIDMap, int]:
-    """An empty index for `count` photos, and how many embeddings its coarse index, if any, is trained with.
+    """An empty index for `count` photos, and the number of embeddings to train its coarse index with (0: none).
 
-    Exact where there are too few photos to train the coarse index `factory`. Raises LibraryError when FAISS
-    cannot make one of that string, or not one that can be searched among some photos.
+    There is no coarse index if the photos are too few to train one of `factory`. Raises LibraryError if FAISS cannot
+    make an index of that string, or only one that does not support filters.
     """
     import faiss
 
@@ -59,7 +59,7 @@ def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.Inde
         assert isinstance(index, faiss.IndexIDMap)
         coarse, _ = _parts(index)
         if not isinstance(coarse, (faiss.IndexIVF, faiss.IndexHNSW, faiss.IndexFlatCodes, type(None))):
-            raise RuntimeError(f"a {type(coarse).__name__} cannot be told which photos it may find")
+            raise RuntimeError(f"a {type(coarse).__name__} does not support filters")
     except RuntimeError as error:
         raise LibraryError(
             f"the library's setting index_factory is {factory!r}, and FAISS cannot make an index of it "
@@ -70,7 +70,7 @@ def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.Inde
     lists = 0
     if isinstance(coarse, faiss.IndexIVF):
         lists = coarse.nlist
-        coarse.nprobe = min(_PROBED_LISTS, lists)  # kept in the file
+        coarse.nprobe = min(_PROBED_LISTS, lists)  # stored in the file
         coarse.cp.niter = _TRAINING_ROUNDS
         coarse.cp.max_points_per_centroid = _MAX_TRAINING_PER_LIST
     if count < max(_MIN_TRAINING_PER_LIST * lists, _MIN_TRAINING):
@@ -79,15 +79,15 @@ def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.Inde
 
 
 class SearchableIndex:
-    """An index as `new_index` makes it, filled. It does not change while this is used."""
+    """A filled index made by `new_index`. It must not change while this object is used."""
 
     def __init__(self, index: faiss.IndexIDMap) -> None:
         import faiss
 
-        self._index = index  # the arrays below lie in it
+        self._index = index  # keeps the memory of the arrays below alive
         self._coarse, self._exact = _parts(index)
         self.ids = np.asarray(faiss.vector_to_array(index.id_map), dtype=np.int64)
-        """(N,) The photo of each row."""
+        """(N,) The photo id of each row."""
         codes = faiss.rev_swig_ptr(self._exact.codes.data(), index.ntotal * self._exact.code_size)
         self.vectors: NDArray[np.float16] = codes.view(np.float16).reshape(index.ntotal, index.d)
         """(N, E)"""
@@ -102,9 +102,9 @@ class SearchableIndex:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Rows (K,) and inner products (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
 
-        Equal ones go by id. `allowed` (N,) says which rows may be found; K is less than `count` only where they are
-        fewer. Unless `exactly`, a coarse index proposes those that are compared, and `count` is MAX_PROPOSED at
-        most. The first photos are the same whatever the `count`.
+        Equal ones are ordered by id. `allowed` (N,) says which rows may be found; K is less than `count` only if fewer
+        rows are allowed. Unless `exactly`, a coarse index proposes the candidates, and `count` must be MAX_PROPOSED at
+        most. The first photos do not depend on `count`.
         """
         total = len(self.ids) if allowed is None else int(np.count_nonzero(allowed))
         count = min(count, total)
@@ -118,18 +118,19 @@ class SearchableIndex:
         if allowed is not None and total * _SPARSITY <= len(self.ids):
             rows = np.flatnonzero(allowed)
             return self._best(rows, inner_products(self.vectors, rows, embedding), count)
-        asked = count
+        requested = count
         while True:
-            # FAISS picks any of those that are equally near, and sums a little differently: take in all that may count.
-            asked = min(2 * asked, total)
-            rows = self._search(self._exact, embedding, asked, allowed, total)
+            # FAISS returns any of equally near photos, and rounds differently: request more until all that may belong
+            # to the result are included.
+            requested = min(2 * requested, total)
+            rows = self._search(self._exact, embedding, requested, allowed, total)
             similarities = inner_products(self.vectors, rows, embedding)
             last = np.partition(similarities, -count)[-count]
-            if asked == total or similarities.min() < last - _FAISS_NOISE:
+            if requested == total or similarities.min() < last - _FAISS_NOISE:
                 return self._best(rows, similarities, count)
 
-    def proposes(self) -> bool:
-        """Whether there is a coarse index."""
+    def has_coarse_index(self) -> bool:
+        """Whether a coarse index proposes candidates."""
         return self._coarse is not None
 
     def _best(
@@ -152,29 +153,29 @@ class SearchableIndex:
         selector = None if bits is None else faiss.IDSelectorBitmap(len(self.ids), faiss.swig_ptr(bits))
         parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
         if isinstance(index, faiss.IndexIVF):
-            # The fewer rows may be found, the more lists are looked through, so that as many of them are met.
+            # The fewer rows are allowed, the more lists are searched, so that enough allowed rows are found.
             lists = min(index.nlist, math.ceil(index.nprobe * len(self.ids) / total))
             parameters = faiss.SearchParametersIVF(sel=selector, nprobe=lists)  # type: ignore[call-arg]
         with _one_thread():
             _, rows = index.search(embedding[None], min(count, len(self.ids)), params=parameters)
-        found: NDArray[np.int64] = rows[0][rows[0] >= 0]
-        return found
+        nearest: NDArray[np.int64] = rows[0][rows[0] >= 0]
+        return nearest
 
 
 def inner_products(
     vectors: NDArray[np.float16], rows: NDArray[np.int64], embedding: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(K,) of `vectors` (N, E) at `rows` (K,) with `embedding` (E,); each the same whichever rows stand beside it."""
+    """(K,) of `vectors` (N, E) at `rows` (K,) with `embedding` (E,). Each product is independent of the other rows."""
     products = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
-        part = vectors[rows[start : start + _ROWS_AT_ONCE]].astype(np.float32)
-        np.einsum("ij,j->i", part, embedding, out=products[start : start + _ROWS_AT_ONCE])
+        block = vectors[rows[start : start + _ROWS_AT_ONCE]].astype(np.float32)
+        np.einsum("ij,j->i", block, embedding, out=products[start : start + _ROWS_AT_ONCE])
     return products
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """A search for one sentence is too short for several threads: where the CPU is busy they wait for each other."""
+    """Use one thread: the search for one embedding is so short that threads on a busy CPU only wait for each other."""
     import faiss
 
     threads = faiss.omp_get_max_threads()
@@ -186,7 +187,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _parts(index: faiss.IndexIDMap) -> tuple[faiss.Index | None, faiss.IndexScalarQuantizer]:
-    """The coarse index, if any, and the one that holds the embeddings."""
+    """The coarse index, if any, and the index that holds the embeddings."""
     import faiss
 
     coarse, exact = None, faiss.downcast_index(index.index)

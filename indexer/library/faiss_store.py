@@ -1,4 +1,4 @@
-"""The photos nearest to an embedding, by a FAISS index, while another process may be indexing."""
+"""The vector store on FAISS: it finds the photos nearest to an embedding while another process may be indexing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FP16_TOLERANCE = 2e-3
 
 
 def visible_photos(catalog: Database, generation: str) -> NDArray[np.int64]:
-    """(N,) ids of the photos that have a location and are encoded, rising."""
+    """(N,) ids of the photos that have a location and are encoded, ascending."""
     with catalog.connect() as connection:
         marked = read_ids(connection, select(encoded_table.c.photo_id).where(encoded_table.c.generation == generation))
         located = read_ids(connection, select(location_table.c.photo_id).where(location_table.c.photo_id.is_not(None)))
@@ -33,45 +33,47 @@ def visible_photos(catalog: Database, generation: str) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What can be searched at one moment: the FAISS index, and beside it the embeddings it does not cover."""
+    """The searchable state at one moment: the FAISS index, and the embeddings that it does not hold yet."""
 
     index: SearchableIndex | None
     stamp: Stamp | None
-    """Of the index."""
-    file: tuple[int, ...] | None
-    """Which file it was read from."""
+    """The stamp of the index."""
+    version: tuple[int, ...] | None
+    """The version of its file."""
     visible: NDArray[np.bool_] | None
-    """(N,) Which rows of the index may be found; None: all."""
+    """(N,) Which rows of the index belong to visible photos; None: all."""
     newer_ids: NDArray[np.int64]
-    """(M,) Visible photos that are not in the index."""
+    """(M,) Ids of visible photos that are not in the index."""
     newer_vectors: NDArray[np.float16]
-    """(M, E) As the index keeps them, so that a similarity stays the same when it takes them in."""
+    """(M, E) float16 as in the index, so that a similarity does not change when the index takes them in."""
 
     @classmethod
     def take(
         cls, catalog: Database, encodings: Encodings, generation: str, index_path: Path, before: Snapshot | None = None
     ) -> Snapshot:
-        """Read the library as it is now; the index of the snapshot `before`, where it is still the same."""
-        file = file_version(index_path)
+        """Read the library as it is now. The index of the snapshot `before` is reused if its file is the same."""
+        version = file_version(index_path)
         stamp = covering_stamp(index_path, encodings)
-        if before is not None and (stamp, file) == (before.stamp, before.file):
+        if before is not None and (stamp, version) == (before.stamp, before.version):
             index = before.index
         else:
             index = None if stamp is None else read_index(index_path, stamp)
         covered = 0 if stamp is None or index is None else stamp.sequence
-        parts = list(encodings.after(covered))
-        # Encodings are read before the marks: one without its mark yet is not visible, and is left out.
-        found = visible_photos(catalog, generation)
-        ids = np.concatenate([np.empty(0, dtype=np.int64), *(part.photo_ids for part in parts)])
-        newer = np.isin(ids, found)
-        vectors = np.concatenate([part.vectors.astype(np.float16) for part in parts] or [np.empty((0, 0), np.float16)])
-        visible = None if index is None else np.isin(index.ids, found)
+        blocks = list(encodings.after(covered))
+        # Encodings are read before their marks: an encoding that has no mark yet is not visible.
+        visible_ids = visible_photos(catalog, generation)
+        ids = np.concatenate([np.empty(0, dtype=np.int64), *(block.photo_ids for block in blocks)])
+        newer = np.isin(ids, visible_ids)
+        vectors = np.concatenate(
+            [block.vectors.astype(np.float16) for block in blocks] or [np.empty((0, 0), np.float16)]
+        )
+        visible = None if index is None else np.isin(index.ids, visible_ids)
         if visible is not None and visible.all():
             visible = None
-        return cls(index, stamp, file, visible, ids[newer], vectors[newer])
+        return cls(index, stamp, version, visible, ids[newer], vectors[newer])
 
     def __len__(self) -> int:
-        """How many photos can be found."""
+        """How many photos a search can find."""
         if self.index is None:
             return len(self.newer_ids)
         indexed = len(self.index.ids) if self.visible is None else int(np.count_nonzero(self.visible))
@@ -82,10 +84,10 @@ class Snapshot:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Ids (K,) and similarities (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
 
-        Equal ones go by id. The first photos are the same whatever the `count`: where a coarse index proposes the first
-        MAX_PROPOSED, one that it has missed comes after them. With `among`, of the photos with these ids only (any
-        order; unknown and hidden ones do no harm), and up to MAX_EXACT of them are all compared. The similarity
-        is the inner product: the cosine, where `embedding` is L2-normalised.
+        Equal ones are ordered by id. The first photos do not depend on `count`: photos that a coarse index missed come
+        after the MAX_PROPOSED photos that it proposed. With `among`, only photos with these ids are found; the ids may
+        have any order, and unknown and hidden ones are ignored. Up to MAX_EXACT of them are all compared. The
+        similarity is the inner product, which is the cosine if `embedding` is L2-normalised.
         """
         newer = np.arange(len(self.newer_ids)) if among is None else np.flatnonzero(np.isin(self.newer_ids, among))
         newer_ids, newer_similarities = self.newer_ids[newer], inner_products(self.newer_vectors, newer, embedding)
@@ -103,22 +105,22 @@ class Snapshot:
             best = np.lexsort((ids, -similarities))[:count]
             return ids[best], similarities[best]
 
-        if self.index is None or not self.index.proposes():
+        if self.index is None or not self.index.has_coarse_index():
             return nearest(count, exactly=True)
         if among is not None and allowed is not None and int(np.count_nonzero(allowed)) <= MAX_EXACT:
             return nearest(count, exactly=True)
         first = nearest(min(count, MAX_PROPOSED), exactly=False)
         if count <= MAX_PROPOSED:
             return first
-        every = nearest(count, exactly=True)
-        after = ~np.isin(every[0], first[0])
-        return np.concatenate([first[0], every[0][after]])[:count], np.concatenate([first[1], every[1][after]])[:count]
+        exact = nearest(count, exactly=True)
+        after = ~np.isin(exact[0], first[0])
+        return np.concatenate([first[0], exact[0][after]])[:count], np.concatenate([first[1], exact[1][after]])[:count]
 
 
 class FaissStore:
-    """A `vector_store.VectorStore`: a FAISS index in a file, and beside it the encodings that it does not cover yet.
+    """A `vector_store.VectorStore`: a FAISS index in a file, and the encodings that it does not hold yet.
 
-    Keeps a snapshot in memory, and takes another when the library has changed on disk.
+    It keeps a snapshot in memory and takes a new one when the library has changed on disk.
     """
 
     def __init__(self, path: Path, catalog: Database, encodings: Encodings, generation: str) -> None:
@@ -147,12 +149,12 @@ class FaissStore:
         return self.snapshot().nearest(embedding, count, among)
 
     def covered(self) -> int:
-        """How many encodings the index holds; 0 where it is not used."""
+        """How many encodings the index holds; 0 if the index is not used."""
         stamp = covering_stamp(self._path, self._encodings)
         return 0 if stamp is None else stamp.count
 
     def sync(self, *, factory: str, newer_allowed: int = 0) -> None:
-        """Extend the index, or build it anew: see `faiss_file.update_index`."""
+        """Extend or rebuild the index: see `faiss_file.update_index`."""
         update_index(self._path, self._encodings, factory, newer_allowed=newer_allowed)
 
     def problems(self) -> Iterator[str]:
@@ -164,8 +166,8 @@ class FaissStore:
             return
         stamp = covering_stamp(self._path, self._encodings)
         if stamp is None:
-            what = "incomplete" if read_stamp(self._path) is None else "made from other encodings"
-            yield f"{what}, and not used; {REMEDY}"
+            fault = "incomplete" if read_stamp(self._path) is None else "made from other encodings"
+            yield f"{fault}, and not used; {REMEDY}"
             return
         if stamp.count != total:
             yield f"covers {stamp.count} of {total} encodings; index again to speed up searches"
@@ -174,15 +176,15 @@ class FaissStore:
             yield f"cannot be read by FAISS, and is not used; {REMEDY}"
             return
         order, wrong = np.argsort(index.ids), 0
-        for part in self._encodings.after(0):
-            covered = part.sequences <= stamp.sequence
+        for block in self._encodings.after(0):
+            covered = block.sequences <= stamp.sequence
             if not covered.any():
                 break
-            rows = order[np.searchsorted(index.ids, part.photo_ids[covered], sorter=order).clip(max=len(order) - 1)]
-            if (index.ids[rows] != part.photo_ids[covered]).any():
+            rows = order[np.searchsorted(index.ids, block.photo_ids[covered], sorter=order).clip(max=len(order) - 1)]
+            if (index.ids[rows] != block.photo_ids[covered]).any():
                 yield f"lacks a photo that it should cover; {REMEDY}"
                 return
-            differences = np.abs(index.vectors[rows] - part.vectors[covered]).max(axis=1)
+            differences = np.abs(index.vectors[rows] - block.vectors[covered]).max(axis=1)
             wrong += int((differences > _FP16_TOLERANCE).sum())
         if wrong:
             yield f"{wrong} vectors differ from the encodings; {REMEDY}"

@@ -1,4 +1,4 @@
-"""What the catalog notes of a file, so that a change is seen without reading it."""
+"""The state of a file that the catalog stores, so that a change is noticed without reading the file."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import NamedTuple
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 
-class FileState(NamedTuple):  # quicker to make and compare than a dataclass: there may be a million
-    """What tells, short of reading it, whether a file has changed."""
+class FileState(NamedTuple):  # faster than a dataclass: there may be a million
+    """A file is taken as unchanged while its state is the same."""
 
     mtime_ns: int
-    """Nanoseconds since 1970, within 64 bits: the catalog holds no more."""
+    """Nanoseconds since 1970, limited to 64 bits as in the catalog."""
     size: int
     """Bytes."""
     sidecar_ns: int | None = None
-    """When the XMP file beside it was last written; None: there is none."""
+    """Time of change of its XMP sidecar, in nanoseconds since 1970; None without a sidecar."""
 
     @classmethod
     def of(cls, status: os.stat_result, sidecar_ns: int | None = None) -> FileState:
-        """The state of a file, from what the system says of it."""
-        written = None if sidecar_ns is None else bounded(sidecar_ns)
-        return cls(bounded(status.st_mtime_ns), bounded(status.st_size), written)
+        """The state of a file by its `status`."""
+        sidecar = None if sidecar_ns is None else bounded(sidecar_ns)
+        return cls(bounded(status.st_mtime_ns), bounded(status.st_size), sidecar)
 
 
 def bounded(number: int) -> int:
-    """The nearest number that a signed integer of 64 bits holds: disks give larger ones."""
+    """`number` limited to the range of a signed 64-bit integer: some disks report larger ones."""
     return min(max(number, MIN_INTEGER), MAX_INTEGER)

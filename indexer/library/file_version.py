@@ -1,4 +1,4 @@
-"""Which version of which file is at a path, so that it is noticed when another takes its place."""
+"""The version of the file at a path, so that a replaced file is noticed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def file_version(path: Path) -> tuple[int, ...] | None:
-    """Device, inode, bytes and time of change in nanoseconds; None where there is no file.
+    """Device, inode, bytes and time of change in nanoseconds; None if there is no file.
 
-    Another file may be moved to the path (another inode) or copied over it (another time).
+    A file moved to the path has another inode, one copied over it another time of change.
     """
     try:
         state = path.stat()

@@ -1,4 +1,4 @@
-"""Which photos may be found, by what the catalog knows of them."""
+"""Filters: conditions on what the catalog knows of a photo."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EARTH_RADIUS_KM = 6371.0
 
 @dataclass(frozen=True)
 class Circle:
-    """All places within a distance."""
+    """All places within a distance of a point."""
 
     latitude: float
     """Degrees north."""
@@ -31,30 +31,30 @@ class Circle:
 
 @dataclass(frozen=True)
 class Filters:
-    """What must hold of a photo to be found.
+    """Conditions that a photo must meet to be found.
 
-    All filters must hold. Of several values of one filter any will do, but for `after` and `before`.
+    All filters must hold. If a filter has several values, one of them must hold; of `after` and `before`, all.
 
-    Times are seconds since 1970 on the clock of the place where the photo was taken: the date a person remembers.
+    Times are seconds since 1970 on the clock of the place where the photo was taken: the date that people remember.
     """
 
     after: tuple[int, ...] = ()
-    """Taken then or later."""
+    """Taken at that time or later."""
     before: tuple[int, ...] = ()
-    """Taken earlier than that."""
+    """Taken before that time."""
     taken: tuple[tuple[int, int], ...] = ()
-    """Taken in the time from the first number to just before the second."""
+    """Taken from the first time on, and before the second."""
     camera: tuple[str, ...] = ()
-    """A part of the camera's name, compared folded; so with lens."""
+    """A part of the camera's name, compared folded; likewise `lens`."""
     lens: tuple[str, ...] = ()
     folder: tuple[str, ...] = ()
-    """An absolute path, or the name of a folder anywhere (`2021/june`: one in the other), compared folded."""
+    """An absolute path, or the name of a folder anywhere (`2021/june`: june in 2021), compared folded."""
     near: tuple[Circle, ...] = ()
     type: tuple[tuple[str, ...], ...] = ()
-    """Endings of the file's name, in any case; with the dot."""
+    """File suffixes with the dot; case does not matter."""
 
     def combined(self, other: Self) -> Self:
-        """These filters and those of `other`."""
+        """These filters together with those of `other`."""
         return type(self)(
             **{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
         )
@@ -67,7 +67,7 @@ clock = photo_table.c.taken_at + func.coalesce(photo_table.c.taken_offset, 0)
 
 
 def matching_photos(catalog: Database, filters: Filters) -> NDArray[np.int64]:
-    """(N,) ids of the photos with a location for which `filters` hold, rising."""
+    """(N,) ids of the photos with a location for which `filters` hold, ascending."""
     query = (
         select(photo_table.c.id, photo_table.c.latitude, photo_table.c.longitude)
         .where(*conditions(filters))
@@ -84,19 +84,17 @@ def matching_photos(catalog: Database, filters: Filters) -> NDArray[np.int64]:
 
 
 def newest_photos(catalog: Database, photo_ids: NDArray[np.int64], count: int) -> list[int]:
-    """The `count` of these photos that were taken last, the latest first, and then those of which no date is known."""
-    part_of_a_second = func.coalesce(photo_table.c.taken_microsecond, 0)
-    by_date = select(photo_table.c.id).order_by(
-        clock.desc().nulls_last(), part_of_a_second.desc(), photo_table.c.id.desc()
-    )
-    wanted = set(photo_ids.tolist())
+    """The `count` of these photos that were taken last, newest first; photos without a date come last."""
+    microsecond = func.coalesce(photo_table.c.taken_microsecond, 0)
+    by_date = select(photo_table.c.id).order_by(clock.desc().nulls_last(), microsecond.desc(), photo_table.c.id.desc())
+    allowed = set(photo_ids.tolist())
     with catalog.connect() as connection:
-        found = (photo_id for photo_id in connection.execute(by_date).scalars() if photo_id in wanted)
-        return list(islice(found, count))
+        newest = (photo_id for photo_id in connection.execute(by_date).scalars() if photo_id in allowed)
+        return list(islice(newest, count))
 
 
 def conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    """What must hold of a row of photos; of `near`, only that it has a place."""
+    """SQL conditions on a row of the photo table. For `near`, only that it has a position."""
     place = select(location_table).join(folder_table).where(location_table.c.photo_id == photo_table.c.id)
     if filters.folder:
         folder = folder_in(folder_table.c.path, location_table.c.path)
@@ -112,7 +110,7 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         [folded(photo_table.c.lens).contains(fold(name), autoescape=True) for name in filters.lens],
         [photo_table.c.latitude.is_not(None)] if filters.near else [],
     ]
-    return [place.correlate(photo_table).exists(), *(or_(*some) for some in alternatives if some)]
+    return [place.correlate(photo_table).exists(), *(or_(*values) for values in alternatives if values)]
 
 
 def _is_in(folder: ColumnElement[bytes], name: str) -> ColumnElement[bool]:
@@ -121,7 +119,7 @@ def _is_in(folder: ColumnElement[bytes], name: str) -> ColumnElement[bool]:
 
 
 def kilometres(places: NDArray[np.float64], circle: Circle) -> NDArray[np.float64]:
-    """Great-circle distances (N,) of places (N, 2) from the centre, on a round earth: half a percent off at most."""
+    """Great-circle distances (N,) of places (N, 2) in degrees from the centre. The error is half a percent at most."""
     latitudes, longitudes = np.radians(places.T)
     latitude, longitude = np.radians([circle.latitude, circle.longitude])
     half_chord = (

@@ -1,7 +1,7 @@
-"""Which generation of the model answers searches, and how another takes its place.
+"""Which generation of the model answers searches, and how another one replaces it.
 
-Other weights encode all photos anew, which takes a while and may be interrupted: meanwhile the old ones answer. In one
-transaction the new generation becomes the current one and the marks of the old are gone; its files go after that.
+New weights have to encode all photos, which takes time and may be interrupted. Until then the old generation answers.
+One transaction makes the new generation current and deletes the marks of the old one. Then the old files are deleted.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def current_generation(connection: Connection) -> str | None:
     named = connection.execute(select(setting.c.value).where(setting.c.name == _GENERATION)).scalar_one_or_none()
     if named is not None:
         return named
-    # A library from before this was written down.
+    # Old libraries did not store it.
     most = select(encoded.c.generation).group_by(encoded.c.generation).order_by(desc(func.count()))
     return connection.execute(most.limit(1)).scalar_one_or_none()
 
 
 def make_current(connection: Connection, generation: str, weights: str | None) -> None:
-    """Have `generation`, made by the weights of that name, answer from the end of this transaction on."""
+    """Make `generation`, of the weights of that name, the one that answers searches when this transaction ends."""
     connection.execute(delete(setting).where(setting.c.name.in_((_GENERATION, _WEIGHTS))))
     connection.execute(insert(setting).values(name=_GENERATION, value=generation))
     if weights is not None:
@@ -38,21 +38,21 @@ def make_current(connection: Connection, generation: str, weights: str | None) -
 
 
 def remove_other_marks(connection: Connection, generation: str) -> None:
-    """Take away the marks of every other generation."""
+    """Delete the marks of all other generations."""
     connection.execute(delete(encoded).where(encoded.c.generation != generation))
 
 
 def photos_waiting(connection: Connection, generation: str) -> int:
     """How many photos have a location but are not encoded in `generation`."""
-    done = select(encoded.c.photo_id).where(encoded.c.generation == generation)
-    waiting = select(func.count(location.c.photo_id.distinct())).where(location.c.photo_id.not_in(done))
+    encoded_ids = select(encoded.c.photo_id).where(encoded.c.generation == generation)
+    waiting = select(func.count(location.c.photo_id.distinct())).where(location.c.photo_id.not_in(encoded_ids))
     return connection.execute(waiting).scalar_one()
 
 
 def remove_unused_files(library: Path, connection: Connection, generation: str) -> None:
     """Delete the files of generations that are neither current nor `generation` and have no marks.
 
-    What somebody has open on Windows stays until the next time.
+    A file that another process has open on Windows stays until the next time.
     """
     used = {generation, current_generation(connection)}
     used |= set(connection.execute(select(encoded.c.generation).distinct()).scalars())
@@ -73,6 +73,6 @@ def index_path(library: Path, generation: str) -> Path:
 
 
 def generation_files(library: Path) -> Iterator[tuple[Path, str]]:
-    """The files that models made, and the generation of each."""
+    """The derived files in a library, each with its generation."""
     for file in (*library.glob("encodings-*.sqlite*"), *library.glob("index-*.faiss")):
         yield file, file.name.partition("-")[2].partition(".")[0]

@@ -1,8 +1,7 @@
-"""A library as everybody may read it: photos, files, annotations, filters and status. No model is needed."""
+"""A library without a model: photos, files, annotations, filters and status."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from indexer.library.filters import Filters, matching_photos
 from indexer.library.generations import current_generation
 from indexer.library.lifetime import while_open
 from indexer.library.opening import open_catalog
-from indexer.library.paths import composed
+from indexer.library.paths import composed, normalized
 from indexer.library.photo import PhotoRecord
 from indexer.library.status import LibraryStatus, read_status
 
@@ -34,9 +33,9 @@ _PHOTO_COLUMNS = [field.name for field in fields(PhotoRecord) if field.name not 
 class Library:
     """An open library folder; a context manager, safe to share between threads. Open one with `Library.open`.
 
-    Whoever searches opens a `LibraryView`; whoever writes to more than annotations locks it with a `LibraryWriter`.
+    To search, open a `LibraryView`. To write more than annotations, lock it with a `LibraryWriter`.
 
-    Every method raises LibraryDamaged where SQLite finds a file damaged, LibraryError where it cannot use it, and
+    Every method raises LibraryDamaged if SQLite finds a file damaged, LibraryError if it cannot use it, and
     LibraryClosed after `close`.
     """
 
@@ -77,7 +76,7 @@ class Library:
 
     @while_open
     def status(self) -> LibraryStatus:
-        """Where the library stands now, for the generation that answers searches."""
+        """The status of the library, for the generation that answers searches."""
         return read_status(self.path, self.catalog, self.current_generation())
 
     @while_open
@@ -95,17 +94,17 @@ class Library:
 
     @while_open
     def matching(self, filters: Filters) -> NDArray[np.int64]:
-        """(N,) ids of the photos for which `filters` hold, rising."""
+        """(N,) ids of the photos for which `filters` hold, ascending."""
         return matching_photos(self.catalog, filters)
 
     @while_open
     def photo(self, photo_id: int) -> PhotoRecord:
-        """What is known of this photo. Raises PhotoMissing where it is hidden or unknown."""
+        """The record of this photo. Raises PhotoMissing if it is hidden or unknown."""
         return require_photo({photo.id: photo for photo in self.photos([photo_id])}, photo_id)
 
     @while_open
     def photos(self, photo_ids: Sequence[int]) -> list[PhotoRecord]:
-        """What is known of these photos, in that order. One that is hidden or unknown is left out."""
+        """The records of these photos, in the order of `photo_ids`, without hidden and unknown photos."""
         query = (
             select(
                 photo_table,
@@ -120,18 +119,18 @@ class Library:
             .outerjoin(annotation_table, annotation_table.c.photo_id == photo_table.c.id)
             .order_by(folder_table.c.online.desc(), folder_table.c.path, location_table.c.path)
         )
-        found: dict[int, PhotoRecord] = {}
+        records: dict[int, PhotoRecord] = {}
         with self.catalog.connect() as connection:
-            for part in query_chunks([int(photo_id) for photo_id in photo_ids]):
-                for row in connection.execute(query.where(photo_table.c.id.in_(part))).mappings():
-                    known = {name: row[name] for name in _PHOTO_COLUMNS}
+            for chunk in query_chunks([int(photo_id) for photo_id in photo_ids]):
+                for row in connection.execute(query.where(photo_table.c.id.in_(chunk))).mappings():
+                    columns = {name: row[name] for name in _PHOTO_COLUMNS}
                     path = str(Path(row["folder"], row["path"]))
-                    found.setdefault(row["id"], PhotoRecord(path=path, tags=row["tags"] or [], **known))
-        return list(in_order(found, photo_ids).values())
+                    records.setdefault(row["id"], PhotoRecord(path=path, tags=row["tags"] or [], **columns))
+        return list(in_order(records, photo_ids).values())
 
     @while_open
     def paths(self, photo_ids: Sequence[int]) -> dict[int, list[str]]:
-        """The absolute paths of every file of each of these photos that has any."""
+        """The absolute paths of all files of each of these photos that has any."""
         query = (
             select(photo_table.c.id, folder_table.c.path, location_table.c.path)
             .select_from(photo_table)
@@ -140,38 +139,38 @@ class Library:
         )
         paths: dict[int, list[str]] = {}
         with self.catalog.connect() as connection:
-            for part in query_chunks(photo_ids):
-                rows = query.where(photo_table.c.id.in_(part)).order_by(folder_table.c.path, location_table.c.path)
+            for chunk in query_chunks(photo_ids):
+                rows = query.where(photo_table.c.id.in_(chunk)).order_by(folder_table.c.path, location_table.c.path)
                 for photo_id, folder, path in connection.execute(rows):
                     paths.setdefault(photo_id, []).append(str(Path(folder, path)))
         return paths
 
     @while_open
     def at(self, path: str | Path) -> PhotoRecord:
-        """The photo whose file lies at `path`, composed or decomposed (NFC, NFD). Raises PhotoMissing for none."""
+        """The photo whose file is at `path`, in any Unicode form (NFC, NFD). Raises PhotoMissing if there is none."""
         path = Path(path)
-        places = Path(os.path.normpath(path.expanduser().absolute())), path.expanduser().resolve()
-        for place in places:
-            above = [str(parent) for parent in place.parents]
+        candidates = normalized(path), path.expanduser().resolve()
+        for candidate in candidates:
+            above = [str(parent) for parent in candidate.parents]
             query = select(location_table.c.photo_id, folder_table.c.path, location_table.c.path).join(folder_table)
             with self.catalog.connect() as connection:
                 for folder_id, folder in connection.execute(
                     select(folder_table.c.id, folder_table.c.path).where(folder_table.c.path.in_(above))
                 ).all():
-                    here = query.where(
-                        folder_table.c.id == folder_id, location_table.c.path == str(place.relative_to(folder))
+                    location = query.where(
+                        folder_table.c.id == folder_id, location_table.c.path == str(candidate.relative_to(folder))
                     )
-                    photo_id = connection.execute(here).scalars().first()
+                    photo_id = connection.execute(location).scalars().first()
                     if photo_id is not None:
-                        return replace(self.photo(photo_id), path=str(place))
-        if (photo := self._at_other_form(places)) is not None:
+                        return replace(self.photo(photo_id), path=str(candidate))
+        if (photo := self._at_other_form(candidates)) is not None:
             return photo
         raise PhotoMissing(f"{path} is not in the library. Index the folder it lies in: pixelseek index FOLDER")
 
-    def _at_other_form(self, places: Sequence[Path]) -> PhotoRecord | None:
-        """The photo of a file at one of `places`, whatever form of Unicode its path has: found by reading all paths."""
-        wanted = {composed(str(place)) for place in places}
-        if all(name.isascii() for name in wanted):
+    def _at_other_form(self, candidates: Sequence[Path]) -> PhotoRecord | None:
+        """The photo of a file at one of `candidates` in another Unicode form, found by reading all paths."""
+        composed_paths = {composed(str(candidate)) for candidate in candidates}
+        if all(path.isascii() for path in composed_paths):
             return None
         files = (
             select(location_table.c.photo_id, folder_table.c.path, location_table.c.path)
@@ -181,16 +180,16 @@ class Library:
         with self.catalog.connect() as connection:
             for photo_id, folder, path in connection.execute(files):
                 if not path.isascii() or not folder.isascii():
-                    place = str(Path(folder, path))
-                    if composed(place) in wanted and photo_id is not None:
-                        return replace(self.photo(photo_id), path=place)
+                    absolute = str(Path(folder, path))
+                    if composed(absolute) in composed_paths and photo_id is not None:
+                        return replace(self.photo(photo_id), path=absolute)
         return None
 
     @while_open
     def annotate(self, photo_id: int, *, caption: str | None, tags: Sequence[str]) -> None:
-        """Write caption and tags of a photo in the place of any it has. Need not wait for another process to index.
+        """Replace the caption and tags of a photo. It does not wait for another process that is indexing.
 
-        Raises PhotoMissing, and AnnotationRefused for what is too long or no text.
+        Raises PhotoMissing, and AnnotationRefused for a caption or tag that is too long or not text.
         """
         self.photo(photo_id)
         caption, tags = checked_annotation(caption, tags)
@@ -204,13 +203,13 @@ class Library:
             return count_matching_words(connection, words)
 
 
-def require_photo(known: Mapping[int, Value], photo_id: int) -> Value:
-    """What is known of the photo, where anything is. Raises PhotoMissing."""
-    if photo_id not in known:
+def require_photo(values: Mapping[int, Value], photo_id: int) -> Value:
+    """The value of the photo in `values`. Raises PhotoMissing if there is none."""
+    if photo_id not in values:
         raise PhotoMissing(f"photo {photo_id} is no longer in the library. Search again.")
-    return known[photo_id]
+    return values[photo_id]
 
 
-def in_order(found: Mapping[int, Value], photo_ids: Sequence[int]) -> dict[int, Value]:
+def in_order(values: Mapping[int, Value], photo_ids: Sequence[int]) -> dict[int, Value]:
     """The values of those of these photos that have one, in the order of `photo_ids`."""
-    return {int(photo_id): found[int(photo_id)] for photo_id in photo_ids if int(photo_id) in found}
+    return {int(photo_id): values[int(photo_id)] for photo_id in photo_ids if int(photo_id) in values}

@@ -1,4 +1,4 @@
-"""How long an open library may be used, by threads that share it."""
+"""Keeps an object open while threads use it, and closes it once they are done."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ Result = TypeVar("Result")
 
 
 class Lifetime:
-    """Lets calls in until `close`, which waits for those that are inside."""
+    """Counts the calls in progress. `close` refuses new ones and waits for those of other threads."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._changed = Condition()
-        self._inside = Counter[int]()  # how many calls of each thread: one may call another
+        self._calls = Counter[int]()  # by thread: one call may make another
         self._is_closing = self._is_closed = False
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Keep open what this is about until the block ends. Raises LibraryClosed."""
+    def in_use(self) -> Iterator[None]:
+        """Keep the object open until the block ends. Raises LibraryClosed."""
         thread = get_ident()
         with self._changed:
-            if self._is_closed or (self._is_closing and not self._inside[thread]):
+            if self._is_closed or (self._is_closing and not self._calls[thread]):
                 raise LibraryClosed(f"{self._name} has been closed. Open it again.")
-            self._inside[thread] += 1
+            self._calls[thread] += 1
         try:
             yield
         finally:
             with self._changed:
-                self._inside[thread] -= 1
-                if not self._inside[thread]:
-                    del self._inside[thread]
+                self._calls[thread] -= 1
+                if not self._calls[thread]:
+                    del self._calls[thread]
                     self._changed.notify_all()
 
     def close(self) -> None:
-        """Let nothing in any more, and wait until all other threads are outside."""
+        """Refuse new calls, and wait for the calls of all other threads."""
         with self._changed:
             self._is_closing = True
-            self._changed.wait_for(lambda: not self._inside.keys() - {get_ident()})
+            self._changed.wait_for(lambda: not self._calls.keys() - {get_ident()})
             self._is_closed = True
 
 
@@ -60,11 +60,11 @@ Owner = TypeVar("Owner", bound=_HasLifetime)
 def while_open(
     method: Callable[Concatenate[Owner, Parameters], Result],
 ) -> Callable[Concatenate[Owner, Parameters], Result]:
-    """A method that keeps what it belongs to open while it runs, and raises LibraryClosed afterwards."""
+    """Decorate a method: the object stays open while it runs. After closing it raises LibraryClosed."""
 
     @functools.wraps(method)
     def call(owner: Owner, /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        with owner.lifetime.inside():
+        with owner.lifetime.in_use():
             return method(owner, *args, **kwargs)
 
     return call

@@ -1,4 +1,4 @@
-"""One writer at a time; readers never ask."""
+"""The lock that lets one process write to a library at a time. Readers need no lock."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from indexer.library.errors import LibraryLocked, LibraryReadOnly
 
 @contextmanager
 def writer_lock(library: Path, *, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the library for writing. The system gives the lock back when a process dies, however it dies.
+    """Hold the lock of the library in that folder. The system releases it when a process dies.
 
     Raises LibraryLocked, naming the holder, when it is not free within `wait_s` seconds, and LibraryReadOnly.
     """
-    from filelock import FileLock, Timeout  # a search, which takes no lock, starts faster without it
+    from filelock import FileLock, Timeout  # imported here: a search needs no lock and starts faster
 
     holder = library / "writer.txt"
     lock = FileLock(library / "writer.lock", timeout=wait_s)
     try:
         lock.acquire()
     except Timeout as error:
-        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
-        raise LibraryLocked(f"{library} is being written by {who}. Wait until it is done, or stop it.") from error
+        process = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        raise LibraryLocked(f"{library} is being written by {process}. Wait until it is done, or stop it.") from error
     except OSError as error:
         raise LibraryReadOnly(
             f"{library} cannot be written: {error.strerror}. It can be searched; to change it, copy it elsewhere."
         ) from error
     try:
         since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-        with suppress(OSError):  # a full disk: whoever has something to write will say so
+        with suppress(OSError):  # a full disk: the next write reports it
             holder.write_text(f"process {os.getpid()} on {platform.node()} since {since}", encoding="utf-8")
         yield
     finally:

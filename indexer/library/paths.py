@@ -1,4 +1,4 @@
-"""Paths as people type them: a keyboard composes letters (NFC), macOS takes them apart (NFD). It is the same name."""
+"""Paths as people type them. Keyboards compose letters (NFC), macOS decomposes them (NFD): both mean the same file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def composed(path: str) -> str:
-    """`path` in the form by which two forms of it are compared."""
+    """`path` in composed form (NFC), by which paths are compared."""
     return unicodedata.normalize("NFC", path)
 
 
 def normalized(folder: Path) -> Path:
-    """The absolute path of a folder as a person names it; links stay as they are."""
+    """The absolute path of `folder`. Symbolic links are not resolved."""
     return Path(os.path.normpath(folder.expanduser().absolute()))
 
 
@@ -23,23 +23,23 @@ def mount_point(path: Path) -> Path:
 
 
 def as_on_disk(path: Path) -> Path:
-    """`path` as its file or folder is called on the disk, which may be in another form; itself where there is none.
+    """`path` in the Unicode form that its file or folder has on disk; unchanged if there is no such file.
 
-    Of a file to be made, the folder.
+    The parent folder of a file that does not exist yet is also converted.
     """
     expanded = path.expanduser()
     if str(expanded).isascii() or os.path.lexists(expanded):
         return path
     names = list(expanded.parts)
-    places = [Path(names.pop(0))] if expanded.is_absolute() else [Path()]
-    while names and (inside := [entry for place in places for entry in _entries(place, names[0])]):
-        places = inside
+    folders = [Path(names.pop(0))] if expanded.is_absolute() else [Path()]
+    while names and (entries := [entry for folder in folders for entry in _entries(folder, names[0])]):
+        folders = entries
         del names[0]
-    return places[0].joinpath(*names) if len(names) <= 1 else path
+    return folders[0].joinpath(*names) if len(names) <= 1 else path
 
 
 def _entries(folder: Path, name: str) -> list[Path]:
-    """What in `folder` has that name in any form."""
+    """The entries of `folder` with that name, in any Unicode form."""
     if name.isascii():
         return [folder / name] if os.path.lexists(folder / name) else []
     try:

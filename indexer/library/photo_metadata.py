@@ -1,7 +1,7 @@
-"""Settle what is known of photos: from their bytes, from the XMP files beside them, from the names and times of files.
+"""Merge the metadata of a photo: from its file, its XMP sidecars, and the names and times of its files.
 
-A photo is known by its bytes, while names, times and XMP files belong to its locations. Of several locations the oldest
-file goes first. All of it is in the catalog, so the outcome does not depend on the order in which files were read.
+A photo is identified by its bytes, while names, times and sidecars belong to its locations. The oldest file takes
+precedence. All sources are in the catalog, so the result does not depend on the order in which files were read.
 """
 
 from __future__ import annotations
@@ -26,25 +26,26 @@ GUESSED_DATE_SOURCES = ("name", "file")
 
 
 def update_photo_metadata(connection: Connection, photo_ids: Collection[int]) -> None:
-    """Bring the metadata and the words of these photos in step with their bytes and locations.
+    """Merge the metadata of these photos anew, and bring the full-text index up to date for them.
 
-    A photo without a location stays as it is.
+    A photo without a location is not changed.
     """
     now = time.time()
-    for part in query_chunks(sorted(set(photo_ids))):
-        changed = list(_changed(connection, part, now))
-        if changed:
-            query = update(photo_table).where(photo_table.c.id == bindparam("settled_id"))
-            connection.execute(query, changed)
-        update_text_index(connection, part)
+    for chunk in query_chunks(sorted(set(photo_ids))):
+        changes = list(_changes(connection, chunk, now))
+        if changes:
+            query = update(photo_table).where(photo_table.c.id == bindparam("changed_id"))
+            connection.execute(query, changes)
+        update_text_index(connection, chunk)
 
 
 def nonempty_fields(metadata: Metadata) -> dict[str, Any]:
-    """The fields that tell something."""
+    """The fields that are known."""
     return {name: value for name, value in asdict(metadata).items() if value not in (None, [])}
 
 
-def _changed(connection: Connection, photo_ids: Sequence[int], now: float) -> Iterator[dict[str, Any]]:
+def _changes(connection: Connection, photo_ids: Sequence[int], now: float) -> Iterator[dict[str, Any]]:
+    """The new values of each photo whose merged metadata differs from the stored one."""
     location = location_table.c
     files: dict[int, list[Any]] = defaultdict(list)
     for file in connection.execute(
@@ -55,26 +56,26 @@ def _changed(connection: Connection, photo_ids: Sequence[int], now: float) -> It
         files[file.photo_id].append(file)
     columns = select(photo_table.c.id, photo_table.c.own, *(photo_table.c[name] for name in METADATA_FIELDS))
     for row in connection.execute(columns.where(photo_table.c.id.in_(list(files)))).mappings():
-        places = files[row["id"]]
-        told = {name: row[name] for name in METADATA_FIELDS}
-        own = _metadata(told if row["own"] is None else row["own"])
+        locations = files[row["id"]]
+        stored = {name: row[name] for name in METADATA_FIELDS}
+        own = _metadata(stored if row["own"] is None else row["own"])
         if own.taken_source in GUESSED_DATE_SOURCES:
             own = own.without_date()
-        beside = [_metadata(place.sidecar) for place in places if place.sidecar]
-        settled = reduce(Metadata.completed_by, [*beside, own])
-        if settled.taken_at is None:
-            settled = _with_guessed_date(settled, places, now)
-        values = {**asdict(settled), "own": nonempty_fields(own) if beside else None}
-        if values != {**told, "own": row["own"]}:
-            yield {"settled_id": row["id"], **values}
+        sidecars = [_metadata(location.sidecar) for location in locations if location.sidecar]
+        merged = reduce(Metadata.completed_by, [*sidecars, own])
+        if merged.taken_at is None:
+            merged = _with_guessed_date(merged, locations, now)
+        values = {**asdict(merged), "own": nonempty_fields(own) if sidecars else None}
+        if values != {**stored, "own": row["own"]}:
+            yield {"changed_id": row["id"], **values}
 
 
-def _metadata(told: dict[str, Any]) -> Metadata:
-    return Metadata(**{name: told[name] for name in METADATA_FIELDS if name in told})
+def _metadata(values: dict[str, Any]) -> Metadata:
+    return Metadata(**{name: values[name] for name in METADATA_FIELDS if name in values})
 
 
-def _with_guessed_date(metadata: Metadata, places: Sequence[Any], now: float) -> Metadata:
-    named = (date_in_name(PurePath(place.path).name, now=now) for place in places)
-    written = (date_of_file(place.mtime_ns, now=now) for place in places)
-    guessed = metadata.with_date(next(filter(None, named), None), "name")
-    return metadata.with_date(next(filter(None, written), None), "file") if guessed.taken_at is None else guessed
+def _with_guessed_date(metadata: Metadata, locations: Sequence[Any], now: float) -> Metadata:
+    by_name = (date_in_name(PurePath(location.path).name, now=now) for location in locations)
+    by_mtime = (date_of_file(location.mtime_ns, now=now) for location in locations)
+    guessed = metadata.with_date(next(filter(None, by_name), None), "name")
+    return metadata.with_date(next(filter(None, by_mtime), None), "file") if guessed.taken_at is None else guessed

@@ -15,7 +15,7 @@ from indexer.library.encodings import Encodings
 
 
 def is_consistent(catalog: Database, encodings: Encodings, generation: str) -> bool:
-    """Whether there are as many encodings as marks: quick, and enough, since a kill can only leave more encodings."""
+    """Whether there are as many encodings as marks. That suffices: a killed process leaves more encodings."""
     marks = select(func.count()).select_from(encoded_table).where(encoded_table.c.generation == generation)
     with catalog.connect() as connection:
         return connection.execute(marks).scalar_one() == encodings.count()

@@ -40,13 +40,13 @@ _FILE = "file"
 class SqliteDatabase:
     """A database file (see `database.Database`).
 
-    With a write-ahead log, so that readers never wait for the writer; with foreign keys and whole transactions.
-    Where another file has taken the place of this one, that one is read from the next transaction on.
+    It has a write-ahead log, so that readers never wait for a writer, and enforces foreign keys. If another file
+    replaces this one, the next transaction reads the new file.
 
-    What SQLite cannot do with the file is raised as LibraryError: LibraryDamaged with the `remedy`, LibraryMissing
-    where there is no file, LibraryLocked where another process writes for too long. After `close`, or once `lifetime`
-    has ended, LibraryClosed is raised. In a folder that nobody here can write the file is read as it lies there: SQLite
-    would make files beside it to share it with writers.
+    Errors of SQLite are raised as LibraryError: LibraryDamaged with the `remedy`, LibraryMissing if there is no file,
+    LibraryLocked if another process writes for too long. After `close`, or after the end of `lifetime`, LibraryClosed
+    is raised. In a read-only folder the file is opened as immutable, because SQLite cannot create its auxiliary files
+    there.
     """
 
     def __init__(self, path: Path, *, remedy: str, lifetime: Lifetime | None = None) -> None:
@@ -54,11 +54,11 @@ class SqliteDatabase:
         self._remedy = remedy
         self.lifetime = lifetime or Lifetime(str(path))
         """Keeps the database open for those that use it."""
-        self._as_it_lies = path.exists() and not os.access(path.parent, os.W_OK) and not _has_log(path)
-        # Opened for reading and writing, a file that is missing is not made: an empty one would hide that.
-        how = {"immutable": "1"} if self._as_it_lies else {"mode": "rw"}
+        self._is_immutable = path.exists() and not os.access(path.parent, os.W_OK) and not _has_log(path)
+        # With mode=rw SQLite does not create a missing file: an empty one would hide that it is missing.
+        mode = {"immutable": "1"} if self._is_immutable else {"mode": "rw"}
         name = f"file:{quote(os.fsencode(path))}"
-        self._engine = create_engine(URL.create("sqlite", database=name, query={"uri": "true", **how}))
+        self._engine = create_engine(URL.create("sqlite", database=name, query={"uri": "true", **mode}))
         self._watch: Connection | None = None
         event.listen(self._engine, "do_connect", self._note_file)
         event.listen(self._engine, "connect", self._prepare)
@@ -75,7 +75,7 @@ class SqliteDatabase:
         return self.path.exists()
 
     def create(self) -> None:
-        """Make an empty file where there is none. Raises LibraryError."""
+        """Create an empty file if there is none. Raises LibraryError."""
         try:
             if not self.path.exists():
                 self.path.touch()
@@ -84,17 +84,18 @@ class SqliteDatabase:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database and cannot write."""
-        with self.lifetime.inside(), self._engine.connect() as connection:
+        """A transaction that reads one state of the database and cannot write."""
+        with self.lifetime.in_use(), self._engine.connect() as connection:
             if connection.info[_FILE] != file_version(self.path):
                 connection.invalidate()  # the next statement opens the file that is there now
             yield connection
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """A transaction that is the only one to write from its beginning to its end.
+        """A transaction that writes; there is only one at a time.
 
-        It waits for another one first. One that began as a reader could not wait: what it has read may be out of date.
+        It waits for an earlier one before it reads anything. A transaction that began as a reader could not wait: what
+        it has read may be outdated.
         """
         with self.connect() as connection:
             with connection.execution_options(**{_WRITES: True}).begin():
@@ -102,11 +103,11 @@ class SqliteDatabase:
             self._empty_log(connection)
 
     def version(self) -> object:
-        """What changes when another connection has committed or another file has taken this one's place.
+        """A value that changes when another connection commits or another file replaces this one.
 
-        For one thread at a time.
+        Only one thread may call it at a time.
         """
-        with self.lifetime.inside():
+        with self.lifetime.in_use():
             file = file_version(self.path)
             if self._watch is not None and self._watch.info[_FILE] != file:
                 self._stop_watching()
@@ -116,20 +117,20 @@ class SqliteDatabase:
                 return file, self._watch.exec_driver_sql("PRAGMA data_version").scalar_one()
 
     def close(self) -> None:
-        """Close all connections for good, once those in use have been given back."""
+        """Close all connections for good, once those in use are returned."""
         self.lifetime.close()
         self._stop_watching()
         self._engine.dispose()
 
     def damage(self) -> list[str]:
-        """What SQLite finds wrong with the file, in its own words; empty when all is well."""
+        """What SQLite reports as wrong with the file; empty if it is sound."""
         with self.connect() as connection:
             lines = [line for line in connection.exec_driver_sql("PRAGMA integrity_check").scalars() if line != "ok"]
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         return lines + [f"table {row[0]} refers to a row of {row[2]} that is not there" for row in broken]
 
     def back_up(self, target: Path) -> None:
-        """Copy the database, which may be in use, whole or not at all."""
+        """Copy the database into the file `target`, all or nothing. It may be in use."""
         remove_leftovers(target)
         with (
             replacing(target) as new,
@@ -145,15 +146,15 @@ class SqliteDatabase:
             self._watch = None
 
     def _note_file(self, _dialect: Dialect, record: ConnectionPoolEntry, _args: object, _named: object) -> None:
-        # Before it is opened: a file that comes later is then taken for another one, never for the one that is open.
+        # Before it is opened: a file that replaces it meanwhile is then noticed.
         record.info[_FILE] = file_version(self.path)
 
     def _prepare(self, connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
-        # pysqlite would begin a transaction only at the first INSERT, and leave CREATE TABLE outside it. Here BEGIN
-        # comes first, so that a migration is all or nothing.
+        # By default pysqlite begins a transaction at the first INSERT and leaves CREATE TABLE outside it. Without an
+        # isolation level, `_begin` begins it, so that a migration is all or nothing.
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {round(1000 * _BUSY_TIMEOUT_S)}")
-        if not self._as_it_lies:
+        if not self._is_immutable:
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -162,15 +163,14 @@ class SqliteDatabase:
 
     @staticmethod
     def _empty_log(connection: Connection) -> None:
-        """Move what was committed from the log into the file, unless somebody is still reading what was there before.
+        """Move committed changes from the log into the file, unless a reader still needs the old state.
 
-        Whoever puts another file in the place of this one, and leaves the log where it is, would have SQLite add to
-        that file what was meant for this one.
+        If a user replaces the file and leaves the log, SQLite would apply the log to the new file.
         """
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         driver.execute("PRAGMA busy_timeout = 0")
-        with suppress(sqlite3.Error):  # a full disk, for example: it is committed all the same
+        with suppress(sqlite3.Error):  # for example a full disk: the changes are committed anyway
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         driver.execute(f"PRAGMA busy_timeout = {round(1000 * _BUSY_TIMEOUT_S)}")
 
@@ -198,67 +198,67 @@ class SqliteDatabase:
 
 
 def _has_log(path: Path) -> bool:
-    """Whether commits wait beside the database: without them it may not be whole."""
+    """Whether the write-ahead log holds commits that the file lacks."""
     log = path.with_name(f"{path.name}-wal")
     return log.exists() and log.stat().st_size > 0
 
 
 def path_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
-    """The bytes of the absolute path of a file in a folder, with A to Z as a to z.
+    """The bytes of the absolute path of a file in a folder, ASCII letters in lower case.
 
-    Bytes, because LIKE takes all that are no text for one another.
+    Bytes, because LIKE does not distinguish between bytes that are not valid text.
     """
     return cast(func.lower(cast(folder, String) + "/" + cast(path, String)), LargeBinary)
 
 
 def folded(text: SQLColumnExpression[str | None]) -> ColumnElement[str]:
-    """The text as `text_analysis.fold` makes it."""
+    """The text, folded by `text_analysis.fold`."""
     return func.fold(text, type_=String)
 
 
 @lru_cache(maxsize=10_000)
 def _fold(text: str | None) -> str | None:
-    """Called for each photo; the name of a camera is folded once."""
+    """Cached: it is called for each photo, but there are few names of cameras."""
     return None if text is None else fold(text)
 
 
 def folder_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
-    """The bytes of the absolute path of the folder in which a file lies, as `text_analysis.fold_path` makes it."""
+    """The bytes of the absolute path of a file's folder, folded by `text_analysis.fold_path`."""
     below = cast(directory_of(path), String)
     return func.fold_path(cast(cast(folder, String) + "/" + below, LargeBinary), type_=LargeBinary)
 
 
 @lru_cache(maxsize=10_000)
 def _fold_path(path: bytes) -> bytes:
-    """Called for each file; a folder's name is folded once."""
+    """Cached: it is called for each file, but there are few folders."""
     return os.fsencode(fold_path(os.fsdecode(path)))
 
 
 def position(path: ColumnElement[bytes], part: str) -> ColumnElement[int]:
-    """Where `part` begins in what `folder_in` made, from 1; 0 for nowhere."""
+    """The position of `part` in a path from `folder_in`, from 1; 0 if it does not occur."""
     return func.instr(path, os.fsencode(part), type_=Integer)
 
 
 def ends_with(path: ColumnElement[bytes], ending: str) -> ColumnElement[bool]:
-    """Whether what `path_in` made ends so."""
-    wanted = os.fsencode(ending).lower()
-    return func.substr(path, -len(wanted)) == wanted
+    """Whether a path from `path_in` ends with `ending`."""
+    suffix = os.fsencode(ending).lower()
+    return func.substr(path, -len(suffix)) == suffix
 
 
 def directory_of(path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
-    """The bytes of `path` up to its last slash; none where there is no slash."""
-    name_last = cast(path, String)
-    return cast(func.rtrim(name_last, func.replace(name_last, "/", "")), LargeBinary)
+    """The bytes of `path` up to its last slash; empty without a slash."""
+    text = cast(path, String)
+    return cast(func.rtrim(text, func.replace(text, "/", "")), LargeBinary)
 
 
 def create_text_index(connection: Connection, name: str, column: str) -> None:
-    """Make an index of texts that are tokens with a space between two: no tokenizer here decides what a word is.
+    """Create a full-text index of texts that are already tokenized, with spaces between the tokens.
 
-    FTS5's tokenizer `ascii` parts at ASCII's spaces and signs only, and takes all else for letters.
+    The tokenizer `ascii` of FTS5 splits only at ASCII spaces and punctuation.
     """
     connection.exec_driver_sql(f"CREATE VIRTUAL TABLE {name} USING fts5({column}, tokenize = 'ascii')")
 
 
 def holds_words(column: SQLColumnExpression[str], tokens: str) -> ColumnElement[bool]:
-    """Whether `tokens`, with a space between two, stand side by side in a text of such an index."""
+    """Whether a text of a full-text index contains `tokens`, separated by spaces, as a phrase."""
     return column.match(f'"{tokens}"')

@@ -1,4 +1,4 @@
-"""Where a library stands, in figures."""
+"""The status of a library, in figures."""
 
 from __future__ import annotations
 
@@ -22,60 +22,60 @@ class FolderStatus:
 
     path: str
     online: bool
-    """Whether it could be reached when last indexed."""
+    """Whether it could be reached at the last run."""
     locations: int
-    """Photo files known in it, unreadable ones counted."""
+    """Known photo files in it, including unreadable ones."""
     exclude: list[str]
-    """Patterns of what is left out of it, beside `selection.DEFAULT_EXCLUDES`."""
+    """Patterns of what is excluded, in addition to `selection.DEFAULT_EXCLUDES`."""
     include: list[str]
-    """Patterns of what is read all the same."""
+    """Patterns of what is included nevertheless."""
 
 
 @dataclass(frozen=True)
 class LibraryStatus:
-    """Where a library stands, for one generation."""
+    """The status of a library, for one generation."""
 
     path: Path
     generation: str
-    """Empty where no model has encoded anything yet."""
+    """Empty if no model has encoded anything yet."""
     photos: int
     """Photos that a search can find."""
     waiting: int
-    """Photos that have a location but are not encoded in this generation: `pixelseek index` does it."""
+    """Photos that have a location but are not encoded by this generation: `pixelseek index` encodes them."""
     hidden: int
-    """Photos remembered, without a location."""
+    """Photos in the catalog without a location."""
     locations: int
     """Files that hold a photo."""
     failed: int
-    """Files that do not."""
+    """Files that could not be read as a photo."""
     failures: list[tuple[str, str]]
-    """(absolute path, reason) of each of those, in order of path."""
+    """(absolute path, reason) of each of those, ordered by path."""
     passed_over: dict[str, int]
-    """How many files in the folders are of a kind that is not read: by suffix, the most frequent first."""
+    """How many files in the folders are of an unsupported kind: by suffix, the most frequent first."""
     folders: list[FolderStatus]
     bytes_on_disk: int
-    """Of the library itself, without thumbnails: there may be a hundred thousand of them to count."""
+    """Of the library without its thumbnails: counting a hundred thousand files takes long."""
     index_covers: int
-    """Encodings in the FAISS index; the rest are searched beside it."""
+    """Encodings in the FAISS index. A search also compares the others."""
     index_fresh: bool
-    """Whether that is all of them."""
+    """Whether the index holds all encodings."""
     encodings: int
-    """How many are stored in this generation, those of hidden photos included."""
+    """Encodings stored by this generation, including those of hidden photos."""
     other_generations: dict[str, int]
-    """Bytes of what other weights have made of the photos, by generation: nothing needs it but those weights."""
+    """Bytes of files of other generations, by generation. Only searches with those weights need them."""
 
 
 def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus:
     """The status of the library in folder `path`, for `generation`."""
-    placed = select(func.count(location_table.c.photo_id.distinct()))
+    located = select(func.count(location_table.c.photo_id.distinct()))
     encoded = select(encoded_table.c.photo_id).where(encoded_table.c.generation == generation)
     files = (
         select(func.count()).where(location_table.c.folder_id == folder_table.c.id).correlate(folder_table)
     ).scalar_subquery()
     with catalog.connect() as connection:
         known = connection.execute(select(func.count()).select_from(photo_table)).scalar_one()
-        visible = connection.execute(placed).scalar_one()
-        photos = connection.execute(placed.where(location_table.c.photo_id.in_(encoded))).scalar_one()
+        visible = connection.execute(located).scalar_one()
+        photos = connection.execute(located.where(location_table.c.photo_id.in_(encoded))).scalar_one()
         locations = connection.execute(select(func.count(location_table.c.photo_id))).scalar_one()
         failures = connection.execute(
             select(folder_table.c.path, location_table.c.path, location_table.c.failure)
@@ -113,24 +113,24 @@ def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus
 
 
 def _other_generations(folder: Path, generation: str) -> dict[str, int]:
-    found = Counter[str]()
+    sizes = Counter[str]()
     for file, owner in generation_files(folder):
         with suppress(FileNotFoundError):
-            found[owner] += file.stat().st_size
-    del found[generation]
-    return dict(found)
+            sizes[owner] += file.stat().st_size
+    del sizes[generation]
+    return dict(sizes)
 
 
 def _bytes_in(folder: Path) -> int:
     total = 0
     for file in folder.iterdir():
-        with suppress(FileNotFoundError):  # a temporary file of a writer
+        with suppress(FileNotFoundError):  # the temporary file of a writer
             total += file.stat().st_size if file.is_file() else 0
     return total
 
 
 def read_unsupported_files(connection: Connection) -> dict[str, int]:
-    """How many files of each kind, the most frequent first."""
+    """How many files of each unsupported kind there are, the most frequent first."""
     files = func.sum(unsupported_files_table.c.files)
     query = select(unsupported_files_table.c.kind, files).group_by(unsupported_files_table.c.kind)
     return Counter(dict(connection.execute(query.order_by(desc(files), unsupported_files_table.c.kind)).all()))

@@ -1,8 +1,7 @@
-"""Words as a search compares them, in any script: how letters fold, and where a word begins and ends.
+"""Text analysis for full-text search in any script: folding of letters, and splitting into words and tokens.
 
-Unicode says which letters differ only in form, and what belongs to which script; `regex` knows its tables. Nothing is
-guessed from a dictionary. So a script that is written without spaces, like Chinese or Thai, is cut into its characters,
-and a word of it is found wherever these stand side by side.
+The rules come from the tables of Unicode, which `regex` has; there is no dictionary. A script without spaces between
+words, like Chinese or Thai, is split into its characters, and a word of it is found as a phrase of them.
 """
 
 from __future__ import annotations
@@ -15,18 +14,18 @@ import regex
 
 _APOSTROPHES = "'\u2018\u2019\u02bb\u02bc\u05f3\uff07"
 _ALPHABETS = r"\p{Latin}\p{Greek}\p{Cyrillic}\p{Armenian}\p{Hebrew}\p{Arabic}\p{Syriac}"
-"""Scripts whose marks are accents or vowel points. Elsewhere marks tell letters apart: viramas, tones, voicing."""
+"""Scripts whose combining marks are accents or vowel points. In others, marks distinguish letters: viramas, tones."""
 _UNSPACED = r"[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{Hangul}\p{LB=SA}]"
-"""Scripts written without spaces, and Korean, which joins particles to its words."""
+"""Scripts without spaces between words, and Korean, which attaches particles to words."""
 
 _ACCENT = regex.compile(rf"([{_ALPHABETS}])\p{{Mn}}+")
-_LETTER_APART = regex.compile(r"[\p{Latin}--\p{ASCII}]", regex.V1)
+_NON_ASCII_LATIN = regex.compile(r"[\p{Latin}--\p{ASCII}]", regex.V1)
 _FOREIGN_DIGIT = regex.compile(r"[\p{Nd}--\p{ASCII}]", regex.V1)
-_UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}|\u0640")  # U+0640 only stretches an Arabic word
+_IGNORABLE = regex.compile(r"\p{Default_Ignorable_Code_Point}|\u0640")  # U+0640 only lengthens an Arabic word
 _CLUSTER = r"(?=[\p{Extended_Pictographic}\p{RI}]|[0-9#*]\uFE0F?\u20E3)\X"
 _WORD = regex.compile(
     rf"(?P<emoji>{_CLUSTER})"
-    rf"|(?P<letters>[\p{{L}}\p{{N}}](?:(?!{_CLUSTER})[[\p{{L}}\p{{M}}\p{{N}}\p{{Cf}}]--\u200b]"  # U+200B parts words
+    rf"|(?P<letters>[\p{{L}}\p{{N}}](?:(?!{_CLUSTER})[[\p{{L}}\p{{M}}\p{{N}}\p{{Cf}}]--\u200b]"  # U+200B splits words
     rf"|[{_APOSTROPHES}](?=\p{{L}}))*)"
     r"|(?P<symbol>[[\p{So}\p{Sc}\p{Sm}\p{Co}]--\p{ASCII}])",
     regex.V1,
@@ -44,23 +43,23 @@ _FUNCTION_WORDS = frozenset(
         *("there", "they", "this", "to", "under", "up", "was", "we", "were", "while", "who", "with"),
     }
 )
-"""English words that tell nothing of what a photo shows."""
+"""English words that say nothing about what a photo shows."""
 
 BETWEEN_TEXTS = "\u00b6"
-"""A token that no word has: what stands before it and what stands behind it are not side by side."""
+"""A token that no word has. It separates texts, so that no phrase crosses from one to the next."""
 
 
 def without_accents(text: str) -> str:
-    """`text` in Unicode's simplest form (NFKC), its Latin, Greek, Cyrillic, ... letters without their accents."""
+    """`text` in Unicode form NFKC, with Latin, Greek, Cyrillic, ... letters without accents."""
     if text.isascii():
         return text
     plain = _ACCENT.sub(r"\1", unicodedata.normalize("NFKD", text))
-    return unicodedata.normalize("NFKC", _LETTER_APART.sub(lambda letter: _base(letter[0]), plain))
+    return unicodedata.normalize("NFKC", _NON_ASCII_LATIN.sub(lambda letter: _base(letter[0]), plain))
 
 
 @cache
 def _base(letter: str) -> str:
-    """The letters that a Latin letter without a decomposition is taken for: l for ł, AE for Æ; itself for most."""
+    """The plain letters for a Latin letter that has no decomposition: l for ł, AE for Æ; most letters are unchanged."""
     if (base := _WITHOUT_ACCENT.get(letter.lower())) is not None:
         return base.upper() if letter.isupper() else base
     name, has_accent, _ = unicodedata.name(letter, "").partition(" WITH ")
@@ -71,30 +70,30 @@ def _base(letter: str) -> str:
 
 
 def fold(text: str) -> str:
-    """`text` without what a search does not tell apart: case, accents, width, form (NFC, NFD), the script of digits."""
+    """`text` without differences that a search ignores: case, accents, width, form (NFC, NFD), the script of digits."""
     if text.isascii():
         return text.lower()
-    folded = without_accents(unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold())
+    folded = without_accents(unicodedata.normalize("NFKC", _IGNORABLE.sub("", text)).casefold())
     return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), folded)
 
 
 def fold_path(folder: str) -> str:
-    """The path of a folder, or a part of one, each name folded, with a slash before and behind each."""
-    names = (fold(name).replace("/", "\u2215") for name in folder.split("/") if name)  # the sign / has wide forms too
+    """The path of a folder, or a part of one, with each name folded and a slash before and after each name."""
+    names = (fold(name).replace("/", "\u2215") for name in folder.split("/") if name)  # / has full-width forms too
     return "/".join(["", *names, ""])
 
 
 def indexed_text(text: str) -> str:
-    """What a search looks through for the words of `text`: its tokens with a space between two, empty without any.
+    """The tokens of `text` for the full-text index, separated by spaces; empty if it has no words.
 
-    Words that tell nothing are left out where there are others. A word with an apostrophe stands in it whole and in its
-    parts: anniversaire finds l'anniversaire, and ohara finds O'Hara.
+    Function words are left out if there are other words. A word with an apostrophe is indexed whole and in its parts:
+    anniversaire finds l'anniversaire, and ohara finds O'Hara.
     """
-    found = [(word, kind, _plain(word, kind)) for word, kind in _words(text)]
-    telling = [word for word in found if word[2] not in _FUNCTION_WORDS] or found
+    words = [(word, kind, _plain(word, kind)) for word, kind in _words(text)]
+    content_words = [word for word in words if word[2] not in _FUNCTION_WORDS] or words
     tokens: list[str] = []
     whole: list[str] = []
-    for word, kind, plain in telling:
+    for word, kind, plain in content_words:
         parts = _APOSTROPHE.split(word)
         for part in parts:
             tokens += _tokens(part, kind)
@@ -104,19 +103,22 @@ def indexed_text(text: str) -> str:
 
 
 def search_words(text: str) -> set[str]:
-    """The words of `text` that tell something, or all where none does: tokens with a space between, to be found so."""
+    """The words of `text` to search for, without function words if there are others.
+
+    Each word consists of tokens separated by spaces, which are searched as a phrase.
+    """
     words = {_plain(word, kind) for word, kind in _words(text)} - {""}
     return words - _FUNCTION_WORDS or words
 
 
 def _words(text: str) -> Iterator[tuple[str, str | None]]:
-    """Each word as it stands in the text, and its kind."""
-    for found in _WORD.finditer(unicodedata.normalize("NFC", text)):
-        yield found[0], found.lastgroup
+    """Each word as it is written in the text, and its kind."""
+    for match in _WORD.finditer(unicodedata.normalize("NFC", text)):
+        yield match[0], match.lastgroup
 
 
 def _plain(word: str, kind: str | None) -> str:
-    """The tokens of a word: Mary's is Mary, and O'Hara one word."""
+    """The tokens of a word, without a possessive s and apostrophes: Mary's is mary, O'Hara is ohara."""
     return " ".join(_tokens(_APOSTROPHE.sub("", _POSSESSIVE.sub("", word)), kind))
 
 

@@ -1,4 +1,4 @@
-"""The interface of what finds the photos nearest to an embedding."""
+"""The interface of the store that finds the photos nearest to an embedding."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from indexer.library.generations import index_path
 
 
 class VectorStore(Protocol):
-    """A generation's embeddings, to be searched. Derived from its encodings: whatever is wrong here is built anew."""
+    """Searches the embeddings of a generation. It is derived from the encodings and can be rebuilt from them."""
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
 
     def count(self) -> int:
         """How many photos a search can find: those that have a file and an encoding."""
@@ -31,23 +31,23 @@ class VectorStore(Protocol):
         """Ids (K,) and inner products (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
 
         Equal ones go by id. With `among`, only photos with these ids are found; the order of the ids does not matter,
-        and unknown ones are ignored. Encodings that the store does not cover yet are found all the same.
+        and unknown ones are ignored. Photos that the store does not hold yet are found as well.
         """
 
     def covered(self) -> int:
-        """How many encodings the store has taken in; the rest are compared beside it."""
+        """How many encodings the store holds. A search also compares the others."""
 
     def sync(self, *, factory: str, newer_allowed: int = 0) -> None:
-        """Take in new encodings and drop removed ones, if more than `newer_allowed` are new. Needs the library's lock.
+        """Add new encodings and drop removed ones, if more than `newer_allowed` are new. Needs the library's lock.
 
         `factory` is the setting `index_factory`.
         """
 
     def problems(self) -> Iterator[str]:
-        """What disagrees with the encodings, in words."""
+        """Messages about disagreements with the encodings."""
 
     def clear(self) -> None:
-        """Drop everything: the next `sync` builds the store anew. Needs the library's lock."""
+        """Delete the store; the next `sync` rebuilds it. Needs the library's lock."""
 
     def close(self) -> None:
         """Release memory and files."""

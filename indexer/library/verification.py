@@ -1,4 +1,4 @@
-"""Compare everything a library holds with everything else it holds, and with the disk."""
+"""Verify a library: compare its files with one another and with the photos on disk."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _NORM_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that does not fit."""
+    """A disagreement."""
 
     subject: str
-    """The file or table it is about."""
+    """The file that it is about."""
     message: str
-    """What is wrong and what helps."""
+    """What is wrong, and the remedy."""
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.message}"
 
 
 def verify(library: LibraryView) -> list[Problem]:
-    """All that is wrong with `library`; empty when it is whole and in step with the disk. Changes nothing.
+    """All problems of `library`; empty if it is sound and up to date with the disk. Changes nothing.
 
-    While another process is indexing, what it has not committed yet may show as a problem.
+    While another process is indexing, changes that it has not committed yet may appear as problems.
     """
     problems = list(_damage(library))
     if problems:
-        return problems  # nothing more can be read off a damaged database
+        return problems  # a damaged database cannot be compared
     return [
         *_marks(library),
         *_encodings(library),
@@ -84,28 +84,28 @@ def _marks(library: LibraryView) -> Iterator[Problem]:
 
 
 def _encodings(library: LibraryView) -> Iterator[Problem]:
-    for what, photo_ids in unsound_encodings(library).items():
-        yield Problem(library.encodings.database.name, f"{len(photo_ids)} {what}; {REMEDY}")
+    for fault, photo_ids in unsound_encodings(library).items():
+        yield Problem(library.encodings.database.name, f"{len(photo_ids)} {fault}; {REMEDY}")
 
 
 def unsound_encodings(library: LibraryView) -> dict[str, list[int]]:
-    """The photos whose encodings cannot be right, by what is wrong."""
-    wrong = defaultdict[str, list[int]](list)
-    for part in library.encodings.after(0):
-        sound = np.abs(np.linalg.norm(part.vectors, axis=1) - 1.0) < _NORM_TOLERANCE
-        wrong["embeddings are not of length 1"] += part.photo_ids[~sound].tolist()
-        for photo_id in part.photo_ids.tolist():
+    """The photos whose encodings are not sound, by fault."""
+    unsound = defaultdict[str, list[int]](list)
+    for block in library.encodings.after(0):
+        is_normal = np.abs(np.linalg.norm(block.vectors, axis=1) - 1.0) < _NORM_TOLERANCE
+        unsound["embeddings are not of length 1"] += block.photo_ids[~is_normal].tolist()
+        for photo_id in block.photo_ids.tolist():
             try:
                 features = library.encodings.pixel_features([photo_id]).get(photo_id)
                 pooled = library.encodings.pooled_features([photo_id]).get(photo_id)
             except LibraryDamaged:
-                wrong["photos have pixel features of the wrong size"].append(photo_id)
+                unsound["photos have pixel features of the wrong size"].append(photo_id)
                 continue
             if features is None or pooled is None:
-                wrong["photos have no pixel features"].append(photo_id)
+                unsound["photos have no pixel features"].append(photo_id)
             elif not (np.isfinite(features).all() and np.isfinite(pooled).all()):
-                wrong["photos have pixel features that are not finite"].append(photo_id)
-    return {what: photo_ids for what, photo_ids in wrong.items() if photo_ids}
+                unsound["photos have pixel features that are not finite"].append(photo_id)
+    return {fault: photo_ids for fault, photo_ids in unsound.items() if photo_ids}
 
 
 def _words(library: LibraryView) -> Iterator[Problem]:
@@ -114,7 +114,7 @@ def _words(library: LibraryView) -> Iterator[Problem]:
 
 
 def photos_with_wrong_text(library: LibraryView) -> list[int]:
-    """The photos whose words are not those written about them."""
+    """The photos whose entry in the full-text index does not match their texts."""
     with library.catalog.connect() as connection:
         photo_ids = connection.execute(select(photo_table.c.id)).scalars().all()
         wrong = []

@@ -35,7 +35,7 @@ class LibraryView(Library):
     def __init__(self, path: Path, catalog: Database, generation: str | None = None) -> None:
         super().__init__(path, catalog)
         self.generation = self.current_generation() if generation is None else generation
-        """Empty where no model has encoded anything yet, and none was named."""
+        """Empty if no model has encoded anything yet and none was given."""
         self.encodings = Encodings(encodings_path(path, self.generation), lifetime=self.lifetime)
         self.vectors = open_vector_store(path, catalog, self.encodings, self.generation)
         self.was_current = self.is_current()
@@ -71,22 +71,22 @@ class LibraryView(Library):
 
     @while_open
     def photo_count(self) -> int:
-        """How many photos a search can find: those with a location, encoded in this generation."""
+        """How many photos a search can find: those with a location that this generation has encoded."""
         return self.vectors.count()
 
     @while_open
     def photo_ids(self) -> NDArray[np.int64]:
-        """(N,) The ids of the photos a search can find, rising."""
+        """(N,) The ids of the photos that a search can find, ascending."""
         return visible_photos(self.catalog, self.generation)
 
     @while_open
     def facets(self, filters: Filters) -> Facets:
-        """How many of the photos for which `filters` hold there are of each kind."""
+        """The facets of the photos for which `filters` hold."""
         return read_facets(self.catalog, self.generation, filters)
 
     @while_open
     def newest(self, filters: Filters, count: int) -> list[int]:
-        """Ids of the `count` photos taken last among those a search can find and for which `filters` hold."""
+        """Ids of the `count` newest photos that a search can find and for which `filters` hold."""
         return newest_photos(self.catalog, np.intersect1d(self.matching(filters), self.photo_ids()), count)
 
     @while_open
@@ -95,29 +95,30 @@ class LibraryView(Library):
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Ids (K,) and inner products (K,) of the photos nearest to `embedding` (E,), best first.
 
-        They are cosine similarities where it is L2-normalised. K is `count`, or all visible photos, those of them
-        in `among` (N,), where there are fewer. Photos newer than the FAISS index are compared beside it.
+        They are cosine similarities if it is L2-normalised. With `among` (N,), only photos with these ids are found. K
+        is less than `count` only if there are fewer photos. Photos that are newer than the FAISS index are found as
+        well.
         """
         return self.vectors.search(np.asarray(embedding, dtype=np.float32), count, among)
 
     @while_open
     def embeddings(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The embedding (E,) of each of these photos that is still encoded, in that order."""
+        """The embedding (E,) of each of these photos that is still encoded, in the order of `photo_ids`."""
         return in_order(self.encodings.vectors(photo_ids), photo_ids)
 
     @while_open
     def pixel_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The pixel features (P, D), dequantised, of each of these photos that is still encoded, in that order."""
+        """The dequantised pixel features (P, D) of each of these photos that is still encoded, in that order."""
         return in_order(self.encodings.pixel_features(photo_ids), photo_ids)
 
     @while_open
     def pooled_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The pooled features (C,), dequantised, of each of these photos that is still encoded, in that order."""
+        """The dequantised pooled features (C,) of each of these photos that is still encoded, in that order."""
         return in_order(self.encodings.pooled_features(photo_ids), photo_ids)
 
     @while_open
     def find(self, identity: FileIdentity) -> int | None:
-        """The id of the visible photo with these bytes, encoded in this generation; None where there is none."""
+        """The id of the visible, encoded photo with these bytes; None if there is none."""
         query = (
             select(photo_table.c.id)
             .join(encoded_table)
@@ -135,7 +136,7 @@ class LibraryView(Library):
     def is_current(self) -> bool:
         """Whether this generation answers searches, or none does yet.
 
-        Not of a catalog of an older schema, either, which a backup may have brought back: it has to be opened anew.
+        False if the catalog has an older schema, for example after a backup was restored: it must be opened again.
         """
         with self.catalog.connect() as connection:
             if migrations.revision(connection) != migrations.HEAD:
@@ -144,11 +145,11 @@ class LibraryView(Library):
 
     @while_open
     def status(self) -> LibraryStatus:
-        """Where the library stands now, for this generation."""
+        """The status of the library, for this generation."""
         return read_status(self.path, self.catalog, self.generation)
 
     def _reconcile(self) -> None:
-        """Remove what an interrupted run left half done, where that is possible now: it harms no search."""
+        """Remove what an interrupted run left half done, if that is possible now. It does not affect searches."""
         if is_consistent(self.catalog, self.encodings, self.generation):
             return
         try:
@@ -156,5 +157,5 @@ class LibraryView(Library):
                 reconcile(self.catalog, self.encodings, self.generation)
         except LibraryDamaged:
             raise
-        except LibraryError:  # another process writes, the disk is full, or nobody may write
+        except LibraryError:  # another process writes, the disk is full or read-only
             pass

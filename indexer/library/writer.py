@@ -71,7 +71,7 @@ class LibraryWriter:
         The library stays open until the block ends. Raises LibraryLocked, naming the other writer, and
         LibraryReadOnly.
         """
-        with view.lifetime.inside(), writer_lock(view.path):
+        with view.lifetime.in_use(), writer_lock(view.path):
             if not is_consistent(view.catalog, view.encodings, view.generation):
                 reconcile(view.catalog, view.encodings, view.generation)
             yield cls(view)

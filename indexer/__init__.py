@@ -1,7 +1,7 @@
-"""Makes a library and keeps it in step with the disk: scan folders, decode photos, encode, store.
+"""Makes a library and keeps it up to date with the disk: scan folders, decode photos, encode, store.
 
-The room `library` owns what a library has on disk and imports nothing that stands beside it here. The rest brings
-photos in. In the order in which a photo passes: `folders` and `scanning` find files, `changes` says which to read,
-`workers` run `decoding` (and `metadata`) in other processes, `batches` commit to the library's encodings and then to
-its catalog. `indexing.index_folders` is one such run; `watching.watch_folders` keeps on.
+The package `library` owns the files of a library and imports none of the modules beside it, which bring photos in. In
+the order of a photo's way: `folders` and `scanning` find files, `changes` says which to read, `workers` run `decoding`
+(with `metadata`) in other processes, `batches` write to the encodings and then to the catalog. One such run is
+`indexing.index_folders`; `watching.watch_folders` repeats it.
 """

@@ -1,8 +1,8 @@
-"""Commit what was read of the disk, a batch at a time: encodings first, the catalog second.
+"""Commit the files that were read in batches: encodings first, then the catalog.
 
-A photo, its location and the mark that it is encoded enter the catalog in one transaction, once its
-encoding is safe. A process killed between the two leaves encodings that no mark speaks of; they are
-swept away when the library is next opened, and the files are read again.
+A photo, its location and the mark of its encoding enter the catalog in one transaction, after its encoding was
+committed. A process killed in between leaves encodings without marks. They are removed when the library is opened
+next, and the files are read again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NOTHING = Metadata()
 
 
 class KnownPhotos:
-    """Photo ids by digest: those in the catalog that have the size of a file to read, and those met since."""
+    """Photo ids by digest: photos in the catalog with the size of a file to read, and photos found since."""
 
     def __init__(self, connection: Connection, generation: str, sizes: Sequence[int]) -> None:
         self._ids: dict[bytes, int] = {}
@@ -47,9 +47,9 @@ class KnownPhotos:
         ).outerjoin(
             encoded_table, (encoded_table.c.photo_id == photo_table.c.id) & (encoded_table.c.generation == generation)
         )
-        for part in query_chunks(sorted(set(sizes))):
+        for chunk in query_chunks(sorted(set(sizes))):
             for photo_id, digest, size, version, encoded in connection.execute(
-                photos.where(photo_table.c.size.in_(part))
+                photos.where(photo_table.c.size.in_(chunk))
             ):
                 self._ids[digest] = photo_id
                 if encoded:
@@ -58,11 +58,11 @@ class KnownPhotos:
                     self._digests_by_size.setdefault(size, set()).add(digest)
 
     def encoded_digests(self, size: int) -> frozenset[bytes]:
-        """Digests of the photos of that many bytes that need not be decoded again."""
+        """Digests of the photos of that size in bytes that need not be decoded again."""
         return frozenset(self._digests_by_size.get(size, ()))
 
     def identify(self, digest: bytes) -> tuple[int, bool]:
-        """The id of the photo with that digest, and whether it is new and was given the id just now."""
+        """The id of the photo with that digest, and whether the photo is new and the id was assigned now."""
         if digest in self._ids:
             return self._ids[digest], False
         photo_id = self._ids[digest] = self._next_id
@@ -70,7 +70,7 @@ class KnownPhotos:
         return photo_id, True
 
     def needs_encoding(self, photo_id: int) -> bool:
-        """True once for each photo that is not encoded."""
+        """Whether the photo is not encoded yet; True only once for each photo."""
         if photo_id in self._encoded:
             return False
         self._encoded.add(photo_id)
@@ -78,16 +78,16 @@ class KnownPhotos:
 
 
 class Batch:
-    """What was read since the last commit."""
+    """The files that were read since the last commit."""
 
     def __init__(self, writer: LibraryWriter, runtime: Callable[[], Runtime]) -> None:
         self._writer = writer
         self._runtime = runtime
         self._photos: list[dict[str, Any]] = []
-        self._read_again: list[dict[str, Any]] = []
+        self._updates: list[dict[str, Any]] = []
         self._locations: list[dict[str, Any]] = []
-        self._heirs: dict[int, int] = {}
-        self._touched: set[int] = set()
+        self._predecessors: dict[int, int] = {}
+        self._changed_photos: set[int] = set()
         self._to_encode: dict[int, NDArray[np.uint8]] = {}
 
     @property
@@ -96,8 +96,8 @@ class Batch:
         return len(self._to_encode) >= ENCODED_AT_ONCE or len(self._locations) >= _LOCATIONS_AT_ONCE
 
     def add_photo(self, photo_id: int, identity: FileIdentity, picture: Picture, *, is_new: bool) -> None:
-        """A photo the catalog does not have, or one that was decoded again and may tell more than it did."""
-        told = {
+        """Add a new photo, or one that was decoded again and may have new metadata."""
+        columns = {
             "width": picture.width,
             "height": picture.height,
             "note": picture.note,
@@ -106,18 +106,18 @@ class Batch:
             **asdict(picture.metadata),
         }
         if is_new:
-            self._photos.append({"id": photo_id, "digest": identity.digest, "size": identity.size, **told})
+            self._photos.append({"id": photo_id, "digest": identity.digest, "size": identity.size, **columns})
         else:
-            self._read_again.append({"known_id": photo_id, **told})
+            self._updates.append({"known_id": photo_id, **columns})
 
     def add_pixels(self, photo_id: int, pixels: NDArray[np.uint8]) -> None:
-        """A photo to encode."""
+        """Add a photo to encode."""
         self._to_encode[photo_id] = pixels
 
     def add_location(
         self, file: FileToRead, photo_id: int | None, failure: Failure | None, sidecar: Metadata = _NOTHING
     ) -> None:
-        """Where a photo, or a failure, lies, and what the XMP file beside it tells."""
+        """Add the location of a photo or a failure, and the metadata in its sidecar."""
         self._locations.append(
             {
                 "folder_id": file.part.folder_id,
@@ -131,40 +131,38 @@ class Batch:
                 "sidecar": nonempty_fields(sidecar) or None,
             }
         )
-        self._touched.update(touched for touched in (photo_id, file.known_photo_id) if touched is not None)
+        self._changed_photos.update(changed for changed in (photo_id, file.known_photo_id) if changed is not None)
         if photo_id is not None and file.previous_photo_id not in (None, photo_id):
-            self._heirs[photo_id] = file.previous_photo_id
+            self._predecessors[photo_id] = file.previous_photo_id
 
     def commit(self) -> None:
-        """Encode what needs it, store all, and start anew."""
+        """Encode the photos that need it, store everything, and begin a new batch."""
         photo_ids = list(self._to_encode)
         if photo_ids:
             self._writer.encodings.add(photo_ids, self._runtime().encode_image(list(self._to_encode.values())))
         with self._writer.catalog.begin() as connection:
             if self._photos:
                 connection.execute(insert(photo_table), self._photos)
-            if self._read_again:
-                connection.execute(
-                    update(photo_table).where(photo_table.c.id == bindparam("known_id")), self._read_again
-                )
-            inherit_annotations(connection, self._heirs)
+            if self._updates:
+                connection.execute(update(photo_table).where(photo_table.c.id == bindparam("known_id")), self._updates)
+            inherit_annotations(connection, self._predecessors)
             if self._locations:
                 remove_locations(connection, [(row["folder_id"], row["path"]) for row in self._locations])
                 connection.execute(insert(location_table), self._locations)
-            update_photo_metadata(connection, self._touched)
+            update_photo_metadata(connection, self._changed_photos)
             if photo_ids:
                 marks = [{"generation": self._writer.generation, "photo_id": photo_id} for photo_id in photo_ids]
                 connection.execute(insert(encoded_table), marks)
         self._photos.clear()
-        self._read_again.clear()
+        self._updates.clear()
         self._locations.clear()
-        self._heirs.clear()
-        self._touched.clear()
+        self._predecessors.clear()
+        self._changed_photos.clear()
         self._to_encode.clear()
 
 
 def remove_locations(connection: Connection, files: Sequence[tuple[int, str]]) -> None:
-    """Take files (folder id, path) out of the catalog; their photos stay, hidden when none is left."""
+    """Remove files (folder id, path) from the catalog. A photo without files stays, hidden."""
     query = delete(location_table).where(
         location_table.c.folder_id == bindparam("in_folder"), location_table.c.path == bindparam("at_path")
     )

@@ -1,4 +1,4 @@
-"""What differs between the catalog and the disk: which files to read, and which are gone."""
+"""Differences between the catalog and the disk: which files to read, and which were removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, and_, select
 
 from indexer.decoding import Failure
-from indexer.folders import Part
+from indexer.folders import FolderPart
 from indexer.library.catalog import encoded_table, location_table, photo_table
 from indexer.library.file_state import FileState
 from indexer.metadata.fields import METADATA_VERSION
@@ -18,56 +18,56 @@ from indexer.scanning import Scan
 
 
 class KnownFile(NamedTuple):
-    """What the catalog says of a file."""
+    """A file in the catalog."""
 
     state: FileState
     photo_id: int | None
     failure: str | None
     encoded: bool
-    """Whether its photo is encoded in the generation at hand."""
+    """Whether the generation in use has encoded its photo."""
     previous_photo_id: int | None
-    """Where it failed, the photo it held before."""
+    """The photo that it held before, if it could not be read."""
     outdated: bool
-    """Whether an earlier Pixelseek, which read less, has read its photo's metadata."""
+    """Whether its photo's metadata was read by an older version, which read less."""
 
 
 @dataclass(frozen=True)
 class FileToRead:
-    """A file that is new, or has changed, or whose photo is not encoded yet."""
+    """A file that is new or has changed, or whose photo is not encoded yet."""
 
-    part: Part
+    part: FolderPart
     path: str
     """Relative to the folder."""
     state: FileState
     known_photo_id: int | None
-    """The photo that the catalog expects there."""
+    """The photo that it holds according to the catalog."""
     previous_photo_id: int | None
-    """That photo or, where the file failed, the one before: whoever takes its place is its heir."""
+    """That photo or, if the file could not be read, the one before. Its successor inherits the annotations."""
     is_known: bool
 
     @property
     def absolute_path(self) -> str:
-        """Where to open it."""
+        """Absolute path of the file."""
         return str(self.part.folder / self.path)
 
 
 @dataclass
 class Changes:
-    """The sum over all parts."""
+    """The changes in all parts."""
 
     to_read: list[FileToRead] = field(default_factory=list)
-    gone: list[tuple[Part, str, int | None]] = field(default_factory=list)
-    """Part, path and photo id of each file that is no longer there."""
+    removed: list[tuple[FolderPart, str, int | None]] = field(default_factory=list)
+    """Part, path and photo id of each removed file."""
     found: int = 0
     outdated: list[FileToRead] = field(default_factory=list)
-    """Of the unchanged files, one for each photo whose metadata an earlier Pixelseek has read."""
+    """Of the unchanged files, one for each photo whose metadata was read by an older version."""
     unchanged: int = 0
     failed: int = 0
-    """Files that failed before and have not changed since."""
+    """Unchanged files that could not be read before."""
 
 
-def known_files(connection: Connection, part: Part, generation: str) -> dict[str, KnownFile]:
-    """The catalog's files in a part, by path."""
+def known_files(connection: Connection, part: FolderPart, generation: str) -> dict[str, KnownFile]:
+    """The files of a part in the catalog, by path."""
     query = (
         select(
             location_table.c.path,
@@ -90,22 +90,22 @@ def known_files(connection: Connection, part: Part, generation: str) -> dict[str
     return {
         path: KnownFile(FileState(mtime_ns, size, sidecar), photo_id, failure, encoded, previous, bool(outdated))
         for path, mtime_ns, size, photo_id, failure, encoded, previous, sidecar, outdated in connection.execute(query)
-        if part.holds(path)
+        if part.contains(path)
     }
 
 
 def compare(
-    part: Part, scan: Scan, known: Mapping[str, KnownFile], replaced_photos: Mapping[str, int], changes: Changes
+    part: FolderPart, scan: Scan, known: Mapping[str, KnownFile], replaced_photos: Mapping[str, int], changes: Changes
 ) -> None:
-    """Add to `changes` what `scan` tells of `part`.
+    """Add to `changes` the differences between the files `scan` found in `part` and the `known` ones.
 
-    `replaced_photos` are, of files that are not known, the photos that lay in their place.
+    `replaced_photos` are the ids of removed photos that new files replace, by path.
     """
     changes.found += len(scan.files)
     outdated = {file.known_photo_id for file in changes.outdated}
     for path, state in scan.files.items():
         before = known.get(path)
-        if before is not None and before.state == state and not _worth_reading(part, path, before):
+        if before is not None and before.state == state and not _should_be_read(part, path, before):
             changes.unchanged += before.failure is None
             changes.failed += before.failure is not None
             if before.outdated and before.photo_id not in outdated:
@@ -113,21 +113,23 @@ def compare(
                 changes.outdated.append(_to_read(part, path, state, before, None))
         else:
             changes.to_read.append(_to_read(part, path, state, before, replaced_photos.get(path)))
-    changes.gone += [
+    changes.removed += [
         (part, path, before.photo_id)
         for path, before in known.items()
         if path not in scan.files and not scan.is_unknown(path)
     ]
 
 
-def _to_read(part: Part, path: str, state: FileState, before: KnownFile | None, predecessor: int | None) -> FileToRead:
+def _to_read(
+    part: FolderPart, path: str, state: FileState, before: KnownFile | None, predecessor: int | None
+) -> FileToRead:
     if before is None:
         return FileToRead(part, path, state, None, predecessor, is_known=False)
     previous = before.previous_photo_id if before.photo_id is None else before.photo_id
     return FileToRead(part, path, state, before.photo_id, previous, is_known=True)
 
 
-def _worth_reading(part: Part, path: str, before: KnownFile) -> bool:
-    if before.failure == Failure.UNREADABLE:  # a permission changes without a trace in the file
+def _should_be_read(part: FolderPart, path: str, before: KnownFile) -> bool:
+    if before.failure == Failure.UNREADABLE:  # a changed permission does not change the state of the file
         return os.access(part.folder / path, os.R_OK)
     return before.failure is None and not before.encoded

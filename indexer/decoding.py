@@ -1,4 +1,4 @@
-"""From a file to the pixels the model reads. Runs in worker processes, and does not import PyTorch."""
+"""Decode a photo file to the pixels that the model reads. It runs in worker processes, without PyTorch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from model.image_processor import PixelBertImageProcessor
 MAX_FILE_BYTES = 512 * 1024**2
 MAX_PIXELS = 180_000_000
 JPEG_XL = ("JXL",) if find_spec("pillow_jxl") else ()
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "HEIF", "AVIF", *JPEG_XL)  # no others: less to attack
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "HEIF", "AVIF", *JPEG_XL)
+"""No others, to reduce the attack surface."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -47,10 +48,10 @@ Size: TypeAlias = tuple[int, int]
 Value = TypeVar("Value")
 
 CUT_SHORT = "cut short: the end of the picture is missing"
-"""The note on a JPEG that lacks its last bytes, and of which most is there."""
+"""The note on a JPEG that lacks its last bytes, but has most of its picture."""
 _MAX_MISSING = 0.5
 _END_OF_JPEG, _SCAN_MARKERS = b"\xff\xd9", (b"\xff\xc4", b"\xff\xda")
-_MIDDLE_GREY = 128  # what libjpeg shows of a part that is missing
+_MIDDLE_GREY = 128  # libjpeg fills missing parts with it
 
 pillow_heif.register_heif_opener()
 if JPEG_XL:
@@ -86,46 +87,46 @@ class Picture:
     height: int
     metadata: Metadata
     pixels: NDArray[np.uint8]
-    """(H, W, 3) as `PixelBertImageProcessor.resize` makes it."""
+    """(H, W, 3) from `PixelBertImageProcessor.resize`."""
     note: str | None = None
-    """What is wrong with the file, where it is read all the same."""
+    """What is wrong with the file, although it could be read."""
 
 
 @dataclass(frozen=True)
 class ReadPhoto:
-    """A photo file that was read; `picture` is None when its bytes were known already."""
+    """A photo file that was read; `picture` is None if its bytes were known."""
 
     identity: FileIdentity
     picture: Picture | None
     sidecar: Metadata = _NOTHING
-    """What the XMP file beside it tells."""
+    """The metadata in its XMP sidecar."""
 
 
 def read_photo(
     path: str, known: frozenset[bytes], processor: PixelBertImageProcessor, *, sidecar: str | None = None
 ) -> ReadPhoto | Failure:
-    """Read the file at `path` once, and decode it unless its digest is among `known`. Never raises.
+    """Read the file at `path`, and decode it unless its digest is in `known`. Never raises.
 
-    `sidecar` is the path of the XMP file beside it.
+    `sidecar` is the path of its XMP sidecar.
     """
-    content = _content(path)
+    content = _read_content(path)
     if isinstance(content, Failure):
         return content
     identity = FileIdentity(hashlib.blake2b(content, digest_size=16).digest(), len(content))
-    beside = _NOTHING if sidecar is None else read_sidecar(sidecar)
+    sidecar_metadata = _NOTHING if sidecar is None else read_sidecar(sidecar)
     if identity.digest in known:
-        return ReadPhoto(identity, None, beside)
-    decoded = _decoded(content, path, processor.target_size)
+        return ReadPhoto(identity, None, sidecar_metadata)
+    decoded = _decode(content, path, processor.target_size)
     if isinstance(decoded, Failure):
         return decoded
-    pixels = _or_failure(lambda: processor.resize(decoded.image))
+    pixels = _catch_failure(lambda: processor.resize(decoded.image))
     if isinstance(pixels, Failure):
         return pixels
-    return ReadPhoto(identity, Picture(*decoded.size, decoded.metadata, pixels, decoded.note), beside)
+    return ReadPhoto(identity, Picture(*decoded.size, decoded.metadata, pixels, decoded.note), sidecar_metadata)
 
 
 def read_metadata_of_file(path: str) -> Metadata | Failure:
-    """The metadata of the photo at `path`, of which no more is read than that takes. Never raises."""
+    """The metadata of the photo at `path`; the pixels are not decoded unless necessary. Never raises."""
 
     def read() -> Metadata | Failure:
         if not os.access(path, os.R_OK):
@@ -134,37 +135,37 @@ def read_metadata_of_file(path: str) -> Metadata | Failure:
             too_large = image.width * image.height > MAX_PIXELS
             return Failure.TOO_MANY_PIXELS if too_large else _metadata(image, file, path)
 
-    return _or_failure(read)
+    return _catch_failure(read)
 
 
 def make_thumbnail(path: str, side: int) -> bytes | Failure:
     """The photo at `path` as WebP, upright, without metadata, its longest side at most `side` pixels. Never raises."""
 
-    def fitting(width: int, height: int) -> tuple[int, int]:
+    def fitted_size(width: int, height: int) -> tuple[int, int]:
         scale = min(1.0, side / max(width, height))
         return max(1, round(scale * width)), max(1, round(scale * height))
 
-    content = _content(path)
-    decoded = content if isinstance(content, Failure) else _decoded(content, path, fitting)
-    return decoded if isinstance(decoded, Failure) else _or_failure(lambda: _webp(fitting, decoded))
+    content = _read_content(path)
+    decoded = content if isinstance(content, Failure) else _decode(content, path, fitted_size)
+    return decoded if isinstance(decoded, Failure) else _catch_failure(lambda: _webp(fitted_size, decoded))
 
 
-def _webp(fitting: Callable[[int, int], Size], decoded: _Decoded) -> bytes:
+def _webp(fitted_size: Callable[[int, int], Size], decoded: _Decoded) -> bytes:
     packed = io.BytesIO()
-    decoded.image.resize(fitting(*decoded.size), Image.Resampling.BICUBIC, reducing_gap=3.0).save(
+    decoded.image.resize(fitted_size(*decoded.size), Image.Resampling.BICUBIC, reducing_gap=3.0).save(
         packed, "WEBP", quality=_QUALITY, exif=b""
     )
     return packed.getvalue()
 
 
-def _content(path: str) -> bytes | Failure:
+def _read_content(path: str) -> bytes | Failure:
     try:
         with Path(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_FILE_BYTES:
                 return Failure.TOO_MANY_BYTES
-            content = file.read(size + 1)  # takes no more memory than the file needs
-            if len(content) > size:  # some files are larger than they say
+            content = file.read(size + 1)  # needs no more memory than the file has
+            if len(content) > size:  # some files are larger than their reported size
                 content += file.read(MAX_FILE_BYTES + 1 - len(content))
             return (content or Failure.EMPTY) if len(content) <= MAX_FILE_BYTES else Failure.TOO_MANY_BYTES
     except MemoryError:
@@ -178,19 +179,20 @@ class _Decoded:
     image: Image.Image
     """Upright, RGB, perhaps smaller than the photo."""
     size: Size
-    """Of the whole photo."""
+    """Size of the whole photo."""
     metadata: Metadata
     note: str | None
 
 
-def _decoded(content: bytes, path: str, needed: Callable[[int, int], Size]) -> _Decoded | Failure:
-    """The photo in `content`. `needed` says from its size which detail is needed, so that JPEG can skip the rest."""
+def _decode(content: bytes, path: str, needed: Callable[[int, int], Size]) -> _Decoded | Failure:
+    """Decode the photo in `content`. `needed` maps its size to the size that suffices: a JPEG is then decoded
+    faster."""
 
     def decode() -> _Decoded | Failure:
         file = io.BytesIO(content)
         if not is_raw(path):
             if (deep := read_high_depth_tiff(file, max_pixels=MAX_PIXELS)) is not None:
-                return _deep(deep, file)
+                return _from_high_depth(deep, file)
             if is_misread_by_pillow(file):
                 return Failure.UNKNOWN_TIFF
             file.seek(0)
@@ -198,27 +200,27 @@ def _decoded(content: bytes, path: str, needed: Callable[[int, int], Size]) -> _
             if image.width * image.height > MAX_PIXELS:
                 return Failure.TOO_MANY_PIXELS
             metadata = _metadata(image, file, path)
-            # Pillow opens a TIFF upright already.
+            # Pillow turns a TIFF upright itself.
             orientation = None if image.format == "TIFF" else metadata.orientation
-            turned = orientation in _SIDEWAYS
-            size = image.size[::-1] if turned else image.size
-            detail = needed(*size)[::-1] if turned else needed(*size)
+            is_sideways = orientation in _SIDEWAYS
+            size = image.size[::-1] if is_sideways else image.size
+            detail = needed(*size)[::-1] if is_sideways else needed(*size)
             image.draft(None, detail)
             try:
                 image.load()
-                whole, note = with_lower_bits(image, content), None
+                loaded, note = with_lower_bits(image, content), None
             except OSError:
                 if image.format not in ("JPEG", "MPO") or is_raw(path):
                     raise
-                whole, note = _with_its_end(content, detail), CUT_SHORT
-            return _Decoded(_upright(as_rgb(whole), orientation), size, metadata, note)
+                loaded, note = _load_truncated(content, detail), CUT_SHORT
+            return _Decoded(_upright(as_rgb(loaded), orientation), size, metadata, note)
 
-    outcome = _or_failure(decode)
+    outcome = _catch_failure(decode)
     unknown_tiff = outcome is Failure.NOT_A_PHOTO and is_whole_tiff(io.BytesIO(content))
     return Failure.UNKNOWN_TIFF if unknown_tiff else outcome
 
 
-def _deep(image: Image.Image, file: BinaryIO) -> _Decoded:
+def _from_high_depth(image: Image.Image, file: BinaryIO) -> _Decoded:
     try:
         file.seek(0)
         with Image.open(file, formats=("TIFF",)) as known:
@@ -229,36 +231,36 @@ def _deep(image: Image.Image, file: BinaryIO) -> _Decoded:
     return _Decoded(upright, upright.size, metadata, None)
 
 
-def _or_failure(read: Callable[[], Value | Failure]) -> Value | Failure:
-    """What `read` returns, or the failure that it raises."""
+def _catch_failure(read: Callable[[], Value | Failure]) -> Value | Failure:
+    """The result of `read`, or the Failure for the error that it raises."""
     try:
         return read()
     except UnidentifiedImageError:
         return Failure.NOT_A_PHOTO
-    except Image.DecompressionBombError:  # Pillow's own limit, lifted in the worker processes
+    except Image.DecompressionBombError:  # Pillow's own limit, disabled in the worker processes
         return Failure.TOO_MANY_PIXELS
     except NoPreview:
         return Failure.NO_PREVIEW
     except MemoryError:
         return Failure.OUT_OF_MEMORY
-    except Exception:  # decoders raise whatever a damaged file happens to trip over
+    except Exception:  # decoders raise various errors for damaged files
         return Failure.DAMAGED
 
 
 def _metadata(image: Image.Image, file: BinaryIO, path: str) -> Metadata:
     if image.format == "PNG":
-        image.load()  # its text may stand after the pixels
+        image.load()  # its text may follow the pixels
     metadata = read_metadata(image)
     if is_raw(path):
         return replace(read_container(file).completed_by(metadata), orientation=metadata.orientation)
     return metadata
 
 
-def _with_its_end(content: bytes, detail: Size) -> Image.Image:
-    """A JPEG that lacks its last bytes, loaded. Raises OSError where most of the picture is missing."""
+def _load_truncated(content: bytes, detail: Size) -> Image.Image:
+    """Load a JPEG that lacks its last bytes. Raises OSError if most of the picture is missing."""
     try:
         image = _load_drafted(content + _END_OF_JPEG, detail)
-    except OSError:  # it ends in the header of a scan: the scans before are whole
+    except OSError:  # it ends in the header of a scan: the scans before it are complete
         last_header = max(content.rfind(marker) for marker in _SCAN_MARKERS)
         image = _load_drafted(content[:last_header] + _END_OF_JPEG, detail)
     values = np.asarray(image).reshape(image.height, image.width, -1)
@@ -276,9 +278,9 @@ def _load_drafted(content: bytes, detail: Size) -> Image.Image:
 
 
 def _open_image(file: BinaryIO, path: str) -> Image.Image:
-    """Open the photo at `path`, whose bytes are in `file`; a RAW file by its preview. Pixels are not loaded yet.
+    """Open the photo at `path`, whose bytes are in `file`, or the preview of a RAW file. Pixels are not loaded yet.
 
-    Raises UnidentifiedImageError, NoPreview, or whatever a damaged file makes a decoder raise.
+    Raises UnidentifiedImageError, NoPreview, or what a decoder raises for a damaged file.
     """
     preview = open_preview(file) if is_raw(path) else None
     return Image.open(file, formats=FORMATS) if preview is None else preview
@@ -290,7 +292,7 @@ def _upright(image: Image.Image, orientation: int | None) -> Image.Image:
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """The image in RGB, 8 bits a channel: transparency over white, the first frame of an animation."""
+    """The image as RGB with 8 bits per channel: transparency on white, the first frame of an animation."""
     if image.mode.startswith("I;16"):
         return Image.fromarray(to_eight_bits(np.asarray(image))).convert("RGB")
     if image.mode in ("I", "F"):

@@ -1,4 +1,4 @@
-"""The folders of a library: told to it once, known from then on."""
+"""The folders of a library: they are named once and stored in the catalog."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from indexer.selection import Selection, checked, moved_below
 
 
 @dataclass(frozen=True)
-class Part:
-    """A known folder, or the part of one, that is to be brought in step with the disk."""
+class FolderPart:
+    """A known folder, or a subfolder of one, that is to be indexed."""
 
     folder_id: int
     folder: Path
     below: str
-    """Relative path of the part; empty for the whole folder."""
+    """Relative path of the subfolder; empty for the whole folder."""
     mount_point: Path
     """Where the folder's disk was mounted when last read."""
     exclude: Sequence[str] = ()
-    """Patterns of what is left out of the folder."""
+    """Patterns of what is excluded from the folder."""
     include: Sequence[str] = ()
-    """Patterns of what is read all the same."""
+    """Patterns of what is included nevertheless."""
 
-    def holds(self, path: str) -> bool:
+    def contains(self, path: str) -> bool:
         """Whether the file at `path`, relative to the folder, lies in this part."""
         return not self.below or Path(path).is_relative_to(self.below)
 
     def selection(self, excluded_everywhere: Sequence[str]) -> Selection:
-        """What is read of the folder, in a library whose settings exclude `excluded_everywhere` from every folder."""
+        """The selection of files in the folder. `excluded_everywhere` are the patterns of the library's settings."""
         return Selection(self.folder, (*excluded_everywhere, *self.exclude), self.include)
 
     @property
@@ -45,9 +45,9 @@ class Part:
         return self.folder / self.below
 
     def why_offline(self) -> str | None:
-        """Why the folder cannot be reached; None where it can, whatever is wrong with the part.
+        """Why the folder cannot be reached; None if it can. The subfolder may still be unreadable.
 
-        The empty place where its disk used to be mounted is not the folder.
+        If its disk is not mounted, the empty mount point is not taken for the folder.
         """
         if not os.path.ismount(self.mount_point):
             return f"no disk is mounted at {self.mount_point}"
@@ -55,7 +55,7 @@ class Part:
 
 
 def why_unreadable(folder: Path) -> str | None:
-    """Why what lies in `folder` cannot be listed; None where it can."""
+    """Why `folder` cannot be listed; None if it can."""
     try:
         with os.scandir(folder):
             return None
@@ -63,23 +63,23 @@ def why_unreadable(folder: Path) -> str | None:
         return reason(error)
 
 
-def parts_to_index(connection: Connection, requested: Sequence[Path]) -> tuple[list[Part], dict[Path, str]]:
-    """Make the requested folders known; the parts of known folders to read, every known folder if none is requested.
+def parts_to_index(connection: Connection, requested: Sequence[Path]) -> tuple[list[FolderPart], dict[Path, str]]:
+    """Add the requested folders; return the parts to index, and the new folders that cannot be read with the reason.
 
-    A folder inside a known one is a part of that one; known folders inside a requested one become part of it. Beside
-    the parts come the requested folders that cannot be read, with the reason, unless they are known.
-    Raises FolderMissing when what is requested is not known and does not exist, or is no folder.
+    If no folder is requested, all known folders are indexed. A folder inside a known one is a part of that one; known
+    folders inside a requested one become part of it. Raises FolderMissing if an unknown folder does not exist or is not
+    a folder.
     """
     known = known_folders(connection)
     folders, unreadable = [], {}
     for folder in [normalized(folder) for folder in requested]:
         root = next((part for path, part in known.items() if folder.is_relative_to(path)), None)
-        may_be_away = root is not None and (root.folder == folder or root.why_offline() is not None)
-        why = None if may_be_away else _why_not_indexed(folder)
-        if why is None:
+        may_be_offline = root is not None and (root.folder == folder or root.why_offline() is not None)
+        problem = None if may_be_offline else _why_not_indexed(folder)
+        if problem is None:
             folders.append(folder)
         else:
-            unreadable[folder] = why
+            unreadable[folder] = problem
     for folder in folders:
         if not any(folder.is_relative_to(path) for path in known):
             _add(connection, folder)
@@ -97,7 +97,7 @@ def parts_to_index(connection: Connection, requested: Sequence[Path]) -> tuple[l
 
 
 def _why_not_indexed(folder: Path) -> str | None:
-    """Why a folder that exists cannot be read. Raises FolderMissing."""
+    """Why an existing folder cannot be read; None if it can. Raises FolderMissing."""
     try:
         is_folder = stat.S_ISDIR(folder.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -110,9 +110,9 @@ def _why_not_indexed(folder: Path) -> str | None:
 
 
 def store_patterns(
-    connection: Connection, parts: Sequence[Part], exclude: Sequence[str] | None, include: Sequence[str] | None
-) -> list[Part]:
-    """Keep with these folders what is left out of them, in the place of what was; None leaves that as it is.
+    connection: Connection, parts: Sequence[FolderPart], exclude: Sequence[str] | None, include: Sequence[str] | None
+) -> list[FolderPart]:
+    """Store the patterns of these folders and return the folders with them; None keeps the stored patterns.
 
     Raises PatternRefused.
     """
@@ -128,30 +128,30 @@ def store_patterns(
     return changed
 
 
-def set_online(connection: Connection, part: Part, online: bool) -> None:
-    """Note whether the folder could be reached."""
+def set_online(connection: Connection, part: FolderPart, online: bool) -> None:
+    """Store whether the folder could be reached."""
     row = update(folder_table).where(folder_table.c.id == part.folder_id).values(online=online)
     connection.execute(row.values(mount_point=str(mount_point(part.folder))) if online else row)
 
 
-def known_folders(connection: Connection) -> dict[Path, Part]:
+def known_folders(connection: Connection) -> dict[Path, FolderPart]:
     """Every folder of the library, by its absolute path."""
     columns = folder_table.c
     rows = connection.execute(
         select(columns.id, columns.path, columns.mount_point, columns.exclude, columns.include).order_by(columns.id)
     )
     return {
-        Path(path): Part(folder_id, Path(path), "", Path(mount), tuple(exclude), tuple(include))
+        Path(path): FolderPart(folder_id, Path(path), "", Path(mount), tuple(exclude), tuple(include))
         for folder_id, path, mount, exclude, include in rows
     }
 
 
-def _contains(outer: Part, inner: Part) -> bool:
-    return outer != inner and outer.folder_id == inner.folder_id and outer.holds(inner.below)
+def _contains(outer: FolderPart, inner: FolderPart) -> bool:
+    return outer != inner and outer.folder_id == inner.folder_id and outer.contains(inner.below)
 
 
 def _add(connection: Connection, folder: Path) -> None:
-    """Add a folder, which takes over what the known folders inside it hold."""
+    """Add a folder. The locations and patterns of known folders inside it are moved to it."""
     inside = [part for path, part in known_folders(connection).items() if path.is_relative_to(folder)]
     connection.execute(insert(folder_table).values(path=str(folder), mount_point=str(mount_point(folder)), online=True))
     folder_id = known_folders(connection)[folder].folder_id

@@ -1,7 +1,7 @@
-"""TIFF files of more than eight bits a sample, which Pillow cuts to eight bits, takes apart wrongly, or does not know.
+"""TIFF files with more than 8 bits per sample, which Pillow truncates, misreads or does not support.
 
-Scanners, cameras and science write them: whole numbers of which the upper bits may be empty, floating-point numbers,
-a plane for each colour. Read are those in strips, as they are or deflated; the others are left to Pillow.
+Scanners, cameras and scientific programs write them: integers whose upper bits may be unused, floating-point numbers,
+separate planes per colour. This module reads those in strips, uncompressed or deflated; Pillow reads the others.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _MAX_SAMPLES = 4
 
 
 def is_whole_tiff(file: BinaryIO) -> bool:
-    """Whether the file is a TIFF that says how large its picture is. Never raises."""
+    """Whether the file is a TIFF with the size of its picture. Never raises."""
     try:
         return _is_tiff(file) and {_WIDTH, _HEIGHT} <= set(_directory(file))
-    except Exception:  # Pillow raises whatever a damaged file happens to trip over
+    except Exception:  # Pillow raises various errors for a damaged file
         return False
 
 
 def read_high_depth_tiff(file: BinaryIO, *, max_pixels: int) -> Image.Image | None:
-    """The picture in RGB, not turned upright, its EXIF and XMP with it; None for what is not read here.
+    """The picture as RGB, not turned upright, with its EXIF and XMP; None for files that Pillow should read.
 
-    Raises Image.DecompressionBombError for more than `max_pixels`, and whatever a damaged file leads to.
+    Raises Image.DecompressionBombError for more than `max_pixels`, and various errors for a damaged file.
     """
     if not _is_tiff(file):
         return None
@@ -43,9 +43,9 @@ def read_high_depth_tiff(file: BinaryIO, *, max_pixels: int) -> Image.Image | No
     dtype = _dtype(tags, "<" if tags.prefix == b"II" else ">")
     colours = 3 if photometric == _RGB else 1
     compression = tags.get(_COMPRESSION, _PLAIN)
-    known = photometric in (_WHITE_IS_ZERO, _GREY, _RGB) and colours <= samples <= _MAX_SAMPLES
-    packed = compression != _PLAIN and (compression not in _DEFLATED or tags.get(_PREDICTOR, 1) != 1)
-    if dtype is None or not known or packed or _TILE_WIDTH in tags:
+    is_supported = photometric in (_WHITE_IS_ZERO, _GREY, _RGB) and colours <= samples <= _MAX_SAMPLES
+    is_packed = compression != _PLAIN and (compression not in _DEFLATED or tags.get(_PREDICTOR, 1) != 1)
+    if dtype is None or not is_supported or is_packed or _TILE_WIDTH in tags:
         return None
     width, height = tags[_WIDTH], tags[_HEIGHT]
     if width * height > max_pixels:
@@ -65,7 +65,7 @@ def read_high_depth_tiff(file: BinaryIO, *, max_pixels: int) -> Image.Image | No
 
 
 def is_misread_by_pillow(file: BinaryIO) -> bool:
-    """Whether it is a TIFF of the one kind that Pillow takes apart wrongly: deep, unpacked, a plane for each colour."""
+    """Whether Pillow misreads this TIFF: more than 8 bits, uncompressed, separate planes per colour."""
     if not _is_tiff(file):
         return False
     tags = _directory(file)
@@ -73,10 +73,10 @@ def is_misread_by_pillow(file: BinaryIO) -> bool:
 
 
 def to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """`values` as 0 to 255. What is no whole number above zero has no white of its own: its range is stretched.
+    """Scale `values` to 0 to 255.
 
-    Whole numbers have the white of 8, 10, 12, 14, 16 or 32 bits, of the fewest that hold them: many programs leave the
-    upper bits empty.
+    For unsigned integers, white is the maximum of 8, 10, 12, 14, 16 or 32 bits, the fewest that hold all values: many
+    programs leave the upper bits unused. Other numbers have no fixed white: their range is stretched.
     """
     if values.dtype.kind != "u":
         numbers = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
@@ -117,7 +117,7 @@ def _values(
     shape: tuple[int, int, int],
     dtype: np.dtype[np.generic],
 ) -> NDArray[np.generic]:
-    """(H, W, C). Raises ValueError where strips are missing or too short."""
+    """The samples (H, W, C). Raises ValueError if strips are missing or too short."""
     height, width, samples = shape
     planes = samples if tags.get(_PLANAR, 1) == 2 else 1
     rows = min(tags.get(_ROWS, height), height)

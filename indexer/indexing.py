@@ -1,4 +1,4 @@
-"""Bring a library in step with the disk."""
+"""Bring a library up to date with the disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from indexer.batches import Batch, KnownPhotos, remove_locations
 from indexer.changes import Changes, FileToRead, compare, known_files
 from indexer.decoding import Failure, ReadPhoto
-from indexer.folders import Part, parts_to_index, set_online, store_patterns
+from indexer.folders import FolderPart, parts_to_index, set_online, store_patterns
 from indexer.library.errors import reason
 from indexer.library.paths import normalized
 from indexer.library.photo_metadata import update_photo_metadata
@@ -32,7 +32,7 @@ from model.runtime.protocol import Runtime
 
 @dataclass(frozen=True)
 class IndexProgress:
-    """How far reading has come; unchanged files are not counted."""
+    """The progress of reading. Unchanged files are not counted."""
 
     done: int
     total: int
@@ -41,37 +41,37 @@ class IndexProgress:
 
 @dataclass
 class IndexReport:
-    """What a run did. Of the files found, each is one of added, changed, moved, unchanged and failed."""
+    """What a run did. Each file found is one of added, changed, moved, unchanged and failed."""
 
     found: int = 0
     """Photo files seen."""
     added: int = 0
-    """Files that were not known."""
+    """Files that were not in the catalog."""
     changed: int = 0
     """Files that hold another photo than before."""
     moved: int = 0
-    """Files whose photo was known from another path that is gone."""
+    """Files whose photo was at another path, which no longer exists."""
     unchanged: int = 0
     failed: int = 0
-    """Files that cannot be read as photos, those known from earlier runs included."""
+    """Files that cannot be read as photos, including those known from earlier runs."""
     removed: int = 0
-    """Files that are gone and have not been moved."""
+    """Files that no longer exist and were not moved."""
     encoded: int = 0
-    """Photos that the model has looked at."""
+    """Photos that the model has encoded."""
     waiting: int = 0
-    """Photos that could not be encoded anew: until they are, the weights of before answer searches."""
+    """Photos that the new weights could not encode yet. Until they are encoded, the old weights answer searches."""
     offline: list[str] = field(default_factory=list)
     """Known folders that could not be reached; their photos are kept."""
     not_read: list[tuple[str, str]] = field(default_factory=list)
-    """Of the folders that were named, those that could not be read, with the reason; what is known of them is kept."""
+    """Named folders that could not be read, with the reason. Their photos are kept."""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
-    """What could not be looked at inside the folders, with the reason; what is known of it is kept."""
+    """Files and folders inside the folders that could not be read, with the reason. Their photos are kept."""
     left_out: list[str] = field(default_factory=list)
-    """Of the folders that were named, those that are left out of the known folder around them."""
+    """Named folders that are excluded from the known folder around them."""
     seconds: float = 0.0
 
     def counts(self) -> dict[str, int]:
-        """The counts of files, under the names that people read."""
+        """The counts of files, under the names that users see."""
         return {
             "new": self.added,
             "changed": self.changed,
@@ -95,44 +95,44 @@ def index_folders(
     include: Sequence[str] | None = None,
     newer_allowed: int = 0,
 ) -> IndexReport:
-    """Read what is new or has changed in `folders` (every known folder when empty) and forget what is gone.
+    """Index new and changed files in `folders` (all known folders if empty), and remove files that no longer exist.
 
-    A file that cannot be read as a photo is noted with the reason, and left alone until it changes.
-    `load_runtime` is called only when there is a photo to encode, while the first ones are being
-    decoded. The run may be interrupted or killed at any moment: the next one goes on from there.
+    A file that cannot be read as a photo is stored with the reason, and not read again until it changes. `load_runtime`
+    is called when the first photo has to be encoded, while others are being decoded. The run may be interrupted or
+    killed at any moment: the next one continues.
 
-    Where other weights have encoded the library, every known folder is read, and theirs go on answering searches until
-    all photos are encoded anew: also those in folders that cannot be reached now. `weights` is the name by which the
-    library remembers these.
+    If other weights encoded the library, all known folders are read. The old encodings answer searches until all photos
+    are encoded anew, including those in folders that cannot be reached now. `weights` is the name of the new weights,
+    which the library stores.
 
-    `workers` processes decode, by default as many as the settings of the library say. These may exclude files from
-    every folder.
+    `workers` is the number of decoding processes; its default, and files to exclude from every folder, are settings of
+    the library.
 
-    `exclude` and `include` are patterns (see `selection`) of what is left out of the folders and read all the same;
-    each takes the place of what the library remembers of those folders, and is remembered. The photos of files that are
-    left out are hidden; let in again, they are back with what was written about them.
+    `exclude` and `include` are patterns (see `selection`). They replace the patterns that the library has stored for
+    the folders. The photos of excluded files are hidden. If they are included again, they are back with their
+    annotations.
 
-    The FAISS index is written anew when more than `newer_allowed` photos are newer: they are searched beside it.
+    The FAISS index is written anew if more than `newer_allowed` photos are newer than it.
 
-    Raises FolderMissing, PatternRefused, LibraryLocked, LibraryReadOnly, and LibraryReencoded when other weights have
-    taken over since the library was opened.
+    Raises FolderMissing, PatternRefused, LibraryLocked, LibraryReadOnly, and LibraryReencoded if other weights took
+    over after the library was opened.
     """
     started = time.monotonic()
     report, settings = IndexReport(), Settings.load(library.path)
     workers = workers or settings.threads or None
     with LibraryWriter.lock(library) as writer:
-        taking_over = writer.begin_generation(weights)
-        changes = _survey(
+        replaces_generation = writer.begin_generation(weights)
+        changes = _find_changes(
             writer,
             folders,
             report,
             exclude=exclude,
             include=include,
             excluded_everywhere=settings.exclude,
-            whole=taking_over,
+            all_folders=replaces_generation,
         )
         report.found, report.unchanged, report.failed = changes.found, changes.unchanged, changes.failed
-        note = _Tally(report, changes, progress)
+        tally = _Tally(report, changes, progress)
         if changes.to_read:
             report.encoded = _read_and_encode(
                 writer,
@@ -140,18 +140,18 @@ def index_folders(
                 processor,
                 load_runtime=load_runtime,
                 workers=workers,
-                note=note,
+                on_read=tally.count,
             )
         if changes.outdated:
-            refresh_metadata(writer, changes.outdated, workers=workers, note=note.of_metadata)
+            refresh_metadata(writer, changes.outdated, workers=workers, on_read=tally.count_metadata)
         with writer.catalog.begin() as connection:
-            gone = [(part.folder_id, path) for part, path, _ in changes.gone]
-            remember_removed_files(connection, gone)
-            remove_locations(connection, gone)
-            update_photo_metadata(connection, [photo_id for _, _, photo_id in changes.gone if photo_id is not None])
-        report.removed = len(changes.gone) - report.moved
+            removed = [(part.folder_id, path) for part, path, _ in changes.removed]
+            remember_removed_files(connection, removed)
+            remove_locations(connection, removed)
+            update_photo_metadata(connection, [photo_id for _, _, photo_id in changes.removed if photo_id is not None])
+        report.removed = len(changes.removed) - report.moved
         writer.update_index(newer_allowed=newer_allowed)
-        if taking_over:
+        if replaces_generation:
             report.waiting = writer.complete_generation(weights)
         writer.remove_unused_files()
     report.seconds = time.monotonic() - started
@@ -159,20 +159,21 @@ def index_folders(
 
 
 class _Tally:
-    """Sorts each file that was read into one of the report's counts, and tells of the progress."""
+    """Counts each file that was read in the report, and reports the progress."""
 
     def __init__(self, report: IndexReport, changes: Changes, progress: Callable[[IndexProgress], None] | None) -> None:
         self._report = report
         self._progress = progress
         self._done, self._total, self._failed = 0, len(changes.to_read) + len(changes.outdated), 0
-        self._gone = Counter(photo_id for _, _, photo_id in changes.gone if photo_id is not None)
+        self._removed = Counter(photo_id for _, _, photo_id in changes.removed if photo_id is not None)
 
-    def of_metadata(self) -> None:
-        """The metadata of a file that has not changed was read again."""
+    def count_metadata(self) -> None:
+        """Count an unchanged file whose metadata was read again."""
         self._done += 1
-        self._tell()
+        self._report_progress()
 
-    def __call__(self, file: FileToRead, photo_id: int | None) -> None:
+    def count(self, file: FileToRead, photo_id: int | None) -> None:
+        """Count a file that was read; `photo_id` is None if it could not be."""
         self._done += 1
         if photo_id is None:
             self._failed += 1
@@ -181,19 +182,19 @@ class _Tally:
             self._report.unchanged += 1
         elif file.is_known:
             self._report.changed += 1
-        elif self._gone[photo_id] > 0:
-            self._gone[photo_id] -= 1
+        elif self._removed[photo_id] > 0:
+            self._removed[photo_id] -= 1
             self._report.moved += 1
         else:
             self._report.added += 1
-        self._tell()
+        self._report_progress()
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if self._progress is not None:
             self._progress(IndexProgress(self._done, self._total, self._failed))
 
 
-def _survey(
+def _find_changes(
     writer: LibraryWriter,
     folders: Sequence[Path],
     report: IndexReport,
@@ -201,45 +202,45 @@ def _survey(
     exclude: Sequence[str] | None,
     include: Sequence[str] | None,
     excluded_everywhere: Sequence[str],
-    whole: bool,
+    all_folders: bool,
 ) -> Changes:
     changes = Changes()
     with writer.catalog.begin() as connection:
         parts, unreadable = parts_to_index(connection, folders)
         if exclude is not None or include is not None:
             parts = store_patterns(connection, parts, exclude, include)
-        if whole:
+        if all_folders:
             parts, _ = parts_to_index(connection, [])
     named = [normalized(folder) for folder in folders]
-    report.not_read += [(str(folder), why) for folder, why in unreadable.items()]
+    report.not_read += [(str(folder), problem) for folder, problem in unreadable.items()]
     for part in parts:
         outcome = _scan(part, writer.view.path, excluded_everywhere)
-        away = part.why_offline()  # asked after the scan too: a disk that was pulled out meanwhile looks empty
+        offline = part.why_offline()  # checked again after the scan: a disk that was unplugged meanwhile looks empty
         with writer.catalog.begin() as connection:
-            set_online(connection, part, away is None)
-        if away is not None or isinstance(outcome, str):
-            why = away or str(outcome)
-            asked = [str(folder) for folder in named if folder.is_relative_to(part.path)]
-            report.not_read += [(folder, why) for folder in asked]
-            if away is not None:
+            set_online(connection, part, offline is None)
+        if offline is not None or isinstance(outcome, str):
+            problem = offline or str(outcome)
+            affected = [str(folder) for folder in named if folder.is_relative_to(part.path)]
+            report.not_read += [(folder, problem) for folder in affected]
+            if offline is not None:
                 report.offline.append(str(part.folder))
-            elif not asked:
-                report.unreadable.append((str(part.path), why))
+            elif not affected:
+                report.unreadable.append((str(part.path), problem))
             continue
         with writer.catalog.begin() as connection:
             store_unsupported_files(connection, part, outcome)
         with writer.catalog.connect() as connection:
             known = known_files(connection, part, writer.generation)
-            before = replaced_photos(connection, part, outcome.files.keys() - known.keys())
+            replaced = replaced_photos(connection, part, outcome.files.keys() - known.keys())
         if outcome.is_excluded:
             report.left_out.append(str(part.path))
-        compare(part, outcome, known, before, changes)
-        report.unreadable += [(str(part.folder / path), why) for path, why in outcome.unreadable.items()]
+        compare(part, outcome, known, replaced, changes)
+        report.unreadable += [(str(part.folder / path), problem) for path, problem in outcome.unreadable.items()]
     return changes
 
 
-def _scan(part: Part, library: Path, excluded_everywhere: Sequence[str]) -> Scan | str:
-    """What lies in the part, or why it cannot be read."""
+def _scan(part: FolderPart, library: Path, excluded_everywhere: Sequence[str]) -> Scan | str:
+    """Scan the part; the reason if it cannot be read."""
     try:
         selection = part.selection(excluded_everywhere)
         return part.why_offline() or scan(part.folder, part.below, skip=library, selection=selection)
@@ -254,9 +255,10 @@ def _read_and_encode(
     *,
     load_runtime: Callable[[], Runtime],
     workers: int | None,
-    note: Callable[[FileToRead, int | None], None],
+    on_read: Callable[[FileToRead, int | None], None],
 ) -> int:
-    """Read `files`, commit what they hold, and tell `note` the photo id of each (None: failed); photos encoded."""
+    """Read, encode and commit `files`; the number of photos encoded. `on_read` gets the photo id of each (None:
+    failed)."""
     with writer.catalog.connect() as connection:
         photos = KnownPhotos(connection, writer.generation, [file.state.size for file in files])
     requests = (
@@ -275,7 +277,7 @@ def _read_and_encode(
                 read = Failure.CHANGING
             if isinstance(read, Failure):
                 batch.add_location(file, None, read)
-                note(file, None)
+                on_read(file, None)
             else:
                 photo_id, is_new = photos.identify(read.identity.digest)
                 if read.picture is not None:
@@ -284,7 +286,7 @@ def _read_and_encode(
                     batch.add_pixels(photo_id, read.picture.pixels)
                     encoded += 1
                 batch.add_location(file, photo_id, None, read.sidecar)
-                note(file, photo_id)
+                on_read(file, photo_id)
             if batch.is_full:
                 batch.commit()
     batch.commit()

@@ -1,4 +1,4 @@
-"""Read the metadata of photos again that an earlier Pixelseek has read, which read less. Nothing is encoded anew."""
+"""Read metadata again that an older version read, which read less. Nothing is encoded anew."""
 
 from __future__ import annotations
 
@@ -21,28 +21,30 @@ _PHOTOS_AT_ONCE = 500
 
 
 def refresh_metadata(
-    writer: LibraryWriter, files: Sequence[FileToRead], *, workers: int | None, note: Callable[[], None]
+    writer: LibraryWriter, files: Sequence[FileToRead], *, workers: int | None, on_read: Callable[[], None]
 ) -> None:
-    """Read the metadata in `files`, each of another photo, commit it, and tell `note` of each file.
+    """Read and commit the metadata in `files`, each of another photo. `on_read` is called for each file.
 
-    A file that cannot be read now is asked again at the next run; one that is refused keeps what was known.
+    A file that cannot be read now is read again at the next run. If the decoder refuses it, the old metadata is kept.
     """
-    told: dict[int, dict[str, Any]] = {}
+    updates: dict[int, dict[str, Any]] = {}
     with closing(read_metadata_of_files((file.absolute_path for file in files), workers=workers)) as results:
         for file, metadata in zip(files, results, strict=True):
             if metadata is not Failure.UNREADABLE:
                 assert file.known_photo_id is not None, "only files that hold a photo are outdated"
-                told[file.known_photo_id] = {} if isinstance(metadata, Failure) else {"own": None, **asdict(metadata)}
-            note()
-            if len(told) >= _PHOTOS_AT_ONCE:
-                _commit(writer, told)
-                told = {}
-    _commit(writer, told)
+                updates[file.known_photo_id] = (
+                    {} if isinstance(metadata, Failure) else {"own": None, **asdict(metadata)}
+                )
+            on_read()
+            if len(updates) >= _PHOTOS_AT_ONCE:
+                _commit(writer, updates)
+                updates = {}
+    _commit(writer, updates)
 
 
-def _commit(writer: LibraryWriter, told: Mapping[int, dict[str, Any]]) -> None:
+def _commit(writer: LibraryWriter, updates: Mapping[int, dict[str, Any]]) -> None:
     with writer.catalog.begin() as connection:
-        for photo_id, fields in told.items():
+        for photo_id, fields in updates.items():
             row = update(photo_table).where(photo_table.c.id == photo_id)
             connection.execute(row.values(metadata_version=METADATA_VERSION, **fields))
-        update_photo_metadata(connection, told)
+        update_photo_metadata(connection, updates)

@@ -1,4 +1,4 @@
-"""What changes in folders, as the system tells of it."""
+"""Changes in folders, as the operating system reports them."""
 
 from __future__ import annotations
 
@@ -18,120 +18,121 @@ from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 from indexer.folders import known_folders
 from indexer.library.library import Library
 from indexer.library.settings import Settings
-from indexer.scanning import PHOTO_SUFFIXES, identity, is_excluded, is_folder
+from indexer.scanning import PHOTO_SUFFIXES, file_id, is_excluded, is_folder
 from indexer.selection import NO_MEDIA, Selection
 from indexer.sidecars import SIDECAR_SUFFIX
 
 _SUFFIXES = PHOTO_SUFFIXES | {SIDECAR_SUFFIX}
 _QUIET_S = 1.0
-"""Nothing has changed for so long: a copy that was going on is done."""
+"""Changes are reported after so long without another one: a copy in progress is then complete."""
 _POLL_S = 30.0
-"""So often everything is compared while the system tells of nothing."""
+"""Interval at which all folders are compared while the system reports no changes."""
 _POLL_PAUSE = 10
-"""Then the pause is so many times as long as comparing takes, if that is longer."""
+"""The interval is at least so many times the duration of a comparison."""
 _UNDECODABLE = "Unable to decode path"
 _log = logging.getLogger("pixelseek.watching")
 
 
 class FolderChanges:
-    """What changes in the watched folders, as the system tells, or as comparing them tells where it cannot."""
+    """Changes in the watched folders, reported by the system or, if it cannot, assumed at intervals."""
 
     def __init__(self, library: Library, watched: Sequence[Path], *, compare_every_s: float) -> None:
-        """In any case everything is compared every `compare_every_s` seconds: after that the system is asked again."""
+        """The caller compares all folders every `compare_every_s` seconds. So often the system is asked anew."""
         self._compare_every_s = compare_every_s
         self._library = library
         self._watched = watched
         self._places = {form: folder for folder in watched for form in (_real(folder), folder)}
-        """Each folder by its path, and by the path without links that some systems tell."""
-        self._outside = (library.path, _real(library.path))
+        """Each folder by its path, and by its resolved path, which some systems report."""
+        self._ignored = (library.path, _real(library.path))
         self._selections: dict[Path, Selection] = {}
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
     def select(self) -> None:
-        """Learn what is left out of the folders now."""
+        """Load the current exclusions of the folders."""
         exclude = Settings.load(self._library.path).exclude
         with self._library.catalog.connect() as connection:
             self._selections = {path: part.selection(exclude) for path, part in known_folders(connection).items()}
 
     def folders(self, stop: Event) -> Iterator[set[Path]]:
-        """The folders in which something has changed, as it happens; an empty set for every quiet second."""
-        unseen: set[Path] = set()
+        """Yield the folders with changes as they happen, and an empty set for every quiet second."""
+        unreported: set[Path] = set()
         while not stop.is_set():
             try:
-                yield from self._told(stop, unseen)
-            except FileNotFoundError:  # a folder went meanwhile
+                yield from self._reported(stop, unreported)
+            except FileNotFoundError:  # a folder was removed meanwhile
                 stop.wait(_QUIET_S)
             except (WatchfilesRustInternalError, OSError) as error:
-                if _UNDECODABLE in str(error):  # a name that is not UTF-8: what changed is not known
+                if _UNDECODABLE in str(error):  # a name that is not UTF-8: the changed file is unknown
                     stop.wait(_QUIET_S)
                 else:
-                    self._say(error)
-                    yield from self._compared(stop)
-            unseen = set(self._watched)  # what has changed since
+                    self._warn(error)
+                    yield from self._assumed(stop)
+            unreported = set(self._watched)  # anything may have changed meanwhile
 
-    def _told(self, stop: Event, unseen: set[Path]) -> Iterator[set[Path]]:
-        """What the system tells, until another folder lies where a watched one lay, or one comes back.
+    def _reported(self, stop: Event, unreported: set[Path]) -> Iterator[set[Path]]:
+        """The changes that the system reports, until a watched folder is replaced, removed or comes back.
 
-        Raises OSError when the system has no more watches, and WatchfilesRustInternalError.
+        The first are completed by the folders `unreported`. Raises OSError when the system has no more watches, and
+        WatchfilesRustInternalError.
         """
-        there = self._identities()
-        if not there:
+        watched = self._folder_ids()
+        if not watched:
             stop.wait(_QUIET_S)
             yield set()
             return
-        told = watch(
-            *there,
+        reports = watch(
+            *watched,
             watch_filter=lambda change, path: self._matters(change, Path(path)),
             rust_timeout=round(1000 * _QUIET_S),
             yield_on_timeout=True,
             ignore_permission_denied=True,
             stop_event=stop,
         )
-        with closing(told):
-            for changes in told:
-                yield unseen | {folder for _, path in changes for folder in self._indexed_for(Path(path))}
-                unseen = set()
-                if self._identities() != there:
+        with closing(reports):
+            for changes in reports:
+                yield unreported | {folder for _, path in changes for folder in self._folders_to_index(Path(path))}
+                unreported = set()
+                if self._folder_ids() != watched:
                     return
-                _ask_for_a_watch()
+                _require_free_watch()
 
-    def _compared(self, stop: Event) -> Iterator[set[Path]]:
-        """Every folder now and then, for as long as until everything is compared in any case."""
+    def _assumed(self, stop: Event) -> Iterator[set[Path]]:
+        """All folders at intervals, for `compare_every_s` seconds."""
         end = time.monotonic() + self._compare_every_s
         while time.monotonic() < end and not stop.is_set():
             started = time.monotonic()
             yield set(self._watched)
-            yield set()  # quiet: they are compared before this returns
+            yield set()  # a quiet second: the caller compares the folders before this returns
             pause_end = time.monotonic() + max(_POLL_S, _POLL_PAUSE * (time.monotonic() - started))
             while time.monotonic() < pause_end and not stop.wait(_QUIET_S):
                 yield set()
 
-    def _say(self, error: Exception) -> None:
-        why = str(error).partition(" about [")[0].rstrip(".")
-        if why not in self._said:
-            self._said.add(why)
+    def _warn(self, error: Exception) -> None:
+        reason = str(error).partition(" about [")[0].rstrip(".")
+        if reason not in self._warned:
+            self._warned.add(reason)
             _log.warning(
                 "the system cannot tell of all changes (%s): all folders are compared every %d seconds or more instead."
                 " On Linux, raise fs.inotify.max_user_watches and fs.inotify.max_user_instances",
-                why,
+                reason,
                 _POLL_S,
             )
 
-    def _identities(self) -> dict[Path, tuple[int, int]]:
-        """The watched folders that are there, and which they are: a name may be given to another."""
-        found = {}
+    def _folder_ids(self) -> dict[Path, tuple[int, int]]:
+        """The existing watched folders with their ids: another folder may have got the name of one."""
+        ids = {}
         for folder in self._watched:
             try:
                 status = folder.stat()
             except OSError:
                 continue
             if stat.S_ISDIR(status.st_mode):
-                found[folder] = identity(status)
-        return found
+                ids[folder] = file_id(status)
+        return ids
 
     def _matters(self, change: Change, path: Path) -> bool:
-        path = self._placed(path)
-        if any(path.is_relative_to(folder) for folder in self._outside):
+        path = self._as_watched(path)
+        if any(path.is_relative_to(folder) for folder in self._ignored):
             return False
         folder = next((known for known in self._selections if path.is_relative_to(known)), None)
         if folder is not None and path != folder:
@@ -140,27 +141,27 @@ class FolderChanges:
                 return path.name == NO_MEDIA
         return change is Change.deleted or path.suffix.lower() in _SUFFIXES or is_folder(path)
 
-    def _indexed_for(self, path: Path) -> set[Path]:
-        """What is to be indexed after a change at `path`: the nearest folder above that is still there."""
-        path = self._placed(path)
+    def _folders_to_index(self, path: Path) -> set[Path]:
+        """The folder to index after a change at `path`: the nearest existing one above it."""
+        path = self._as_watched(path)
         root = next((folder for folder in self._watched if path.is_relative_to(folder)), None)
         if root is None:
             return set(self._watched)
-        inside = (parent for parent in path.parents if parent.is_relative_to(root) and is_folder(parent))
-        return {next(inside, root)}
+        existing = (parent for parent in path.parents if parent.is_relative_to(root) and is_folder(parent))
+        return {next(existing, root)}
 
-    def _placed(self, path: Path) -> Path:
-        """A path as it lies in the watched folder, whatever form of it the system tells."""
+    def _as_watched(self, path: Path) -> Path:
+        """`path` below the path of its watched folder; the system may report its resolved path."""
         if any(path.is_relative_to(folder) for folder in self._watched):
             return path
         form = next((form for form in self._places if path.is_relative_to(form)), None)
         return path if form is None else self._places[form] / path.relative_to(form)
 
 
-def _ask_for_a_watch() -> None:
-    """Raise OSError when the system has no watch left: those that were refused before are not told of."""
+def _require_free_watch() -> None:
+    """Raise OSError if the system has no watch left: refused watches are not reported."""
     if sys.platform == "linux":
-        with suppress(WatchfilesRustInternalError):  # no other watcher can be had, which says nothing of watches
+        with suppress(WatchfilesRustInternalError):  # too many watchers, which says nothing about watches
             RustNotify([os.sep], False, False, 0, False, False).close()
 
 

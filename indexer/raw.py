@@ -1,4 +1,4 @@
-"""RAW files, seen by the preview that the camera has put into them. Needs rawpy, the extra `raw`."""
+"""RAW files: the preview that the camera stored in them is used. Needs rawpy, the extra `raw`."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from model.errors import PixelseekError
 
 
 class NoPreview(PixelseekError):  # noqa: N818
-    """A RAW file of pixels alone."""
+    """A RAW file has no preview."""
 
 
 def is_raw(path: str) -> bool:
-    """Whether a file is one by its name."""
+    """Whether a file is RAW, by its suffix."""
     return Path(path).suffix.lower() in RAW_SUFFIXES
 
 
 def open_preview(file: BinaryIO) -> Image.Image | None:
-    """The preview in a RAW file, its orientation in its EXIF; None where it is no RAW file that is known.
+    """The preview in a RAW file, with its orientation in EXIF; None if the format is not supported.
 
-    Raises NoPreview, and what rawpy raises for a damaged one.
+    Raises NoPreview, and what rawpy raises for a damaged file.
     """
     import rawpy
 
@@ -43,10 +43,10 @@ def open_preview(file: BinaryIO) -> Image.Image | None:
 
 
 def read_container(file: BinaryIO) -> Metadata:
-    """What a RAW file tells beside its preview, where it is built like a TIFF, as most are. Never raises."""
+    """The metadata of a RAW file outside its preview, if it has the structure of a TIFF, as most have. Never raises."""
     file.seek(0)
     try:
         with Image.open(file, formats=("TIFF",)) as image:
             return read_metadata(image)
-    except Exception:  # it need not be one
+    except Exception:  # it need not be a TIFF
         return Metadata()

@@ -1,4 +1,4 @@
-"""Photos made small in other processes, under the limits of indexing."""
+"""Make thumbnails in other processes, under the limits of indexing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_WORKERS = 4
 
 
 class ThumbnailMaker:
-    """Keeps a few processes that make photos small: starting one takes longer than the work. Threads may share one."""
+    """Makes thumbnails in a few processes, which it keeps: starting one takes long. Threads may share this object."""
 
     def __init__(self, *, time_limit_s: float = TIME_LIMIT_S, memory_limit_bytes: int = MEMORY_LIMIT_BYTES) -> None:
         self._time_limit_s = time_limit_s
@@ -24,7 +24,7 @@ class ThumbnailMaker:
         self._lock = Lock()
 
     def make(self, path: str, side: int) -> bytes | Failure:
-        """What `decoding.make_thumbnail` makes of the file; a Failure too where that takes too much time or memory."""
+        """The result of `decoding.make_thumbnail`; also a Failure if it takes too much time or memory."""
         with self._lock:
             if self._pool is None:
                 self._pool = start_pool(self.workers, limit_worker, self._memory_limit_bytes)
@@ -32,7 +32,7 @@ class ThumbnailMaker:
         return outcome_of(pool.schedule(make_thumbnail, args=(path, side), timeout=self._time_limit_s))
 
     def close(self) -> None:
-        """End the processes. They start anew when they are needed again."""
+        """End the processes. They are started again when needed."""
         with self._lock:
             if self._pool is not None:
                 stop_pool(self._pool)

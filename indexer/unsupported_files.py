@@ -1,21 +1,21 @@
-"""How many files were passed over, by kind: those whose suffix is not that of a photo."""
+"""Count the files of unsupported kinds: those without the suffix of a photo."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
-from indexer.folders import Part
+from indexer.folders import FolderPart
 from indexer.library.catalog import unsupported_files_table
 from indexer.scanning import Scan
 
 
-def store_unsupported_files(connection: Connection, part: Part, scan: Scan) -> None:
-    """Note what a scan has passed over; what is known of folders that could not be read is kept."""
+def store_unsupported_files(connection: Connection, part: FolderPart, scan: Scan) -> None:
+    """Store the counts of a scan. Those of folders that could not be read are kept."""
     columns = unsupported_files_table.c
     rows = connection.execute(
         select(columns.path, columns.kind, columns.files).where(columns.folder_id == part.folder_id)
     )
-    known = {(path, kind): files for path, kind, files in rows if part.holds(path) and not scan.is_unknown(path)}
+    known = {(path, kind): files for path, kind, files in rows if part.contains(path) and not scan.is_unknown(path)}
     outdated = [key for key, files in known.items() if scan.unsupported.get(key) != files]
     new = {key: files for key, files in scan.unsupported.items() if known.get(key) != files}
     if outdated:

@@ -1,4 +1,4 @@
-"""Keep a library in step with its folders for as long as the process runs."""
+"""Keep a library up to date with its folders while the process runs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from model.image_processor import PixelBertImageProcessor
 from model.runtime.protocol import Runtime
 
 _MAX_WAIT_S = 30.0
-"""While changes never end, they are indexed this often."""
+"""If changes never end, they are indexed at this interval."""
 _WHOLE_PASS_S = 900.0
-"""So often everything is compared, for what the system did not tell: network disks, disks that came back."""
+"""Interval at which all folders are compared, for changes that the system did not report, as on network disks."""
 _MAX_NEWER = 1000
-"""So many photos may be newer than the FAISS index before it is written anew: that takes a write of the whole file."""
+"""So many photos may be newer than the FAISS index before its whole file is written anew."""
 _PAUSE_S = 60.0
-"""Or when nothing has been indexed for so long, or at the end."""
+"""The index is also written after so long without indexing, and at the end."""
 
 
 def watch_folders(
@@ -42,15 +42,14 @@ def watch_folders(
     delayed: Callable[[LibraryLocked], None],
     stop: Event | None = None,
 ) -> None:
-    """Index `folders` (every known one when empty), and from then on what changes in them, until `stop` is set.
+    """Index `folders` (all known ones if empty), and then every change in them, until `stop` is set.
 
-    `exclude` and `include` are kept with the folders, as `index_folders` does it. `indexed` is told of every run. While
-    another process is writing, `delayed` is told and the changes wait. Where the system cannot tell of changes, a line
-    is logged and the folders are compared again and again, with long pauses. `load_runtime` may be called at every run.
-    A few new photos are searched beside the FAISS index, until it is written anew when they are many, in a pause, or
-    at the end.
+    `exclude` and `include` are stored with the folders, as by `index_folders`. `indexed` is called after every run.
+    While another process is writing, `delayed` is called and the changes wait. If the system cannot report changes, a
+    warning is logged and the folders are compared at long intervals. `load_runtime` may be called at every run. The
+    FAISS index is written when many photos are newer, in a pause, and at the end.
 
-    Raises KeyboardInterrupt on Ctrl-C, PatternRefused, and FolderMissing when there is nothing to watch.
+    Raises KeyboardInterrupt on Ctrl-C, PatternRefused, and FolderMissing if there is nothing to watch.
     """
     watched = list(dict.fromkeys(map(normalized, folders)))
     watched = watched or [Path(folder.path) for folder in library.status().folders]
@@ -71,18 +70,18 @@ def watch_folders(
             include=include,
             newer_allowed=_MAX_NEWER,
         )
-        exclude = include = None  # the folders have them now
+        exclude = include = None  # they are stored with the folders now
         changes.select()
         return report
 
     try:
-        _keep_in_step(library, watched, index, changes.folders(stop or Event()), indexed=indexed, delayed=delayed)
+        _index_changes(library, watched, index, changes.folders(stop or Event()), indexed=indexed, delayed=delayed)
     finally:
         with suppress(LibraryError):
-            _bring_index_up_to_date(library)
+            _update_index(library)
 
 
-def _keep_in_step(
+def _index_changes(
     library: LibraryView,
     watched: Sequence[Path],
     index: Callable[[Sequence[Path]], IndexReport],
@@ -97,7 +96,7 @@ def _keep_in_step(
         now = time.monotonic()
         if now - last_run > _PAUSE_S:
             with suppress(LibraryLocked):
-                _bring_index_up_to_date(library)
+                _update_index(library)
                 last_run = math.inf
         if changed and not pending:
             first_change = now
@@ -114,7 +113,7 @@ def _keep_in_step(
         except FolderMissing:
             if pending.issuperset(watched):
                 raise
-            pending = set(watched)  # what has changed is gone already
+            pending = set(watched)  # the changed folder does not exist any more
             continue
         indexed(report)
         if pending.issuperset(watched):
@@ -123,6 +122,6 @@ def _keep_in_step(
         pending.clear()
 
 
-def _bring_index_up_to_date(library: LibraryView) -> None:
+def _update_index(library: LibraryView) -> None:
     with LibraryWriter.lock(library) as writer:
         writer.update_index()

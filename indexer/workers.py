@@ -1,4 +1,4 @@
-"""Read photos in other processes, which may be slow, swell or crash without harm to this one."""
+"""Read photos in other processes, which may take too long, use too much memory or crash without harm to this one."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from model.image_processor import PixelBertImageProcessor
 
 TIME_LIMIT_S = 30.0
 MEMORY_LIMIT_BYTES = 3 * 1024**3
-"""A photo of the largest size, its copy in RGB, and room to spare."""
+"""Enough for the largest photo and its copy in RGB."""
 _RETRIED = (Failure.TIMED_OUT, Failure.CRASHED)
 _MAX_WAITING = 64
 _MAX_WORKERS = 8
 
 
 class ReadRequest(NamedTuple):
-    """A photo file to be read."""
+    """A photo file to read."""
 
     path: str
     known: frozenset[bytes] = frozenset()
-    """The digests that need not be decoded."""
+    """Digests of photos that need not be decoded."""
     sidecar: str | None = None
-    """The path of the XMP file beside it."""
+    """The path of its XMP sidecar."""
 
 
 Value = TypeVar("Value")
@@ -52,32 +52,32 @@ def read_photos(
     time_limit_s: float = TIME_LIMIT_S,
     memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
 ) -> Generator[ReadPhoto | Failure, None, None]:
-    """What `decoding.read_photo` makes of each file, in the order of the requests, a few dozen read ahead.
+    """The results of `decoding.read_photo` in the order of the requests. A few dozen files are read ahead.
 
-    A file that takes more time or memory than allowed (`memory_limit_bytes` beyond the worker itself;
-    Linux only) becomes a Failure, as does one that crashes the decoder, at the second try: a machine that slept or ran
-    out of memory shall not cost a photo. `workers` defaults to the number of cores.
+    A file that takes more time or memory than allowed (`memory_limit_bytes` beyond the worker itself; Linux only), or
+    crashes the decoder, is tried twice before it becomes a Failure: the machine may have been asleep or out of memory.
+    `workers` defaults to the number of cores.
     """
-    pool = start_pool(_workers(workers), _prepare_reader, processor, memory_limit_bytes)
+    pool = start_pool(_worker_count(workers), _prepare_reader, processor, memory_limit_bytes)
     return _in_order(pool, _read, requests, time_limit_s)
 
 
 def read_metadata_of_files(
     paths: Iterable[str], *, workers: int | None = None
 ) -> Generator[Metadata | Failure, None, None]:
-    """What `decoding.read_metadata_of_file` makes of each file, in their order, under the limits of `read_photos`."""
-    pool = start_pool(_workers(workers), limit_worker, MEMORY_LIMIT_BYTES)
+    """The results of `decoding.read_metadata_of_file` in the order of the paths, under the limits of `read_photos`."""
+    pool = start_pool(_worker_count(workers), limit_worker, MEMORY_LIMIT_BYTES)
     return _in_order(pool, read_metadata_of_file, ((path,) for path in paths), TIME_LIMIT_S)
 
 
-def _workers(wanted: int | None) -> int:
-    return wanted or min(os.cpu_count() or 1, _MAX_WORKERS)
+def _worker_count(requested: int | None) -> int:
+    return requested or min(os.cpu_count() or 1, _MAX_WORKERS)
 
 
 def _in_order(
     pool: ProcessPool, read: Callable[..., Value | Failure], requests: Iterable[tuple[Any, ...]], time_limit_s: float
 ) -> Generator[Value | Failure, None, None]:
-    """What `read` makes of each request, some read ahead; stops the pool in the end."""
+    """The results of `read` in the order of the requests. Stops the pool at the end."""
     waiting: deque[tuple[tuple[Any, ...], Future[Value | Failure]]] = deque()
 
     def schedule(request: tuple[Any, ...]) -> Future[Value | Failure]:
@@ -101,13 +101,13 @@ def _in_order(
 
 
 def read_photo_alone(path: str, processor: PixelBertImageProcessor) -> ReadPhoto | Failure:
-    """What `decoding.read_photo` makes of one file, in a process of its own and under the same limits."""
+    """The result of `decoding.read_photo` for one file, in a process of its own and under the same limits."""
     with closing(read_photos([ReadRequest(path)], processor, workers=1)) as results:
         return next(results)
 
 
 def start_pool(workers: int, prepare: Callable[..., None], *arguments: object) -> ProcessPool:
-    """Processes that call `prepare` first, which calls `limit_worker`. Stop and join it in the end."""
+    """Start processes that first call `prepare`, which must call `limit_worker`. End them with `stop_pool`."""
     pool = ProcessPool(max_workers=workers, context=get_context("spawn"), initializer=prepare, initargs=arguments)
     try:
         with ThreadPoolExecutor(max_workers=1) as starter:
@@ -119,28 +119,28 @@ def start_pool(workers: int, prepare: Callable[..., None], *arguments: object) -
 
 
 def stop_pool(pool: ProcessPool) -> None:
-    """End the processes, whatever they are at."""
+    """End the processes at once."""
     pool.stop()  # type: ignore[no-untyped-call]
-    # Pebble closes what they talk through before it ends them one by one: those still waking up would cry out.
+    # Pebble closes the pipes before it ends the processes one by one: those still starting would print a traceback.
     for worker in tuple(pool._pool_manager.worker_manager.workers.values()):
         worker.kill()
     pool.join()
 
 
 def _start(pool: ProcessPool) -> None:
-    """Start the workers deaf to Ctrl-C: it is this process that ends them, and they would cry out while waking up.
+    """Start the workers with SIGINT blocked: otherwise each prints a traceback on Ctrl-C. This process ends them.
 
-    Processes and threads inherit what a thread blocks, so workers that the pool's own threads start later are deaf
-    too. Called in a thread of its own, where no KeyboardInterrupt can come between a worker and its instructions.
+    Processes and threads inherit blocked signals, so workers that the pool's threads start later ignore SIGINT too. It
+    must run in a thread of its own, which no KeyboardInterrupt interrupts.
     """
     if sys.platform != "win32":
-        resource_tracker.ensure_running()  # it would lift the block if it were started under it
+        resource_tracker.ensure_running()  # started before, because it would unblock the signal
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    _ = pool.active  # asking starts it
+    _ = pool.active  # starts the workers
 
 
 def outcome_of(future: Future[Value | Failure]) -> Value | Failure:
-    """What a worker has made, waited for; a Failure where it took too much time or memory, or crashed."""
+    """Wait for a result; a Failure if the worker took too much time or memory, or crashed."""
     try:
         return future.result()
     except TimeoutError:
@@ -158,8 +158,8 @@ def _prepare_reader(processor: PixelBertImageProcessor, memory_limit_bytes: int)
 
 
 def limit_worker(memory_limit_bytes: int) -> None:
-    """Let this process take so much memory beyond what it has (Linux only), and say nothing."""
-    # Remarks on odd files, Pillow's and those that libtiff writes straight to standard error, are no news to the user.
+    """Limit the memory of this process beyond what it uses now (Linux only), and silence its warnings."""
+    # Pillow warns of unusual files, and libtiff writes to standard error: neither concerns the user.
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours: `decoding.MAX_PIXELS`
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

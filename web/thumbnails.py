@@ -40,8 +40,8 @@ class Thumbnails:
 
     def __init__(self, library: Path) -> None:
         self._folder = library / "thumbnails"
-        self._shrinker = ThumbnailMaker()
-        self._slots = BoundedSemaphore(self._shrinker.workers)
+        self._maker = ThumbnailMaker()
+        self._slots = BoundedSemaphore(self._maker.workers)
 
     def find(self, photo: PhotoRecord, side: int) -> Thumbnail:
         """Where the thumbnail of `photo` is or will be. While its file cannot be reached, it is the latest one.
@@ -75,7 +75,7 @@ class Thumbnails:
             if not path.exists():
                 if disconnection_check()():
                     raise ClientDisconnected("the client has closed the connection.")
-                content = self._shrinker.make(photo.path, side)
+                content = self._maker.make(photo.path, side)
                 if isinstance(content, Failure):
                     raise PhotoUnreadable(f"the file {Path(photo.path).name} cannot be shown: {content}")
                 try:
@@ -91,4 +91,4 @@ class Thumbnails:
 
     def close(self) -> None:
         """Stop the processes that make thumbnails."""
-        self._shrinker.close()
+        self._maker.close()

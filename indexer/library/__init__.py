@@ -1,1 +1,4 @@
-"""What a library has on disk: the catalog, what a model made of each photo, the FAISS index, and who may write them."""
+"""A library on disk: the catalog, the encodings of each photo, the FAISS index.
+
+To read it without a model: `library`; to search it: `view`; to write to it: `writer`.
+"""

@@ -1,5 +1,5 @@
-"""What photos tell about themselves, as cameras and programs really write it.
+"""The metadata of photos, as cameras and programs really write it.
 
-One module for each place where something is written (`exif`, `xmp`, `iptc`, `png`), one for the dates and one for
-the characters that all of them use. `reading` puts the places in order.
+Each kind of metadata has a module (`exif`, `xmp`, `iptc`, `png`). They share modules for dates, character sets and
+limits. `reading` merges the kinds.
 """

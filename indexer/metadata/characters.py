@@ -1,7 +1,7 @@
-"""Text in whatever characters it was written.
+"""Decode text in unknown character sets.
 
-What is decoded wrongly is worse than what is missing: nobody finds it, and everybody sees it. So bytes that fit no
-character set we can tell are dropped.
+Wrongly decoded text is worse than none: nobody finds it, and everybody sees it. So bytes whose character set cannot be
+determined are dropped.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _CODE_BYTES = 8
 _MIN_UTF8_BYTES = 8
 
 
-def one_line(value: Any, longest: int) -> str | None:
-    """`value` as one line of text that can be stored anywhere, cut at `longest` characters; None for nothing.
+def one_line(value: Any, max_length: int) -> str | None:
+    """`value` as one line of valid text of at most `max_length` characters; None if nothing remains.
 
     It may be `str`, or bytes in an unknown character set.
     """
@@ -26,14 +26,14 @@ def one_line(value: Any, longest: int) -> str | None:
     if not isinstance(text, str):
         return None
     text = text.encode("utf-8", "replace").decode("utf-8").lstrip("\ufeff").split("\0")[0]
-    return " ".join(_CONTROLS.sub(" ", text).split())[:longest].rstrip() or None
+    return " ".join(_CONTROLS.sub(" ", text).split())[:max_length].rstrip() or None
 
 
 def decoded(value: bytes) -> str | None:
-    """The text in `value`, which says nothing of its character set; None where it cannot be told.
+    """The text in `value`, whose character set is not declared; None if it cannot be determined.
 
-    UTF-16 where it begins with a byte order mark, else UTF-8, else Windows' Western European or Latin-1. Four letters
-    beyond ASCII in a row are no Western European: Cyrillic or Chinese in a character set of its own.
+    UTF-16 if it begins with a byte order mark, else UTF-8, else Windows-1252 or Latin-1. Four non-ASCII letters in a
+    row are not Western European, but for example Cyrillic or Chinese in a legacy character set.
     """
     if value.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return value.decode("utf-16", "ignore")
@@ -43,7 +43,7 @@ def decoded(value: bytes) -> str | None:
     except UnicodeDecodeError as error:
         whole = value[: error.start]
         if error.reason == "unexpected end of data" and not whole.isascii():
-            return whole.decode("utf-8")  # a field that was cut in the middle of a character
+            return whole.decode("utf-8")  # a field that was truncated inside a character
     if _OTHER_SCRIPT.search(value):
         return None
     try:
@@ -53,7 +53,7 @@ def decoded(value: bytes) -> str | None:
 
 
 def as_stored(value: Any) -> Any:
-    """The bytes of a text that Pillow has read as Latin-1, whatever it was; anything else as it is."""
+    """The bytes of a text that Pillow decoded as Latin-1 without knowing; anything else unchanged."""
     if isinstance(value, str):
         try:
             return value.encode("latin-1")
@@ -63,12 +63,12 @@ def as_stored(value: Any) -> Any:
 
 
 def windows_text(value: Any) -> str | None:
-    """What Windows' Explorer has written: UTF-16 as bytes, or as a tuple of their numbers."""
+    """Text of Windows Explorer: UTF-16 as bytes, or as a tuple of byte values."""
     return bytes(value).decode("utf-16-le", "ignore") if isinstance(value, (bytes, tuple)) else None
 
 
 def user_comment(value: Any, *, big_endian: bool) -> str | None:
-    """The text of an EXIF UserComment, whose first eight bytes name its character set. The file has that byte order."""
+    """The text of an EXIF UserComment, whose first eight bytes name its character set. The byte order is the file's."""
     value = as_stored(value)
     if not isinstance(value, bytes):
         return None
@@ -79,11 +79,11 @@ def user_comment(value: Any, *, big_endian: bool) -> str | None:
         return _jis(text)
     if code in (b"ASCII", b""):
         return decoded(text.lstrip(b"\0"))
-    return decoded(value)  # many programs leave the code out
+    return decoded(value)  # many programs omit the code
 
 
 def _utf16(text: bytes, big_endian: bool) -> str | None:
-    """The standard asks for the byte order of the file; many programs write their own, and some write UTF-8."""
+    """The standard requires the byte order of the file. Many programs use the other one, and some write UTF-8."""
     if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return text.decode("utf-16", "ignore")
     if len(text) >= _MIN_UTF8_BYTES and b"\0" not in text.rstrip(b"\0"):
@@ -93,11 +93,11 @@ def _utf16(text: bytes, big_endian: bool) -> str | None:
         except UnicodeDecodeError:
             pass
     orders = ("utf-16-be", "utf-16-le") if big_endian else ("utf-16-le", "utf-16-be")
-    return min((text.decode(order, "ignore").split("\0")[0] for order in orders), key=_strangeness)
+    return min((text.decode(order, "ignore").split("\0")[0] for order in orders), key=_implausibility)
 
 
-def _strangeness(text: str) -> tuple[bool, float, float]:
-    """The less, the likelier it is that the byte order was right."""
+def _implausibility(text: str) -> tuple[bool, float, float]:
+    """A sort key: the smaller, the more likely the byte order is right."""
     unknown = sum(unicodedata.category(letter) in ("Cc", "Cn", "Co", "Cs") for letter in text)
     plain = sum(letter.isascii() for letter in text)
     length = max(len(text), 1)
@@ -109,7 +109,7 @@ def _jis(text: bytes) -> str | None:
     if b"\x1b" in text:
         return text.decode("iso2022_jp", "ignore")
     attempts = [(text, "euc_jp"), (text, "cp932")]
-    if text.isascii():  # the pairs of JIS X 0208 as they are
+    if text.isascii():  # JIS X 0208 without escape sequences
         attempts.insert(0, (b"\x1b$B" + text + b"\x1b(B", "iso2022_jp"))
     for value, encoding in attempts:
         try:

@@ -1,6 +1,6 @@
-"""Dates as programs write them: in metadata, and in the names of files.
+"""Parse dates as programs write them, in metadata and in the names of files.
 
-What cannot be is no date. Where a time of day cannot be, its day still can.
+An impossible date is no date. If only the time of day is impossible, the day is kept.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 _MAX_CHARACTERS = 64
-_MIN_YEAR = 1826  # the oldest photo there is
-_MIN_DIGITAL_YEAR = 1990  # of a date in a file name without separators, which a camera has written
-_MIN_FILE_TIME = 315_705_600  # 3 January 1980 in seconds since 1970: clocks that were never set say 1970 or 1980
-_MAX_AHEAD_S = 86_400  # time zones, and clocks that are a little fast
+_MIN_YEAR = 1826  # the oldest known photo
+_MIN_DIGITAL_YEAR = 1990  # of a date without separators in the file name of a camera
+_MIN_FILE_TIME = 315_705_600  # 3 January 1980 in seconds since 1970: unset clocks begin at 1970 or 1980
+_MAX_AHEAD_S = 86_400  # for time zones and clocks that are fast
 _MAX_OFFSET_S = 14 * 3600
 _BUDDHIST_YEARS, _BUDDHIST_ERA = range(2400, 2700), 543
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +28,7 @@ _TIME = re.compile(
     r"(?:[\sT,_:-]*?)"
     r"(?:(?P<hour>\d{1,2})\s*(?P<mark>[:.h-])\s*(?P<minute>\d{1,2})(?:\s*(?P=mark)\s*(?P<second>\d{1,2}))?"
     r"|(?P<compact>\d{6}|\d{4}))"
-    r"(?:[.,:](?P<fraction>\d+))?\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>\S.*)?"
+    r"(?:[.,:](?P<fraction>\d+))?\s*(?P<meridiem>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>\S.*)?"
 )
 _OFFSET = re.compile(
     r"(?:UTC|GMT)?\s*(?P<sign>[+\-\u2212])\s*(?P<hours>\d{1,2}):?(?P<minutes>\d\d)?(?::?00)?", re.IGNORECASE
@@ -41,7 +41,7 @@ _NAMED_TIME = re.compile(
     r"(?:[\s_.T-]{1,3}|\s+(?P<word>[^\W\d_]{1,4})(?:\s[^\W\d_]{1,4})?\s+)?"
     r"(?:(?P<hour>\d\d?)(?P<mark>[-_.:h\s])(?P<minute>\d\d)(?P=mark)(?P<second>\d\d)(?!\d)"
     r"|(?P<compact>\d{6})(?=\D|$|\d{3}(?!\d)))"
-    r"(?:[-_.]?(?P<fraction>\d{3})(?!\d))?(?:\s*(?P<half>[AaPp])\.?[Mm]\b)?"
+    r"(?:[-_.]?(?P<fraction>\d{3})(?!\d))?(?:\s*(?P<meridiem>[AaPp])\.?[Mm]\b)?"
 )
 _AFTERNOON = ("下午", "午後", "오후")
 _NAMED_EPOCH = re.compile(r"(?:FB_IMG_|mmexport|wx_camera_)(?P<milliseconds>\d{13})(?!\d)")
@@ -49,21 +49,21 @@ _NAMED_EPOCH = re.compile(r"(?:FB_IMG_|mmexport|wx_camera_)(?P<milliseconds>\d{1
 
 @dataclass(frozen=True)
 class Moment:
-    """When something was."""
+    """A point in time, or a period whose time is not known more exactly."""
 
     at: int
-    """UTC seconds; the clock read as UTC when `offset` is unknown. The start of a period of which no more is known."""
+    """UTC seconds; the local clock taken as UTC if `offset` is unknown. The start of a period."""
     offset: int | None = None
     """Seconds east of UTC."""
     microsecond: int = 0
     precision: str | None = None
-    """`year`, `month` or `day` where no more is known; None: there is a time."""
+    """`year`, `month` or `day` for a period; None for a time."""
 
 
 def parse_date(text: str | None, *, offset: str | None = None, fraction: str | None = None) -> Moment | None:
-    """The date in `text`, which a program has written into a photo; None where it makes no sense.
+    """The date in `text`, which a program wrote into a photo; None if it makes no sense.
 
-    `offset` and `fraction` are what stands in fields of their own; what `text` says itself goes before.
+    `offset` and `fraction` come from separate fields; those in `text` take precedence.
     """
     text = _plain(text)
     date = _DATE.match(text)
@@ -86,14 +86,14 @@ def parse_date(text: str | None, *, offset: str | None = None, fraction: str | N
     return _at_time(
         (year, month, day),
         time,
-        half=time["half"],
+        meridiem=time["meridiem"],
         offset=parse_offset(offset) if zone is None else zone,
         fraction=time["fraction"] or _plain(fraction).replace(" ", "0"),
     )
 
 
 def parse_mail_date(text: str | None) -> Moment | None:
-    """The date in `text` as e-mail has it (`Wed, 14 Jul 2021 18:30:05 +0200`), which PNG asks for."""
+    """The date in `text` in the format of e-mail (`Wed, 14 Jul 2021 18:30:05 +0200`), which the PNG standard uses."""
     try:
         date = parsedate_to_datetime(_plain(text))
     except (ValueError, IndexError, OverflowError):
@@ -121,13 +121,13 @@ def parse_offset(text: str | None) -> int | None:
 def date_in_name(name: str, *, now: float) -> Moment | None:
     """The date in the name of a file: `IMG_20190714_153000.jpg`, `Screenshot 2020-01-02 at 3.04.05 PM.png`.
 
-    None where there is none that can be: a day that no calendar has, or one after `now` (seconds since 1970).
+    None if there is no possible date. A date after `now` (seconds since 1970) is impossible.
     """
     name = unicodedata.normalize("NFKC", name)
-    if sent := _NAMED_EPOCH.search(name):
-        seconds, milliseconds = divmod(int(sent["milliseconds"]), 1000)
-        can_be = _MIN_FILE_TIME < seconds <= now + _MAX_AHEAD_S
-        return Moment(seconds, microsecond=milliseconds * 1000) if can_be else None
+    if epoch := _NAMED_EPOCH.search(name):
+        seconds, milliseconds = divmod(int(epoch["milliseconds"]), 1000)
+        is_possible = _MIN_FILE_TIME < seconds <= now + _MAX_AHEAD_S
+        return Moment(seconds, microsecond=milliseconds * 1000) if is_possible else None
     for date in _NAMED_DATE.finditer(name):
         if compact := date["compact"]:
             year, month, day = int(compact[:4]), int(compact[4:6]), int(compact[6:])
@@ -137,8 +137,8 @@ def date_in_name(name: str, *, now: float) -> Moment | None:
         if time is None:
             moment = _moment(year, month, day, precision="day")
         else:
-            half = "p" if time["word"] in _AFTERNOON else time["half"]
-            moment = _at_time((year, month, day), time, half=half, offset=None, fraction=time["fraction"])
+            meridiem = "p" if time["word"] in _AFTERNOON else time["meridiem"]
+            moment = _at_time((year, month, day), time, meridiem=meridiem, offset=None, fraction=time["fraction"])
         too_early = bool(compact) and year < _MIN_DIGITAL_YEAR
         if moment is not None and not too_early and moment.at <= now + _MAX_AHEAD_S:
             return moment
@@ -146,7 +146,7 @@ def date_in_name(name: str, *, now: float) -> Moment | None:
 
 
 def date_of_file(mtime_ns: int, *, now: float) -> Moment | None:
-    """When a file was last written (nanoseconds since 1970), on this computer's clock; None where that cannot be."""
+    """The time of change of a file (nanoseconds since 1970), with this computer's time zone; None if impossible."""
     seconds, nanoseconds = divmod(mtime_ns, 10**9)
     if not _MIN_FILE_TIME <= seconds <= now + _MAX_AHEAD_S:
         return None
@@ -155,30 +155,30 @@ def date_of_file(mtime_ns: int, *, now: float) -> Moment | None:
 
 
 def clock_time(at: int, offset: int | None, microsecond: int | None = None) -> datetime:
-    """The time on the clock of the place; without a zone where `offset` is unknown."""
+    """The local time; without a time zone if `offset` is unknown."""
     moment = _EPOCH + timedelta(seconds=at, microseconds=microsecond or 0)
     return moment.replace(tzinfo=None) if offset is None else moment.astimezone(timezone(timedelta(seconds=offset)))
 
 
 def iso_date(at: int, offset: int | None, microsecond: int | None, precision: str | None) -> str:
-    """ISO 8601: `2021-07-14T18:30:05.25+02:00`; no more than is known: `1950`, `1950-07`, `1950-07-14`."""
-    written = clock_time(at, offset, microsecond).isoformat()
-    return written[: {"year": 4, "month": 7, "day": 10}.get(precision or "", len(written))]
+    """ISO 8601: `2021-07-14T18:30:05.25+02:00`; cut to the `precision`: `1950`, `1950-07`, `1950-07-14`."""
+    text = clock_time(at, offset, microsecond).isoformat()
+    return text[: {"year": 4, "month": 7, "day": 10}.get(precision or "", len(text))]
 
 
 def _at_time(
-    day: tuple[int, int, int], time: re.Match[str], *, half: str | None, offset: int | None, fraction: str | None
+    day: tuple[int, int, int], time: re.Match[str], *, meridiem: str | None, offset: int | None, fraction: str | None
 ) -> Moment | None:
-    """A moment of that day; the whole day where there is no such time."""
+    """A moment of that day; the whole day if the time is impossible."""
     if compact := time["compact"]:
         hour, minute, second = (int(compact[start : start + 2] or 0) for start in (0, 2, 4))
     else:
         hour, minute, second = (int(time[name] or 0) for name in ("hour", "minute", "second"))
-    if half:
-        hour = hour % 12 + (12 if half[0] in "pP" else 0)
-    if hour == 24:  # phones that count hours from 1 to 24: the first hour of that day, not the day after
+    if meridiem:
+        hour = hour % 12 + (12 if meridiem[0] in "pP" else 0)
+    if hour == 24:  # some phones count hours from 1 to 24: it is the first hour of that day
         hour = 0
-    if second == 60:  # a leap second stays in its day
+    if second == 60:  # a leap second
         second = 59
     digits = fraction if fraction and fraction.isdecimal() else "0"
     microsecond = int(digits[:6].ljust(6, "0"))
@@ -208,5 +208,5 @@ def _moment(
 
 
 def _plain(text: str | None) -> str:
-    """The beginning of `text`, with ordinary spaces."""
+    """The beginning of `text` in form NFKC, without surrounding spaces."""
     return unicodedata.normalize("NFKC", (text or "")[:_MAX_CHARACTERS]).split("\0")[0].strip()

@@ -1,4 +1,4 @@
-"""EXIF as cameras write it, with Windows' fields. Each field is read by itself: a broken one costs no other."""
+"""EXIF metadata, including the fields of Windows. A damaged field does not affect the others."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ _BOILERPLATE = re.compile(
     r"|filter: ?\d+;.*|\{.*\}|[\W_]+",
     re.IGNORECASE,
 )
-"""What cameras and phones write into every photo. Nothing else that is short or in capitals: people write that."""
+"""Descriptions that cameras and phones write into every photo. People write other short or capitalised texts."""
 
 
 def read_exif(image: Image.Image) -> Metadata:
-    """The metadata in the EXIF of an opened photo. Raises what Pillow does where the whole block is garbled."""
+    """The metadata in the EXIF of an opened photo. Raises what Pillow raises if the whole block is damaged."""
     exif = image.getexif()
     details = _directory(exif, ExifTags.IFD.Exif)
     gps = _directory(exif, ExifTags.IFD.GPSInfo)
     make, model = _text(_field(exif, ExifTags.Base.Make)), _text(_field(exif, ExifTags.Base.Model))
     latitude, longitude = _position(gps)
     orientation = _field(exif, ExifTags.Base.Orientation)
-    told = Metadata(
+    metadata = Metadata(
         camera=f"{make} {model}" if make and model and not model.lower().startswith(make.lower()) else model or make,
         lens=_text(_field(details, ExifTags.Base.LensModel)),
         latitude=latitude,
@@ -58,39 +58,39 @@ def read_exif(image: Image.Image) -> Metadata:
         author=_text(_field(exif, ExifTags.Base.Artist), MAX_AUTHOR)
         or one_line(windows_text(_field(exif, ExifTags.Base.XPAuthor)), MAX_AUTHOR),
     )
-    return told.with_date(_moment(exif, details), "exif")
+    return metadata.with_date(_moment(exif, details), "exif")
 
 
 def _directory(exif: Image.Exif, name: ExifTags.IFD) -> dict[int, Any]:
     try:
         return exif.get_ifd(name)
-    except Exception:  # Pillow raises whatever a garbled block happens to trip over
+    except Exception:  # Pillow raises various errors for a damaged block
         return {}
 
 
 def _field(directory: Image.Exif | dict[int, Any], tag: int) -> Any:
     try:
         return directory.get(tag)
-    except Exception:  # so here: values are decoded when they are asked for
+    except Exception:  # likewise: values are decoded on access
         return None
 
 
-def _text(value: Any, longest: int = MAX_NAME) -> str | None:
-    return one_line(as_stored(value), longest)
+def _text(value: Any, max_length: int = MAX_NAME) -> str | None:
+    return one_line(as_stored(value), max_length)
 
 
 def _moment(exif: Image.Exif, details: dict[int, Any]) -> Moment | None:
     for date, fraction, offsets in _DATES:
-        # Some programs put the dates of the photo into the first directory.
+        # Some programs write the dates of the photo into the first directory.
         directories = (details, exif)
         texts = (_text(_field(directory, date)) for directory in directories)
         offset = next(filter(None, (_text(_field(details, tag)) or _text(_field(exif, tag)) for tag in offsets)), None)
-        second_part = _field(details, fraction)
+        subsecond = _field(details, fraction)
         for text in texts:
             moment = parse_date(
                 text,
                 offset=offset,
-                fraction=str(second_part) if isinstance(second_part, int) else _subsecond(second_part),
+                fraction=str(subsecond) if isinstance(subsecond, int) else _subsecond(subsecond),
             )
             if moment is not None:
                 return moment
@@ -98,7 +98,7 @@ def _moment(exif: Image.Exif, details: dict[int, Any]) -> Moment | None:
 
 
 def _subsecond(value: Any) -> str | None:
-    """Digits, a leading space for a zero."""
+    """The digits of a fraction of a second; some cameras write a space for a zero."""
     text = value.decode("ascii", "ignore") if isinstance(value, bytes) else value
     return text.split("\0")[0].rstrip().replace(" ", "0") if isinstance(text, str) else None
 
@@ -117,25 +117,25 @@ def _description(exif: Image.Exif, details: dict[int, Any], camera: set[str]) ->
 
 def _position(gps: dict[int, Any]) -> tuple[float | None, float | None]:
     latitude = _degrees(
-        _field(gps, ExifTags.GPS.GPSLatitude), _field(gps, ExifTags.GPS.GPSLatitudeRef), letters="NS", largest=90
+        _field(gps, ExifTags.GPS.GPSLatitude), _field(gps, ExifTags.GPS.GPSLatitudeRef), letters="NS", maximum=90
     )
     longitude = _degrees(
-        _field(gps, ExifTags.GPS.GPSLongitude), _field(gps, ExifTags.GPS.GPSLongitudeRef), letters="EW", largest=180
+        _field(gps, ExifTags.GPS.GPSLongitude), _field(gps, ExifTags.GPS.GPSLongitudeRef), letters="EW", maximum=180
     )
     return position(latitude, longitude)
 
 
 def position(latitude: float | None, longitude: float | None) -> tuple[float | None, float | None]:
-    """Both, or neither: half a position is none, and 0, 0 is a receiver without a fix."""
+    """The position; None, None if a part is missing, or for 0, 0, which a receiver without a fix writes."""
     if latitude is None or longitude is None or latitude == longitude == 0:
         return None, None
     return latitude, longitude
 
 
-def _degrees(value: Any, reference: Any, *, letters: str, largest: int) -> float | None:
-    """Degrees, minutes, seconds and a letter as signed degrees; without a letter north and east, as most programs read.
+def _degrees(value: Any, reference: Any, *, letters: str, maximum: int) -> float | None:
+    """Degrees, minutes, seconds and a letter as signed degrees; without a letter, north or east.
 
-    Broken seconds are left out: they are 30 metres. Broken minutes only where the degrees have decimals.
+    Invalid seconds are ignored: they are at most 30 metres. Invalid minutes are ignored if the degrees have decimals.
     """
     letter = (_text(reference) or letters[0])[0].upper()
     parts = [_number(part) for part in (value if isinstance(value, (tuple, list)) else (value,))[:3]]
@@ -145,7 +145,7 @@ def _degrees(value: Any, reference: Any, *, letters: str, largest: int) -> float
     if minutes is None and degrees.is_integer():
         return None
     degrees += (minutes or 0.0) / 60 + (seconds or 0.0) / 3600
-    if degrees > largest:
+    if degrees > maximum:
         return None
     return -degrees if (letter == letters[1]) != (parts[0] < 0) else degrees
 

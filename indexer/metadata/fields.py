@@ -1,4 +1,4 @@
-"""The fields that are kept of a photo's metadata."""
+"""The fields of a photo's metadata that are stored."""
 
 from __future__ import annotations
 

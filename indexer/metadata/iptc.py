@@ -1,6 +1,6 @@
-"""IPTC, as press programs write it. Many write UTF-8 and do not say so.
+"""IPTC metadata, as press programs write it. Many write UTF-8 without declaring it.
 
-Pillow's own reader stops at an empty field, so the records are taken apart here.
+Pillow's own reader stops at an empty field, so the records are parsed here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DATES = (((2, 55), (2, 60)), ((2, 62), (2, 63)))
 
 
 def read_iptc(image: Image.Image) -> Metadata:
-    """The metadata in the IPTC of an opened photo. Raises what Pillow does where it is garbled."""
+    """The metadata in the IPTC of an opened photo. Raises what Pillow raises if it is damaged."""
     records = _records(_block(image))
 
     def texts(tag: tuple[int, int]) -> list[str]:
@@ -32,19 +32,19 @@ def read_iptc(image: Image.Image) -> Metadata:
     def first(tag: tuple[int, int]) -> str | None:
         return next(iter(texts(tag)), None)
 
-    told = Metadata(
+    metadata = Metadata(
         title=one_line(first(_TITLE), MAX_TITLE),
         description=one_line(first(_DESCRIPTION), MAX_DESCRIPTION),
         keywords=keyword_list(texts(_KEYWORDS)),
         author=one_line(first(_AUTHOR), MAX_AUTHOR),
     )
     moments = (_moment(first(day), first(time)) for day, time in _DATES)
-    return told.with_date(next(filter(None, moments), None), "iptc")
+    return metadata.with_date(next(filter(None, moments), None), "iptc")
 
 
 def _block(image: Image.Image) -> bytes:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        # Photoshop calls the bytes whole numbers, so Pillow's own value is none of them.
+        # Photoshop declares the bytes as integers, so Pillow's decoded value is not usable.
         block = image.tag_v2._tagdata.get(TiffImagePlugin.IPTC_NAA_CHUNK)
     else:
         photoshop = image.info.get("photoshop")
@@ -53,7 +53,7 @@ def _block(image: Image.Image) -> bytes:
 
 
 def _records(block: bytes) -> defaultdict[tuple[int, int], list[bytes]]:
-    """The values of each record and field number, up to the first that is cut or no record."""
+    """The values by record and field number, up to the first incomplete or invalid one."""
     records = defaultdict[tuple[int, int], list[bytes]](list)
     at = 0
     while at + _HEADER.size <= len(block):
@@ -67,7 +67,7 @@ def _records(block: bytes) -> defaultdict[tuple[int, int], list[bytes]]:
 
 
 def _moment(day: str | None, time: str | None) -> Moment | None:
-    """Of `20210714` and `183005+0200`; parts that are not known are zeros."""
+    """The moment of `20210714` and `183005+0200`; unknown parts are zeros."""
     if day is None:
         return None
     day = day.strip()

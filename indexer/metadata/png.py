@@ -1,4 +1,4 @@
-"""The text chunks of PNG, before the pixels and after them: the photo must have been loaded."""
+"""The text chunks of PNG. They may follow the pixels, so the photo must be loaded."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _NOT_HEX = re.compile(r"[^0-9a-fA-F]")
 
 
 def read_png(image: Image.Image) -> Metadata:
-    """The metadata in the text chunks of an opened photo; none of another format."""
+    """The metadata in the text chunks of a PNG; empty for other formats."""
     if not isinstance(image, PngImagePlugin.PngImageFile):
         return Metadata()
 
     def text(*names: str) -> Any:
         return next((_stored(image.info[name]) for name in names if image.info.get(name)), None)
 
-    told = Metadata(
+    metadata = Metadata(
         title=one_line(text("Title"), MAX_TITLE),
         description=one_line(text("Description", "Comment"), MAX_DESCRIPTION),
         author=one_line(text("Author"), MAX_AUTHOR),
     )
     date = one_line(text("Creation Time"), MAX_TITLE)
-    return told.with_date(parse_date(date) or parse_mail_date(date), "png")
+    return metadata.with_date(parse_date(date) or parse_mail_date(date), "png")
 
 
 def raw_profile(image: Image.Image, kind: str) -> bytes | None:
-    """A block of metadata that ImageMagick has written as text: a line break, its kind, its length, hexadecimal."""
+    """A block of metadata that ImageMagick wrote as text: a line break, its kind, its length, hexadecimal digits."""
     text = image.info.get(_PROFILE + kind)
     if not isinstance(text, str):
         return None
@@ -43,5 +43,5 @@ def raw_profile(image: Image.Image, kind: str) -> bytes | None:
 
 
 def _stored(value: Any) -> Any:
-    """Only `iTXt` says that it is UTF-8; the other chunks are Latin-1 by the standard, and UTF-8 in life."""
+    """`iTXt` is UTF-8. The other chunks are Latin-1 by the standard, but often UTF-8 in practice."""
     return str(value) if isinstance(value, PngImagePlugin.iTXt) else as_stored(value)

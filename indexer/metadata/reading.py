@@ -1,8 +1,7 @@
-"""The metadata of a photo, from all places where it may stand.
+"""Read the metadata of a photo, of all kinds.
 
-The date and the position are asked of EXIF first, because cameras write that, then of XMP and IPTC. Title,
-description, keywords and author are asked of XMP first, because it cuts nothing short, then of IPTC and EXIF. The first
-that has a field wins.
+For most fields, such as date and position, EXIF takes precedence, because cameras write it; then XMP and IPTC. For
+title, description, keywords and author, XMP takes precedence, because it has no limits of length; then IPTC and EXIF.
 """
 
 from __future__ import annotations
@@ -25,24 +24,28 @@ Source = TypeVar("Source")
 
 
 def read_metadata(image: Image.Image) -> Metadata:
-    """The metadata of an opened photo. Its pixels need not be loaded, but for PNG's text after them. Never raises."""
+    """The metadata of an opened photo. Only a PNG must be loaded, for text after the pixels. Never raises."""
     exif, xmp, iptc, png = (_safely(read, image) for read in (read_exif, _embedded_xmp, read_iptc, read_png))
-    facts = reduce(Metadata.completed_by, (exif, xmp, iptc, png))
-    words = reduce(Metadata.completed_by, (xmp, iptc, exif, png))
+    camera_first = reduce(Metadata.completed_by, (exif, xmp, iptc, png))
+    text_first = reduce(Metadata.completed_by, (xmp, iptc, exif, png))
     return replace(
-        facts, title=words.title, description=words.description, keywords=words.keywords, author=words.author
+        camera_first,
+        title=text_first.title,
+        description=text_first.description,
+        keywords=text_first.keywords,
+        author=text_first.author,
     )
 
 
 def read_sidecar(path: str) -> Metadata:
-    """What the XMP file at `path` tells about the photo beside it. Never raises; nothing where it cannot be read."""
+    """The metadata in the XMP sidecar at `path`; empty if it cannot be read. Never raises."""
     return _safely(_sidecar, path)
 
 
 def _safely(read: Callable[[Source], Metadata], source: Source) -> Metadata:
     try:
         return read(source)
-    except Exception:  # Pillow and the parsers raise whatever a garbled block happens to trip over
+    except Exception:  # Pillow and the parsers raise various errors for damaged metadata
         return Metadata()
 
 
@@ -52,7 +55,7 @@ def _embedded_xmp(image: Image.Image) -> Metadata:
 
 
 def _sidecar(path: str) -> Metadata:
-    if not Path(path).is_file():  # a pipe would be waited for
+    if not Path(path).is_file():  # opening a pipe would block
         return Metadata()
     with Path(path).open("rb") as file:
         return read_xmp(file.read(MAX_BYTES + 1))

@@ -1,4 +1,4 @@
-"""XMP, inside a photo or in a file beside it. Parsed by defusedxml, which refuses entities."""
+"""XMP metadata, inside a photo or in a sidecar. It is parsed by defusedxml, which refuses entities."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ _COORDINATE = re.compile(
 
 
 def read_xmp(packet: bytes) -> Metadata:
-    """The metadata in an XMP packet. Raises ValueError where it is too large, or what the parser does."""
+    """The metadata in an XMP packet. Raises ValueError if it is too large, or what the parser raises."""
     if len(packet) > MAX_BYTES:
         raise ValueError(f"{len(packet)} bytes of XMP")
     root = ElementTree.fromstring(_stripped(packet))
     latitude, longitude = position(
-        _degrees(_first(root, f"{_EXIF}GPSLatitude"), letters="NS", largest=90),
-        _degrees(_first(root, f"{_EXIF}GPSLongitude"), letters="EW", largest=180),
+        _degrees(_first(root, f"{_EXIF}GPSLatitude"), letters="NS", maximum=90),
+        _degrees(_first(root, f"{_EXIF}GPSLongitude"), letters="EW", maximum=180),
     )
-    told = Metadata(
+    metadata = Metadata(
         camera=one_line(_first(root, f"{_TIFF}Model"), MAX_NAME),
         lens=one_line(_first(root, *_LENS), MAX_NAME),
         latitude=latitude,
         longitude=longitude,
-        # In a list of languages the default comes first.
+        # In a list of languages the default is first.
         title=one_line(_first(root, f"{_DC}title"), MAX_TITLE),
         description=one_line(_first(root, f"{_DC}description"), MAX_DESCRIPTION),
         keywords=keyword_list(_values(root, f"{_DC}subject")),
         author=one_line(", ".join(filter(None, _values(root, f"{_DC}creator"))), MAX_AUTHOR),
     )
     moments = (parse_date(text) for name in _DATES for text in _values(root, name))
-    return told.with_date(next(filter(None, moments), None), "xmp")
+    return metadata.with_date(next(filter(None, moments), None), "xmp")
 
 
 def _stripped(packet: bytes) -> bytes | str:
-    """Without the padding that no parser takes."""
+    """The packet without its padding, which parsers refuse."""
     for mark, encoding in (
         (codecs.BOM_UTF8, "utf-8"),
         (codecs.BOM_UTF16_LE, "utf-16"),
@@ -77,14 +77,14 @@ def _first(root: Element, *names: str) -> str | None:
 
 
 def _values(root: Element, name: str) -> Iterator[str | None]:
-    """The values of a property: of a list each, of a plain one that; written as an element or as an attribute."""
+    """The values of a property, which may be a list or a single value, written as an element or an attribute."""
     for element in root.iter(name):
         entries = [entry.text for entry in (*element.findall(f"*/{_RDF}li"), *element.findall(f"{_RDF}li"))]
         yield from entries or [element.text]
     yield from filter(None, (element.get(name) for element in chain([root], root.iter(f"{_RDF}Description"))))
 
 
-def _degrees(text: str | None, *, letters: str, largest: int) -> float | None:
+def _degrees(text: str | None, *, letters: str, maximum: int) -> float | None:
     """`48,8.5N`, `48,8,30N` or `48.1417` as signed degrees."""
     match = _COORDINATE.fullmatch((text or "").strip()[:64])
     if match is None:
@@ -93,6 +93,6 @@ def _degrees(text: str | None, *, letters: str, largest: int) -> float | None:
         float(match[name] or 0) / 60**power for power, name in enumerate(("degrees", "minutes", "seconds"))
     )
     letter = (match["letter"] or letters[0]).upper()
-    if letter not in letters or not degrees <= largest:
+    if letter not in letters or not degrees <= maximum:
         return None
     return -degrees if (letter == letters[1]) != (match["sign"] == "-") else degrees

@@ -32,7 +32,7 @@ class FolderPart:
     """Patterns of what is included nevertheless."""
 
     def contains(self, path: str) -> bool:
-        """Whether the file at `path`, relative to the folder, lies in this part."""
+        """Whether the file at `path`, relative to the folder, is inside the part."""
         return not self.below or Path(path).is_relative_to(self.below)
 
     def selection(self, excluded_everywhere: Sequence[str]) -> Selection:

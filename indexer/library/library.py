@@ -46,7 +46,7 @@ class Library:
 
     @classmethod
     def open(cls, path: str | Path | None = None, *, create: bool = False) -> Self:
-        """Open the library in folder `path` (default: the user's own); with `create`, make it where there is none.
+        """Open the library in folder `path` (default: the user's own); with `create`, create it if it is missing.
 
         A catalog of an older schema is backed up and migrated.
 

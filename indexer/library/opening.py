@@ -1,4 +1,4 @@
-"""Open the catalog of a library folder: make it where asked, and migrate one of an older schema."""
+"""Open the catalog of a library folder: create it if requested, and migrate an older schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MIGRATION_WAIT_S = 30.0
 
 
 def catalog_url(folder: Path) -> URL:
-    """Where the catalog of the library in `folder` lies."""
+    """The URL of the catalog of the library in `folder`."""
     return URL.create("sqlite", database=str(folder / "catalog.sqlite"))
 
 
@@ -74,7 +74,7 @@ def _migrate(folder: Path, catalog: Database, *, create: bool) -> None:
             catalog.back_up(folder / f"catalog-before-{migrations.HEAD}.sqlite")
         migrations.upgrade(connection)
         if revision is not None:
-            rebuild_text_index(connection)  # the rules for what is a word may have changed too
+            rebuild_text_index(connection)  # the rules of text analysis may have changed too
 
 
 def _missing(folder: Path) -> LibraryMissing:

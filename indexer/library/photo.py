@@ -1,4 +1,4 @@
-"""What a library knows of one photo, and what makes it the same photo wherever its file lies."""
+"""The record of a photo, and the identity of its file."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class PhotoRecord(Metadata):
 
     id: int
     path: str
-    """Absolute path of its file, one that can be reached where it lies in several places."""
+    """Absolute path of its file; of several files, one that can be reached."""
     online: bool
-    """False while the folder it lies in cannot be reached."""
+    """False while its folder cannot be reached."""
     size: int
     """Bytes."""
     width: int
     """Pixels, upright, as height is."""
     height: int
     note: str | None
-    """What is wrong with its file, which is read all the same."""
+    """What is wrong with its file, although it could be read."""
     caption: str | None
     tags: list[str]

@@ -26,7 +26,7 @@ GUESSED_DATE_SOURCES = ("name", "file")
 
 
 def update_photo_metadata(connection: Connection, photo_ids: Collection[int]) -> None:
-    """Merge the metadata of these photos anew, and bring the full-text index up to date for them.
+    """Merge the metadata of these photos again, and bring the full-text index up to date for them.
 
     A photo without a location is not changed.
     """

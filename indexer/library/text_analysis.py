@@ -43,7 +43,7 @@ _FUNCTION_WORDS = frozenset(
         *("there", "they", "this", "to", "under", "up", "was", "we", "were", "while", "who", "with"),
     }
 )
-"""English words that say nothing about what a photo shows."""
+"""English function words, which do not describe a photo."""
 
 BETWEEN_TEXTS = "\u00b6"
 """A token that no word has. It separates texts, so that no phrase crosses from one to the next."""

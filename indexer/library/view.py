@@ -1,4 +1,4 @@
-"""A library as the model of one generation sees it: what a search reads."""
+"""A library as the model of one generation sees it, for searching."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from indexer.library.vector_store import open_vector_store
 
 
 class LibraryView(Library):
-    """A library and what the model of one generation has made of its photos. Open one with `LibraryView.open`."""
+    """A library with the encodings of one generation of the model. Open one with `LibraryView.open`."""
 
     def __init__(self, path: Path, catalog: Database, generation: str | None = None) -> None:
         super().__init__(path, catalog)
@@ -43,9 +43,9 @@ class LibraryView(Library):
 
     @classmethod
     def open(cls, path: str | Path | None = None, *, generation: str | None = None, create: bool = False) -> Self:
-        """Open the library in folder `path` as `generation` sees it; with `create`, make it where there is none.
+        """Open the library in folder `path` as `generation` sees it; with `create`, create it if missing.
 
-        `generation` is that of the model at hand; None is the one that answers searches, for which no model is needed.
+        `generation` is that of the model in use. None is the one that answers searches; then no model is needed.
         A catalog of an older schema is backed up and migrated. What an interrupted run left behind is removed.
 
         Raises what `Library.open` raises.

@@ -31,8 +31,8 @@ from indexer.library.settings import Settings
 from indexer.library.verification import photos_with_wrong_text, unsound_encodings
 from indexer.library.view import LibraryView
 
-MAX_FILES_LOOKED_FOR = 1000
-"""A moved folder that holds none of so many of its files is taken for another one."""
+MAX_FILES_CHECKED = 1000
+"""If none of so many files of a moved folder exists at the new path, the move is refused."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class RemovalReport:
     folder: str
     files: int
     photos: int
-    """Photos that lie in no other folder, and are no longer found."""
+    """Photos that are in no other folder, and so are hidden now."""
 
 
 @dataclass(frozen=True)
 class MoveReport:
-    """A folder that lies somewhere else now."""
+    """A folder that was moved."""
 
     folder: str
     target: str
@@ -79,8 +79,8 @@ class LibraryWriter:
     def begin_generation(self, weights: str | None) -> bool:
         """Whether another generation answers searches until this one, made by `weights`, is complete.
 
-        Raises LibraryReencoded when another has taken this one's place since the library was opened: whoever did that
-        wants this one no more.
+        Raises LibraryReencoded if another one has replaced this one since the library was opened: then this one is not
+        wanted any more.
         """
         with self.catalog.connect() as connection:
             current = current_generation(connection)
@@ -116,59 +116,57 @@ class LibraryWriter:
         self.view.vectors.sync(factory=factory, newer_allowed=newer_allowed)
 
     def remove_folder(self, folder: Path) -> RemovalReport:
-        """Take `folder`, one that was indexed under that path, out of the library; its files are left alone.
+        """Remove `folder`, which was indexed under that path, from the library. Its files are not changed.
 
-        Photos, their encodings and annotations stay, hidden: indexed again, they are back at once.
-        Raises FolderMissing when the library does not know the folder, or knows only one around it.
+        Photos, their encodings and annotations stay, hidden: if the folder is indexed again, they are back at once.
+        Raises FolderMissing if the library does not know the folder, or knows only one around it.
         """
         path = normalized(folder)
         with self.catalog.begin() as connection:
-            known = _known_folders(connection)
-            _require_known(path, known)
+            folder_ids = _known_folders(connection)
+            _require_known(path, folder_ids)
             visible = select(func.count(location_table.c.photo_id.distinct()))
             before = connection.execute(visible).scalar_one()
             inside = select(location_table.c.photo_id).where(
-                location_table.c.folder_id == known[path], location_table.c.photo_id.is_not(None)
+                location_table.c.folder_id == folder_ids[path], location_table.c.photo_id.is_not(None)
             )
             photo_ids = set(connection.execute(inside).scalars())
-            removed = connection.execute(delete(location_table).where(location_table.c.folder_id == known[path]))
-            connection.execute(delete(folder_table).where(folder_table.c.id == known[path]))
+            removed = connection.execute(delete(location_table).where(location_table.c.folder_id == folder_ids[path]))
+            connection.execute(delete(folder_table).where(folder_table.c.id == folder_ids[path]))
             update_photo_metadata(connection, {photo_id for photo_id in photo_ids if photo_id is not None})
             return RemovalReport(str(path), removed.rowcount, before - connection.execute(visible).scalar_one())
 
     def move_folder(self, folder: Path, target: Path) -> MoveReport:
-        """Note that `folder`, one that was indexed under that path, now lies at `target`. No file is touched or read.
+        """Store that `folder`, which was indexed under that path, is now at `target`. No file is read or changed.
 
-        Raises FolderMissing, and changes nothing, when the library does not know the folder, or when `target` is no
-        folder, overlaps another of the library's, or holds none of the first files of `folder`.
+        Raises FolderMissing, and changes nothing, if the library does not know the folder, or if `target` is not a
+        folder, overlaps another folder of the library, or holds none of the first files of `folder`.
         """
         old, new = normalized(folder), normalized(target)
         if not new.is_dir():
             raise FolderMissing(f"{new} is not a folder. Name the one that holds the photos now.")
         with self.catalog.begin() as connection:
-            known = _known_folders(connection)
-            number = known.pop(_require_known(old, known))
-            overlapping = [path for path in known if path.is_relative_to(new) or new.is_relative_to(path)]
+            folder_ids = _known_folders(connection)
+            folder_id = folder_ids.pop(_require_known(old, folder_ids))
+            overlapping = [path for path in folder_ids if path.is_relative_to(new) or new.is_relative_to(path)]
             if overlapping:
                 raise FolderMissing(
                     f"{new} overlaps {overlapping[0]}, which the library follows. Remove that one first."
                 )
-            paths = select(location_table.c.path).where(location_table.c.folder_id == number)
+            paths = select(location_table.c.path).where(location_table.c.folder_id == folder_id)
             files = connection.execute(select(func.count()).select_from(paths.subquery())).scalar_one()
-            sample = (
-                connection.execute(paths.order_by(location_table.c.path).limit(MAX_FILES_LOOKED_FOR)).scalars().all()
-            )
+            sample = connection.execute(paths.order_by(location_table.c.path).limit(MAX_FILES_CHECKED)).scalars().all()
             if files and not any((new / path).exists() for path in sample):
                 raise FolderMissing(f"{new} holds none of the {files:,} files of {old}. Name the folder that does.")
             connection.execute(
                 update(folder_table)
-                .where(folder_table.c.id == number)
+                .where(folder_table.c.id == folder_id)
                 .values(path=str(new), mount_point=str(mount_point(new)), online=True)
             )
             return MoveReport(str(old), str(new), files)
 
     def repair(self, wrong_photo_ids: Collection[int] = ()) -> None:
-        """Remove unsound encodings, and those of the photos `wrong_photo_ids`; build text index and FAISS index anew.
+        """Remove unsound encodings, and those of the photos `wrong_photo_ids`; rebuild text index and FAISS index.
 
         The photos are encoded again by the next indexing.
         """

@@ -12,7 +12,7 @@ METADATA_VERSION = 1
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of its photo beside the pixels; None where it is missing or makes no sense."""
+    """The metadata of a photo. A field is None if it is missing or makes no sense."""
 
     taken_at: int | None = None
     """UTC seconds; the camera's own clock read as UTC when `taken_offset` is unknown. The start of a year, month or

@@ -18,7 +18,7 @@ def revision(connection: Connection) -> str | None:
 
 
 def is_known(version: str) -> bool:
-    """Whether this program has heard of that schema version."""
+    """Whether this program knows that schema version."""
     from alembic.script import ScriptDirectory
 
     return any(script.revision == version for script in ScriptDirectory(str(Path(__file__).parent)).walk_revisions())

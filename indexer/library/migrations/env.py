@@ -1,4 +1,4 @@
-"""Run by Alembic: applies the versions to the connection that `migrations.upgrade` hands over."""
+"""Run by Alembic: applies the versions to the connection of `migrations.upgrade`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people write about photos, the words it is found by, and what keeps it when a file is edited."""
+"""Annotations, the words to find them by, and the previous photo of a file that cannot be read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the tables, and the column by which a file that failed remembers its photo."""
+    """Create the tables, and the column with the previous photo of a file."""
     op.create_table(
         "annotation",
         sa.Column("photo_id", sa.BigInteger, nullable=False),

@@ -1,4 +1,4 @@
-"""What other programs have written into a photo: title, description, keywords."""
+"""Texts that other programs wrote into a photo: title, description, keywords."""
 
 from __future__ import annotations
 

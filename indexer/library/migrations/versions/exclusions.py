@@ -1,4 +1,4 @@
-"""What is left out of a folder, what was passed over there, and which photos its files held before they went."""
+"""Excluded and unsupported files of a folder, and the photos of removed files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources and exactness of dates, authors, XMP files beside photos, and who has read a photo's metadata."""
+"""Sources and precision of dates, authors, XMP sidecars, and the version that read a photo's metadata."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def upgrade() -> None:
     op.add_column("location", sa.Column("sidecar_ns", sa.BigInteger))
     op.add_column("location", sa.Column("sidecar", sa.JSON))
     op.execute("UPDATE photo SET taken_source = 'exif' WHERE taken_at IS NOT NULL")
-    # What no file beside a photo can be: the file differs from what is known, and is read again.
+    # An impossible time: the file then counts as changed, and is read again.
     op.execute("UPDATE location SET sidecar_ns = -1 WHERE failure IS NOT NULL")

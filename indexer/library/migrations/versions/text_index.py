@@ -1,4 +1,4 @@
-"""What is written about a photo, in an index of texts instead of a table of words."""
+"""A full-text index instead of a table of words."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Make the index, empty: whoever migrates a library fills it from the captions, tags and titles."""
+    """Create the index, empty: `opening` fills it after the migration."""
     op.drop_table("word")
     create_text_index(op.get_bind(), "written", "tokens")

@@ -3,9 +3,9 @@
     python -m benchmarks.crashes --kills 200
 
 A process that indexes, writes captions, removes a folder, migrates an old library or encodes it with other weights is
-killed at a random moment: half of the times at any time, half of them up to 10 ms after a commit, a rename or a
+killed at a random moment: half of the kills come at any time, half up to 10 ms after a commit, a rename or a
 deletion has begun. After each kill the library is opened and verified, and the same is done again, until it comes to
-its end. Then the library is compared with one that has lived the same in peace: files, photos, metadata, captions,
+its end. Then the library is compared with one on which nothing was killed: files, photos, metadata, captions,
 words, vectors (1e-4), the first 20 of 21 searches.
 
 The photos are small and the model is a stand-in, so that hundreds of kills take minutes. A process that is killed does
@@ -20,9 +20,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.machine import machine
-from tests.indexer.crashes import Outcome, live
+from tests.indexer.crashes import Outcome, run_with_kills
 
-MOST_A_CHAPTER = 6
+MAX_KILLS_PER_STEP = 6
 
 
 def main() -> None:
@@ -33,13 +33,15 @@ def main() -> None:
     arguments = parser.parse_args()
 
     with TemporaryDirectory() as home:
-        outcome = live(Path(home), kills=arguments.kills, most_a_chapter=MOST_A_CHAPTER, seed=arguments.seed, told=show)
+        outcome = run_with_kills(
+            Path(home), kills=arguments.kills, max_kills_per_step=MAX_KILLS_PER_STEP, seed=arguments.seed, on_kill=show
+        )
     print("\n| killed while | times |\n|---|---|")
-    for chapter, times in outcome.kills.items():
-        print(f"| {chapter} | {times} |")
-    print("\n| kills | runs told to the end | photos lost | repairs needed | differences |\n|---|---|---|---|---|")
+    for step, times in outcome.kills.items():
+        print(f"| {step} | {times} |")
+    print("\n| kills | steps completed | photos lost | repairs needed | differences |\n|---|---|---|---|---|")
     print(
-        f"| {outcome.kills.total()} | {outcome.chapters} | {outcome.lost} "
+        f"| {outcome.kills.total()} | {outcome.steps} | {outcome.lost} "
         f"| {len(outcome.repairs)} | {len(outcome.differences)} |"
     )
     print(f"\nSeed {arguments.seed}. {machine()}")

@@ -67,8 +67,8 @@ class ColourRuntime:
     def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         words = text.word_features * (len(pixel_features) if len(text) == 1 else 1)
         tokens = [np.concatenate(pair) for pair in zip(words, pixel_features, strict=True)]
-        likeness = [np.exp(one @ one.T) for one in tokens]
-        return [(one / one.sum(axis=1, keepdims=True)).astype(np.float32)[None, None] for one in likeness]
+        likeness = [np.exp(weights @ weights.T) for weights in tokens]
+        return [(weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)[None, None] for weights in likeness]
 
 
 def colour_processor() -> PixelBertImageProcessor:

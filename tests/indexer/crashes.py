@@ -1,7 +1,8 @@
-"""The life of a library in chapters, each killed (-9) at random moments and told again until it comes to its end.
+"""A series of commands on a library, each killed (-9) at random moments and repeated until it completes.
 
-A second library lives the same life in peace, and after every chapter the two must be equal. `test_crash` tells the
-short form, `benchmarks.crashes` the long one. Run as a program, this tells one chapter, and dies where it is told to.
+A second library, the control, runs the same commands without kills. After every step the two must be equal.
+`test_crash` runs a short series, `benchmarks.crashes` a long one. Run as a program, this executes one step, and kills
+itself at the given moment.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from tests.indexer.desk import scribble
 
 ROOT = Path(__file__).parents[2]
 _SENTENCES = [" ".join(colours) for colours in itertools.combinations_with_replacement(COLOURS, 2)]
-_ALIKE = 1e-4
+_TOLERANCE = 1e-4
 _LATEST_WRITE, _AFTER_A_WRITE_S = 8, 0.01
 _NEVER = "never"
 _AGE = """
@@ -73,65 +74,65 @@ class Outcome:
     """What the kills have done."""
 
     kills: Counter[str] = field(default_factory=Counter)
-    """By chapter."""
+    """By step."""
     lost: int = 0
-    """Photos that were in the catalog once and later were not."""
+    """Photos that were in the catalog and later were not."""
     repairs: list[str] = field(default_factory=list)
-    """Problems after a kill that the next run would not have mended by itself."""
+    """Problems after a kill that the next run would not have repaired by itself."""
     differences: list[str] = field(default_factory=list)
-    """Where the library was not the one that lived in peace."""
-    chapters: int = 0
+    """Differences from the control."""
+    steps: int = 0
     photos: int = 0
-    """In the end."""
+    """Photos at the end."""
 
 
-def live(
+def run_with_kills(
     home: Path,
     *,
     kills: int,
-    most_a_chapter: int,
+    max_kills_per_step: int,
     seed: int,
     photos: int = 60,
-    told: Callable[[Outcome], None] | None = None,
+    on_kill: Callable[[Outcome], None] | None = None,
 ) -> Outcome:
-    """Lead a library through chapters until it was killed `kills` times; `told` hears of every kill."""
+    """Execute steps on a library until it was killed `kills` times; `on_kill` is called after every kill."""
     random, outcome = Random(seed), Outcome()
     disk = _Disk(home, random)
-    victim, peaceful = home / "victim", home / "peaceful"
+    victim, control = home / "victim", home / "control"
     known: set[bytes] = set()
-    for chapter in _chapters(disk, photos):
-        outcome.chapters += 1
-        if chapter.command == "migrate":
-            for library in (victim, peaceful):
+    for step in _steps(disk, photos):
+        outcome.steps += 1
+        if step.command == "migrate":
+            for library in (victim, control):
                 age(library)
         started = time.monotonic()
-        _tell(peaceful, chapter)
+        _execute(control, step)
         length = time.monotonic() - started
-        for _ in range(1 if chapter.command == "migrate" else random.randint(1, most_a_chapter)):
-            if sum(outcome.kills.values()) == kills or not _tell_and_kill(victim, chapter, random, length):
+        for _ in range(1 if step.command == "migrate" else random.randint(1, max_kills_per_step)):
+            if sum(outcome.kills.values()) == kills or not _execute_and_kill(victim, step, random, length):
                 break
-            outcome.kills[chapter.command] += 1
+            outcome.kills[step.command] += 1
             with LibraryView.open(victim, generation=_answering(victim), create=True) as opened:
-                outcome.repairs += [str(one) for one in verify(opened) if "--repair" in one.message]
+                outcome.repairs += [str(problem) for problem in verify(opened) if "--repair" in problem.message]
                 now = _digests(opened)
             outcome.lost += len(known - now)
             known |= now
-            if told is not None:
-                told(outcome)
-        _run(victim, chapter, _NEVER)
-        with _open(victim, chapter) as one, _open(peaceful, chapter) as other:
-            outcome.differences += [f"{chapter.command}: {line}" for line in differences(one, other)]
-            outcome.photos = one.photo_count()
-            now = _digests(one)
+            if on_kill is not None:
+                on_kill(outcome)
+        _run(victim, step, _NEVER)
+        with _open(victim, step) as killed, _open(control, step) as undisturbed:
+            outcome.differences += [f"{step.command}: {line}" for line in differences(killed, undisturbed)]
+            outcome.photos = killed.photo_count()
+            now = _digests(killed)
         outcome.lost += len(known - now)
         known |= now
         if sum(outcome.kills.values()) == kills:
             return outcome
-    raise AssertionError("there is always another chapter")
+    raise AssertionError("there is always another step")
 
 
 @dataclass(frozen=True)
-class Chapter:
+class Step:
     """A command and its files, for a generation of the model."""
 
     command: str
@@ -157,7 +158,7 @@ class _Disk:
             (folder / "empty.jpg").touch()
 
     def change(self, count: int) -> None:
-        """Edit, move, copy and delete as many photos each; one is cut short, and what was is mended."""
+        """Edit, move, copy and delete `count` photos each; truncate one, and restore an earlier truncated one."""
         files = self.files()
         self._random.shuffle(files)
         parts = iter([files[start : start + count] for start in range(0, 4 * count, count)])
@@ -179,26 +180,26 @@ class _Disk:
         return sorted(path for folder in self.folders for path in folder.rglob("*.png"))
 
 
-def _chapters(disk: _Disk, photos: int) -> Iterator[Chapter]:
+def _steps(disk: _Disk, photos: int) -> Iterator[Step]:
     everywhere = [str(folder) for folder in disk.folders]
     for number in itertools.count(1):
         now, later = f"colours-{number}", f"colours-{number + 1}"
         disk.add(photos)
-        yield Chapter("index", now, everywhere)
-        yield Chapter("annotate", now, [str(path) for path in disk.files()[:: max(1, len(disk.files()) // 20)]])
+        yield Step("index", now, everywhere)
+        yield Step("annotate", now, [str(path) for path in disk.files()[:: max(1, len(disk.files()) // 20)]])
         disk.change(photos // 8)
-        yield Chapter("index", now, everywhere)
-        yield Chapter("remove", now, everywhere[1:])
+        yield Step("index", now, everywhere)
+        yield Step("remove", now, everywhere[1:])
         disk.change(photos // 8)
-        yield Chapter("index", now, everywhere)
-        yield Chapter("migrate", now, [])
-        yield Chapter("change of weights", later, everywhere)
+        yield Step("index", now, everywhere)
+        yield Step("migrate", now, [])
+        yield Step("change of weights", later, everywhere)
         for path in disk.files()[: -2 * photos]:  # so that it does not grow for ever
             path.unlink()
 
 
-def _open(library: Path, chapter: Chapter) -> LibraryView:
-    return LibraryView.open(library, generation=chapter.generation, create=True)
+def _open(library: Path, step: Step) -> LibraryView:
+    return LibraryView.open(library, generation=step.generation, create=True)
 
 
 def _answering(library: Path) -> str:
@@ -207,18 +208,18 @@ def _answering(library: Path) -> str:
         return opened.current_generation() or GENERATION
 
 
-def _tell(library: Path, chapter: Chapter) -> None:
-    with _open(library, chapter) as opened:
-        if chapter.command in ("index", "change of weights"):
-            folders = [Path(path) for path in chapter.paths]
+def _execute(library: Path, step: Step) -> None:
+    with _open(library, step) as opened:
+        if step.command in ("index", "change of weights"):
+            folders = [Path(path) for path in step.paths]
             index_folders(opened, folders, processor=colour_processor(), load_runtime=_SlowRuntime, workers=1)
-        elif chapter.command == "remove":
-            (folder,) = chapter.paths
+        elif step.command == "remove":
+            (folder,) = step.paths
             if folder in [known.path for known in opened.status().folders]:  # or it was done before the kill
                 with LibraryWriter.lock(opened) as writer:
                     writer.remove_folder(Path(folder))
-        elif chapter.command == "annotate":
-            for path in chapter.paths:
+        elif step.command == "annotate":
+            for path in step.paths:
                 try:
                     photo = opened.at(Path(path))
                 except PhotoMissing:
@@ -232,18 +233,18 @@ class _SlowRuntime(ColourRuntime):
         return super().encode_image(images)
 
 
-def _tell_and_kill(library: Path, chapter: Chapter, random: Random, length: float) -> bool:
+def _execute_and_kill(library: Path, step: Step, random: Random, length: float) -> bool:
     """Whether the kill came before the end. Half of them come close after the beginning of a write."""
     if random.random() < 0.5:
-        return _run(library, chapter, f"write {random.randint(1, _LATEST_WRITE)} {random.uniform(0, _AFTER_A_WRITE_S)}")
-    return _run(library, chapter, f"time {random.uniform(0, length)}")
+        return _run(library, step, f"write {random.randint(1, _LATEST_WRITE)} {random.uniform(0, _AFTER_A_WRITE_S)}")
+    return _run(library, step, f"time {random.uniform(0, length)}")
 
 
-def _run(library: Path, chapter: Chapter, death: str) -> bool:
-    command = [sys.executable, "-m", "tests.indexer.crashes", death, str(library), json.dumps(asdict(chapter))]
+def _run(library: Path, step: Step, death: str) -> bool:
+    command = [sys.executable, "-m", "tests.indexer.crashes", death, str(library), json.dumps(asdict(step))]
     run = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
     if run.returncode not in (0, -signal.SIGKILL):
-        raise AssertionError(f"{chapter.command} ended with status {run.returncode}: {run.stderr}")
+        raise AssertionError(f"{step.command} ended with status {run.returncode}: {run.stderr}")
     return run.returncode != 0
 
 
@@ -279,7 +280,7 @@ def _digests(library: LibraryView) -> set[bytes]:
 
 
 def contents(library: LibraryView) -> dict[str, dict[str, Any]]:
-    """Everything known of each file and of each photo without one, ids aside."""
+    """All data of each file and each photo, except ids."""
     photos: dict[int, dict[str, Any]] = {}
     files: dict[str, dict[str, Any]] = {}
     with library.catalog.connect() as connection:
@@ -300,37 +301,37 @@ def contents(library: LibraryView) -> dict[str, dict[str, Any]]:
         "pooled": encodings.pooled_features(ids),
     }
     for photo_id, photo in photos.items():
-        photo |= {name: found.get(photo_id) for name, found in stored.items()}
-    told: dict[str, dict[str, Any]] = {
+        photo |= {name: values.get(photo_id) for name, values in stored.items()}
+    entries: dict[str, dict[str, Any]] = {
         photo["digest"].hex(): {name: value for name, value in photo.items() if name != "id"}
         for photo in photos.values()
     }
     for path, file in files.items():
-        told[path] = {name: file[name] for name in ("mtime_ns", "size", "failure")}
+        entries[path] = {name: file[name] for name in ("mtime_ns", "size", "failure")}
         for name in ("photo_id", "previous_photo_id"):
-            told[path][name] = None if file[name] is None else photos[file[name]]["digest"]
-    return told
+            entries[path][name] = None if file[name] is None else photos[file[name]]["digest"]
+    return entries
 
 
 def differences(library: LibraryView, other: LibraryView) -> list[str]:
-    """In what two libraries differ, ids aside; vectors nearer than 1e-4 are the same."""
-    one, two = contents(library), contents(other)
-    lines = [f"{subject} is in one only" for subject in sorted(one.keys() ^ two.keys())]
-    for subject in one.keys() & two.keys():
-        for name, value in two[subject].items():
-            if not _same(one[subject].get(name), value):
-                lines.append(f"{subject}: {name} is {one[subject].get(name)!r}, not {value!r}")
+    """The differences between two libraries, except ids; vectors that differ by less than 1e-4 are equal."""
+    first, second = contents(library), contents(other)
+    lines = [f"{subject} is in one library only" for subject in sorted(first.keys() ^ second.keys())]
+    for subject in first.keys() & second.keys():
+        for name, value in second[subject].items():
+            if not _is_equal(first[subject].get(name), value):
+                lines.append(f"{subject}: {name} is {first[subject].get(name)!r}, not {value!r}")
     for sentence, embedding in zip(_SENTENCES, ColourRuntime().encode_text(_SENTENCES).embeddings, strict=True):
-        first, second = (_top(each, embedding) for each in (library, other))
-        if first != second:
-            lines.append(f"{sentence}: {first} are found, not {second}")
+        results, expected = _top(library, embedding), _top(other, embedding)
+        if results != expected:
+            lines.append(f"{sentence}: {results} are found, not {expected}")
     return lines + [str(problem) for problem in verify(library)]
 
 
-def _same(one: Any, two: Any) -> bool:
-    if isinstance(one, np.ndarray) and isinstance(two, np.ndarray):
-        return one.shape == two.shape and bool(np.abs(one - two).max() <= _ALIKE)
-    return bool(one == two)
+def _is_equal(value: Any, other: Any) -> bool:
+    if isinstance(value, np.ndarray) and isinstance(other, np.ndarray):
+        return value.shape == other.shape and bool(np.abs(value - other).max() <= _TOLERANCE)
+    return bool(value == other)
 
 
 def _top(library: LibraryView, embedding: NDArray[np.float32]) -> list[str]:
@@ -343,4 +344,4 @@ def _top(library: LibraryView, embedding: NDArray[np.float32]) -> list[str]:
 
 if __name__ == "__main__":
     _die(sys.argv[1])
-    _tell(Path(sys.argv[2]), Chapter(**json.loads(sys.argv[3])))
+    _execute(Path(sys.argv[2]), Step(**json.loads(sys.argv[3])))

@@ -56,10 +56,10 @@ def test_a_description_is_read_in_the_characters_it_was_written_in(stored: bytes
 
 @pytest.mark.parametrize("name", [CYRILLIC, CHINESE, ARABIC, "Über-Kamera"])
 def test_make_model_and_lens_may_be_in_any_script(name: str) -> None:
-    found = with_exif(
+    result = with_exif(
         {MAKE: ascii_field(name.encode()), MODEL: ascii_field(b"X-1")}, {LENS: ascii_field(name.encode())}
     )
-    assert (found.camera, found.lens) == (f"{name} X-1", name)
+    assert (result.camera, result.lens) == (f"{name} X-1", name)
 
 
 @pytest.mark.parametrize("big_endian", [False, True])
@@ -111,9 +111,9 @@ def test_every_field_of_windows_is_read() -> None:
         XP_KEYWORDS: windows("cake;Aunt Mary; "),
         XP_SUBJECT: windows("a subject"),
     }
-    found = with_exif(first)
-    assert (found.title, found.description, found.author) == ("Großes Fest", "東京", "Zoë; Łukasz")
-    assert found.keywords == ["cake", "Aunt Mary"]
+    result = with_exif(first)
+    assert (result.title, result.description, result.author) == ("Großes Fest", "東京", "Zoë; Łukasz")
+    assert result.keywords == ["cake", "Aunt Mary"]
     del first[XP_COMMENT]
     assert with_exif(first).description == "a subject"
     first[XP_TITLE] = bytes_field(b"\x00\xd8x")  # half a letter, and half of another

@@ -97,9 +97,9 @@ def camera_photo(date: bytes, **more: bytes) -> bytes:
     ],
 )  # fmt: skip
 def test_dates_are_read_as_programs_write_them(date: bytes, expected: str) -> None:
-    found = read(camera_photo(date))
-    assert found.taken_iso() == expected
-    assert found.taken_source == "exif"
+    result = read(camera_photo(date))
+    assert result.taken_iso() == expected
+    assert result.taken_source == "exif"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_sources_of_a_date_stand_in_an_order() -> None:
     first = {DATE_TIME: ascii_field(b"2003:01:01 00:00:00")}
     xmp = dict(XMP_DATES)
     iptc = {55: b"20070101", 62: b"20080101"}
-    found = []
+    result = []
     for source in (details, details, first, xmp, xmp, xmp, iptc, iptc):
         metadata = read(
             jpeg(
@@ -158,9 +158,9 @@ def test_the_sources_of_a_date_stand_in_an_order() -> None:
                 iptc_segment(*((2, number, value) for number, value in iptc.items())),
             )
         )
-        found.append((metadata.taken_iso(), metadata.taken_source))
+        result.append((metadata.taken_iso(), metadata.taken_source))
         del source[next(iter(source))]  # type: ignore[arg-type]
-    assert found == [
+    assert result == [
         *(("2001-01-01T00:00:00", "exif"), ("2002-01-01T00:00:00", "exif"), ("2003-01-01T00:00:00", "exif")),
         *(("2004-01-01", "xmp"), ("2005", "xmp"), ("2006-01", "xmp"), ("2007-01-01", "iptc"), ("2008-01-01", "iptc")),
     ]
@@ -224,9 +224,9 @@ def test_iptc_has_day_and_time_in_fields_of_their_own(day: bytes, clock: bytes, 
     ],
 )
 def test_a_date_in_a_file_name_is_read(name: str, expected: str) -> None:
-    found = date_in_name(name, now=NOW)
-    assert found is not None
-    assert iso_date(found.at, found.offset, found.microsecond, found.precision) == expected
+    result = date_in_name(name, now=NOW)
+    assert result is not None
+    assert iso_date(result.at, result.offset, result.microsecond, result.precision) == expected
 
 
 @pytest.mark.parametrize(
@@ -291,8 +291,8 @@ def test_a_photo_without_a_stated_date_has_one_from_its_name_or_its_file_and_say
     put(desk.photos / "DSC_1.jpg", plain(60))
     put(desk.photos / "DSC_2.jpg", plain(120), mtime=0)
     desk.index()
-    found = {name: (photo.taken_iso(), photo.taken_source) for name, photo in photos(desk).items()}
-    assert found == {
+    result = {name: (photo.taken_iso(), photo.taken_source) for name, photo in photos(desk).items()}
+    assert result == {
         "camera 2001-01-01.jpg": ("2021-07-14T18:30:05", "exif"),
         "IMG_20190714_153000.jpg": ("2019-07-14T15:30:00", "name"),
         "DSC_1.jpg": ("2020-09-13T09:56:40-02:30", "file"),
@@ -302,7 +302,7 @@ def test_a_photo_without_a_stated_date_has_one_from_its_name_or_its_file_and_say
         exported = {Path(photo["paths"][0]).name: photo["taken_source"] for photo in exported_photos(library)}
         of_2020 = Filters(taken=((1_577_836_800, 1_609_459_200),))
         assert len(matching_photos(library.catalog, of_2020)) == 1
-    assert exported == {name: source for name, (_, source) in found.items()}
+    assert exported == {name: source for name, (_, source) in result.items()}
 
 
 def test_of_several_files_of_a_photo_the_oldest_goes_first_in_whatever_order_they_come(desk: Desk) -> None:

@@ -214,10 +214,10 @@ def test_a_jpeg_without_its_last_bytes_is_read_with_a_note(
     path.write_bytes(whole)
     expected = picture(path).pixels.astype(float)
     path.write_bytes(whole[:-missing])
-    found = picture(path)
-    assert (found.width, found.height, found.note) == (*size, CUT_SHORT)
+    result = picture(path)
+    assert (result.width, result.height, result.note) == (*size, CUT_SHORT)
     if missing < 20:
-        assert np.abs(found.pixels - expected).mean() < 1
+        assert np.abs(result.pixels - expected).mean() < 1
 
 
 @pytest.mark.parametrize(("share", "is_read"), [(0.95, True), (0.7, True), (0.4, False), (0.1, False)])

@@ -44,12 +44,12 @@ def test_a_write_that_fails_loses_nothing_and_is_told_and_the_next_run_goes_on(t
     assert len(cases) >= 2 * 80 // EVERY
     for case in cases:
         assert (case["lost"], case["wrong"], case["left"]) == ([], [], []), case
-        if case["said"] is None:
+        if case["message"] is None:
             continue  # it had only to do with tidying up
         assert case["kind"] == "expected", case
-        assert str(tmp_path / "library") in case["said"], case
-        assert "\n" not in case["said"]
-    assert sum(case["said"] is not None for case in cases) > len(cases) / 2
+        assert str(tmp_path / "library") in case["message"], case
+        assert "\n" not in case["message"]
+    assert sum(case["message"] is not None for case in cases) > len(cases) / 2
 
 
 def test_a_full_disk_stops_indexing_and_with_room_made_it_goes_on(desk: Desk) -> None:
@@ -63,7 +63,7 @@ def test_a_full_disk_stops_indexing_and_with_room_made_it_goes_on(desk: Desk) ->
             kept = contents(library)  # it opens and is read, even if there is no room to sweep
         resize(desk.library, "40m")
         with desk.open(create=False) as library:
-            assert [one for one in verify(library) if "--repair" in one.message] == []
+            assert [problem for problem in verify(library) if "--repair" in problem.message] == []
         desk.index()
         with desk.open() as library:
             assert library.photo_count() == 120
@@ -118,7 +118,7 @@ def test_a_library_copied_between_two_commits_of_a_run_is_a_library(desk: Desk, 
     assert len(copies) == 4
     for path in copies:
         with LibraryView.open(path, generation=GENERATION) as copied:
-            assert [one for one in verify(copied) if "--repair" in one.message] == []
+            assert [problem for problem in verify(copied) if "--repair" in problem.message] == []
             assert 0 < copied.photo_count() < 200
             assert contents(copied).keys() <= peaceful.keys()
         Desk(desk.photos, path).index()

@@ -98,11 +98,11 @@ def read(path: Path, content: bytes) -> ReadPhoto | Failure:
 
 
 def pixels(path: Path, content: bytes) -> NDArray[np.float64]:
-    found = read(path, content)
-    assert isinstance(found, ReadPhoto), found
-    assert found.picture is not None
-    assert (found.picture.width, found.picture.height) == (WIDTH, HEIGHT)
-    return found.picture.pixels.astype(float)
+    result = read(path, content)
+    assert isinstance(result, ReadPhoto), result
+    assert result.picture is not None
+    assert (result.picture.width, result.picture.height) == (WIDTH, HEIGHT)
+    return result.picture.pixels.astype(float)
 
 
 def expected(path: Path, values: NDArray[Any]) -> NDArray[np.float64]:
@@ -163,10 +163,10 @@ def test_what_is_transparent_is_white(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_its_metadata_is_read(tmp_path: Path, dtype: Any) -> None:
     more = {271: b"Zenit", 306: b"2021:07:14 12:00:00"}
-    found = read(tmp_path / "photo.tif", tiff(scaled(COLOURS, dtype), photometric=2, more=more))
-    assert isinstance(found, ReadPhoto)
-    assert found.picture is not None
-    assert (found.picture.metadata.camera, found.picture.metadata.taken_source) == ("Zenit", "exif")
+    result = read(tmp_path / "photo.tif", tiff(scaled(COLOURS, dtype), photometric=2, more=more))
+    assert isinstance(result, ReadPhoto)
+    assert result.picture is not None
+    assert (result.picture.metadata.camera, result.picture.metadata.taken_source) == ("Zenit", "exif")
 
 
 @pytest.mark.parametrize(

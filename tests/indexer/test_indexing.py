@@ -183,16 +183,16 @@ def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_run(desk: Desk)
 def test_progress_is_told_photo_by_photo(desk: Desk) -> None:
     scribble(desk.photos / "a.png", 1)
     (desk.photos / "b.jpg").touch()
-    told: list[IndexProgress] = []
+    progress: list[IndexProgress] = []
     with desk.open() as library:
         index_folders(
             library,
             [desk.photos],
             processor=colour_processor(),
             load_runtime=lambda: desk.runtime,
-            progress=told.append,
+            progress=progress.append,
         )
-    assert told == [IndexProgress(1, 2, 0), IndexProgress(2, 2, 1)]
+    assert progress == [IndexProgress(1, 2, 0), IndexProgress(2, 2, 1)]
 
 
 class TestGenerations:

@@ -50,14 +50,14 @@ def metadata(exif: dict[str, dict[int, Any]] | bytes) -> Metadata:
 
 
 def test_exif_is_read() -> None:
-    found = metadata(FULL)
-    assert found.taken_at == int(datetime(2021, 7, 14, 16, 30, 5, tzinfo=UTC).timestamp())
-    assert found.taken_offset == 7200
-    assert found.camera == "Canon EOS 80D"
-    assert found.lens == "EF-S 18-135mm"
-    assert found.latitude == pytest.approx(-33.86)
-    assert found.longitude == pytest.approx(151.21)
-    assert found.orientation == 6
+    result = metadata(FULL)
+    assert result.taken_at == int(datetime(2021, 7, 14, 16, 30, 5, tzinfo=UTC).timestamp())
+    assert result.taken_offset == 7200
+    assert result.camera == "Canon EOS 80D"
+    assert result.lens == "EF-S 18-135mm"
+    assert result.latitude == pytest.approx(-33.86)
+    assert result.longitude == pytest.approx(151.21)
+    assert result.orientation == 6
 
 
 def test_a_photo_without_exif_has_no_metadata() -> None:
@@ -66,9 +66,9 @@ def test_a_photo_without_exif_has_no_metadata() -> None:
 
 
 def test_without_an_offset_the_cameras_clock_is_taken_as_it_is() -> None:
-    found = metadata({"Exif": {piexif.ExifIFD.DateTimeOriginal: b"2021:07:14 18:30:05"}})
-    assert found.taken_at == int(datetime(2021, 7, 14, 18, 30, 5, tzinfo=UTC).timestamp())
-    assert found.taken_offset is None
+    result = metadata({"Exif": {piexif.ExifIFD.DateTimeOriginal: b"2021:07:14 18:30:05"}})
+    assert result.taken_at == int(datetime(2021, 7, 14, 18, 30, 5, tzinfo=UTC).timestamp())
+    assert result.taken_offset is None
 
 
 def test_the_maker_is_named_once() -> None:
@@ -88,8 +88,8 @@ def test_a_senseless_date_is_no_date(date: bytes) -> None:
 )
 def test_a_senseless_position_is_no_position(latitude: tuple[tuple[int, int], ...]) -> None:
     longitude = ((0, 1), (0, 1), (0, 1))
-    found = metadata({"GPS": {1: b"N", 2: latitude, 3: b"E", 4: longitude}})
-    assert (found.latitude, found.longitude) == (None, None)
+    result = metadata({"GPS": {1: b"N", 2: latitude, 3: b"E", 4: longitude}})
+    assert (result.latitude, result.longitude) == (None, None)
 
 
 def test_an_unknown_orientation_is_left_out() -> None:
@@ -103,10 +103,10 @@ def test_garbled_exif_never_raises(data: st.DataObject) -> None:
     block = bytearray(piexif.dump(FULL))
     for position in data.draw(st.lists(st.integers(6, len(block) - 1), max_size=12)):
         block[position] = data.draw(st.integers(0, 255))
-    found = metadata(bytes(block))
-    assert found.latitude is None or -90 <= found.latitude <= 90
-    (found.camera or "").encode()
-    (found.lens or "").encode()
+    result = metadata(bytes(block))
+    assert result.latitude is None or -90 <= result.latitude <= 90
+    (result.camera or "").encode()
+    (result.lens or "").encode()
 
 
 def xmp(subject: str = "", title: str = "", description: str = "") -> bytes:
@@ -149,10 +149,10 @@ class TestTitles:
         packet = xmp(
             entries("beach", "Größe", "beach"), entries("Our  holiday"), entries("The sea &amp; us", "Das Meer")
         )
-        found = read(saved(format, xmp=packet))
-        assert found.title == "Our holiday"
-        assert found.description == "The sea & us"
-        assert found.keywords == ["beach", "Größe"]
+        result = read(saved(format, xmp=packet))
+        assert result.title == "Our holiday"
+        assert result.description == "The sea & us"
+        assert result.keywords == ["beach", "Größe"]
 
     def test_xmp_of_a_png_is_read(self) -> None:
         notes = PngInfo()
@@ -162,29 +162,29 @@ class TestTitles:
     def test_iptc_is_read_whatever_its_encoding(self) -> None:
         jpeg = saved()
         records = [(2, 5, "Café".encode()), (2, 25, b"dog"), (2, 25, "Gr\xfc\xdfe".encode("latin-1")), (2, 120, b"Rex")]
-        found = read(jpeg[:2] + iptc(*records) + jpeg[2:])
-        assert (found.title, found.description, found.keywords) == ("Café", "Rex", ["dog", "Grüße"])
+        result = read(jpeg[:2] + iptc(*records) + jpeg[2:])
+        assert (result.title, result.description, result.keywords) == ("Café", "Rex", ["dog", "Grüße"])
 
     def test_xmp_goes_before_iptc_and_iptc_before_exif_field_by_field(self) -> None:
         exif = piexif.dump({"0th": {270: b"From EXIF", 0x9C9E: tuple("exif;words".encode("utf-16-le"))}})
         jpeg = saved(xmp=xmp(title=entries("From XMP")), exif=exif)
-        found = read(jpeg[:2] + iptc((2, 5, b"From IPTC"), (2, 25, b"iptc")) + jpeg[2:])
-        assert (found.title, found.description, found.keywords) == ("From XMP", "From EXIF", ["iptc"])
+        result = read(jpeg[:2] + iptc((2, 5, b"From IPTC"), (2, 25, b"iptc")) + jpeg[2:])
+        assert (result.title, result.description, result.keywords) == ("From XMP", "From EXIF", ["iptc"])
 
     def test_what_windows_writes_is_read(self) -> None:
         fields = {0x9C9B: "Großes Fest\0", 0x9C9E: "cake;Aunt Mary; \0"}
         block = piexif.dump({"0th": {tag: tuple(text.encode("utf-16-le")) for tag, text in fields.items()}})
-        found = read(saved(exif=block))
-        assert (found.title, found.keywords) == ("Großes Fest", ["cake", "Aunt Mary"])
+        result = read(saved(exif=block))
+        assert (result.title, result.keywords) == ("Großes Fest", ["cake", "Aunt Mary"])
 
     def test_what_a_camera_writes_into_every_photo_is_no_description(self) -> None:
         assert metadata({"0th": {270: b"OLYMPUS DIGITAL CAMERA         "}}).description is None
 
     def test_titles_are_cut_and_keywords_counted(self) -> None:
-        found = read(saved("WEBP", xmp=xmp(entries(*(f"{n}" + "x" * 500 for n in range(150))), entries("y" * 999))))
-        assert len(found.title or "") == 200
-        assert len(found.keywords) == 100
-        assert {len(keyword) for keyword in found.keywords} == {100}
+        result = read(saved("WEBP", xmp=xmp(entries(*(f"{n}" + "x" * 500 for n in range(150))), entries("y" * 999))))
+        assert len(result.title or "") == 200
+        assert len(result.keywords) == 100
+        assert {len(keyword) for keyword in result.keywords} == {100}
 
     @pytest.mark.parametrize(
         "packet",
@@ -218,8 +218,8 @@ class TestTitles:
             image = Image.open(io.BytesIO(bytes(content)))
         except Exception:  # not a photo any more
             return
-        found = read_metadata(image)
-        for text in (found.title, found.description, *found.keywords):
+        result = read_metadata(image)
+        for text in (result.title, result.description, *result.keywords):
             (text or "").encode()
 
 
@@ -256,15 +256,15 @@ class TestPng:
         again = read_metadata_of_file(str(path))
         assert isinstance(again, Metadata)
         assert getattr(again, field) == expected
-        found = read_photo(str(path), frozenset(), colour_processor())
-        assert isinstance(found, ReadPhoto)
-        assert found.picture is not None
-        assert found.picture.metadata == again
+        result = read_photo(str(path), frozenset(), colour_processor())
+        assert isinstance(result, ReadPhoto)
+        assert result.picture is not None
+        assert result.picture.metadata == again
 
     @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt"])
     def test_text_that_swells_is_not_unpacked(self, tmp_path: Path, kind: bytes) -> None:
         swelling = zlib.compress(bytes(200 * 1024**2), 9)
         path = tmp_path / "a.png"
         path.write_bytes(png((kind, b"Title\0" + (b"\0" if kind == b"zTXt" else b"\1\0\0\0") + swelling), after=True))
-        found = read_metadata_of_file(str(path))
-        assert found is Failure.DAMAGED or (isinstance(found, Metadata) and found.title is None)
+        result = read_metadata_of_file(str(path))
+        assert result is Failure.DAMAGED or (isinstance(result, Metadata) and result.title is None)

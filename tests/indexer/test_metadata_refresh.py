@@ -52,11 +52,11 @@ def test_photos_that_an_earlier_version_has_read_are_asked_again_and_not_encoded
     report = index_without_a_model(desk)
     assert (report.unchanged, report.encoded) == (3, 0)
     assert photos(desk) == before
-    told = before["a.jpg"]
-    assert (told.author, told.taken_source) == ("Zoë", "exif")
-    assert told.latitude == pytest.approx(48.1375)
+    photo = before["a.jpg"]
+    assert (photo.author, photo.taken_source) == ("Zoë", "exif")
+    assert photo.latitude == pytest.approx(48.1375)
     with desk.open() as library:
-        assert library.annotation_matches(["zoe"]) == {told.id: 1}, "what is read is found"
+        assert library.annotation_matches(["zoe"]) == {photo.id: 1}, "what is read is found"
 
 
 def test_they_are_asked_once(desk: Desk) -> None:

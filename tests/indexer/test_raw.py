@@ -41,10 +41,10 @@ def test_a_raw_file_is_seen_by_its_preview_upright(tmp_path: Path, orientation: 
 
 
 def test_it_tells_camera_time_and_title(tmp_path: Path) -> None:
-    told = picture(tmp_path / "photo.dng", dng(scene(), taken="2021:07:14 12:00:00")).metadata
-    assert told.camera == "Canon EOS R5"
-    assert told.taken_at == int(datetime(2021, 7, 14, 12, tzinfo=UTC).timestamp())
-    assert told.description == "a title in the file"
+    metadata = picture(tmp_path / "photo.dng", dng(scene(), taken="2021:07:14 12:00:00")).metadata
+    assert metadata.camera == "Canon EOS R5"
+    assert metadata.taken_at == int(datetime(2021, 7, 14, 12, tzinfo=UTC).timestamp())
+    assert metadata.description == "a title in the file"
 
 
 def test_one_without_a_preview_is_skipped_with_that_reason(tmp_path: Path) -> None:

@@ -68,9 +68,9 @@ def test_linked_folders_are_followed_once_and_loops_end(tmp_path: Path) -> None:
 
 def test_a_dead_link_makes_what_it_led_to_unknown_rather_than_gone(tmp_path: Path) -> None:
     (tmp_path / "disk").symlink_to(tmp_path / "unplugged")
-    found = walk(tmp_path)
-    assert found.is_unknown("disk/2020/a.jpg")
-    assert not found.is_unknown("disks/a.jpg")
+    result = walk(tmp_path)
+    assert result.is_unknown("disk/2020/a.jpg")
+    assert not result.is_unknown("disks/a.jpg")
 
 
 def test_a_folder_that_may_not_be_read_is_reported_and_its_photos_unknown(
@@ -85,10 +85,10 @@ def test_a_folder_that_may_not_be_read_is_reported_and_its_photos_unknown(
         return real(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    found = walk(tmp_path)
-    assert list(found.files) == ["open/a.jpg"]
-    assert found.unreadable == {"closed": "Permission denied"}
-    assert found.is_unknown("closed/b.jpg")
+    result = walk(tmp_path)
+    assert list(result.files) == ["open/a.jpg"]
+    assert result.unreadable == {"closed": "Permission denied"}
+    assert result.is_unknown("closed/b.jpg")
 
 
 _LONG_NAME, _DEPTH, _LONGEST_PATH = "d" * 250, 17, 4095
@@ -138,10 +138,10 @@ MEMBERS = [
 def test_an_entry_that_cannot_be_looked_at_is_named_and_costs_nothing_else(tmp_path: Path, member: str) -> None:
     touch(tmp_path, "a.jpg", "z/b.jpg")
     path = make_unreadable(tmp_path, member)
-    found = walk(tmp_path)
-    assert set(found.files) == {"a.jpg", "z/b.jpg"}
-    assert path in found.unreadable
-    assert found.is_unknown(f"{path}/c.jpg")
+    result = walk(tmp_path)
+    assert set(result.files) == {"a.jpg", "z/b.jpg"}
+    assert path in result.unreadable
+    assert result.is_unknown(f"{path}/c.jpg")
 
 
 @pytest.mark.parametrize("seconds", [-(2**40), -1, 0, 10_413_792_000, 2**40])
@@ -255,8 +255,8 @@ class TestLeftOut:
         assert sorted(walk(tmp_path, include=["@eaDir", ".hidden/", ".c.jpg"]).files) == [
             ".c.jpg", ".hidden/b.jpg", "@eaDir/a.jpg", "d.png", "logo.png", "x/e.jpg", "x/y/f.jpg",
         ]  # fmt: skip
-        found = walk(tmp_path, exclude=["*.png", "x/*"], include=["logo.png", "x/y"])
-        assert sorted(found.files) == ["logo.png", "x/y/f.jpg"]
+        result = walk(tmp_path, exclude=["*.png", "x/*"], include=["logo.png", "x/y"])
+        assert sorted(result.files) == ["logo.png", "x/y/f.jpg"]
 
     def test_a_folder_that_is_left_out_stays_so_whatever_in_it_is_included(self, tmp_path: Path) -> None:
         touch(tmp_path, "a.jpg", "private/b.jpg")

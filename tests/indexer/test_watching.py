@@ -266,20 +266,20 @@ def watch_with_limit(tmp_path: Path, limit: str, number: int) -> dict[str, Any]:
         text=True,
         check=True,
     )
-    told: dict[str, Any] = json.loads(run.stdout)
-    return told
+    outcome: dict[str, Any] = json.loads(run.stdout)
+    return outcome
 
 
 @pytest.mark.parametrize(("limit", "number"), [("instances", 0), ("watches", 0), ("watches", 3), ("watches", 9)])
 def test_where_the_system_has_no_watches_left_it_is_said_and_folders_are_compared(
     tmp_path: Path, limit: str, number: int
 ) -> None:
-    told = watch_with_limit(tmp_path, limit, number)
-    assert told["added"] == 3, "in old folders and in new ones"
-    (line,) = told["log"]
+    outcome = watch_with_limit(tmp_path, limit, number)
+    assert outcome["added"] == 3, "in old folders and in new ones"
+    (line,) = outcome["log"]
     assert "the system cannot tell of all changes" in line
     assert "fs.inotify.max_user_watches" in line
-    assert told["cores"] < 0.5, "it rests between"
+    assert outcome["cores"] < 0.5, "it rests between"
 
 
 def test_a_folder_that_another_takes_the_place_of_is_watched_on(desk: Desk) -> None:

@@ -53,11 +53,11 @@ def _fails(
     shutil.rmtree(desk.library, ignore_errors=True)
     shutil.copytree(before, desk.library)
     disk.arm(str(desk.library).encode(), number, getattr(errno, name), lasting)
-    said, kind = None, None
+    message, kind = None, None
     try:
         desk.index()
     except Exception as error:
-        said, kind = str(error), "expected" if isinstance(error, (LibraryError, OSError)) else repr(error)
+        message, kind = str(error), "expected" if isinstance(error, (LibraryError, OSError)) else repr(error)
     seen = disk.writes_seen()
     disk.arm(b"", 0, 0, 0)
     if seen < number:
@@ -70,8 +70,16 @@ def _fails(
     with desk.open() as library, Desk(desk.photos, desk.library.parent / "peaceful").open() as peaceful:
         wrong = differences(library, peaceful)
     left = sorted(path.name for path in desk.library.iterdir() if path.suffix == ".new")
-    told = {"write": number, "error": name, "said": said, "kind": kind, "lost": lost, "wrong": wrong, "left": left}
-    print(json.dumps({**told, "encoded_again": report.encoded}), flush=True)  # noqa: T201
+    result = {
+        "write": number,
+        "error": name,
+        "message": message,
+        "kind": kind,
+        "lost": lost,
+        "wrong": wrong,
+        "left": left,
+    }
+    print(json.dumps({**result, "encoded_again": report.encoded}), flush=True)  # noqa: T201
     return True
 
 

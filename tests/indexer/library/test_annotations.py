@@ -34,7 +34,7 @@ def write(desk: Desk, name: str, caption: str | None, *tags: str) -> None:
         library.annotate(library.at(desk.photos / name).id, caption=caption, tags=tags)
 
 
-def found(library: LibraryView, text: str) -> dict[str, int]:
+def match_counts(library: LibraryView, text: str) -> dict[str, int]:
     counts = library.annotation_matches(search_words(text))
     return {Path(photo.path).name: counts[photo.id] for photo in library.photos(list(counts))}
 
@@ -65,11 +65,11 @@ def test_photos_are_found_by_whole_words_in_any_case_and_without_accents(filled:
     write(filled, "a.png", "The café in Zürich, STRASSE 7", "old town")
     write(filled, "b.png", "A cafeteria", "town")
     with filled.open() as library:
-        assert found(library, "a Cafe in zurich") == {"a.png": 2}
-        assert found(library, "straße") == {"a.png": 1}
-        assert found(library, "an old town") == {"a.png": 2, "b.png": 1}
-        assert found(library, "Zürich\u2019s O'Hara's towns") == {"a.png": 1}
-        assert found(library, "in the a") == found(library, "caf") == {}
+        assert match_counts(library, "a Cafe in zurich") == {"a.png": 2}
+        assert match_counts(library, "straße") == {"a.png": 1}
+        assert match_counts(library, "an old town") == {"a.png": 2, "b.png": 1}
+        assert match_counts(library, "Zürich\u2019s O'Hara's towns") == {"a.png": 1}
+        assert match_counts(library, "in the a") == match_counts(library, "caf") == {}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -127,8 +127,8 @@ def test_what_no_search_could_find_is_refused(filled: Desk, text: str) -> None:
 def test_a_word_of_two_texts_is_in_neither(filled: Desk) -> None:
     write(filled, "a.png", "東", "京", "4", "th")
     with filled.open() as library:
-        assert found(library, "東京") == found(library, "4th") == {}
-        assert found(library, "東 京 th") == {"a.png": 3}
+        assert match_counts(library, "東京") == match_counts(library, "4th") == {}
+        assert match_counts(library, "東 京 th") == {"a.png": 3}
 
 
 def test_titles_and_keywords_inside_the_file_are_found_too_until_it_says_something_else(desk: Desk) -> None:
@@ -144,13 +144,13 @@ def test_titles_and_keywords_inside_the_file_are_found_too_until_it_says_somethi
     save("Lighthouse")
     desk.index()
     with desk.open() as library:
-        assert found(library, "a lighthouse at sea") == {"a.png": 1}
+        assert match_counts(library, "a lighthouse at sea") == {"a.png": 1}
     write(desk, "a.png", "our holiday")
     save("A ship")
     desk.index()
     with desk.open() as library:
-        assert found(library, "holiday ship") == {"a.png": 2}
-        assert found(library, "lighthouse") == {}
+        assert match_counts(library, "holiday ship") == {"a.png": 2}
+        assert match_counts(library, "lighthouse") == {}
 
 
 class TestInheritance:
@@ -163,7 +163,7 @@ class TestInheritance:
         assert after.id != before.id
         assert (after.caption, after.tags) == ("A caption", ["tag"])
         with filled.open() as library:
-            assert found(library, "caption") == {"a.png": 1}
+            assert match_counts(library, "caption") == {"a.png": 1}
 
     def test_also_when_it_was_met_half_written_in_between(self, filled: Desk) -> None:
         write(filled, "a.png", "A caption")

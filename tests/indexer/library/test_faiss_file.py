@@ -57,8 +57,8 @@ def read(path: Path) -> SearchableIndex:
 
 def nearest(path: Path, query: NDArray[np.float32], count: int) -> list[int]:
     index = read(path)
-    found: list[int] = index.ids[index.nearest(query, count)[0]].tolist()
-    return found
+    ids: list[int] = index.ids[index.nearest(query, count)[0]].tolist()
+    return ids
 
 
 def test_an_index_is_extended_until_it_has_doubled_and_then_trained_anew(path: Path, encodings: Encodings) -> None:
@@ -156,11 +156,11 @@ def test_an_index_from_elsewhere_is_read_or_left_aside_whatever_its_numbers_say(
     assert outcomes == {True, False}
 
 
-@pytest.mark.parametrize("told", [b"[" * 9000, b'{"count": 1}', b'{"token": 1, "sequence": -1}', b"\xff", b"null"])
-def test_a_stamp_from_elsewhere_that_makes_no_sense_is_no_stamp(path: Path, told: bytes) -> None:
-    path.write_bytes(told + struct.pack("<I16s", len(told), b"pixelseek-index1"))
+@pytest.mark.parametrize("content", [b"[" * 9000, b'{"count": 1}', b'{"token": 1, "sequence": -1}', b"\xff", b"null"])
+def test_a_stamp_from_elsewhere_that_makes_no_sense_is_no_stamp(path: Path, content: bytes) -> None:
+    path.write_bytes(content + struct.pack("<I16s", len(content), b"pixelseek-index1"))
     assert read_stamp(path) is None
-    path.write_bytes(told + struct.pack("<I16s", 2**32 - 1, b"pixelseek-index1"))
+    path.write_bytes(content + struct.pack("<I16s", 2**32 - 1, b"pixelseek-index1"))
     assert read_stamp(path) is None
 
 

@@ -81,10 +81,10 @@ def test_a_coarse_index_finds_nearly_all_that_comparing_every_photo_finds(
     among = None if kept == PHOTOS else RANDOM.choice(IDS, kept, replace=False)
     shares = []
     for query in QUERIES:
-        found, _ = snapshot_of(COARSE).nearest(query, 64, among)
-        assert len(found) == 64
-        assert among is None or np.isin(found, among).all()
-        shares.append(np.isin(found, true_order(query, among)[:64]).mean())
+        ids, _ = snapshot_of(COARSE).nearest(query, 64, among)
+        assert len(ids) == 64
+        assert among is None or np.isin(ids, among).all()
+        shares.append(np.isin(ids, true_order(query, among)[:64]).mean())
     assert np.mean(shares) > 0.95
 
 
@@ -102,8 +102,8 @@ def test_whoever_asks_for_many_has_every_photo_compared_for_those_after_the_prop
         first = snapshot_of(COARSE).nearest(query, MAX_PROPOSED)[0].tolist()
         after = [photo_id for photo_id in true_order(query) if photo_id not in first]
         for more in (1, 50, 500):
-            found = snapshot_of(COARSE).nearest(query, MAX_PROPOSED + more)[0].tolist()
-            assert found == first + after[:more]
+            ids = snapshot_of(COARSE).nearest(query, MAX_PROPOSED + more)[0].tolist()
+            assert ids == first + after[:more]
 
 
 @pytest.mark.parametrize("factory", [EXACT, COARSE])

@@ -146,7 +146,7 @@ def test_a_search_among_photos_leaves_out_hidden_and_takes_in_newer_ones(desk: D
         new = np.setdiff1d(order, library.encodings.photo_ids()[:8])
         index_path(library.path, library.generation).write_bytes(old)
         among = np.concatenate([order[2:5], new, [hidden.id]])
-        expected = [one for one in order.tolist() if one in among]
+        expected = [photo_id for photo_id in order.tolist() if photo_id in among]
         assert len(new) == 1
         assert library.shortlist(query(), 100, among)[0].tolist() == expected
 
@@ -169,14 +169,14 @@ def test_an_open_library_sees_what_others_add_and_remove(desk: Desk) -> None:
 def test_an_index_over_other_encodings_is_not_believed(tmp_path: Path) -> None:
     vectors = np.eye(3, 8, dtype=np.float32)
     features = [np.ones((2, 4), dtype=np.float32)] * 3
-    one, other = Encodings(tmp_path / "one.sqlite"), Encodings(tmp_path / "other.sqlite")
-    for encodings in (one, other):
+    first, second = Encodings(tmp_path / "one.sqlite"), Encodings(tmp_path / "other.sqlite")
+    for encodings in (first, second):
         encodings.add([1, 2, 3], EncodedImages(vectors, features, vectors))
-    update_index(tmp_path / "index.faiss", one)
+    update_index(tmp_path / "index.faiss", first)
     assert read_stamp(tmp_path / "index.faiss") is not None
-    assert covering_stamp(tmp_path / "index.faiss", one) is not None
-    assert covering_stamp(tmp_path / "index.faiss", other) is None
-    one.add([2], EncodedImages(vectors[:1], features[:1], vectors[:1]))  # encoded anew
-    assert covering_stamp(tmp_path / "index.faiss", one) is None
-    one.close()
-    other.close()
+    assert covering_stamp(tmp_path / "index.faiss", first) is not None
+    assert covering_stamp(tmp_path / "index.faiss", second) is None
+    first.add([2], EncodedImages(vectors[:1], features[:1], vectors[:1]))  # encoded anew
+    assert covering_stamp(tmp_path / "index.faiss", first) is None
+    first.close()
+    second.close()

@@ -23,7 +23,7 @@ def seconds(year: int, month: int, day: int) -> int:
     return int(datetime(year, month, day, tzinfo=UTC).timestamp())
 
 
-def found(desk: Desk, filters: Filters) -> list[str]:
+def matching_names(desk: Desk, filters: Filters) -> list[str]:
     with desk.open() as library:
         ids = matching_photos(library.catalog, filters)
         return sorted(Path(photo.path).name for photo in library.photos(ids.tolist()))
@@ -44,14 +44,14 @@ class TestTime:
     """July begins and ends where the photo was taken."""
 
     def test_after_a_date_is_from_its_start_on(self, dated: Desk) -> None:
-        assert found(dated, Filters(after=(seconds(2021, 7, 1),))) == ["august.jpg", "july.jpg", "unzoned.jpg"]
+        assert matching_names(dated, Filters(after=(seconds(2021, 7, 1),))) == ["august.jpg", "july.jpg", "unzoned.jpg"]
 
     def test_before_a_date_is_up_to_its_start(self, dated: Desk) -> None:
-        assert found(dated, Filters(before=(seconds(2021, 8, 1),))) == ["july.jpg", "june.jpg", "unzoned.jpg"]
+        assert matching_names(dated, Filters(before=(seconds(2021, 8, 1),))) == ["july.jpg", "june.jpg", "unzoned.jpg"]
 
     def test_in_a_period_is_from_its_start_to_before_its_end(self, dated: Desk) -> None:
         july = Filters(taken=((seconds(2021, 7, 1), seconds(2021, 8, 1)),))
-        assert found(dated, july) == ["july.jpg", "unzoned.jpg"]
+        assert matching_names(dated, july) == ["july.jpg", "unzoned.jpg"]
 
     def test_the_newest_come_first_on_the_clock_of_their_place_and_those_without_a_date_last(self, dated: Desk) -> None:
         with dated.open() as library:
@@ -61,12 +61,12 @@ class TestTime:
 
     def test_between_several_dates_all_must_hold(self, dated: Desk) -> None:
         first, second, third = seconds(2021, 7, 1), seconds(2021, 8, 1), seconds(2021, 9, 1)
-        assert found(dated, Filters(after=(first, second), before=(third,))) == ["august.jpg"]
-        assert found(dated, Filters(after=(second,), before=(first,))) == []
+        assert matching_names(dated, Filters(after=(first, second), before=(third,))) == ["august.jpg"]
+        assert matching_names(dated, Filters(after=(second,), before=(first,))) == []
 
     def test_any_of_several_periods_will_do(self, dated: Desk) -> None:
         days = ((seconds(2021, 6, 30), seconds(2021, 7, 1)), (seconds(2021, 8, 1), seconds(2021, 8, 2)))
-        assert found(dated, Filters(taken=days)) == ["august.jpg", "june.jpg"]
+        assert matching_names(dated, Filters(taken=days)) == ["august.jpg", "june.jpg"]
 
 
 def test_cameras_and_lenses_go_by_a_part_of_their_name_in_any_case(desk: Desk) -> None:
@@ -75,11 +75,11 @@ def test_cameras_and_lenses_go_by_a_part_of_their_name_in_any_case(desk: Desk) -
     photo(desk.photos / "c.jpg", camera="PixelX7")
     photo(desk.photos / "d.jpg")
     desk.index()
-    assert found(desk, Filters(camera=("canon",))) == ["a.jpg"]
-    assert found(desk, Filters(camera=("pixel_7%",))) == ["b.jpg"]
-    assert found(desk, Filters(camera=("canon", "pixel"))) == ["a.jpg", "b.jpg", "c.jpg"]
-    assert found(desk, Filters(lens=("MM",))) == ["a.jpg", "b.jpg"]
-    assert found(desk, Filters(lens=("mm",), camera=("eos",))) == ["a.jpg"]
+    assert matching_names(desk, Filters(camera=("canon",))) == ["a.jpg"]
+    assert matching_names(desk, Filters(camera=("pixel_7%",))) == ["b.jpg"]
+    assert matching_names(desk, Filters(camera=("canon", "pixel"))) == ["a.jpg", "b.jpg", "c.jpg"]
+    assert matching_names(desk, Filters(lens=("MM",))) == ["a.jpg", "b.jpg"]
+    assert matching_names(desk, Filters(lens=("mm",), camera=("eos",))) == ["a.jpg"]
 
 
 def test_names_of_cameras_and_lenses_are_compared_as_words_are(desk: Desk) -> None:
@@ -88,10 +88,10 @@ def test_names_of_cameras_and_lenses_are_compared_as_words_are(desk: Desk) -> No
     with desk.open() as library, library.catalog.begin() as connection:
         connection.execute(update(photo_table).values(camera="ЗЕНИТ Ё", lens="Hélios"))
     for name in ("зенит", "Зенит е", "зенит\u200b"):
-        assert found(desk, Filters(camera=(name,))) == ["a.jpg"]
+        assert matching_names(desk, Filters(camera=(name,))) == ["a.jpg"]
     for name in ("helios", "HÉLIOS", "he\u0301lios", "ｈｅｌｉｏｓ"):
-        assert found(desk, Filters(lens=(name,))) == ["a.jpg"]
-    assert found(desk, Filters(camera=("з_нит",))) == found(desk, Filters(lens=("%",))) == []
+        assert matching_names(desk, Filters(lens=(name,))) == ["a.jpg"]
+    assert matching_names(desk, Filters(camera=("з_нит",))) == matching_names(desk, Filters(lens=("%",))) == []
 
 
 def test_places_go_by_their_distance_over_the_date_line_too(desk: Desk) -> None:
@@ -99,24 +99,29 @@ def test_places_go_by_their_distance_over_the_date_line_too(desk: Desk) -> None:
         photo(desk.photos / f"{name}.jpg", place=place)
     photo(desk.photos / "nowhere.jpg")
     desk.index()
-    assert found(desk, Filters(near=(Circle(*MUNICH, 350),))) == ["munich.jpg"]
-    assert found(desk, Filters(near=(Circle(*MUNICH, 360),))) == ["munich.jpg", "vienna.jpg"]  # 355 km apart
-    assert found(desk, Filters(near=(Circle(-16, 180, 1000),))) == ["apia.jpg", "suva.jpg"]
-    assert found(desk, Filters(near=(Circle(*MUNICH, 1), Circle(*APIA, 1)))) == ["apia.jpg", "munich.jpg"]
-    assert found(desk, Filters(near=(Circle(0, 0, 21_000),))) == ["apia.jpg", "munich.jpg", "suva.jpg", "vienna.jpg"]
+    assert matching_names(desk, Filters(near=(Circle(*MUNICH, 350),))) == ["munich.jpg"]
+    assert matching_names(desk, Filters(near=(Circle(*MUNICH, 360),))) == ["munich.jpg", "vienna.jpg"]  # 355 km apart
+    assert matching_names(desk, Filters(near=(Circle(-16, 180, 1000),))) == ["apia.jpg", "suva.jpg"]
+    assert matching_names(desk, Filters(near=(Circle(*MUNICH, 1), Circle(*APIA, 1)))) == ["apia.jpg", "munich.jpg"]
+    assert matching_names(desk, Filters(near=(Circle(0, 0, 21_000),))) == [
+        "apia.jpg",
+        "munich.jpg",
+        "suva.jpg",
+        "vienna.jpg",
+    ]
 
 
 def test_folders_go_by_path_or_by_a_name_anywhere(desk: Desk) -> None:
     for name in ("2021/june/a.jpg", "2021/June 2/b.jpg", "june/c.jpg", "100%/d.jpg", "1000/june_x/e.jpg"):
         photo(desk.photos / name)
     desk.index()
-    assert found(desk, Filters(folder=("june",))) == ["a.jpg", "c.jpg"]
-    assert found(desk, Filters(folder=("2021/june",))) == ["a.jpg"]
-    assert found(desk, Filters(folder=("June 2/", "100%"))) == ["b.jpg", "d.jpg"]
-    assert found(desk, Filters(folder=("june_",))) == []
-    assert found(desk, Filters(folder=(f"{desk.photos / '2021'}/",))) == ["a.jpg", "b.jpg"]
-    assert found(desk, Filters(folder=("/2021",))) == []
-    assert len(found(desk, Filters(folder=(str(desk.photos),)))) == 5
+    assert matching_names(desk, Filters(folder=("june",))) == ["a.jpg", "c.jpg"]
+    assert matching_names(desk, Filters(folder=("2021/june",))) == ["a.jpg"]
+    assert matching_names(desk, Filters(folder=("June 2/", "100%"))) == ["b.jpg", "d.jpg"]
+    assert matching_names(desk, Filters(folder=("june_",))) == []
+    assert matching_names(desk, Filters(folder=(f"{desk.photos / '2021'}/",))) == ["a.jpg", "b.jpg"]
+    assert matching_names(desk, Filters(folder=("/2021",))) == []
+    assert len(matching_names(desk, Filters(folder=(str(desk.photos),)))) == 5
 
 
 def test_folders_are_compared_as_words_are(desk: Desk) -> None:
@@ -144,13 +149,13 @@ def test_folders_are_compared_as_words_are(desk: Desk) -> None:
 def test_the_root_holds_every_photo(desk: Desk) -> None:
     photo(desk.photos / "a.jpg")
     desk.index()
-    assert found(desk, Filters(folder=("/",))) == ["a.jpg"]
+    assert matching_names(desk, Filters(folder=("/",))) == ["a.jpg"]
     with desk.open() as library, library.catalog.begin() as connection:
         relative = str(desk.photos.relative_to("/") / "a.jpg")
         connection.execute(update(folder_table).values(path="/"))  # as `pixelseek index /` would have it
         connection.execute(update(location_table).values(path=relative))
     for folder in ("/", "//", str(desk.photos), f"{desk.photos}/", desk.photos.name):
-        assert found(desk, Filters(folder=(folder,))) == ["a.jpg"]
+        assert matching_names(desk, Filters(folder=(folder,))) == ["a.jpg"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
@@ -158,15 +163,15 @@ def test_a_folder_whose_name_is_not_text_is_found(desk: Desk) -> None:
     photo(desk.photos / os.fsdecode(b"caf\xe9") / "a.jpg")
     photo(desk.photos / os.fsdecode(b"caf\xe8") / "b.jpg")
     desk.index()
-    assert found(desk, Filters(folder=(os.fsdecode(b"caf\xe9"),))) == ["a.jpg"]
+    assert matching_names(desk, Filters(folder=(os.fsdecode(b"caf\xe9"),))) == ["a.jpg"]
 
 
 def test_types_go_by_the_ending_in_any_case(desk: Desk) -> None:
     for name in ("a.jpg", "b.JPEG", "c.png", "d.jpg.gif"):
         photo(desk.photos / name, camera=name)
     desk.index()
-    assert found(desk, Filters(type=((".jpg", ".jpeg"),))) == ["a.jpg", "b.JPEG"]
-    assert found(desk, Filters(type=((".png",), (".gif",)))) == ["c.png", "d.jpg.gif"]
+    assert matching_names(desk, Filters(type=((".jpg", ".jpeg"),))) == ["a.jpg", "b.JPEG"]
+    assert matching_names(desk, Filters(type=((".png",), (".gif",)))) == ["c.png", "d.jpg.gif"]
 
 
 def test_folder_and_type_must_hold_of_one_location(desk: Desk) -> None:
@@ -174,11 +179,11 @@ def test_folder_and_type_must_hold_of_one_location(desk: Desk) -> None:
     (desk.photos / "y").mkdir()
     shutil.copy(desk.photos / "x" / "a.jpg", desk.photos / "y" / "a.jpeg")
     desk.index()
-    assert found(desk, Filters(folder=("y",), type=((".jpeg",),))) == ["a.jpg"]
-    assert found(desk, Filters(folder=("y",), type=((".jpg",),))) == []
+    assert matching_names(desk, Filters(folder=("y",), type=((".jpeg",),))) == ["a.jpg"]
+    assert matching_names(desk, Filters(folder=("y",), type=((".jpg",),))) == []
 
 
 def test_no_filter_finds_every_photo_with_a_location(dated: Desk) -> None:
     (dated.photos / "june.jpg").unlink()
     dated.index()
-    assert found(dated, Filters()) == ["august.jpg", "july.jpg", "undated.jpg", "unzoned.jpg"]
+    assert matching_names(dated, Filters()) == ["august.jpg", "july.jpg", "undated.jpg", "unzoned.jpg"]

@@ -27,8 +27,8 @@ def read(*segments: tuple[int, bytes]) -> Metadata:
 
 def position(**fields: Field | None) -> tuple[float | None, float | None]:
     gps = {**WHOLE, **{globals()[name]: field for name, field in fields.items()}}
-    found = read((APP1, exif_block(gps={tag: field for tag, field in gps.items() if field is not None})))
-    return found.latitude, found.longitude
+    result = read((APP1, exif_block(gps={tag: field for tag, field in gps.items() if field is not None})))
+    return result.latitude, result.longitude
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_what_is_no_position_is_dropped(fields: dict[str, Field | None]) -> None
 )
 def test_xmp_has_positions_as_text(latitude: str, longitude: str, expected: tuple[float | None, float | None]) -> None:
     packet = xmp_packet(exif__GPSLatitude=latitude, exif__GPSLongitude=longitude)
-    found = read((APP1, XMP_SIGNATURE + packet))
-    assert [found.latitude, found.longitude] == [None if part is None else pytest.approx(part) for part in expected]
+    result = read((APP1, XMP_SIGNATURE + packet))
+    assert [result.latitude, result.longitude] == [None if part is None else pytest.approx(part) for part in expected]
 
 
 def test_a_position_comes_whole_from_one_place() -> None:
     broken = exif_block(gps={NORTH: ascii_field(b"N"), LATITUDE: rational_field((12, 1), (0, 1), (0, 1))})
     packet = xmp_packet(exif__GPSLatitude="48,8.25N", exif__GPSLongitude="11,34.5E")
-    found = read((APP1, broken), (APP1, XMP_SIGNATURE + packet))
-    assert [found.latitude, found.longitude] == [pytest.approx(48.1375), pytest.approx(11.575)]
+    result = read((APP1, broken), (APP1, XMP_SIGNATURE + packet))
+    assert [result.latitude, result.longitude] == [pytest.approx(48.1375), pytest.approx(11.575)]

@@ -43,8 +43,8 @@ def test_an_empty_library_has_no_problems(desk: Desk) -> None:
 def test_files_that_are_gone_or_changed_are_named(filled: Desk) -> None:
     (filled.photos / "0.png").unlink()
     os.utime(filled.photos / "1.png", (1, 1))
-    found = problems(filled).splitlines()
-    assert found == [
+    messages = problems(filled).splitlines()
+    assert messages == [
         f"{filled.photos / '0.png'}: No such file or directory; index again",
         f"{filled.photos / '1.png'}: has changed since it was indexed; index again",
     ]
@@ -59,10 +59,10 @@ def test_encodings_without_a_photo_and_photos_without_an_encoding_are_counted(fi
                 np.eye(2, 32, dtype=np.float32), [np.ones((4, 32), np.float32)] * 2, np.ones((2, 8), np.float32)
             ),
         )
-        found = "\n".join(map(str, verify(library)))
-    assert "1 encodings are missing" in found
-    assert "2 encodings belong to no photo" in found
-    assert "made from other encodings" in found
+        messages = "\n".join(map(str, verify(library)))
+    assert "1 encodings are missing" in messages
+    assert "2 encodings belong to no photo" in messages
+    assert "made from other encodings" in messages
 
 
 @pytest.mark.parametrize(

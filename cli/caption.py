@@ -34,11 +34,11 @@ def caption(
     from indexer.library.library import Library
 
     with Library.open(chosen_library(library)) as opened:
-        known = opened.at(photo)
+        known = opened.photo_at(photo)
         tags = [name for name in [*known.tags, *(tag or ())] if name not in (untag or ())]
         if text is not None or tags != known.tags:
             opened.annotate(known.id, caption=known.caption if text is None else text, tags=tags)
-            known = opened.at(photo)
+            known = opened.photo_at(photo)
     if as_json:
         print_json({"path": known.path, "caption": known.caption, "tags": known.tags})
     else:

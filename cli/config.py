@@ -39,9 +39,9 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
     if name == "index_factory" and values:
         _require_index_factory(values[0])
     if name == "exclude":
-        from indexer.selection import checked
+        from indexer.selection import checked_patterns
 
-        values = tuple(checked(values, Path("/")))
+        values = tuple(checked_patterns(values, Path("/")))
     is_changed = name is not None and (values or unset)
     settings = change(folder, name, values) if name is not None and is_changed else Settings.load(folder)
     shown = {key: value for key, value in asdict(settings).items() if name in (None, key)}

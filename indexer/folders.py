@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from indexer.library.catalog import folder_table, location_table
 from indexer.library.errors import FolderMissing, PatternRefused, reason
 from indexer.library.paths import mount_point, normalized
-from indexer.selection import Selection, checked, moved_below
+from indexer.selection import Selection, checked_patterns, relocated_patterns
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class FolderPart:
 
     folder_id: int
     folder: Path
-    below: str
+    subfolder: str
     """Relative path of the subfolder; empty for the whole folder."""
     mount_point: Path
     """Where the folder's disk was mounted when last read."""
@@ -33,7 +33,7 @@ class FolderPart:
 
     def contains(self, path: str) -> bool:
         """Whether the file at `path`, relative to the folder, is inside the part."""
-        return not self.below or Path(path).is_relative_to(self.below)
+        return not self.subfolder or Path(path).is_relative_to(self.subfolder)
 
     def selection(self, excluded_everywhere: Sequence[str]) -> Selection:
         """The selection of files in the folder. `excluded_everywhere` are the patterns of the library's settings."""
@@ -42,7 +42,7 @@ class FolderPart:
     @property
     def path(self) -> Path:
         """Absolute path of the part."""
-        return self.folder / self.below
+        return self.folder / self.subfolder
 
     def why_offline(self) -> str | None:
         """Why the folder cannot be reached; None if it can. The subfolder may still be unreadable.
@@ -87,8 +87,8 @@ def parts_to_index(connection: Connection, requested: Sequence[Path]) -> tuple[l
     parts = []
     for folder in folders if requested else known:
         root = known[next(path for path in known if folder.is_relative_to(path))]
-        below = "" if folder == root.folder else str(folder.relative_to(root.folder))
-        parts.append(replace(root, below=below))
+        subfolder = "" if folder == root.folder else str(folder.relative_to(root.folder))
+        parts.append(replace(root, subfolder=subfolder))
     return [
         part
         for index, part in enumerate(parts)
@@ -118,10 +118,10 @@ def store_patterns(
     """
     changed = []
     for part in parts:
-        if part.below:
+        if part.subfolder:
             raise PatternRefused(f"{part.path} is a part of {part.folder}: say what to leave out with that folder.")
-        excluded = part.exclude if exclude is None else checked(exclude, part.folder)
-        included = part.include if include is None else checked(include, part.folder)
+        excluded = part.exclude if exclude is None else checked_patterns(exclude, part.folder)
+        included = part.include if include is None else checked_patterns(include, part.folder)
         row = update(folder_table).where(folder_table.c.id == part.folder_id)
         connection.execute(row.values(exclude=list(excluded), include=list(included)))
         changed.append(replace(part, exclude=excluded, include=included))
@@ -147,7 +147,7 @@ def known_folders(connection: Connection) -> dict[Path, FolderPart]:
 
 
 def _contains(outer: FolderPart, inner: FolderPart) -> bool:
-    return outer != inner and outer.folder_id == inner.folder_id and outer.contains(inner.below)
+    return outer != inner and outer.folder_id == inner.folder_id and outer.contains(inner.subfolder)
 
 
 def _add(connection: Connection, folder: Path) -> None:
@@ -157,9 +157,9 @@ def _add(connection: Connection, folder: Path) -> None:
     folder_id = known_folders(connection)[folder].folder_id
     exclude, include = [], []
     for part in inside:
-        below = str(part.folder.relative_to(folder))
-        exclude += moved_below(part.exclude, below)
-        include += moved_below(part.include, below)
+        subfolder = str(part.folder.relative_to(folder))
+        exclude += relocated_patterns(part.exclude, subfolder)
+        include += relocated_patterns(part.include, subfolder)
         locations = select(location_table).where(location_table.c.folder_id == part.folder_id)
         moved = [
             {**row, "folder_id": folder_id, "path": str(part.folder.relative_to(folder) / row["path"])}

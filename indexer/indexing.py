@@ -243,7 +243,7 @@ def _scan(part: FolderPart, library: Path, excluded_everywhere: Sequence[str]) -
     """Scan the part; the reason if it cannot be read."""
     try:
         selection = part.selection(excluded_everywhere)
-        return part.why_offline() or scan(part.folder, part.below, skip=library, selection=selection)
+        return part.why_offline() or scan(part.folder, part.subfolder, skip=library, selection=selection)
     except OSError as error:
         return reason(error)
 

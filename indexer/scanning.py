@@ -70,8 +70,8 @@ class Scan:
         return any(str(part) in self.unreadable for part in (Path(path), *Path(path).parents))
 
 
-def scan(folder: Path, below: str = "", *, skip: Path, selection: Selection | None = None) -> Scan:
-    """Scan `folder`, or its subfolder `below`, for files with the suffix of a photo, in any case.
+def scan(folder: Path, subfolder: str = "", *, skip: Path, selection: Selection | None = None) -> Scan:
+    """Scan `folder`, or its subfolder `subfolder`, for files with the suffix of a photo, in any case.
 
     Files and folders that `selection` excludes are skipped (default: a folder without patterns), and so is the folder
     `skip` (the library). Linked folders are followed after all others, and no folder is read twice, so that loops end.
@@ -79,11 +79,11 @@ def scan(folder: Path, below: str = "", *, skip: Path, selection: Selection | No
     """
     selection = selection or Selection(folder)
     result = Scan()
-    if below and is_excluded(folder, below, selection):
+    if subfolder and is_excluded(folder, subfolder, selection):
         return Scan(is_excluded=True)
-    start = folder / below
+    start = folder / subfolder
     seen = _file_ids((skip, *start.absolute().parents))
-    pending, links = deque([below]), deque[str]()
+    pending, links = deque([subfolder]), deque[str]()
     while pending or links:
         relative = pending.popleft() if pending else links.popleft()
         path = folder / relative
@@ -92,7 +92,7 @@ def scan(folder: Path, below: str = "", *, skip: Path, selection: Selection | No
             with os.scandir(path) as listing:
                 children = sorted(listing, key=lambda child: child.name)
         except OSError as error:
-            if relative == below:
+            if relative == subfolder:
                 raise
             result.unreadable[relative] = reason(error)
             continue
@@ -100,7 +100,7 @@ def scan(folder: Path, below: str = "", *, skip: Path, selection: Selection | No
             continue
         seen.add(folder_id)
         if any(child.name == NO_MEDIA for child in children) and not selection.ignores_no_media(relative):
-            result.is_excluded |= relative == below
+            result.is_excluded |= relative == subfolder
             continue
         sidecars = {child.name: child for child in children if child.name.lower().endswith(SIDECAR_SUFFIX)}
         prefix = os.path.join(relative, "")  # noqa: PTH118  (str stays str: a Path for each file is slow)

@@ -36,7 +36,7 @@ _ORIGINALS = tuple(f"**/*{library}/{name}/" for library in _LIBRARIES for name i
 
 
 class Selection:
-    """The selection of files in `folder`, by patterns that `checked` has returned."""
+    """The selection of files in `folder`, by patterns that `checked_patterns` has returned."""
 
     def __init__(self, folder: Path, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> None:
         self._exclude, self._include = exclude, include
@@ -71,15 +71,15 @@ class Selection:
         return _spec(self._exclude, self._include)
 
 
-def checked(patterns: Iterable[str], folder: Path) -> list[str]:
+def checked_patterns(patterns: Iterable[str], folder: Path) -> list[str]:
     """The patterns that a person wrote for `folder`, without empty ones. Raises PatternRefused.
 
     Absolute paths inside the folder, and paths that begin with `./`, become relative to it.
     """
-    return [_checked(pattern, folder) for pattern in patterns if pattern.strip()]
+    return [_checked_pattern(pattern, folder) for pattern in patterns if pattern.strip()]
 
 
-def moved_below(patterns: Iterable[str], folder: str) -> list[str]:
+def relocated_patterns(patterns: Iterable[str], folder: str) -> list[str]:
     """The patterns of a folder, rewritten for a folder that contains it at the relative path `folder`."""
     escaped = re.sub(r"([\\*?\[\]])", r"\\\1", folder)
     return [
@@ -87,7 +87,7 @@ def moved_below(patterns: Iterable[str], folder: str) -> list[str]:
     ]
 
 
-def _checked(pattern: str, folder: Path) -> str:
+def _checked_pattern(pattern: str, folder: Path) -> str:
     ending = "/" if pattern.endswith("/") else ""
     if pattern.startswith("./"):
         pattern = pattern.removeprefix(".")

@@ -146,7 +146,7 @@ class Library:
         return paths
 
     @while_open
-    def at(self, path: str | Path) -> PhotoRecord:
+    def photo_at(self, path: str | Path) -> PhotoRecord:
         """The photo whose file is at `path`, in any Unicode form (NFC, NFD). Raises PhotoMissing if there is none."""
         path = Path(path)
         candidates = normalized(path), path.expanduser().resolve()

@@ -126,11 +126,11 @@ def _see_what_is_there(desk: _Desk, files: list[Path], captions: dict[str, str],
         outcome.photos = library.photo_count()
         for path in files:
             try:
-                library.at(path)
+                library.photo_at(path)
             except Exception as error:
                 outcome.losses.append(f"{path.name}: {error}")
         for name, caption in captions.items():
-            kept = library.at(Path(name)).caption
+            kept = library.photo_at(Path(name)).caption
             if kept != caption:
                 outcome.losses.append(f"{Path(name).name}: the caption is {kept!r}, not {caption!r}")
         outcome.losses += [str(problem) for problem in verify(library) if "--repair" in problem.message]

@@ -25,7 +25,7 @@ from tests.engine.libraries import PHOTO_COUNT
 def annotated(library: Path, weights: Path, photos: Path) -> Iterator[SearchEngine]:
     with LibraryView.open(library, generation=generation(weights)) as opened:
         for row, caption in ((3, "Mildred"), (5, "Mildred and Albert in Lisbon"), (7, "Lisbon")):
-            opened.annotate(opened.at(photos / f"scene {row:02}.jpg").id, caption=caption, tags=[])
+            opened.annotate(opened.photo_at(photos / f"scene {row:02}.jpg").id, caption=caption, tags=[])
     with SearchEngine.open(library, weights=weights, device="cpu") as engine:
         yield engine
 

@@ -221,7 +221,7 @@ def _execute(library: Path, step: Step) -> None:
         elif step.command == "annotate":
             for path in step.paths:
                 try:
-                    photo = opened.at(Path(path))
+                    photo = opened.photo_at(Path(path))
                 except PhotoMissing:
                     continue  # cut short
                 opened.annotate(photo.id, caption=f"what {Path(path).stem} shows", tags=["written", Path(path).stem])

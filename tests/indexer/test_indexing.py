@@ -467,7 +467,7 @@ class TestLeavingOut:
         assert counts(desk.index(include=["drafts"])) == {"found": 2, "added": 1, "unchanged": 1}
         assert desk.runtime.photos_encoded == 2
         with desk.open() as library:
-            assert library.at(desk.photos / "drafts" / "b.png").caption == "a boat"
+            assert library.photo_at(desk.photos / "drafts" / "b.png").caption == "a boat"
             (folder,) = library.status().folders
         assert (folder.exclude, folder.include) == (["drafts"], ["drafts"])
 
@@ -569,13 +569,13 @@ class TestHeirs:
         desk.index()
         assert self.caption(desk) is None
         with desk.open() as library:
-            assert library.at(desk.photos / name).caption == "a boat"
+            assert library.photo_at(desk.photos / name).caption == "a boat"
 
     def captioned(self, desk: Desk) -> Path:
         path = scribble(desk.photos / "a.png", 1)
         desk.index()
         with desk.open() as library:
-            library.annotate(library.at(path).id, caption="a boat", tags=[])
+            library.annotate(library.photo_at(path).id, caption="a boat", tags=[])
         return path
 
     def write_anew(self, desk: Desk) -> None:
@@ -587,7 +587,7 @@ class TestHeirs:
 
     def caption(self, desk: Desk) -> str | None:
         with desk.open() as library:
-            return library.at(desk.photos / "a.png").caption
+            return library.photo_at(desk.photos / "a.png").caption
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's names and special files")

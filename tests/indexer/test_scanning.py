@@ -13,7 +13,7 @@ from indexer.library.errors import PatternRefused
 from indexer.library.file_state import bounded
 from indexer.library.paths import mount_point
 from indexer.scanning import SPECIAL_FILE, Scan, scan
-from indexer.selection import Selection, checked, moved_below
+from indexer.selection import Selection, checked_patterns, relocated_patterns
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -23,9 +23,9 @@ def touch(folder: Path, *names: str) -> None:
         path.write_bytes(b"bytes")
 
 
-def walk(folder: Path, below: str = "", *, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> Scan:
-    selection = Selection(folder, checked(exclude, folder), checked(include, folder))
-    return scan(folder, below, skip=folder / "library", selection=selection)
+def walk(folder: Path, subfolder: str = "", *, exclude: Sequence[str] = (), include: Sequence[str] = ()) -> Scan:
+    selection = Selection(folder, checked_patterns(exclude, folder), checked_patterns(include, folder))
+    return scan(folder, subfolder, skip=folder / "library", selection=selection)
 
 
 def test_photos_are_known_by_their_suffix_in_any_case(tmp_path: Path) -> None:
@@ -266,14 +266,14 @@ class TestLeftOut:
     @pytest.mark.parametrize("pattern", ["!", "/", "[", "a\\", "[z-a]"])
     def test_a_pattern_that_makes_no_sense_is_refused(self, tmp_path: Path, pattern: str) -> None:
         if pattern == "!":
-            assert checked([pattern], tmp_path) == ["!"], "a name like any other"
+            assert checked_patterns([pattern], tmp_path) == ["!"], "a name like any other"
             return
         with pytest.raises(PatternRefused, match="relative to the folder"):
-            checked([pattern], tmp_path)
+            checked_patterns([pattern], tmp_path)
 
     def test_patterns_of_a_folder_are_taken_along_into_one_around_it(self, tmp_path: Path) -> None:
         touch(tmp_path, "in[1]/a.png", "in[1]/raw/b.jpg", "in[1]/x/raw/c.jpg", "raw/d.jpg", "e.png")
-        patterns = moved_below(["*.png", "/raw", "x/raw"], "in[1]")
+        patterns = relocated_patterns(["*.png", "/raw", "x/raw"], "in[1]")
         assert sorted(walk(tmp_path, exclude=patterns).files) == ["e.png", "raw/d.jpg"]
 
 

@@ -344,7 +344,7 @@ def test_a_photo_renamed_away_and_written_anew_keeps_what_was_written_about_it(d
     path = scribble(desk.photos / "a.png", 1)
     watcher = Watcher(desk, desk.photos)
     with watcher.running(), desk.open() as library:
-        library.annotate(library.at(path).id, caption="a boat", tags=["sea"])
+        library.annotate(library.photo_at(path).id, caption="a boat", tags=["sea"])
         if backup is None:
             path.unlink()
         else:
@@ -352,5 +352,5 @@ def test_a_photo_renamed_away_and_written_anew_keeps_what_was_written_about_it(d
         watcher.wait_for(lambda: watcher.reports[-1].removed + watcher.reports[-1].moved == 1)
         scribble(path, 2)
         watcher.wait_for(lambda: watcher.reports[-1].added == 1)
-        photo = library.at(path)
+        photo = library.photo_at(path)
         assert (photo.caption, photo.tags) == ("a boat", ["sea"])

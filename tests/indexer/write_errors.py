@@ -33,7 +33,7 @@ def main(home: Path, step: int) -> None:
         scribble(photos / f"{seed}.png", seed)
     desk.index()
     with desk.open() as opened:
-        opened.annotate(opened.at(photos / "1.png").id, caption="the second", tags=["kept"])
+        opened.annotate(opened.photo_at(photos / "1.png").id, caption="the second", tags=["kept"])
         kept = contents(opened)
     shutil.copytree(library, before)
     for seed in range(3, 6):

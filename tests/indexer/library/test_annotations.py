@@ -26,12 +26,12 @@ from tests.indexer.desk import Desk, scribble
 
 def photo_at(desk: Desk, name: str) -> PhotoRecord:
     with desk.open() as library:
-        return library.at(desk.photos / name)
+        return library.photo_at(desk.photos / name)
 
 
 def write(desk: Desk, name: str, caption: str | None, *tags: str) -> None:
     with desk.open() as library:
-        library.annotate(library.at(desk.photos / name).id, caption=caption, tags=tags)
+        library.annotate(library.photo_at(desk.photos / name).id, caption=caption, tags=tags)
 
 
 def match_counts(library: LibraryView, text: str) -> dict[str, int]:
@@ -102,7 +102,7 @@ def test_photos_are_found_by_whole_words_in_any_case_and_without_accents(filled:
 )
 def test_any_text_is_found_by_each_of_its_words_or_refused(filled: Desk, text: str) -> None:
     with filled.open() as library:
-        photo = library.at(filled.photos / "a.png")
+        photo = library.photo_at(filled.photos / "a.png")
         try:
             library.annotate(photo.id, caption=text, tags=[])
         except AnnotationRefused:
@@ -120,7 +120,7 @@ def test_what_no_search_could_find_is_refused(filled: Desk, text: str) -> None:
             filled.open() as library,
             pytest.raises(AnnotationRefused, match=r"no search could find the (caption|tag)"),
         ):
-            library.annotate(library.at(filled.photos / "a.png").id, caption=caption, tags=tags)
+            library.annotate(library.photo_at(filled.photos / "a.png").id, caption=caption, tags=tags)
         assert photo_at(filled, "a.png").tags == []
 
 
@@ -204,11 +204,11 @@ def test_a_photo_is_known_by_the_path_of_its_file_however_it_is_written(
     (tmp_path / "link").symlink_to(filled.photos)
     with filled.open() as library:
         for path in ("c.png", "../deep/./c.png", tmp_path / "link" / "deep" / "c.png"):
-            assert library.at(Path(path)) == expected
+            assert library.photo_at(Path(path)) == expected
         (filled.photos / "broken.png").touch()
         for missing in ("d.png", "../broken.png", filled.photos, tmp_path / "elsewhere.png"):
             with pytest.raises(PhotoMissing, match=r"is not in the library\. Index the folder"):
-                library.at(Path(missing))
+                library.photo_at(Path(missing))
 
 
 @pytest.mark.parametrize(
@@ -245,13 +245,13 @@ def test_a_photo_is_known_by_its_path_in_either_form_of_unicode(desk: Desk) -> N
         path = scribble(desk.photos / names[form], seed)
         desk.index()
         with desk.open() as library:
-            photo = library.at(desk.photos / names[other])
+            photo = library.photo_at(desk.photos / names[other])
             assert photo.path == str(path)
         assert as_on_disk(desk.photos / names[other]) == path
         assert as_on_disk((desk.photos / names[other]).with_name("new.png")) == path.with_name("new.png")
         path.unlink()
         with desk.open() as library:  # also when its disk is away
-            assert library.at(desk.photos / names[other]).id == photo.id
+            assert library.photo_at(desk.photos / names[other]).id == photo.id
         desk.index()
 
 
@@ -263,6 +263,6 @@ def test_where_both_forms_exist_each_is_its_own_file(desk: Desk) -> None:
         pytest.skip("this disk takes the forms for one")
     desk.index()
     with desk.open() as library:
-        assert library.at(composed).path == str(composed)
-        assert library.at(apart).path == str(apart)
+        assert library.photo_at(composed).path == str(composed)
+        assert library.photo_at(apart).path == str(apart)
         assert (as_on_disk(composed), as_on_disk(apart)) == (composed, apart)

@@ -68,7 +68,7 @@ def test_hidden_photos_are_exported_only_for_what_was_written_about_them(desk: D
     scribble(tmp_path / "more" / "3.png", 3)
     desk.index(desk.photos, tmp_path / "more")
     with desk.open() as library:
-        library.annotate(library.at(desk.photos / "1.png").id, caption=None, tags=["kept"])
+        library.annotate(library.photo_at(desk.photos / "1.png").id, caption=None, tags=["kept"])
         with LibraryWriter.lock(library) as writer:
             writer.remove_folder(desk.photos)
         photos = list(exported_photos(library))

@@ -42,11 +42,11 @@ def test_the_photos_of_a_removed_folder_are_found_no_more_unless_they_lie_elsewh
 
 def test_indexed_again_it_is_back_with_what_was_written_and_without_being_encoded(two: Desk) -> None:
     with two.open() as library:
-        library.annotate(library.at(two.photos / "b.png").id, caption="kept", tags=[])
+        library.annotate(library.photo_at(two.photos / "b.png").id, caption="kept", tags=[])
     remove(two, two.photos)
     assert two.index(two.photos).encoded == 0
     with two.open() as library:
-        assert library.at(two.photos / "b.png").caption == "kept"
+        assert library.photo_at(two.photos / "b.png").caption == "kept"
 
 
 def test_a_folder_that_is_away_can_be_removed(two: Desk) -> None:

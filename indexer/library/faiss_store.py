@@ -9,26 +9,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 
-from indexer.library.catalog import encoded_table, location_table, read_ids
 from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 from indexer.library.errors import REMEDY
 from indexer.library.faiss_file import Stamp, covering_stamp, read_index, read_stamp, update_index
 from indexer.library.faiss_index import MAX_EXACT, MAX_PROPOSED, SearchableIndex, inner_products
 from indexer.library.file_version import file_version
+from indexer.library.generations import visible_photos
 
 _FP16_TOLERANCE = 2e-3
 """How much a stored component may differ from the encoding's: fp16 rounds."""
-
-
-def visible_photos(catalog: Database, generation: str) -> NDArray[np.int64]:
-    """(N,) ids of the photos that have a location and are encoded, ascending."""
-    with catalog.connect() as connection:
-        marked = read_ids(connection, select(encoded_table.c.photo_id).where(encoded_table.c.generation == generation))
-        located = read_ids(connection, select(location_table.c.photo_id).where(location_table.c.photo_id.is_not(None)))
-    return marked[np.isin(marked, located)]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, delete, desc, func, insert, select
 
 from indexer.library.catalog import encoded_table as encoded
 from indexer.library.catalog import location_table as location
+from indexer.library.catalog import read_ids
 from indexer.library.catalog import setting_table as setting
+from indexer.library.database import Database
 
 _GENERATION, _WEIGHTS = "generation", "weights"
 
@@ -47,6 +51,14 @@ def photos_waiting(connection: Connection, generation: str) -> int:
     encoded_ids = select(encoded.c.photo_id).where(encoded.c.generation == generation)
     waiting = select(func.count(location.c.photo_id.distinct())).where(location.c.photo_id.not_in(encoded_ids))
     return connection.execute(waiting).scalar_one()
+
+
+def visible_photos(catalog: Database, generation: str) -> NDArray[np.int64]:
+    """(N,) ids of the photos that have a location and are encoded, ascending."""
+    with catalog.connect() as connection:
+        marked = read_ids(connection, select(encoded.c.photo_id).where(encoded.c.generation == generation))
+        located = read_ids(connection, select(location.c.photo_id).where(location.c.photo_id.is_not(None)))
+    return marked[np.isin(marked, located)]
 
 
 def remove_unused_files(library: Path, connection: Connection, generation: str) -> None:

@@ -16,9 +16,8 @@ from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 from indexer.library.errors import LibraryDamaged, LibraryError
 from indexer.library.facets import Facets, read_facets
-from indexer.library.faiss_store import visible_photos
 from indexer.library.filters import Filters, newest_photos
-from indexer.library.generations import current_generation, encodings_path
+from indexer.library.generations import current_generation, encodings_path, visible_photos
 from indexer.library.library import Library, in_order
 from indexer.library.lifetime import while_open
 from indexer.library.locking import writer_lock

@@ -14,7 +14,6 @@ from indexer.library.annotations import update_text_index
 from indexer.library.catalog import folder_table, location_table
 from indexer.library.encodings import Encodings
 from indexer.library.errors import FolderMissing, LibraryError, LibraryReencoded
-from indexer.library.faiss_store import visible_photos
 from indexer.library.generations import (
     current_generation,
     encodings_path,
@@ -22,6 +21,7 @@ from indexer.library.generations import (
     photos_waiting,
     remove_other_marks,
     remove_unused_files,
+    visible_photos,
 )
 from indexer.library.locking import writer_lock
 from indexer.library.paths import mount_point, normalized

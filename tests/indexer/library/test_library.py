@@ -27,6 +27,8 @@ from indexer.library.errors import (
     LibraryTooNew,
     PhotoMissing,
 )
+from indexer.library.exporting import exported_photos
+from indexer.library.library import Library
 from indexer.library.locking import writer_lock
 from indexer.library.sqlite import SqliteDatabase
 from indexer.library.text_analysis import search_words
@@ -96,6 +98,16 @@ class TestOpening:
         (desk.library / f"encodings-{GENERATION}.sqlite").write_bytes(b"not a database, but long enough" * 99)
         with pytest.raises(LibraryDamaged, match=r"encodings-colours\.sqlite is damaged.*Delete it and index again"):
             desk.open()
+
+    def test_what_needs_no_model_works_although_the_encodings_are_no_database(self, desk: Desk) -> None:
+        scribble(desk.photos / "a.png", 1)
+        desk.index()
+        (desk.library / f"encodings-{GENERATION}.sqlite").write_bytes(b"not a database, but long enough" * 99)
+        with Library.open(desk.library) as library:
+            photo = library.photo_at(desk.photos / "a.png")
+            library.annotate(photo.id, caption="a lake", tags=[])
+            assert [exported["caption"] for exported in exported_photos(library)] == ["a lake"]
+            assert library.current_generation() == GENERATION
 
     def test_a_place_where_no_folder_can_be_made_is_named(self, desk: Desk) -> None:
         desk.library.write_text("a file in the way")

@@ -96,9 +96,9 @@ def serve(
         )
         click.echo(f"Pixelseek is at {', for other machines at '.join(endpoint.links())}  (Ctrl-C stops it)", err=True)
         log = logging.getLogger("pixelseek.serve")
-        log.info("serves the library %s at %s", folder, " and ".join(endpoint.links()))
+        log.info("serving the library %s at %s", folder, " and ".join(endpoint.links()))
         try:
             server.run()
         finally:
             close_app(app)
-            log.info("has stopped")
+            log.info("stopped")

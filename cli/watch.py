@@ -91,7 +91,7 @@ def watch(
     with logging_to(log_file, verbose=verbose):
         model = open_model(weights, library, device)
         with LibraryView.open(chosen, generation=model.generation, create=bool(folders)) as opened:
-            log.info("keeps the library %s in step with its folders", chosen)
+            log.info("watching the folders of the library %s", chosen)
             watch_folders(
                 opened,
                 folders or [],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from model.atomic import put_back, remove_leftovers, replacing, replacing_folder
+from model.atomic import put_back, remove_leftovers, replacing, replacing_folder, whole_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,6 +120,10 @@ with replacing_folder(path) as new:
     sys.addaudithook(count)
 """
     run = subprocess.run([sys.executable, "-c", program, path, str(step)], cwd=ROOT, check=False)
+    content = "new" if step >= 2 else "old"
+    readable = whole_folder(path)
+    assert readable is not None, "a reader finds a whole folder before anything is put back"
+    assert (readable / "file").read_text() == content
     put_back(path)
     assert (run.returncode, (path / "file").read_text()) == {
         0: (9, "old"),
@@ -127,4 +131,20 @@ with replacing_folder(path) as new:
         2: (9, "new"),
         3: (0, "new"),
     }[step]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_there_is_no_folder_there_is_none_to_read(tmp_path: Path) -> None:
+    assert whole_folder(tmp_path / "weights") is None
+
+
+def test_of_two_writers_at_the_same_time_one_gets_an_error_and_nothing_is_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    with pytest.raises(OSError, match="No such file or directory"), replacing_folder(path) as slow:  # noqa: PT012
+        (slow / "first").write_text("slow")
+        with replacing_folder(path) as quick:
+            (quick / "first").write_text("quick")
+        (slow / "second").write_text("slow")
+    assert [file.name for file in path.iterdir()] == ["first"]
+    assert (path / "first").read_text() == "quick"
     assert list(tmp_path.iterdir()) == [path]

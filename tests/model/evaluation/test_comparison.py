@@ -26,38 +26,38 @@ def rankings(photos: Sequence[CaptionedPhoto] = PHOTOS, *, shortlist: int = 5) -
 
 
 @pytest.fixture(scope="module")
-def found() -> Mapping[Direction, Rankings]:
+def run() -> Mapping[Direction, Rankings]:
     return rankings()
 
 
 @pytest.fixture
-def kept(tmp_path: Path, found: Mapping[Direction, Rankings]) -> Path:
-    KeptRanks.of(PHOTOS, 5, found).save(tmp_path / "a.npz")
+def kept(tmp_path: Path, run: Mapping[Direction, Rankings]) -> Path:
+    KeptRanks.of(PHOTOS, 5, run).save(tmp_path / "a.npz")
     return tmp_path / "a.npz"
 
 
-def test_ranks_are_read_back(kept: Path, found: Mapping[Direction, Rankings]) -> None:
+def test_ranks_are_read_back(kept: Path, run: Mapping[Direction, Rankings]) -> None:
     again = KeptRanks.load(kept, PHOTOS)
     assert again.shortlist == 5
-    for way, one in found.items():
+    for way, ranking in run.items():
         for name in ("shortlist", "itm", "rerank"):
-            assert np.array_equal(again.ranks[way][name], one.ranks[name])
+            assert np.array_equal(again.ranks[way][name], ranking.ranks[name])
     assert [path.name for path in kept.parent.iterdir()] == ["a.npz"], "nothing half written is left"
 
 
-def test_a_run_does_not_differ_from_itself(kept: Path, found: Mapping[Direction, Rankings]) -> None:
-    for way in differences(KeptRanks.load(kept, PHOTOS), found).values():
+def test_a_run_does_not_differ_from_itself(kept: Path, run: Mapping[Direction, Rankings]) -> None:
+    for way in differences(KeptRanks.load(kept, PHOTOS), run).values():
         for by in way.values():
             assert by == {f"r@{k}": {"gain": 0.0, "low": 0.0, "high": 0.0} for k in (1, 5, 10)}
 
 
-def test_a_difference_is_that_of_the_recalls(kept: Path, found: Mapping[Direction, Rankings]) -> None:
+def test_a_difference_is_that_of_the_recalls(kept: Path, run: Mapping[Direction, Rankings]) -> None:
     deeper = rankings(shortlist=40)
     report = differences(KeptRanks.load(kept, PHOTOS), deeper)
-    for way, one in deeper.items():
+    for way, ranking in deeper.items():
         for name in ("shortlist", "itm", "rerank"):
             for k in (1, 5, 10):
-                now, then = (one.ranks[name] < k), (found[way].ranks[name] < k)
+                now, then = (ranking.ranks[name] < k), (run[way].ranks[name] < k)
                 gain = report[way][name][f"r@{k}"]
                 assert gain["gain"] == pytest.approx(100 * (now.mean() - then.mean()), abs=0.006)
                 assert gain["low"] <= gain["gain"] <= gain["high"]
@@ -67,7 +67,7 @@ def test_a_difference_is_that_of_the_recalls(kept: Path, found: Mapping[Directio
 
 
 @pytest.mark.parametrize(
-    ("others", "said"),
+    ("others", "message"),
     [
         (PHOTOS[:-1], "is about 100 photos, not these 99"),
         ([*PHOTOS[:-1], replace(PHOTOS[-1], key="new")], "the first that differs is photo-99, here new"),
@@ -75,8 +75,8 @@ def test_a_difference_is_that_of_the_recalls(kept: Path, found: Mapping[Directio
         ([photo.with_captions(2) for photo in PHOTOS], "other captions of 50 photos, photo-1 the first"),
     ],
 )
-def test_other_queries_are_refused(kept: Path, others: list[CaptionedPhoto], said: str) -> None:
-    with pytest.raises(ComparisonError, match=rf"a\.npz .*{said}.* --data, --split and --captions"):
+def test_other_queries_are_refused(kept: Path, others: list[CaptionedPhoto], message: str) -> None:
+    with pytest.raises(ComparisonError, match=rf"a\.npz .*{message}.* --data, --split and --captions"):
         KeptRanks.load(kept, others)
 
 

@@ -75,10 +75,10 @@ def random_collection(photos: int = 30, captions: Sequence[int] = (5,), seed: in
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
     truth = random.normal(size=(photos, 8))
-    told = truth[caption_to_image]
+    of_captions = truth[caption_to_image]
     return EncodedCollection(
         prepared(noisy(truth, 0.5), list(noisy(truth, 0.3)[:, None])),
-        EncodedText(noisy(told, 0.5), list(noisy(told, 0.3)[:, None])),
+        EncodedText(noisy(of_captions, 0.5), list(noisy(of_captions, 0.3)[:, None])),
         caption_to_image,
     )
 
@@ -91,12 +91,12 @@ def ranks_by_sorting(
     depth: int,
 ) -> list[int]:
     """Sort by similarity, sort the first `depth` again by ITM, look for the first right one."""
-    found = []
+    ranks = []
     for row in range(len(queries)):
-        by_similarity = sorted(range(len(candidates)), key=lambda one: -float(queries[row] @ candidates[one]))
-        head = sorted(by_similarity[:depth], key=lambda one: -float(itm[row, one]))
-        found.append([bool(right[row, one]) for one in head + by_similarity[depth:]].index(True))
-    return found
+        by_similarity = sorted(range(len(candidates)), key=lambda column: -float(queries[row] @ candidates[column]))
+        head = sorted(by_similarity[:depth], key=lambda column: -float(itm[row, column]))
+        ranks.append([bool(right[row, column]) for column in head + by_similarity[depth:]].index(True))
+    return ranks
 
 
 @pytest.mark.parametrize("depth", [1, 3, 12, 30])
@@ -140,11 +140,11 @@ def test_the_rerank_finds_what_the_shortlist_ranked_second() -> None:
         EncodedText(np.stack([near, blurred]), [near[None], far[None]]),
         np.array([0, 1]),
     )
-    found = rerank_photos(Ranker(Dot()), collection, 2)
-    assert found.similarity_ranks.tolist() == [1, 1]
-    assert found.ranks(found.parts.itm_logits).tolist() == [0, 0]
-    found = rerank_captions(Ranker(Dot()), collection, 2)
-    assert found.ranks(found.parts.itm_logits).tolist() == [0, 0]
+    lists = rerank_photos(Ranker(Dot()), collection, 2)
+    assert lists.similarity_ranks.tolist() == [1, 1]
+    assert lists.ranks(lists.parts.itm_logits).tolist() == [0, 0]
+    lists = rerank_captions(Ranker(Dot()), collection, 2)
+    assert lists.ranks(lists.parts.itm_logits).tolist() == [0, 0]
 
 
 def test_folds_are_consecutive_blocks_with_their_own_captions() -> None:
@@ -177,9 +177,9 @@ def test_evaluation_reports_both_directions(report: dict[str, Any]) -> None:
 
 
 def test_the_gain_is_the_difference_of_the_recalls(report: dict[str, Any]) -> None:
-    found = report["text_to_image"]
-    gain = found["rerank_gain_r@1"]
-    assert gain["gain"] == pytest.approx(found["rerank"]["r@1"] - found["shortlist"]["r@1"], abs=0.011)
+    figures = report["text_to_image"]
+    gain = figures["rerank_gain_r@1"]
+    assert gain["gain"] == pytest.approx(figures["rerank"]["r@1"] - figures["shortlist"]["r@1"], abs=0.011)
     assert gain["low"] <= gain["gain"] <= gain["high"]
 
 
@@ -202,10 +202,10 @@ def test_a_fold_is_easier_than_the_whole(report: dict[str, Any]) -> None:
 
 
 def test_itm_tells_a_caption_from_one_with_swapped_colours(report: dict[str, Any]) -> None:
-    found = report["hard_negatives"]
-    assert found["cases"] == found["kinds"]["swap_colour"]["cases"] == 60
-    assert found["itm"] >= 90
-    assert found["rerank"] == found["kinds"]["swap_colour"]["rerank"]
+    figures = report["hard_negatives"]
+    assert figures["cases"] == figures["kinds"]["swap_colour"]["cases"] == 60
+    assert figures["itm"] >= 90
+    assert figures["rerank"] == figures["kinds"]["swap_colour"]["rerank"]
 
 
 def test_a_hard_negative_as_good_as_its_caption_is_a_miss() -> None:
@@ -216,10 +216,10 @@ def test_a_hard_negative_as_good_as_its_caption_is_a_miss() -> None:
     )
     runtime, photo = Spoken({"it": 0.6, "yes": 1.0, "no": 0.0}), np.array([[1, 0]], dtype=np.float32)
     collection = EncodedCollection(prepared(photo, [photo]), EncodedText(photo[:0], []), np.zeros(0, dtype=np.int64))
-    found = accuracy(Ranker(runtime), collection, [same, near, far], np.zeros(3, dtype=np.int64))
-    assert (found["cases"], found["similarity"], found["itm"]) == (3, 33.33, 33.33)
-    assert found["kinds"]["same"] == {"cases": 1, "similarity": 0.0, "itm": 0.0, "rerank": 0.0}
-    assert found["kinds"]["word"] == {"cases": 2, "similarity": 50.0, "itm": 50.0, "rerank": 50.0}
+    figures = accuracy(Ranker(runtime), collection, [same, near, far], np.zeros(3, dtype=np.int64))
+    assert (figures["cases"], figures["similarity"], figures["itm"]) == (3, 33.33, 33.33)
+    assert figures["kinds"]["same"] == {"cases": 1, "similarity": 0.0, "itm": 0.0, "rerank": 0.0}
+    assert figures["kinds"]["word"] == {"cases": 2, "similarity": 50.0, "itm": 50.0, "rerank": 50.0}
 
 
 def test_a_sixth_caption_counts_only_when_asked_for(trained_on_scenes: Path, tmp_path: Path) -> None:
@@ -230,8 +230,8 @@ def test_a_sixth_caption_counts_only_when_asked_for(trained_on_scenes: Path, tmp
         report = evaluate_shards(
             trained_on_scenes, [tmp_path / "six.tar"], split="test", shortlists=[4], captions=first, progress=False
         )
-        found: int = report["captions"]
-        return found
+        count: int = report["captions"]
+        return count
 
     assert captions(None) == 24
     assert captions(5) == 20

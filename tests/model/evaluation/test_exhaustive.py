@@ -32,23 +32,23 @@ def runtime() -> Known:
 
 
 @pytest.fixture(scope="module")
-def found(runtime: Known) -> dict[str, Any]:
+def report(runtime: Known) -> dict[str, Any]:
     exhaustive: dict[str, Any] = run(COUNTS, runtime, shortlists=[8, 3], exhaustive=SUBSET)["exhaustive"]
     return exhaustive
 
 
 def by_sorting(scores: NDArray[np.float32], right: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The rank of each query's first right candidate, wrong ones first among equals."""
-    found = []
+    ranks = []
     for row, is_right in zip(scores.tolist(), right.tolist(), strict=True):
-        ranked = sorted(zip(row, is_right, strict=True), key=lambda one: (-one[0], one[1]))
-        found.append([right for _, right in ranked].index(True))
-    return np.array(found)
+        ranked = sorted(zip(row, is_right, strict=True), key=lambda pair: (-pair[0], pair[1]))
+        ranks.append([right for _, right in ranked].index(True))
+    return np.array(ranks)
 
 
-def test_all_pairs_of_the_first_photos_are_ranked(runtime: Known, found: dict[str, Any]) -> None:
+def test_all_pairs_of_the_first_photos_are_ranked(runtime: Known, report: dict[str, Any]) -> None:
     captions = sum(COUNTS[:SUBSET])
-    assert (found["photos"], found["captions"], found["pairs"]) == (SUBSET, captions, captions * SUBSET)
+    assert (report["photos"], report["captions"], report["pairs"]) == (SUBSET, captions, captions * SUBSET)
     logits, similarities = (matrix[:captions, :SUBSET] for matrix in (runtime.logits, runtime.similarities))
     right = runtime.owner[:captions, None] == np.arange(SUBSET)
     for name, scores in (
@@ -60,8 +60,8 @@ def test_all_pairs_of_the_first_photos_are_ranked(runtime: Known, found: dict[st
             ("text_to_image", by_sorting(scores, right)),
             ("image_to_text", by_sorting(scores.T, right.T)),
         ):
-            assert {**found[way][name], **recall(ranks)} == found[way][name], f"{way} by {name}"
-    assert found["text_to_image"]["itm"]["r@1"] < 100, "or nothing was told apart"
+            assert {**report[way][name], **recall(ranks)} == report[way][name], f"{way} by {name}"
+    assert report["text_to_image"]["itm"]["r@1"] < 100, "otherwise nothing is measured"
 
 
 def test_a_shortlist_of_the_subset_stands_beside_it() -> None:

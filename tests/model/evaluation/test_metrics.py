@@ -11,16 +11,16 @@ from model.metrics import best_candidates, ranks, recall, recall_gain
 
 def by_sorting(scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> list[int]:
     """The rank of each query's first right candidate in a list sorted by score, wrong ones first among equals."""
-    found = []
+    ranks = []
     for row, right in zip(scores.tolist(), relevant.tolist(), strict=True):
-        ranked = sorted(zip(row, right, strict=True), key=lambda one: (-one[0], one[1]))
-        found.append([is_right for _, is_right in ranked].index(True))
-    return found
+        ranked = sorted(zip(row, right, strict=True), key=lambda pair: (-pair[0], pair[1]))
+        ranks.append([is_right for _, is_right in ranked].index(True))
+    return ranks
 
 
 @pytest.fixture(params=range(5))
 def lists(request: pytest.FixtureRequest) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Scores of few different values, so that most are tied, and one to five right candidates a query."""
+    """Scores of few different values, so that most are tied, and 1 to 5 right candidates for each query."""
     random = np.random.default_rng(request.param)
     scores = random.integers(0, 6, (40, 30)).astype(np.float32)
     relevant = np.argsort(random.random(scores.shape), axis=1) < random.integers(1, 6, (40, 1))
@@ -33,11 +33,11 @@ def test_ranks_are_those_of_sorting(lists: tuple[NDArray[np.float32], NDArray[np
 
 def test_the_best_candidates_are_those_of_sorting(lists: tuple[NDArray[np.float32], NDArray[np.bool_]]) -> None:
     scores, relevant = lists
-    found = best_candidates(scores, relevant, 7)
-    kept = np.take_along_axis(scores, found, 1)
+    best = best_candidates(scores, relevant, 7)
+    kept = np.take_along_axis(scores, best, 1)
     assert np.array_equal(kept, -np.sort(-scores, axis=1)[:, :7])
     # A right candidate is there only where sorting, which lets it lose every tie, has it too.
-    assert [rank < 7 for rank in by_sorting(scores, relevant)] == np.take_along_axis(relevant, found, 1).any(1).tolist()
+    assert [rank < 7 for rank in by_sorting(scores, relevant)] == np.take_along_axis(relevant, best, 1).any(1).tolist()
 
 
 def test_asking_for_more_candidates_than_there_are_gives_all() -> None:
@@ -54,8 +54,8 @@ def test_a_query_whose_scores_are_all_equal_is_found_last() -> None:
 
 
 def test_the_gain_of_a_ranking_over_itself_is_zero_for_sure() -> None:
-    some = np.array([0, 1, 0, 7])
-    assert recall_gain(some, some, np.arange(4), 1) == {"gain": 0.0, "low": 0.0, "high": 0.0}
+    ranks = np.array([0, 1, 0, 7])
+    assert recall_gain(ranks, ranks, np.arange(4), 1) == {"gain": 0.0, "low": 0.0, "high": 0.0}
 
 
 def test_a_gain_of_one_point_on_a_thousand_photos_is_noise_and_of_ten_is_not() -> None:
@@ -63,7 +63,7 @@ def test_a_gain_of_one_point_on_a_thousand_photos_is_noise_and_of_ten_is_not() -
     photos = np.arange(1000)
     before = (random.random(1000) > 0.3).astype(np.int64)
     slightly, clearly = before.copy(), before.copy()
-    changed = random.permutation(1000)[:300]  # as many lost as won, and then some
+    changed = random.permutation(1000)[:300]  # more than are lost or won
     slightly[changed] = 1 - slightly[changed]
     clearly[np.flatnonzero(before)[:100]] = 0
     small, large = recall_gain(before, slightly, photos, 1), recall_gain(before, clearly, photos, 1)
@@ -72,7 +72,7 @@ def test_a_gain_of_one_point_on_a_thousand_photos_is_noise_and_of_ten_is_not() -
     assert small["high"] - small["low"] > 4.0
 
 
-def test_captions_of_one_photo_are_no_independent_evidence() -> None:
+def test_captions_of_one_photo_are_not_independent_queries() -> None:
     random = np.random.default_rng(0)
     change = random.integers(0, 2, 50)
     once = recall_gain(np.ones(50, dtype=np.int64), change, np.arange(50), 1)

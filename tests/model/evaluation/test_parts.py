@@ -40,12 +40,12 @@ def ranker() -> Ranker:
 def lists(ranker: Ranker) -> dict[Direction, Shortlists]:
     """Shortlists whose word detectors, too, say more of what belongs together than of what does not."""
     collection = encode_collection(ranker, numbered(COUNTS), processor())
-    random, found = np.random.default_rng(1), {}
+    random, lists = np.random.default_rng(1), {}
     for way in DIRECTIONS:
-        one = rerank(ranker, collection, way, DEPTH)
-        log_odds = (200.0 * one.relevant + random.normal(0, 400, one.relevant.shape)).astype(np.float32)
-        found[way] = replace(one, parts=replace(one.parts, log_odds=log_odds))
-    return found
+        shortlists = rerank(ranker, collection, way, DEPTH)
+        log_odds = (200.0 * shortlists.relevant + random.normal(0, 400, shortlists.relevant.shape)).astype(np.float32)
+        lists[way] = replace(shortlists, parts=replace(shortlists.parts, log_odds=log_odds))
+    return lists
 
 
 @pytest.mark.parametrize("way", DIRECTIONS)
@@ -64,7 +64,7 @@ def test_each_row_is_ranked_by_the_parts_so_far(
     for name, expected in scores.items():
         figures = recall(lists[way].ranks(expected.astype(np.float32)))
         assert [worth[name][f"r@{k}"] for k in (1, 5, 10)] == [figures[f"r@{k}"] for k in (1, 5, 10)], name
-    assert worth["similarity"]["r@1"] < worth["joint"]["r@1"], "or nothing was told apart"
+    assert worth["similarity"]["r@1"] < worth["joint"]["r@1"], "otherwise nothing is measured"
 
 
 @pytest.mark.parametrize("way", DIRECTIONS)

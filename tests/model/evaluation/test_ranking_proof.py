@@ -63,9 +63,9 @@ def slow_order(
     listed: list[int], similarities: NDArray[np.float32], logits: NDArray[np.float32], right: NDArray[np.bool_]
 ) -> list[int]:
     """One query's candidates: those `listed` by logit, all others by similarity; a right one is last among equals."""
-    head = sorted(listed, key=lambda one: (-logits[one], right[one]))
-    others = [one for one in range(len(similarities)) if one not in listed]
-    return head + sorted(others, key=lambda one: (-similarities[one], right[one]))
+    head = sorted(listed, key=lambda candidate: (-logits[candidate], right[candidate]))
+    others = [candidate for candidate in range(len(similarities)) if candidate not in listed]
+    return head + sorted(others, key=lambda candidate: (-similarities[candidate], right[candidate]))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -85,7 +85,7 @@ def test_ranks_with_ties_are_those_of_sorting(way: Direction, depth: int, seed: 
     for row, listed in enumerate(lists.candidates.tolist()):
         keys = sorted((-score, is_right) for score, is_right in zip(similarities[row], right[row], strict=True))
         # Which of two wrong ones that are equally near is on a shortlist is open; everything else is not.
-        assert [(-similarities[row, one], right[row, one]) for one in listed] == keys[: len(listed)]
+        assert [(-similarities[row, candidate], right[row, candidate]) for candidate in listed] == keys[: len(listed)]
         by_similarity.append([is_right for _, is_right in keys].index(True))
         order = slow_order(listed, similarities[row], logits[row], right[row])
         by_itm.append(right[row, order].tolist().index(True))
@@ -110,9 +110,9 @@ def scenes(runtime: Runtime, trained_on_scenes: Path, scene_shard: Path) -> Enco
 
 def matrix(lists: Shortlists) -> NDArray[np.float32]:
     """The logits (Q, N) of shortlists that hold all candidates."""
-    found = np.full(lists.parts.itm_logits.shape, np.nan, dtype=np.float32)
-    np.put_along_axis(found, lists.candidates, lists.parts.itm_logits, 1)
-    return found
+    logits = np.full(lists.parts.itm_logits.shape, np.nan, dtype=np.float32)
+    np.put_along_axis(logits, lists.candidates, lists.parts.itm_logits, 1)
+    return logits
 
 
 def test_both_directions_score_a_pair_alike(runtime: Runtime, scenes: EncodedCollection) -> None:
@@ -141,6 +141,6 @@ def test_the_batch_does_not_change_a_score(
     expected = score_all_pairs(Ranker(runtime), scenes).itm_logits
     pairs = np.random.default_rng(size).permutation(15 * 15)
     for start in range(0, len(pairs), size):
-        captions, found = np.divmod(pairs[start : start + size], 15)
-        logits = runtime.itm_logits(scenes.text.select(captions.tolist()), [features[photo] for photo in found])
-        assert np.allclose(logits, expected[captions, found], rtol=1e-5, atol=1e-5)
+        captions, shown = np.divmod(pairs[start : start + size], 15)
+        logits = runtime.itm_logits(scenes.text.select(captions.tolist()), [features[photo] for photo in shown])
+        assert np.allclose(logits, expected[captions, shown], rtol=1e-5, atol=1e-5)

@@ -10,13 +10,13 @@ import pytest
 from model.scoring.match_quality import first_hits, match_quality
 
 
-def test_a_photo_taken_out_can_be_no_right_hit() -> None:
+def test_a_photo_removed_can_be_no_right_hit() -> None:
     scores = np.tile(np.array([3, 2, 1], dtype=np.float32), (1000, 1))
     relevant = np.tile(np.array([True, False, False]), (1000, 1))
-    found, right = first_hits(scores, relevant)
+    hits, right = first_hits(scores, relevant)
     assert right.sum() == 500
-    assert (found[right] == 3).all()
-    assert (found[~right] == 2).all()
+    assert (hits[right] == 3).all()
+    assert (hits[~right] == 2).all()
 
 
 def test_a_right_photo_that_is_not_first_is_no_right_hit() -> None:
@@ -63,9 +63,9 @@ def test_bins_hold_equally_many_hits_and_are_what_the_error_is_made_of() -> None
     match = random.random(1000).astype(np.float32)
     quality = match_quality(match, random.random(1000) < match**2)
     bins = quality["bins"]
-    assert [one["hits"] for one in bins] == [100] * 10
-    assert [one["match"] for one in bins] == sorted(one["match"] for one in bins)
-    assert np.mean([abs(one["match"] - one["right"]) for one in bins]) == pytest.approx(100 * quality["ece"], abs=0.01)
+    assert [row["hits"] for row in bins] == [100] * 10
+    assert [row["match"] for row in bins] == sorted(row["match"] for row in bins)
+    assert np.mean([abs(row["match"] - row["right"]) for row in bins]) == pytest.approx(100 * quality["ece"], abs=0.01)
 
 
 def test_bins_by_hand() -> None:

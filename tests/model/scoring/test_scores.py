@@ -67,23 +67,23 @@ def test_similarity_counts_as_much_as_ranks_best() -> None:
 
 
 def test_words_count_as_much_as_rank_best() -> None:
-    one = gallery(4000, 20, seed=0)
+    scored = gallery(4000, 20, seed=0)
     random = np.random.default_rng(3)
-    noise = random.normal(0, 4.0, one.relevant.shape).astype(np.float32)
-    assert fit_calibration([one]).log_odds_scale == 0.0, "there are none"
+    noise = random.normal(0, 4.0, scored.relevant.shape).astype(np.float32)
+    assert fit_calibration([scored]).log_odds_scale == 0.0, "there are none"
     # All three scores tell right from wrong by two standard deviations: the best sum weighs them alike.
-    fitted = fit_calibration([replace(one, log_odds=(noise + 8.0 * one.relevant).astype(np.float32))])
+    fitted = fit_calibration([replace(scored, log_odds=(noise + 8.0 * scored.relevant).astype(np.float32))])
     assert fitted.log_odds_scale == pytest.approx(0.25, rel=0.4)
     assert fitted.similarity_scale == pytest.approx(10.0, rel=0.4)
-    assert fit_calibration([replace(one, log_odds=noise)]).log_odds_scale <= 0.05
+    assert fit_calibration([replace(scored, log_odds=noise)]).log_odds_scale <= 0.05
 
 
 def test_galleries_count_alike_however_many_queries_they_have() -> None:
     small, large = gallery(500, 5, seed=0), gallery(500, 100, seed=1)
     often = Gallery(*(np.concatenate([table] * 8) for table in (small.similarity, small.itm_logits, small.relevant)))
-    one, other = fit_calibration([small, large]), fit_calibration([often, large])
-    assert one.match_bias == pytest.approx(other.match_bias, rel=0.1)
-    assert one.match_scale == pytest.approx(other.match_scale, rel=0.1)
+    first, second = fit_calibration([small, large]), fit_calibration([often, large])
+    assert first.match_bias == pytest.approx(second.match_bias, rel=0.1)
+    assert first.match_scale == pytest.approx(second.match_scale, rel=0.1)
 
 
 def test_of_cutoffs_that_tell_as_well_the_lowest_is_taken() -> None:

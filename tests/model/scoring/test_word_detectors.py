@@ -1,4 +1,4 @@
-"""Which words people use of photos like one, and what that says of a sentence."""
+"""Word detectors: which words people use of a photo, and the log-odds of a sentence."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def shown(animal: int, red: bool, seed: int) -> NDArray[np.float32]:
     return features
 
 
-def speaks(detectors: WordDetectors, text: EncodedText, *photos: NDArray[np.float32]) -> NDArray[np.float32]:
+def log_odds(detectors: WordDetectors, text: EncodedText, *photos: NDArray[np.float32]) -> NDArray[np.float32]:
     return detectors.detect(np.stack(photos)).sentence_log_odds(text, np.arange(len(photos)))
 
 
@@ -62,9 +62,9 @@ def test_words_are_learned_that_some_photos_have_and_others_have_not(detectors: 
 
 def test_a_sentence_speaks_for_photos_that_show_its_words(detectors: WordDetectors) -> None:
     cat, dog, red_cat = shown(CAT, False, 1001), shown(DOG, False, 1002), shown(CAT, True, 1003)
-    about_cat = speaks(detectors, sentence(CAT), cat, dog, red_cat)
+    about_cat = log_odds(detectors, sentence(CAT), cat, dog, red_cat)
     assert about_cat[0] > 0 > about_cat[1]
-    about_red_cat = speaks(detectors, sentence(RED, CAT), cat, dog, red_cat)
+    about_red_cat = log_odds(detectors, sentence(RED, CAT), cat, dog, red_cat)
     assert about_red_cat.argmax() == 2
     assert about_red_cat[2] > about_cat[2], "what a photo shows and a sentence leaves out speaks against it"
 
@@ -75,10 +75,10 @@ def test_several_sentences_go_with_photos_in_any_order(detectors: WordDetectors)
     rows = np.array([2, 1, 0, 2])
     together = EncodedText(
         np.zeros((4, 2), dtype=np.float32),
-        [one.word_features[0] for one in texts],
-        [one.word_ids[0] for one in texts],
+        [text.word_features[0] for text in texts],
+        [text.word_ids[0] for text in texts],
     )
-    one_by_one = [speaks(detectors, text, photos[row])[0] for text, row in zip(texts, rows, strict=True)]
+    one_by_one = [log_odds(detectors, text, photos[row])[0] for text, row in zip(texts, rows, strict=True)]
     detected = detectors.detect(np.stack(photos))
     assert detected.sentence_log_odds(together, rows) == pytest.approx(one_by_one, abs=1e-4)
     assert detected.sentence_log_odds(texts[0], rows)[[0, 3]] == pytest.approx([one_by_one[0]] * 2, abs=1e-4)
@@ -89,7 +89,7 @@ def test_several_sentences_go_with_photos_in_any_order(detectors: WordDetectors)
 
 def test_words_that_were_not_learned_count_for_nothing(detectors: WordDetectors) -> None:
     photo = shown(CAT, False, 4)
-    assert speaks(detectors, sentence(CAT, RARE, 29_000), photo) == speaks(detectors, sentence(CAT), photo)
+    assert log_odds(detectors, sentence(CAT, RARE, 29_000), photo) == log_odds(detectors, sentence(CAT), photo)
     assert detectors.detect(np.empty((0, 4), dtype=np.float32)).sentence_log_odds(
         sentence(CAT), np.arange(0)
     ).shape == (0,)
@@ -100,14 +100,14 @@ def test_detectors_can_be_kept(detectors: WordDetectors) -> None:
     detectors.write(file)
     file.seek(0)
     again, photo = WordDetectors.read(file), shown(CAT, True, 5)
-    assert speaks(again, sentence(RED, CAT), photo) == pytest.approx(
-        speaks(detectors, sentence(RED, CAT), photo), abs=0.05
+    assert log_odds(again, sentence(RED, CAT), photo) == pytest.approx(
+        log_odds(detectors, sentence(RED, CAT), photo), abs=0.05
     )
 
 
-def test_without_classifiers_there_is_no_evidence() -> None:
+def test_without_detectors_the_log_odds_are_zero() -> None:
     none = WordDetectors()
-    assert speaks(none, sentence(CAT), *[shown(CAT, False, 6)] * 2).tolist() == [0.0, 0.0]
+    assert log_odds(none, sentence(CAT), *[shown(CAT, False, 6)] * 2).tolist() == [0.0, 0.0]
 
 
 def test_words_learned_with_another_network_are_refused(detectors: WordDetectors) -> None:
@@ -149,9 +149,9 @@ def test_an_evaluation_tells_of_words_alone_and_of_their_part_in_the_rerank(cali
     assert "words" not in report(without, ranks=tmp_path / "ranks.npz")["text_to_image"]
     counting = shutil.copytree(calibrated, tmp_path / "counting")
     replace(fitted, calibration=Calibration(log_odds_scale=1e6)).save(counting, generation(counting))
-    found = report(counting, against=tmp_path / "ranks.npz")
-    words = found["text_to_image"]["words"]
-    assert 10 < words["r@1"] < found["text_to_image"]["itm"]["r@1"], "1 in 30 is chance"
-    assert found["text_to_image"]["rerank"] == words, "nothing else counts"
-    assert found["against"]["text_to_image"]["itm"]["r@1"]["gain"] == 0, "ITM does not read them"
-    assert text(found).count("words of 8") == 3, "both directions, and the six recalls"
+    counted = report(counting, against=tmp_path / "ranks.npz")
+    words = counted["text_to_image"]["words"]
+    assert 10 < words["r@1"] < counted["text_to_image"]["itm"]["r@1"], "1 in 30 is chance"
+    assert counted["text_to_image"]["rerank"] == words, "nothing else counts"
+    assert counted["against"]["text_to_image"]["itm"]["r@1"]["gain"] == 0, "ITM does not read them"
+    assert text(counted).count("words of 8") == 3, "both directions, and the six recalls"

@@ -28,7 +28,7 @@ SIZES = (10_000, 50_000, 100_000, 1_000_000)
 DEPTH = 64
 QUERIES = 500
 ADDED = 1000
-MOST_FOR_HNSW = 100_000  # beyond, it takes too long to build and too much memory to be a candidate
+MAX_FOR_HNSW = 100_000  # beyond, it takes too long to build and too much memory to be a candidate
 _ROWS_AT_ONCE = 10_000
 
 
@@ -63,7 +63,7 @@ def candidates(size: int) -> Iterator[str]:
     lists = f"IVF{2 ** round(math.log2(2 * math.sqrt(size)))}"
     yield EXACT
     yield from (f"{lists},{kind}" for kind in ("RaBitQfs", "SQ8", "PQ128x4fs", "PQ64x4fs"))
-    if size <= MOST_FOR_HNSW:
+    if size <= MAX_FOR_HNSW:
         yield "HNSW32"
 
 

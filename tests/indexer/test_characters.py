@@ -94,7 +94,7 @@ def test_a_user_comment_says_its_characters(comment: bytes, expected: str | None
 
 
 @pytest.mark.parametrize("big_endian", [False, True])
-def test_a_user_comment_is_in_the_byte_order_of_the_file_where_nothing_else_tells(big_endian: bool) -> None:
+def test_a_user_comment_has_the_byte_order_of_the_file_unless_its_text_shows_another(big_endian: bool) -> None:
     text = b"UNICODE\0" + "東京の夜景".encode("utf-16-be" if big_endian else "utf-16-le")
     assert with_exif(details={COMMENT: undefined_field(text)}, big_endian=big_endian).description == "東京の夜景"
 

@@ -26,7 +26,7 @@ EVERY = 9
 
 
 @pytest.mark.skipif(sys.platform != "linux" or shutil.which("cc") is None, reason="needs Linux and a C compiler")
-def test_a_write_that_fails_loses_nothing_and_is_told_and_the_next_run_goes_on(tmp_path: Path) -> None:
+def test_a_write_that_fails_loses_nothing_and_is_reported_and_the_next_run_continues(tmp_path: Path) -> None:
     disk = tmp_path / "failing_writes.so"
     source = Path(__file__).with_name("failing_writes.c")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", disk, source, "-ldl"], check=True)
@@ -91,7 +91,7 @@ def test_a_read_only_library_with_commits_that_are_not_in_place_yet_is_not_read_
     desk.index()
     with desk.open() as library, library.catalog.connect() as reader:
         reader.exec_driver_sql("SELECT count(*) FROM photo").all()
-        library.annotate(1, caption="a square", tags=[])  # lies in the log as long as somebody reads what was before
+        library.annotate(1, caption="a square", tags=[])  # stays in the log while a reader needs the old state
         copy = shutil.copytree(desk.library, desk.library.with_name("copy"))
     (copy / "catalog.sqlite-shm").unlink()
     with read_only(copy), pytest.raises(LibraryError, match=r"catalog\.sqlite cannot be used"):

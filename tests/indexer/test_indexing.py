@@ -180,7 +180,7 @@ def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_run(desk: Desk)
     assert counts(desk.index()) == {"found": 80, "changed": 1, "unchanged": 79, "encoded": 1}
 
 
-def test_progress_is_told_photo_by_photo(desk: Desk) -> None:
+def test_progress_is_reported_for_every_photo(desk: Desk) -> None:
     scribble(desk.photos / "a.png", 1)
     (desk.photos / "b.jpg").touch()
     progress: list[IndexProgress] = []
@@ -245,7 +245,7 @@ class TestGenerations:
         (tmp_path / "away").rename(tmp_path / "disk")
         assert desk.index(generation="other").encoded == 1
 
-    def test_whoever_had_the_first_open_does_not_bring_it_back(self, desk: Desk) -> None:
+    def test_a_process_with_the_first_one_open_does_not_bring_it_back(self, desk: Desk) -> None:
         scribble(desk.photos / "a.png", 1)
         desk.index()
         with desk.open() as watching:
@@ -312,7 +312,7 @@ class TestFolders:
         assert sorted(desk.search("red")) == ["a.png", "b.png"]
 
     @pytest.mark.parametrize("member", ["a loop", "a name that is too long", "below a loop"])
-    def test_a_named_folder_that_cannot_be_read_is_told_and_the_others_are_indexed(
+    def test_a_named_folder_that_cannot_be_read_is_reported_and_the_others_are_indexed(
         self, desk: Desk, member: str
     ) -> None:
         scribble(desk.photos / "a.png", 1)

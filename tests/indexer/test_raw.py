@@ -40,7 +40,7 @@ def test_a_raw_file_is_seen_by_its_preview_upright(tmp_path: Path, orientation: 
     assert np.abs(read.pixels.astype(float) - PROCESSOR.resize(scene())).mean() < 15
 
 
-def test_it_tells_camera_time_and_title(tmp_path: Path) -> None:
+def test_camera_time_and_title_are_read(tmp_path: Path) -> None:
     metadata = picture(tmp_path / "photo.dng", dng(scene(), taken="2021:07:14 12:00:00")).metadata
     assert metadata.camera == "Canon EOS R5"
     assert metadata.taken_at == int(datetime(2021, 7, 14, 12, tzinfo=UTC).timestamp())

@@ -91,7 +91,7 @@ def test_a_folder_that_may_not_be_read_is_reported_and_its_photos_unknown(
     assert result.is_unknown("closed/b.jpg")
 
 
-_LONG_NAME, _DEPTH, _LONGEST_PATH = "d" * 250, 17, 4095
+_LONG_NAME, _DEPTH, _MAX_PATH = "d" * 250, 17, 4095
 
 
 def make_unreadable(folder: Path, member: str) -> str:
@@ -124,7 +124,7 @@ def _dig(folder: Path) -> str:
         os.close(above)
     os.close(directory)
     nested = ["/".join([_LONG_NAME] * depth) for depth in range(1, _DEPTH + 1)]
-    return next(path for path in nested if len(os.fsencode(folder / path)) > _LONGEST_PATH)
+    return next(path for path in nested if len(os.fsencode(folder / path)) > _MAX_PATH)
 
 
 MEMBERS = [

@@ -45,7 +45,7 @@ def index_without_a_model(desk: Desk) -> IndexReport:
 
 
 @pytest.mark.parametrize("name", ["a.xmp", "a.XMP", "a.jpg.xmp", "a.jpg.XMP"])
-def test_a_file_beside_a_photo_tells_about_it(desk: Desk, name: str) -> None:
+def test_the_metadata_of_a_sidecar_is_read(desk: Desk, name: str) -> None:
     (desk.photos / "a.jpg").write_bytes(jpeg())
     more = {"exif__DateTimeOriginal": "2021-07-14T12:00:00.5+02:00", "exif__GPSLatitude": "48,8.25N"}
     write(desk.photos / name, packet("The lake", exif__GPSLongitude="11,34.5E", **more))
@@ -125,7 +125,7 @@ def test_a_copy_without_one_takes_nothing_away(desk: Desk) -> None:
     ],
     ids=["empty", "words", "nulls", "large", "deep", "titles in titles", "another file", "a photo"],
 )
-def test_a_hostile_one_tells_nothing_and_the_photo_is_indexed(desk: Desk, content: bytes) -> None:
+def test_a_hostile_sidecar_is_ignored_and_the_photo_is_indexed(desk: Desk, content: bytes) -> None:
     (desk.photos / "a.jpg").write_bytes(jpeg())
     (desk.photos / "a.xmp").write_bytes(content)
     assert desk.index().added == 1

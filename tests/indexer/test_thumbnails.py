@@ -57,7 +57,9 @@ def test_a_turned_photo_stands_upright(tmp_path: Path, suffix: str) -> None:
     ("content", "failure"),
     [(b"", Failure.EMPTY), (b"<svg/>", Failure.NOT_A_PHOTO), (b"\xff\xd8\xff\xe0 cut short", Failure.DAMAGED)],
 )
-def test_what_is_no_photo_is_told(maker: ThumbnailMaker, tmp_path: Path, content: bytes, failure: Failure) -> None:
+def test_a_file_that_is_not_a_photo_is_a_failure(
+    maker: ThumbnailMaker, tmp_path: Path, content: bytes, failure: Failure
+) -> None:
     (tmp_path / "photo.jpg").write_bytes(content)
     assert maker.make(str(tmp_path / "photo.jpg"), 100) is failure
     assert maker.make(str(tmp_path / "nowhere.jpg"), 100) is Failure.UNREADABLE

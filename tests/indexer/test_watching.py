@@ -271,7 +271,7 @@ def watch_with_limit(tmp_path: Path, limit: str, number: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("limit", "number"), [("instances", 0), ("watches", 0), ("watches", 3), ("watches", 9)])
-def test_where_the_system_has_no_watches_left_it_is_said_and_folders_are_compared(
+def test_if_the_system_has_no_watches_left_a_warning_is_logged_and_folders_are_compared(
     tmp_path: Path, limit: str, number: int
 ) -> None:
     outcome = watch_with_limit(tmp_path, limit, number)

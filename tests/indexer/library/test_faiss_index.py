@@ -95,7 +95,7 @@ def test_a_similarity_is_the_same_whatever_the_index(snapshot_of: Callable[[str]
         assert (again.tolist(), exact.tolist()) == (ids.tolist(), similarities.tolist())
 
 
-def test_whoever_asks_for_many_has_every_photo_compared_for_those_after_the_proposals(
+def test_photos_beyond_the_proposals_come_from_comparing_every_photo(
     snapshot_of: Callable[[str], Snapshot],
 ) -> None:
     for query in QUERIES:

@@ -58,7 +58,7 @@ def set_version(library: Path, version: str) -> None:
 
 
 class TestOpening:
-    def test_a_missing_library_is_an_error_that_tells_how_to_make_one(self, desk: Desk) -> None:
+    def test_a_missing_library_is_an_error_that_says_how_to_make_one(self, desk: Desk) -> None:
         with pytest.raises(LibraryMissing, match="Make one with `pixelseek index FOLDER`"):
             desk.open(create=False)
         assert not desk.library.exists()
@@ -271,7 +271,7 @@ class TestReading:
         assert (photo.path, photo.width, photo.height, photo.online) == (str(path), 60, 45, True)
         assert (photo.taken_at, photo.camera, photo.latitude) == (None, None, None)
 
-    def test_status_tells_where_the_library_stands(self, desk: Desk) -> None:
+    def test_status_counts_photos_files_and_encodings(self, desk: Desk) -> None:
         scribble(desk.photos / "a.png", 1)
         (desk.photos / "b.jpg").touch()
         desk.index()
@@ -284,7 +284,7 @@ class TestReading:
         assert (status.index_covers, status.encodings, status.index_fresh) == (1, 1, True)
         assert status.other_generations == {}
 
-    def test_status_tells_what_other_weights_have_left(self, desk: Desk) -> None:
+    def test_status_lists_the_files_of_other_generations(self, desk: Desk) -> None:
         scribble(desk.photos / "a.png", 1)
         desk.index()
         with desk.open(generation="other") as library:  # half done
@@ -300,7 +300,7 @@ class TestReading:
         assert desk.search("red") == ["a.png"]
         assert desk.index().unchanged == 1
 
-    def test_damage_met_on_the_way_is_told_in_words(self, desk: Desk) -> None:
+    def test_damage_found_by_a_search_is_an_error_with_the_remedy(self, desk: Desk) -> None:
         scribble(desk.photos / "a.png", 1)
         desk.index()
         path = desk.library / f"encodings-{GENERATION}.sqlite"

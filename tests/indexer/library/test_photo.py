@@ -1,4 +1,4 @@
-"""A photo's fields are listed once, in `PhotoRecord`: what stands beside that list agrees with it."""
+"""A photo's fields are listed once, in `PhotoRecord`: tables, exports and the API agree with that list."""
 
 from __future__ import annotations
 

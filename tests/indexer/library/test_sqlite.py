@@ -116,7 +116,7 @@ def test_a_transaction_that_fails_leaves_no_trace(database: SqliteDatabase) -> N
     assert read(database) == [1, 3]
 
 
-def test_who_waits_too_long_for_another_writer_is_told_so(
+def test_waiting_too_long_for_another_writer_is_an_error_that_says_so(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT_S", 0.1)

@@ -53,7 +53,7 @@ def main() -> None:
     until = float("inf") if arguments.minutes is None else time.monotonic() + 60.0 * arguments.minutes
     for seed in range(arguments.seeds):
         for name, changes in {BASE: {}, **rows}.items():
-            recipe = replace(overridden(base, changes, f"row {name}"), name=name, seed=seed)
+            recipe = overridden(base, {**changes, "name": name, "seed": seed}, f"row {name}")
             left = (until - time.monotonic()) / 60.0
             if left <= 0 or not trained(recipe, arguments.data, arguments.output, left):
                 print(f"Stopped in {name}, seed {seed}: call it again to go on.", file=sys.stderr)

@@ -95,8 +95,8 @@ def trunk_row(layers: int, width: int, grids: list[int], device: torch.device, r
     cells = [f"{parameters(trunk.layers):.1f}"]
     for count in grids:
         states = torch.randn(at_once(device), WORDS + count, width, device=device)
-        work = operations(lambda states=states: trunk.above(Tokens(states[:1], None)))  # type: ignore[misc]
-        taken = seconds(device, rounds, lambda states=states: trunk.above(Tokens(states, None))) / len(states)  # type: ignore[misc]
+        work = operations(lambda states=states: trunk.upper_layers(Tokens(states[:1], None)))  # type: ignore[misc]
+        taken = seconds(device, rounds, lambda states=states: trunk.upper_layers(Tokens(states, None))) / len(states)  # type: ignore[misc]
         cells += [f"{work / 1e9:.1f}", f"{1000 * taken:.1f}"]
     return cells
 

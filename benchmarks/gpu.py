@@ -14,7 +14,6 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ from model.processor import SPECIAL_TOKENS, PixelBertProcessor, wordpiece_tokeni
 from model.runtime.protocol import EncodedText
 from model.runtime.torch_runtime import TorchRuntime
 from model.training.recipe import load_recipe
-from model.training.step import Batch, losses, total
+from model.training.step import Batch, losses, total_loss
 
 WORDS, PIXELS, SIDE = 15, 64, 256
 LIBRARY, SHORTLIST, RERANKED = 1_000_000, 128, 256
@@ -69,7 +68,7 @@ def _encoding(model: PixelBertForPreTraining, device: torch.device, count: int, 
     photos = torch.randn(count, 3, SIDE, SIDE, device=device).contiguous(memory_format=torch.channels_last)
 
     def encode() -> Tensor:
-        return model.embed_image(model.pixelbert.pixels(photos))
+        return model.embed_image(model.pixelbert.encode_pixels(photos))
 
     model.eval()
     for dtype in _dtypes(device):
@@ -124,7 +123,7 @@ def _search(device: torch.device, count: int) -> None:
 
 def _training(model: PixelBertForPreTraining, device: torch.device, count: int, peak: float) -> None:
     model.train()
-    objectives = replace(load_recipe("small").objectives, itm_start=0.0)
+    objectives = load_recipe("small").objectives.model_copy(update={"itm_start": 0.0})
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
     photos = torch.randn(count, 3, SIDE, SIDE, device=device).contiguous(memory_format=torch.channels_last)
     ids = torch.randint(1000, 30000, (count * objectives.itc_captions, WORDS), device=device)
@@ -132,7 +131,7 @@ def _training(model: PixelBertForPreTraining, device: torch.device, count: int, 
 
     def step() -> Tensor:
         batch = Batch(model.pixelbert.pixel_tokens.cnn(photos), None, ids, mask, mask)
-        loss = total(losses(model, batch, objectives, part=0.8, sampling=0.375, mask_id=103), objectives, 0.8)
+        loss = total_loss(losses(model, batch, objectives, progress=0.8, sampling=0.375, mask_id=103), objectives, 0.8)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -8,7 +8,7 @@ from transformers import PretrainedConfig
 
 @strict
 class PixelBertConfig(PretrainedConfig):
-    """All that decides the shape of a Pixel-BERT; the defaults are the shipped `pixelbert-small`.
+    """The architecture of a Pixel-BERT; the defaults are the shipped `pixelbert-small`.
 
     The trunk (`hidden_size` to `layer_norm_eps`) is named as in transformers' `BertConfig`. Of our own:
 
@@ -16,9 +16,9 @@ class PixelBertConfig(PretrainedConfig):
     - `spatial_positions`: `none` (the paper) or `learned_2d` (a learned row and column vector per token,
       for grids of up to `max_grid` cells a side).
     - `pixel_sampling`: how many pixel tokens a pre-training step sees (section 3.3): a whole number, or a
-      fraction of each photo's valid tokens, or None for all. Inference sees all, but for
-    - `match_stride`: outside training ITM reads every so many-th pixel token. Who has only ever seen a sample in the
-      joint pass may judge as well by a part, in a part of the time.
+      fraction of each photo's valid tokens, or None for all.
+    - `match_stride`: in evaluation mode ITM reads every `match_stride`-th pixel token. A model trained on sampled
+      tokens needs only a subset at inference, which saves time.
     - `fusion_layer`: the layer at which words and pixels first meet; 0 is the paper.
     - `embedding_size`: E, the width of the vectors the shortlist compares.
     - `num_images`: how many photos a sentence is about, in `PixelBertForImagesAndTextClassification`: 2 in NLVR2.

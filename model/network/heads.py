@@ -53,7 +53,7 @@ def summary(trunk: PixelBertModel, words: Tokens, photos: Sequence[Tokens]) -> T
     """What a head reads of B sentences and the photos of each, both as their states at the fusion layer: (B, S)."""
     read, length = [mean(words)], words.states.shape[1]
     for pixels in photos:
-        states, mask = trunk.joint(words, pixels)
+        states, mask = trunk.fuse(words, pixels)
         sides = (
             Tokens(states[:, :length], None if mask is None else mask[:, :length]),
             Tokens(states[:, length:], None if mask is None else mask[:, length:]),
@@ -83,8 +83,8 @@ class PixelBertForQuestionAnswering(PixelBertPreTrainedModel):
 
         `labels` (B, A) are soft scores, 0 to 1; the loss is the paper's binary cross-entropy, summed over the answers.
         """
-        words = self.pixelbert.words(input_ids, attention_mask)
-        logits = self.head(summary(self.pixelbert, words, [self.pixelbert.pixels(pixel_values, pixel_mask)]))
+        words = self.pixelbert.encode_words(input_ids, attention_mask)
+        logits = self.head(summary(self.pixelbert, words, [self.pixelbert.encode_pixels(pixel_values, pixel_mask)]))
         loss = None if labels is None else answer_loss(logits, labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)
 
@@ -110,9 +110,9 @@ class PixelBertForImagesAndTextClassification(PixelBertPreTrainedModel):
         labels: Tensor | None = None,
     ) -> SequenceClassifierOutput:
         """Sentences (B, T) about the photos (B, N, 3, H, W) -> logits (B, 2); `labels` (B,) are 0 or 1."""
-        words = self.pixelbert.words(input_ids, attention_mask)
+        words = self.pixelbert.encode_words(input_ids, attention_mask)
         photos = [
-            self.pixelbert.pixels(pixel_values[:, photo], None if pixel_mask is None else pixel_mask[:, photo])
+            self.pixelbert.encode_pixels(pixel_values[:, photo], None if pixel_mask is None else pixel_mask[:, photo])
             for photo in range(self.config.num_images)
         ]
         logits = self.head(summary(self.pixelbert, words, photos))

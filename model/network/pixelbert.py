@@ -1,13 +1,14 @@
 """Pixel-BERT (arXiv 2004.00849) as transformers models.
 
-One trunk, three passes: words alone, pixels alone, and both together. Up to `config.fusion_layer` the
-trunk runs on each side alone, so that what is stored of a photo is the pixels' state there and a rerank
-pays only for the layers above.
+One trunk, three passes: words alone, pixels alone, and both together. Below `config.fusion_layer` the
+trunk runs on words and on pixels separately: a library stores the pixels' states at that layer, and a rerank computes
+only the layers above.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,16 +18,24 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from model.network.configuration import PixelBertConfig
-from model.network.pixels import PixelTokens, Tokens, every
+from model.network.pixels import PixelTokens, Tokens, subsample_tokens
 from model.network.trunk import TransformerLayer, WordTokens, concatenate, mean
 
 
 @dataclass
 class PixelBertOutput(ModelOutput):
-    """What a forward pass leaves."""
+    """The last hidden states of words and pixels."""
 
     words: Tensor | None = None  # (B, T, D), last layer
     pixels: Tensor | None = None  # (B, P, D), last layer
+
+
+class PixelBertImageOutput(NamedTuple):
+    """Everything that a library stores of B photos."""
+
+    pixel_features: Tensor  # (B, P, D), at the fusion layer
+    image_embeds: Tensor  # (B, E), L2-normalised
+    pooled_features: Tensor  # (B, C), the mean of the CNN's last feature map: the input of word detectors
 
 
 @dataclass
@@ -69,31 +78,31 @@ class PixelBertModel(PixelBertPreTrainedModel):
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.num_hidden_layers))
         self.post_init()
 
-    def below(self, tokens: Tokens) -> Tokens:
-        """The layers under the fusion layer, on one side alone."""
+    def lower_layers(self, tokens: Tokens) -> Tokens:
+        """The layers below the fusion layer, for words alone or pixels alone."""
         for layer in self.layers[: self.config.fusion_layer]:
             tokens = layer(tokens)
         return tokens
 
-    def above(self, tokens: Tokens, queries: int | None = None) -> Tokens:
-        """The fusion layer and those above it. Only the first `queries` tokens are worked out to the end."""
-        *lower, last = self.layers[self.config.fusion_layer :]
-        for layer in lower:
+    def upper_layers(self, tokens: Tokens, num_queries: int | None = None) -> Tokens:
+        """The fusion layer and those above it. The last layer computes only the first `num_queries` tokens."""
+        *layers, last = self.layers[self.config.fusion_layer :]
+        for layer in layers:
             tokens = layer(tokens)
-        result: Tokens = last(tokens, queries)
+        result: Tokens = last(tokens, num_queries)
         return result
 
-    def words(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tokens:
+    def encode_words(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tokens:
         """Word pieces (B, T) -> their states at the fusion layer (B, T, D)."""
-        return self.below(self.word_tokens(input_ids, attention_mask))
+        return self.lower_layers(self.word_tokens(input_ids, attention_mask))
 
-    def pixels(self, pixel_values: Tensor, pixel_mask: Tensor | None = None) -> Tokens:
+    def encode_pixels(self, pixel_values: Tensor, pixel_mask: Tensor | None = None) -> Tokens:
         """Photos (B, 3, H, W) -> their pixel features at the fusion layer (B, P, D)."""
-        return self.below(self.pixel_tokens(self.pixel_tokens.cnn(pixel_values), pixel_mask))
+        return self.lower_layers(self.pixel_tokens(self.pixel_tokens.cnn(pixel_values), pixel_mask))
 
-    def joint(self, words: Tokens, pixels: Tokens, queries: int | None = None) -> Tokens:
+    def fuse(self, words: Tokens, pixels: Tokens, num_queries: int | None = None) -> Tokens:
         """Both sides' states at the fusion layer -> the cross-modal states above it (B, T + P, D)."""
-        return self.above(concatenate(words, pixels), queries)
+        return self.upper_layers(concatenate(words, pixels), num_queries)
 
     def forward(
         self,
@@ -104,12 +113,14 @@ class PixelBertModel(PixelBertPreTrainedModel):
     ) -> PixelBertOutput:
         """Words (B, T), photos (B, 3, H, W), or both together. Raises ValueError when given neither."""
         if input_ids is not None and pixel_values is not None:
-            states = self.joint(self.words(input_ids, attention_mask), self.pixels(pixel_values, pixel_mask)).states
+            states = self.fuse(
+                self.encode_words(input_ids, attention_mask), self.encode_pixels(pixel_values, pixel_mask)
+            ).states
             return PixelBertOutput(words=states[:, : input_ids.shape[1]], pixels=states[:, input_ids.shape[1] :])
         if input_ids is not None:
-            return PixelBertOutput(words=self.above(self.words(input_ids, attention_mask)).states)
+            return PixelBertOutput(words=self.upper_layers(self.encode_words(input_ids, attention_mask)).states)
         if pixel_values is not None:
-            return PixelBertOutput(pixels=self.above(self.pixels(pixel_values, pixel_mask)).states)
+            return PixelBertOutput(pixels=self.upper_layers(self.encode_pixels(pixel_values, pixel_mask)).states)
         raise ValueError("give input_ids, pixel_values or both")
 
 
@@ -133,43 +144,40 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
 
     def embed_text(self, words: Tokens) -> Tensor:
         """Words' states at the fusion layer (B, T, D) -> text embeddings (B, E)."""
-        return functional.normalize(self.text_projection(mean(self.pixelbert.above(words))), dim=-1)
+        return functional.normalize(self.text_projection(mean(self.pixelbert.upper_layers(words))), dim=-1)
 
     def embed_image(self, pixels: Tokens) -> Tensor:
         """Pixel features (B, P, D) -> image embeddings (B, E)."""
-        return functional.normalize(self.image_projection(mean(self.pixelbert.above(pixels))), dim=-1)
+        return functional.normalize(self.image_projection(mean(self.pixelbert.upper_layers(pixels))), dim=-1)
 
-    def photo(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """All that is kept of photos (B, 3, H, W): pixel features (B, P, D), embeddings (B, E), pooled features (B, C).
-
-        Those are the mean of the CNN's last feature map, which word detectors read.
-        """
+    def encode_image(self, pixel_values: Tensor) -> PixelBertImageOutput:
+        """Everything that a library stores of photos (B, 3, H, W)."""
         features = self.pixelbert.pixel_tokens.cnn(pixel_values)
-        pixels = self.pixelbert.below(self.pixelbert.pixel_tokens(features))
-        return pixels.states, self.embed_image(pixels), features.mean((2, 3))
+        pixels = self.pixelbert.lower_layers(self.pixelbert.pixel_tokens(features))
+        return PixelBertImageOutput(pixels.states, self.embed_image(pixels), features.mean((2, 3)))
 
     def itm_logits(self, words: Tokens, pixels: Tokens) -> Tensor:
         """ITM logits (B,) of aligned pairs, from both sides' states at the fusion layer.
 
-        Outside training it reads every `match_stride`-th pixel token.
+        In evaluation mode it reads every `match_stride`-th pixel token.
         """
         if not self.training:
-            pixels = every(pixels, self.config.match_stride)
-        return self._itm_logits(self.pixelbert.joint(words, pixels, queries=1).states)
+            pixels = subsample_tokens(pixels, self.config.match_stride)
+        return self._itm_logits(self.pixelbert.fuse(words, pixels, num_queries=1).states)
 
     def attend(self, words: Tokens, pixels: Tokens) -> Tensor:
-        """How much each token of aligned pairs looks at each, words before pixels: (B, L, heads, T + P, T + P).
+        """Attention probabilities of aligned pairs in the L cross-modal layers, the lowest first.
 
-        The attention probabilities of the L cross-modal layers, the lowest first.
+        (B, L, heads, T + P, T + P), words before pixels.
         """
         return torch.stack(self._attended(words, pixels)[0], dim=1)
 
     def relevance(self, words: Tokens, pixels: Tokens) -> Tensor:
-        """How much each token of aligned pairs counts in each for their match, words before pixels: (B, T + P, T + P).
+        """How much each token of aligned pairs contributes to each for their ITM logit: (B, T + P, T + P), words first.
 
-        Gradient-weighted relevance of Chefer, Gur, Wolf 2021 (arXiv 2103.15679): in each cross-modal layer, the
-        attention that would raise the ITM logit, the mean over heads, carried on through the layers. It computes
-        gradients, so not under `torch.inference_mode`.
+        Gradient-weighted relevance of Chefer, Gur, Wolf 2021 (arXiv 2103.15679): in each cross-modal layer the
+        attention that would raise the ITM logit, averaged over heads and propagated through the layers. It computes
+        gradients: do not call it under `torch.inference_mode`.
         """
         with torch.enable_grad():
             maps, states = self._attended(words._replace(states=words.states.detach().requires_grad_()), pixels)
@@ -180,12 +188,12 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
         return relevance
 
     def _attended(self, words: Tokens, pixels: Tokens) -> tuple[list[Tensor], Tensor]:
-        """The attention (B, heads, T + P, T + P) of each cross-modal layer, and the states that it leads to."""
+        """The attention (B, heads, T + P, T + P) of each cross-modal layer, and the last states (B, T + P, D)."""
         tokens, maps = concatenate(words, pixels), []
         for layer in self.pixelbert.layers[self.config.fusion_layer :]:
             assert isinstance(layer, TransformerLayer)
             maps.append(layer.attention(tokens))
-            tokens = layer.attending(tokens, maps[-1])
+            tokens = layer.forward_with_attention(tokens, maps[-1])
         return maps, tokens.states
 
     def _itm_logits(self, states: Tensor) -> Tensor:
@@ -202,11 +210,12 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
     ) -> PixelBertRetrievalOutput:
         """Score B aligned pairs of sentences (B, T) and photos (B, 3, H, W)."""
         return self.score(
-            self.pixelbert.words(input_ids, attention_mask), self.pixelbert.pixels(pixel_values, pixel_mask)
+            self.pixelbert.encode_words(input_ids, attention_mask),
+            self.pixelbert.encode_pixels(pixel_values, pixel_mask),
         )
 
     def score(self, words: Tokens, pixels: Tokens) -> PixelBertRetrievalOutput:
-        """The same of B sentences and photos at the fusion layer."""
+        """As `forward`, from the states of words and pixels at the fusion layer."""
         return PixelBertRetrievalOutput(
             itm_logits=self.itm_logits(words, pixels),
             text_embeds=self.embed_text(words),
@@ -239,13 +248,13 @@ class PixelBertForPreTraining(PixelBertForImageTextRetrieval):
         super().__init__(config)
         self.mlm_head = MlmHead(config)
         self.word_head: nn.Module | None = None
-        """Pooled features (B, C) to logits of words (B, V), where a training learns words: kept as word detectors."""
+        """Pooled features (B, C) to word logits (B, V), in a training that learns words: saved as word detectors."""
         self.post_init()
 
     def predict_words(self, words: Tokens, pixels: Tokens) -> Tensor:
         """Word states (B, T, D) after the joint pass, ready for `mlm_head`."""
         length = words.states.shape[1]
-        return self.pixelbert.joint(words, pixels, queries=length).states
+        return self.pixelbert.fuse(words, pixels, num_queries=length).states
 
     def forward(
         self,
@@ -255,8 +264,8 @@ class PixelBertForPreTraining(PixelBertForImageTextRetrieval):
         pixel_mask: Tensor | None = None,
     ) -> PixelBertRetrievalOutput:
         """As the retrieval model, and the MLM logits (B, T, V) of every word."""
-        words = self.pixelbert.words(input_ids, attention_mask)
-        pixels = self.pixelbert.pixels(pixel_values, pixel_mask)  # once: the CNN is most of the work
+        words = self.pixelbert.encode_words(input_ids, attention_mask)
+        pixels = self.pixelbert.encode_pixels(pixel_values, pixel_mask)  # once: the CNN is most of the work
         output = self.score(words, pixels)
         output.mlm_logits = self.mlm_head(self.predict_words(words, pixels))
         return output

@@ -91,7 +91,7 @@ def sample_pixels(tokens: Tokens, amount: int | float) -> Tokens:
     return Tokens(sampled, None if bool(kept.all()) else kept)
 
 
-def every(tokens: Tokens, stride: int) -> Tokens:
-    """Every `stride`-th token of each row, the first with them: (B, T, D) -> (B, ceil(T / stride), D)."""
+def subsample_tokens(tokens: Tokens, stride: int) -> Tokens:
+    """Every `stride`-th token of each row, from the first on: (B, T, D) -> (B, ceil(T / stride), D)."""
     states, mask = tokens
     return Tokens(states[:, ::stride], None if mask is None else mask[:, ::stride])

@@ -11,7 +11,7 @@ from model.network.pixels import Tokens
 
 
 class WordTokens(nn.Module):
-    """LayerNorm(token + position), the paper's section 3.2."""
+    """Word embeddings: LayerNorm(token + position) (paper, section 3.2)."""
 
     def __init__(self, config: PixelBertConfig) -> None:
         super().__init__()
@@ -45,18 +45,18 @@ class TransformerLayer(nn.Module):
         self.output_norm = nn.LayerNorm(size, eps=eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, tokens: Tokens, queries: int | None = None) -> Tokens:
-        """Update every token, or only the first `queries` of them (the others are still attended to)."""
+    def forward(self, tokens: Tokens, num_queries: int | None = None) -> Tokens:
+        """Update every token, or only the first `num_queries` of them (which attend to all)."""
         states, mask = tokens
-        asking = states if queries is None else states[:, :queries]  # (B, Q, D)
+        queries = states if num_queries is None else states[:, :num_queries]  # (B, Q, D)
         attended = functional.scaled_dot_product_attention(
-            self._split(self.query(asking)),
+            self._split(self.query(queries)),
             self._split(self.key(states)),
             self._split(self.value(states)),
             attn_mask=None if mask is None else mask[:, None, None, :],
             dropout_p=self.attention_dropout if self.training else 0.0,
         )  # (B, heads, Q, D / heads)
-        return Tokens(self._update(asking, attended), mask if queries is None or mask is None else mask[:, :queries])
+        return Tokens(self._update(queries, attended), mask if mask is None else mask[:, : queries.shape[1]])
 
     def attention(self, tokens: Tokens) -> Tensor:
         """How much each token attends to each: probabilities (B, heads, T, T)."""
@@ -68,17 +68,17 @@ class TransformerLayer(nn.Module):
         probabilities: Tensor = scores.softmax(-1)
         return probabilities
 
-    def attending(self, tokens: Tokens, probabilities: Tensor) -> Tokens:
-        """As `forward` in evaluation mode, by the attention (B, heads, T, T) it is given."""
+    def forward_with_attention(self, tokens: Tokens, probabilities: Tensor) -> Tokens:
+        """As `forward` in evaluation mode, with these attention probabilities (B, heads, T, T)."""
         states, mask = tokens
         return Tokens(self._update(states, probabilities @ self._split(self.value(states))), mask)
 
-    def _update(self, asking: Tensor, attended: Tensor) -> Tensor:
-        """Tokens (B, Q, D) and what their heads have gathered (B, heads, Q, D / heads) -> the tokens after it."""
+    def _update(self, queries: Tensor, attended: Tensor) -> Tensor:
+        """Tokens (B, Q, D) and the output of their attention heads (B, heads, Q, D / heads) -> their new states."""
         attended = self.attention_output(attended.transpose(1, 2).flatten(2))
-        asking = self.attention_norm(asking + self.dropout(attended))
-        fed = self.output(functional.gelu(self.intermediate(asking)))
-        updated: Tensor = self.output_norm(asking + self.dropout(fed))
+        states = self.attention_norm(queries + self.dropout(attended))
+        ffn_output = self.output(functional.gelu(self.intermediate(states)))
+        updated: Tensor = self.output_norm(states + self.dropout(ffn_output))
         return updated
 
     def _split(self, states: Tensor) -> Tensor:

@@ -59,7 +59,8 @@ class _Pixels(nn.Module):
             (images[..., channel].float() - mean) / std
             for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True))
         ]
-        return self.model.photo(torch.stack(channels, dim=1))
+        output: tuple[Tensor, Tensor, Tensor] = self.model.encode_image(torch.stack(channels, dim=1))
+        return output
 
 
 class _Words(nn.Module):
@@ -70,7 +71,7 @@ class _Words(nn.Module):
         self.model = model
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        words = self.model.pixelbert.words(input_ids, attention_mask)
+        words = self.model.pixelbert.encode_words(input_ids, attention_mask)
         return words.states, self.model.embed_text(words)
 
 

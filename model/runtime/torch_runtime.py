@@ -81,7 +81,7 @@ class TorchRuntime:
                 self._processor.image_processor.normalize([images[row] for row in rows])["pixel_values"]
             )
             values = values.to(self._device).contiguous(memory_format=torch.channels_last)
-            kept: tuple[Tensor, ...] = self._model.photo(values)
+            kept: tuple[Tensor, ...] = self._model.encode_image(values)
             return kept
 
         for same_size in rows_by_size(images):
@@ -95,7 +95,7 @@ class TorchRuntime:
         """See `Runtime`."""
         inputs = self._processor.tokenize(sentences)
         mask = torch.from_numpy(inputs["attention_mask"]).to(self._device)
-        words = self._model.pixelbert.words(torch.from_numpy(inputs["input_ids"]).to(self._device), mask)
+        words = self._model.pixelbert.encode_words(torch.from_numpy(inputs["input_ids"]).to(self._device), mask)
         states, lengths = _numpy(words.states), inputs["attention_mask"].sum(1)
         features = [states[row, :length] for row, length in enumerate(lengths)]
         ids = [inputs["input_ids"][row, :length] for row, length in enumerate(lengths)]

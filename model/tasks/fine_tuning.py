@@ -27,8 +27,8 @@ from model.tasks.evaluation import right
 from model.tasks.examples import Example, examples
 from model.tasks.fitting import labels_of
 from model.tasks.training import calibrated, save_head
-from model.training.loop import TrainingError
-from model.training.optimizers import make_optimizers, rate
+from model.training.errors import TrainingError
+from model.training.optimizers import make_optimizers, set_learning_rate
 from model.training.recipe import Recipe, as_toml, load_recipe
 from model.weights import find_weights, generation
 
@@ -117,10 +117,7 @@ def _train(
     with log.open("a", encoding="utf-8") as file:
         for step, rows in enumerate(tqdm(batches, desc=recipe.name, unit="step"), start=1):
             model.train()
-            for optimizer in optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = group["peak"] * rate(schedule, (step - 1) / steps)
-                optimizer.zero_grad(set_to_none=True)
+            set_learning_rate(optimizers, schedule, (step - 1) / steps)
             with torch.autocast(device.type, torch.bfloat16, enabled=schedule.precision == "bfloat16"):
                 found = model(**learned.inputs(rows.tolist(), processor, device)).logits.float()
             right_ones = wanted[rows].to(device)

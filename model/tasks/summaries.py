@@ -49,7 +49,7 @@ def summaries(
     for start in tqdm(range(0, len(sentences), _SENTENCES), desc="sentences", unit="batch", disable=not progress):
         text = processor.tokenize(sentences[start : start + _SENTENCES])
         mask = torch.from_numpy(text["attention_mask"]).to(device)
-        words = trunk.words(torch.from_numpy(text["input_ids"]).to(device), mask)
+        words = trunk.encode_words(torch.from_numpy(text["input_ids"]).to(device), mask)
         about = zip(*photos[start : start + _SENTENCES], strict=True)
         found.append(summary(trunk, words, [_padded(features, device) for features in about]).cpu())
     return torch.cat(found)

@@ -1,4 +1,4 @@
-"""When a run has gone wrong: a loss that is no number, or an objective that has become worse than guessing."""
+"""Detects a diverged run: a loss that is not finite, or an objective that is worse than chance."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import Any
 
 from model.training.recipe import Recipe
 
-_MEMORY = 0.98  # of the running mean: about 50 steps
-_STEPS = 100
+_MOMENTUM = 0.98  # of the running mean: about 50 steps
+_MIN_STEPS = 100
 _FACTOR = 1.5
 
 
-def guessing(recipe: Recipe, vocab_size: int, words: float = 0.0) -> dict[str, float]:
-    """The loss, in nats, of a network that knows nothing, for each objective; `words` is that of its word head."""
-    objectives = recipe.objectives
-    lists = [
-        min(objectives.hardest or count, count)
+def chance_loss(recipe: Recipe, vocab_size: int, words: float = 0.0) -> dict[str, float]:
+    """The loss of chance, in nats, for each objective; `words` is that of the word head."""
+    objectives, schedule = recipe.objectives, recipe.schedule
+    list_sizes = [
+        min(objectives.num_hardest_negatives or count, count)
         for count in (objectives.negative_images, objectives.negative_texts)
         if count
     ]
+    photos = schedule.batch_size / schedule.gradient_accumulation_steps
     return {
-        "itc": math.log(recipe.schedule.batch_size / recipe.schedule.parts * objectives.itc_captions),
+        "itc": math.log(photos * objectives.itc_captions),
         "words": words,
         "mlm": math.log(vocab_size),
-        "itm": sum(math.log(1 + count) for count in lists) / max(1, len(lists)),
+        "itm": sum(math.log(1 + count) for count in list_sizes) / max(1, len(list_sizes)),
         "itm_sigmoid": math.log(2),
         "itm_balanced": math.log(2),
     }
@@ -34,31 +35,31 @@ class Divergence:
     """Watches the losses of a run by name."""
 
     def __init__(self, chance: dict[str, float]) -> None:
-        """`chance` is what `guessing` says. A fixed yardstick: losses may well rise as negatives get harder."""
+        """`chance` is a result of `chance_loss`: a fixed limit, because losses may rise as negatives get harder."""
         self._chance = chance
         self._mean: dict[str, float] = {}
         self._steps: dict[str, int] = {}
 
-    def trouble(self, losses: dict[str, float]) -> str | None:
+    def problem(self, losses: dict[str, float]) -> str | None:
         """What is wrong after a step with these losses, or None.
 
-        An objective has diverged when, over the last steps, it is on average half again as bad as guessing.
+        An objective has diverged when the running mean of its loss is 1.5 times that of chance.
         """
         for name, value in losses.items():
             if not math.isfinite(value):
                 return f"{name} is {value}"
             if name not in self._chance:
-                continue  # their sum
-            self._mean[name] = _MEMORY * self._mean.get(name, value) + (1.0 - _MEMORY) * value
+                continue  # the weighted sum
+            self._mean[name] = _MOMENTUM * self._mean.get(name, value) + (1.0 - _MOMENTUM) * value
             self._steps[name] = self._steps.get(name, 0) + 1
-            if self._steps[name] > _STEPS and self._mean[name] > _FACTOR * self._chance[name]:
-                return f"{name} is {self._mean[name]:.3g}, far worse than the {self._chance[name]:.3g} of guessing"
+            if self._steps[name] > _MIN_STEPS and self._mean[name] > _FACTOR * self._chance[name]:
+                return f"{name} is {self._mean[name]:.3g}, far worse than {self._chance[name]:.3g}, the loss of chance"
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """All it remembers, for a checkpoint."""
+        """The running means, for a checkpoint."""
         return {"mean": self._mean, "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Remember what `state_dict` gave."""
+        """Restore a result of `state_dict`."""
         self._mean, self._steps = state["mean"], state["steps"]

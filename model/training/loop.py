@@ -1,12 +1,11 @@
 """The training loop: from a recipe and shards to a folder of weights.
 
-Every random choice of a step follows from the recipe's seed and the step's number, so a run that was
-killed and resumed takes exactly the steps of one that was not, on however many GPUs.
+Every random choice of a step follows from the recipe's seed and the number of the step: a run that was killed and
+resumed takes exactly the same steps as one that was not, on any number of GPUs.
 """
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import sys
@@ -14,47 +13,45 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeAlias, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 from transformers.utils import logging
 
-from model.atomic import put_back, replacing, replacing_folder
+from model.atomic import put_back
 from model.data.shards import CaptionedPhoto, ShardError, read_shards
-from model.errors import PixelseekError
+from model.network.pixelbert import PixelBertForPreTraining
 from model.pictures import PictureError, curves
-from model.processor import SPECIAL_TOKENS, TextInputs
 from model.runtime.memory import keep_freed_memory
 from model.runtime.torch_runtime import TorchRuntime
-from model.scoring.parameters import ScoringParameters
 from model.scoring.word_detectors import WordDetectors
-from model.scoring.word_learning import WordHead, used_words
+from model.scoring.word_learning import WordHead
 from model.training import checkpoint
-from model.training.alike import neighbours
 from model.training.batches import Batches
-from model.training.card import write_card
-from model.training.divergence import Divergence, guessing
-from model.training.judge import Judge, Verdict
-from model.training.optimizers import make_optimizers, rate
-from model.training.photos import TrainingPhotos, stage_features
+from model.training.dev_evaluation import DevEvaluator, DevResult
+from model.training.divergence import Divergence, chance_loss
+from model.training.errors import TrainingError
+from model.training.export import RunSummary, save_weights
+from model.training.hard_negatives import nearest_photos
+from model.training.inputs import TrainingInputs
+from model.training.optimizers import make_optimizers, set_learning_rate
 from model.training.processes import Processes
-from model.training.recipe import Recipe, as_toml, difference, load_recipe
-from model.training.start import freeze, freeze_trunk, start
-from model.training.step import Batch, losses, total
-from model.weights import find_weights, generation
+from model.training.recipe import Recipe, RecipeError, as_toml, difference, load_recipe
+from model.training.start import freeze_trunk, start
+from model.training.step import losses, total_loss
 
 _CHECKPOINT_SECONDS = 300.0
-_LOG_EVERY = 10
-_CAPTIONS = 256  # embedded at once
-_STANDARD, _PHOTOS = 512, 32  # photos by which features are standardised, and how many of them at once
-_NEAR = 4  # so many times the photos of a group are near enough to be drawn into it
+_LOG_STEPS = 10
+_NEAREST_PER_GROUP = 4  # candidates for each photo of a group of hard negatives
+_MAX_LOGIT_SCALE = math.log(100.0)  # as in CLIP
 
 
-class TrainingError(PixelseekError):
-    """A run that cannot go on; the message says why and what to do."""
+Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
 
 
 def train(
@@ -66,39 +63,25 @@ def train(
     minutes: float | None = None,
     device: str = "auto",
 ) -> Path | None:
-    """Train by `recipe` on the `train` photos of the shards, choose on their `dev` photos.
+    """Train by `recipe` on the `train` photos of the shards; their `dev` photos select the best step.
 
     Leaves in `output`: `weights/` (the best by dev recall, with processor, calibration, recipe and model card),
-    `log.jsonl`, `recipe.toml` and `checkpoint.pt` for `resume`. Returns the folder of weights, or None when
-    the run was not done after `minutes` and is to be resumed. Raises RecipeError, ShardError, WeightsError
-    or TrainingError.
+    `log.jsonl`, `recipe.toml` and `checkpoint.pt` for `resume`. Returns the folder of weights, or None when the run was
+    not finished after `minutes`. Raises RecipeError, ShardError, WeightsError or TrainingError.
     """
-    until = math.inf if minutes is None else time.monotonic() + 60.0 * minutes
+    deadline = math.inf if minutes is None else time.monotonic() + 60.0 * minutes
     settings = load_recipe(recipe)
     if settings.task != "retrieval":
         raise TrainingError(f"{recipe} is for {settings.task}: model.tasks.fine_tuning takes it")
-    begun = (output / "checkpoint.pt").exists()
-    if begun and not resume:
-        raise TrainingError(f"{output} already holds a run: go on with --resume, or name another --output")
-    if begun and (changed := difference(load_recipe(output / "recipe.toml"), settings)) is not None:
-        raise TrainingError(f"{output} was begun with another recipe ({changed}): name another --output")
+    begun = (output / checkpoint.FILE).exists()
+    if begun:
+        _check_resumable(output, settings, resume=resume)
     photos = read_shards(data, "train")
     if not photos:
         raise ShardError(f"no captioned photos of split train in {', '.join(map(str, data))}")
     processes = Processes(device)
-    if settings.schedule.parts % processes.count:
-        raise TrainingError(
-            f"{settings.schedule.parts} parts of a step cannot be shared by {processes.count} processes: "
-            "set schedule.parts to a multiple"
-        )
-    learned = len(_part(len(photos), settings.schedule.photos, settings.seed))
-    in_part = min(settings.schedule.batch_size, learned) // settings.schedule.parts
-    if in_part <= max(settings.objectives.negative_images, settings.objectives.negative_texts, 1):
-        raise TrainingError(
-            f"a part of a step holds {in_part} of the {learned:,} photos, too few to draw negatives from: "
-            "give more photos, or lower schedule.parts and the negatives of the recipe"
-        )
-    if processes.first:
+    _check_sizes(settings, len(photos), processes)
+    if processes.is_first:
         if not begun:  # else another process may be reading it
             output.mkdir(parents=True, exist_ok=True)
             (output / "recipe.toml").write_text(as_toml(settings), encoding="utf-8")
@@ -106,20 +89,52 @@ def train(
         tqdm.write(as_toml(settings), file=sys.stderr)
     processes.wait()
     keep_freed_memory()
-    logging.disable_progress_bar()  # ours says more
+    logging.disable_progress_bar()  # the one of the run says more
     run = _Run(settings, photos, read_shards(data, "dev"), output, processes)
     if begun:
         run.restore()
-    return output / "weights" if run.go(until) else None
+    return output / "weights" if run.go(deadline) else None
 
 
-def _part(count: int, part: float, seed: int) -> NDArray[np.int64]:
-    """A random `part` (0 to 1) of the numbers below `count`, ascending. A smaller part lies in every larger one."""
-    return np.sort(np.random.default_rng(seed).permutation(count)[: max(1, round(part * count))])
+def _check_resumable(output: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Raise TrainingError unless the run in `output` may continue by `recipe`."""
+    if not resume:
+        raise TrainingError(f"{output} already holds a run: continue it with --resume, or name another --output")
+    try:
+        changed = difference(load_recipe(output / "recipe.toml"), recipe)
+    except RecipeError as error:
+        raise TrainingError(
+            f"{output} was begun by another version of Pixelseek ({error}) Name another --output"
+        ) from error
+    if changed is not None:
+        raise TrainingError(f"{output} was begun with another recipe ({changed}): name another --output")
+
+
+def _check_sizes(recipe: Recipe, photos: int, processes: Processes) -> None:
+    """Raise TrainingError when a step cannot be shared by the processes, or is too small to draw negatives from."""
+    schedule, objectives = recipe.schedule, recipe.objectives
+    steps = schedule.gradient_accumulation_steps
+    if steps % processes.count:
+        raise TrainingError(
+            f"{steps} gradient accumulation steps cannot be shared by {processes.count} processes: "
+            "set schedule.gradient_accumulation_steps to a multiple of their number"
+        )
+    train_photos = len(_subset(photos, schedule.train_fraction, recipe.seed))
+    size = min(schedule.batch_size, train_photos) // steps
+    if size <= max(objectives.negative_images, objectives.negative_texts, 1):
+        raise TrainingError(
+            f"a gradient accumulation step holds {size} of {train_photos:,} photos, too few to draw negatives from. "
+            "Give more photos, or lower schedule.gradient_accumulation_steps and the negatives of the recipe"
+        )
+
+
+def _subset(count: int, fraction: float, seed: int) -> NDArray[np.int64]:
+    """A random fraction of the numbers below `count`, ascending. A smaller subset lies in every larger one."""
+    return np.sort(np.random.default_rng(seed).permutation(count)[: max(1, round(fraction * count))])
 
 
 class _Run:
-    """One run: the network, what it learns from, and how far it is."""
+    """The state of one run."""
 
     def __init__(
         self,
@@ -130,328 +145,208 @@ class _Run:
         processes: Processes,
     ) -> None:
         self.recipe, self.output, self.processes, self.device = recipe, output, processes, processes.device
-        self.captions = [photo.captions for photo in photos]
-        self.learned = _part(len(photos), recipe.schedule.photos, recipe.seed)
+        schedule = recipe.schedule
+        self.train_rows = _subset(len(photos), schedule.train_fraction, recipe.seed)
         self.model, self.processor = start(recipe, [caption for photo in photos for caption in photo.captions])
         self.model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-arg]
-        self.photos = TrainingPhotos(photos, self.processor.image_processor, recipe.augmentation, self.device)
-        self.data = self.photos.fingerprint()
-        self.frozen = freeze(self.model, recipe.cnn.frozen_stages)
-        if recipe.schedule.frozen_trunk:
+        if schedule.frozen_trunk:
             freeze_trunk(self.model)
-        self.cached = self._cached_features() if self.frozen and recipe.cnn.views else []
-        inputs = [self.processor.tokenize(self.captions[row]) for row in self.learned.tolist()]
-        self.text_embeds = self._embedded_captions() if recipe.schedule.frozen_trunk else None
-        self.shares = self._learn_words(inputs) if recipe.objectives.words else None
-        self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
-        if recipe.schedule.compile:
+        self.inputs = TrainingInputs(recipe, photos, self.model, self.processor, output, processes)
+        texts = [self.processor.tokenize(photos[row].captions) for row in self.train_rows]
+        if recipe.objectives.words:
+            self.inputs.add_word_head(self.train_rows, texts)
+        self.average = AveragedModel(self.model, multi_avg_fn=self._update_average).eval().requires_grad_(False)
+        if schedule.compile:
             for layer in self.model.pixelbert.layers:
                 layer.compile(dynamic=True)
-        alike = recipe.schedule.alike
+        size = schedule.hard_negative_group_size
         self.batches = Batches(
-            [some["attention_mask"].sum(1) for some in inputs],
-            recipe.schedule.batch_size,
+            [text["attention_mask"].sum(1) for text in texts],
+            schedule.batch_size,
             recipe.seed,
             recipe.objectives.itc_captions,
-            numbers=self.learned,
-            alike=alike,
-            near=neighbours([some["input_ids"] for some in inputs], _NEAR * alike) if alike > 1 else None,
+            photo_ids=self.train_rows,
+            group_size=size,
+            nearest=nearest_photos([text["input_ids"] for text in texts], _NEAREST_PER_GROUP * size)
+            if size > 1
+            else None,
         )
-        self.epoch = len(photos) // min(recipe.schedule.batch_size, len(photos))  # in steps
-        self.steps = max(1, round(recipe.schedule.epochs * self.epoch))
+        self.epoch = len(photos) // min(schedule.batch_size, len(photos))  # in steps
+        self.steps = max(1, round(schedule.epochs * self.epoch))
         self.optimizers = make_optimizers(self.model, recipe)
-        self.judge = Judge(dev, recipe.dev, [photos[row] for row in self.learned.tolist()])
+        self.evaluator = DevEvaluator(dev, recipe.dev, [photos[row] for row in self.train_rows])
         words = self.model.word_head.chance_loss() if isinstance(self.model.word_head, WordHead) else 0.0
-        self.divergence = Divergence(guessing(recipe, self.model.config.vocab_size, words))
+        self.divergence = Divergence(chance_loss(recipe, self.model.config.vocab_size, words))
         self.step, self.best, self.seconds = 0, -1.0, 0.0
-        vocabulary = self.processor.tokenizer.get_vocab()
-        self.special = {token: vocabulary[token] for token in SPECIAL_TOKENS}
 
-    def go(self, until: float) -> bool:
-        """Train to the end, or until that time; whether the end was reached."""
-        recipe = self.recipe
-        dev_every = max(1, round(recipe.dev.every_epochs * self.epoch))
+    def go(self, deadline: float) -> bool:
+        """Train to the end, or until the deadline (of `time.monotonic`); whether the end was reached."""
+        dev_steps = max(1, round(self.recipe.dev.every_epochs * self.epoch))
         saved = clock = time.monotonic()
-        self._train_mode()
+        self._set_train_mode()
         bar = tqdm(
             total=self.steps,
             initial=self.step,
-            desc=recipe.name,
+            desc=self.recipe.name,
             unit="step",
             dynamic_ncols=True,
-            disable=not self.processes.first,
+            disable=not self.processes.is_first,
         )
         while self.step < self.steps:
-            found = self._take_step()
+            values = self._take_step()
             self.step += 1
             bar.update()
             now = time.monotonic()
             self.seconds, clock = self.seconds + now - clock, now
-            finished, at_dev = self.step == self.steps, self.step % dev_every == 0
-            if finished or self.step % _LOG_EVERY == 0:
-                rounded = {name: round(value, 4) for name, value in found.items()}
+            finished, at_dev = self.step == self.steps, self.step % dev_steps == 0
+            if finished or self.step % _LOG_STEPS == 0:
+                rounded = {name: round(value, 4) for name, value in values.items()}
                 bar.set_postfix(rounded)
                 self._log({"step": self.step, "epoch": round(self.step / self.epoch, 3), **rounded})
-            if (finished or at_dev) and self.processes.first:
-                self._judge()
-            stop = self._agreed(now > until)
-            if finished or at_dev or stop or self._agreed(now - saved > _CHECKPOINT_SECONDS):
-                self._save()
+            if (finished or at_dev) and self.processes.is_first and len(self.evaluator):
+                self._evaluate()
+            stop = self.processes.first_decides(now > deadline)
+            due = self.processes.first_decides(now - saved > _CHECKPOINT_SECONDS)
+            if finished or at_dev or stop or due:
+                self._save_checkpoint()
                 saved = now
             if stop:
                 break
         bar.close()
         if self.step < self.steps:
             return False
-        if not len(self.judge) and self.processes.first:
-            self._keep(None)
+        if not len(self.evaluator) and self.processes.is_first:
+            self._save_weights(None)
         self.processes.wait()
         return True
 
     def restore(self) -> None:
-        """Go on from the checkpoint in `output`. Raises TrainingError when its photos were others."""
-        state = checkpoint.load(self.output / "checkpoint.pt")
-        if state["data"] != self.data:
+        """Continue from the checkpoint in `output`. Raises TrainingError when it is of other photos or unreadable."""
+        state = checkpoint.load(self.output / checkpoint.FILE)
+        if state["data"] != self.inputs.fingerprint:
             raise TrainingError(f"{self.output} was begun with other photos or captions: name another --output")
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        for optimizer, its_state in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(its_state)
+        for optimizer, optimizer_state in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(optimizer_state)
         self.divergence.load_state_dict(state["divergence"])
         self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
 
-    def _save(self) -> None:
-        if self.processes.first:
+    def _save_checkpoint(self) -> None:
+        if self.processes.is_first:
             state = {
                 "model": self.model.state_dict(),
                 "average": self.average.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "divergence": self.divergence.state_dict(),
-                "data": self.data,
+                "data": self.inputs.fingerprint,
                 "step": self.step,
                 "best": self.best,
                 "seconds": self.seconds,
             }
-            checkpoint.save(self.output / "checkpoint.pt", state)
+            checkpoint.save(self.output / checkpoint.FILE, state)
         self.processes.wait()
 
     def _take_step(self) -> dict[str, float]:
-        """One step of the optimizers; the mean losses of its parts."""
-        schedule, part = self.recipe.schedule, self.step / self.steps
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * rate(schedule, part)
-            optimizer.zero_grad(set_to_none=True)
-        found: dict[str, Tensor] = {}
-        rows, captions = self.batches[self.step]
-        mine = range(self.processes.rank, schedule.parts, self.processes.count)
-        if not self.cached:
-            following = self.batches[self.step + 1][0]
-            for number in mine:
-                self.photos.expect(rows[number :: schedule.parts])
-                self.photos.expect(following[number :: schedule.parts])
-        for number in mine:
-            torch.manual_seed((self.recipe.seed * 1_000_003 + self.step) * schedule.parts + number)
-            some = slice(number, None, schedule.parts)
-            for name, value in self._learn(rows[some], captions[some], part).items():
-                found[name] = found.get(name, torch.zeros((), device=self.device)) + value / schedule.parts
+        """One step of the optimizers; the losses, averaged over the gradient accumulation steps."""
+        schedule, progress = self.recipe.schedule, self.step / self.steps
+        set_learning_rate(self.optimizers, schedule, progress)
+        photos, captions = self.batches[self.step]
+        next_photos = self.batches[self.step + 1][0]
+        count = schedule.gradient_accumulation_steps
+        own_steps = range(self.processes.rank, count, self.processes.count)
+        for number in own_steps:
+            self.inputs.expect(photos[number::count])
+            self.inputs.expect(next_photos[number::count])
+        sums: dict[str, Tensor] = {}
+        for number in own_steps:
+            torch.manual_seed((self.recipe.seed * 1_000_003 + self.step) * count + number)
+            for name, value in self._accumulate(photos[number::count], captions[number::count], progress).items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value / count
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.processes.add_up(
-            [*found.values(), *(parameter.grad for parameter in trained if parameter.grad is not None)]
-        )
-        values = {name: value.item() for name, value in found.items()}
-        if (trouble := self.divergence.trouble(values)) is not None:
-            raise TrainingError(f"step {self.step}: {trouble}. Lower the learning rate in the recipe.")
+        self.processes.sum([*sums.values(), *(parameter.grad for parameter in trained if parameter.grad is not None)])
+        values = {name: value.item() for name, value in sums.items()}
+        if (problem := self.divergence.problem(values)) is not None:
+            raise TrainingError(f"step {self.step}: {problem}. Lower the learning rate in the recipe.")
         torch.nn.utils.clip_grad_norm_(trained, schedule.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
         with torch.no_grad():
-            self.model.logit_scale.clamp_(max=math.log(100.0))
-        self._average()
+            self.model.logit_scale.clamp_(max=_MAX_LOGIT_SCALE)
+        self.average.update_parameters(self.model)
         return values
 
-    def _learn(self, rows: NDArray[np.int64], captions: NDArray[np.int64], part: float) -> dict[str, Tensor]:
-        """Add a part's share to the gradients; its losses, their weighted sum as `loss`."""
-        recipe = self.recipe
-        sampling = recipe.model.get("pixel_sampling") if part < recipe.schedule.all_pixels_from else None
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.schedule.precision == "bfloat16"):
-            found = losses(
+    def _accumulate(self, photos: NDArray[np.int64], captions: NDArray[np.int64], progress: float) -> dict[str, Tensor]:
+        """Add to the gradients what one accumulation step contributes; its losses, their weighted sum as `loss`."""
+        schedule, objectives = self.recipe.schedule, self.recipe.objectives
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=schedule.precision == "bfloat16"):
+            values = losses(
                 self.model,
-                self._batch(rows, captions),
-                recipe.objectives,
-                part=part,
-                sampling=sampling,
-                mask_id=self.special["[MASK]"],
+                self.inputs.batch(photos, captions),
+                objectives,
+                progress=progress,
+                sampling=self.recipe.config_fields.get("pixel_sampling") if progress < schedule.sampling_end else None,
+                mask_id=self.inputs.mask_id,
             )
-            loss = total(found, recipe.objectives, part)
-        (loss / recipe.schedule.parts).backward()
-        return {name: value.detach() for name, value in {"loss": loss, **found}.items()}
+            loss = total_loss(values, objectives, progress)
+        (loss / schedule.gradient_accumulation_steps).backward()
+        return {name: value.detach() for name, value in {"loss": loss, **values}.items()}
 
-    def _batch(self, rows: NDArray[np.int64], captions: NDArray[np.int64]) -> Batch:
-        cnn = self.model.pixelbert.pixel_tokens.cnn
-        mask = None
-        if self.cached:
-            view = torch.randint(len(self.cached), (len(rows),)).tolist()
-            kept = torch.from_numpy(np.stack([self.cached[v][row] for v, row in zip(view, rows, strict=True)]))
-            if self.recipe.augmentation.enabled and self.recipe.augmentation.flip:
-                mirrored = torch.rand(len(rows)) < 0.5
-                kept[mirrored] = kept[mirrored].flip(-1)
-            values = kept.to(self.device).float().contiguous(memory_format=torch.channels_last)
-            features = cnn(values, after=self.frozen)
-        else:
-            values, mask = self.photos.batch(rows, augment=True)
-            features = cnn(values)
-        pairs = [pair for some in captions.T for pair in zip(rows, some, strict=True)]
-        sentences = [self.captions[row][caption] for row, caption in pairs]
-        text = self.processor.tokenize(sentences)
-        input_ids = torch.from_numpy(text["input_ids"]).to(self.device)
-        words = torch.from_numpy(text["attention_mask"]).to(self.device)
-        special = torch.isin(input_ids, torch.tensor(list(self.special.values()), device=self.device))
-        shares = None if self.shares is None else torch.from_numpy(self.shares[rows]).to(self.device)
-        embedded = None
-        if self.text_embeds is not None:
-            of_photos, first = self.text_embeds
-            places = torch.from_numpy((first[rows] + captions.T).flatten())
-            embedded = of_photos[places].to(self.device)
-        return Batch(features, mask, input_ids, words, words & ~special, embedded, shares)
+    def _update_average(self, averaged: Tensors, current: Tensors, steps: Tensor | int) -> None:
+        """An exponential moving average, which forgets the first steps faster than later ones."""
+        decay = min(self.recipe.schedule.ema, (1 + int(steps)) / (10 + int(steps)))
+        torch._foreach_lerp_(averaged, current, 1.0 - decay)
 
-    @torch.inference_mode()
-    def _embedded_captions(self) -> tuple[Tensor, NDArray[np.int64]]:
-        """The embeddings (M, E) of all captions, photo by photo, and the row (N,) of the first of each photo."""
-        captions = [caption for some in self.captions for caption in some]
-        first = np.cumsum([0, *map(len, self.captions)])[:-1]
-        path = self.output / "text-embeddings" / f"{self.data}.npy"
-        if not path.exists():
-            runtime = TorchRuntime(self.model, self.processor)
-            order = sorted(range(len(captions)), key=lambda row: len(captions[row]))  # little padding
-            embedded = np.empty((len(captions), self.model.config.embedding_size), dtype=np.float32)
-            for start in tqdm(range(0, len(order), _CAPTIONS), desc="captions", unit="batch"):
-                rows = order[start : start + _CAPTIONS]
-                embedded[rows] = runtime.encode_text([captions[row] for row in rows]).embeddings
-            path.parent.mkdir(exist_ok=True)
-            with replacing(path) as new, new.open("wb") as file:
-                np.save(file, embedded)
-        return torch.from_numpy(np.load(path)), first
+    @property
+    def averaged_model(self) -> PixelBertForPreTraining:
+        """The network with the averaged weights."""
+        return cast(PixelBertForPreTraining, self.average.module)
 
-    def _learn_words(self, inputs: Sequence[TextInputs]) -> NDArray[np.float32]:
-        """Give the network a word head; how many of each photo's captions use its words, as shares (N, V).
-
-        `inputs` are the captions of the photos that are learned from. The head goes on from the word detectors of
-        the weights that the run starts from. Raises TrainingError when no word is common enough.
-        """
-        captions = [
-            [ids[mask] for ids, mask in zip(text["input_ids"], text["attention_mask"], strict=True)] for text in inputs
-        ]
-        ids, shares_of_learned = used_words(captions)
-        if not len(ids):
-            raise TrainingError("no word is used of enough train photos to be learned: set objectives.words to 0")
-        shares = np.zeros((len(self.captions), len(ids)), dtype=np.float32)
-        shares[self.learned] = shares_of_learned
-        head = WordHead(
-            ids, shares_of_learned, self._pooled_features(self.learned[:: -(-len(self.learned) // _STANDARD)])
-        )
-        if self.recipe.start.weights:
-            start = find_weights(self.recipe.start.weights)
-            detectors = ScoringParameters.load(start, generation(start)).detectors
-            if len(detectors.ids) and detectors.weights.shape[1] == len(head.centre):
-                head.initialize_from(detectors)
-        self.model.word_head = head.to(self.device)
-        return shares
-
-    @torch.inference_mode()
-    def _pooled_features(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The pooled features (B, C) of photos as they are."""
-        cnn = self.model.eval().pixelbert.pixel_tokens.cnn
-        pooled = []
-        for some in np.array_split(rows, -(-len(rows) // _PHOTOS)):
-            if self.cached:
-                features = cnn(torch.from_numpy(self.cached[0][some]).to(self.device).float(), after=self.frozen)
-            else:
-                features = cnn(self.photos.batch(some, augment=False)[0])
-            pooled.append(features.mean((2, 3)).cpu().numpy())
-        return np.concatenate(pooled)
-
-    def _cached_features(self) -> list[NDArray[np.float16]]:
-        self.model.eval()
-        settings = {"frozen_stages": self.frozen, "views": self.recipe.cnn.views, "seed": self.recipe.seed}
-        if self.processes.first:
-            stage_features(self.model, self.photos, cache=self.output / "pixel-features", **settings)
-        self.processes.wait()
-        return stage_features(self.model, self.photos, cache=self.output / "pixel-features", **settings)
-
-    def _judge(self) -> None:
-        """Measure dev recall with the averaged weights, and keep them when they are the best yet."""
-        if not len(self.judge):
-            return
-        runtime = TorchRuntime(self.average, self.processor)
-        verdict = self.judge.judge(runtime, self.processor, self._detectors())
+    def _evaluate(self) -> None:
+        """Measure dev recall with the averaged weights, and save them when they are the best until now."""
+        runtime = TorchRuntime(self.averaged_model, self.processor)
+        result = self.evaluator.evaluate(runtime, self.processor, self._word_detectors())
         self._log(
             {
                 "step": self.step,
                 "seconds": round(self.seconds),
-                "dev": verdict.figures,
-                "score": round(verdict.score, 2),
+                "dev": result.figures,
+                "score": round(result.score, 2),
             }
         )
-        with suppress(PictureError):  # a picture is no reason to stop, and the log has it all
+        with suppress(PictureError):  # the log has the same figures
             curves(self.output / "log.jsonl", self.output / "curves.png")
-        tqdm.write(f"step {self.step}: dev {json.dumps(verdict.figures)}", file=sys.stderr)
-        if verdict.score >= self.best:
-            self.best = verdict.score
-            self._keep(verdict)
-        self._train_mode()
+        tqdm.write(f"step {self.step}: dev {json.dumps(result.figures)}", file=sys.stderr)
+        if result.score >= self.best:
+            self.best = result.score
+            self._save_weights(result)
+        self._set_train_mode()
 
-    def _detectors(self) -> WordDetectors:
-        """Of the averaged weights; none where the run learns no words."""
-        head = self.average.word_head
+    def _word_detectors(self) -> WordDetectors:
+        """Word detectors of the averaged weights; empty where the run learns no words."""
+        head = self.averaged_model.word_head
         return head.detectors() if isinstance(head, WordHead) else WordDetectors()
 
-    def _keep(self, verdict: Verdict | None) -> None:
-        kept = copy.deepcopy(self.average).half()
-        kept.word_head = None  # kept as word detectors
-        kept.config.pixel_sampling = self.recipe.model.get("pixel_sampling")
-        with replacing_folder(self.output / "weights") as folder:
-            kept.save_pretrained(folder)
-            self.processor.save_pretrained(folder)
-            (folder / "recipe.toml").write_text(as_toml(self.recipe), encoding="utf-8")
-            parameters = ScoringParameters(detectors=self._detectors()) if verdict is None else verdict.parameters
-            parameters.save(folder, generation(folder))
-            write_card(
-                folder,
-                recipe=self.recipe,
-                photos=len(self.learned),
-                captions=sum(len(self.captions[row]) for row in self.learned.tolist()),
-                steps=self.step,
-                seconds=self.seconds,
-                device=str(self.device),
-                dev_photos=len(self.judge),
-                figures={} if verdict is None else verdict.figures,
-            )
+    def _save_weights(self, result: DevResult | None) -> None:
+        summary = RunSummary(
+            photos=len(self.train_rows),
+            captions=sum(len(self.inputs.captions[row]) for row in self.train_rows),
+            steps=self.step,
+            seconds=self.seconds,
+            device=str(self.device),
+            dev_photos=len(self.evaluator),
+        )
+        detectors = self._word_detectors()
+        save_weights(
+            self.output / "weights", self.averaged_model, self.processor, detectors, self.recipe, summary, result
+        )
 
-    def _train_mode(self) -> None:
+    def _set_train_mode(self) -> None:
         self.model.train()
-        if self.frozen:
-            self.model.pixelbert.pixel_tokens.backbone.eval()  # its batch statistics stay those it came with
-
-    def _agreed(self, wanted: bool) -> bool:
-        """What the first process wants: clocks differ, and all must do the same."""
-        flag = torch.tensor(float(wanted and self.processes.first), device=self.device)
-        self.processes.add_up([flag])
-        return bool(flag)
+        if self.inputs.frozen_stages:
+            self.model.pixelbert.pixel_tokens.backbone.eval()  # its batch statistics stay as they were
 
     def _log(self, record: dict[str, object]) -> None:
-        if self.processes.first:
+        if self.processes.is_first:
             with (self.output / "log.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
-
-    def _average(self) -> None:
-        decay = min(self.recipe.schedule.ema, (1 + self.step) / (10 + self.step))
-        pairs = [
-            (slow, fast)
-            for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True)
-            if fast.requires_grad
-        ]
-        with torch.no_grad():
-            torch._foreach_lerp_([slow for slow, _ in pairs], [fast.detach() for _, fast in pairs], 1.0 - decay)
-            for slow_buffer, buffer in zip(self.average.buffers(), self.model.buffers(), strict=True):
-                slow_buffer.copy_(buffer)

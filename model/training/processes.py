@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Processes:
-    """The processes that share a run, and this one's place among them.
+    """The processes that share a run, and the rank of this one.
 
-    The parts of a step are shared out, and their gradients and losses added up, so that the steps are those of a
+    They share the gradient accumulation steps, and sum gradients and losses, so that the run takes the steps of a
     single process. accelerate is imported only where there are several.
     """
 
     def __init__(self, device: str) -> None:
-        """`device` is `auto`, or where to compute; with several processes each takes a GPU of its own."""
+        """`device` is `auto` or a device of PyTorch; each of several processes takes its own GPU."""
         self._accelerator: Accelerator | None = None
         self.count, self.rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
         if self.count > 1:
@@ -35,20 +35,26 @@ class Processes:
             self.device = torch.device(device)
 
     @property
-    def first(self) -> bool:
-        """Whether this is the one that writes."""
+    def is_first(self) -> bool:
+        """Whether this process writes the files."""
         return self.rank == 0
 
-    def add_up(self, tensors: Iterable[Tensor]) -> None:
-        """Put into each of `tensors` the sum of what it is in all processes."""
+    def sum(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each of `tensors` by its sum over all processes."""
         if self._accelerator is None:
             return
         tensors = list(tensors)
         flat = self._accelerator.reduce(torch.cat([tensor.flatten() for tensor in tensors]), reduction="sum")
-        for tensor, summed in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
-            tensor.copy_(summed.view_as(tensor))
+        for tensor, total in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(total.view_as(tensor))
+
+    def first_decides(self, decision: bool) -> bool:
+        """The decision of the first process: clocks differ, and all processes must do the same."""
+        flag = torch.tensor(float(decision and self.is_first), device=self.device)
+        self.sum([flag])
+        return bool(flag)
 
     def wait(self) -> None:
-        """Until every process has come here."""
+        """Wait until every process has arrived here."""
         if self._accelerator is not None:
             self._accelerator.wait_for_everyone()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from model.data.shards import ShardError, read_shards, write_shard
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.scoring.parameters import ScoringParameters
-from model.training.recipe import RECIPES, RecipeError, as_toml, difference, load_recipe, overridden
+from model.training.recipe import RECIPES, RENAMED_KEYS, RecipeError, as_toml, difference, load_recipe, overridden
 from model.weights import WeightsError, find_weights, generation
 from tests.model.networks import tiny_network
 from tests.model.scenes import photos
@@ -103,59 +103,84 @@ def test_every_recipe_is_valid_and_comes_back_from_what_is_printed_of_it(name: s
 
 def test_the_first_key_in_which_recipes_differ_is_named() -> None:
     tiny = load_recipe("tiny")
-    longer = replace(tiny, schedule=replace(tiny.schedule, epochs=13.0))
+    longer = overridden(tiny, {"schedule.epochs": 13}, "test")
     assert difference(tiny, tiny) is None
     assert difference(tiny, longer) == "schedule.epochs: 12.0, now 13.0"
-    deeper = replace(tiny, model={**tiny.model, "max_grid": 64})
-    assert difference(tiny, deeper) == "model.max_grid: not set, now 64"
+    finer = overridden(tiny, {"model.max_grid": 64}, "test")
+    assert difference(tiny, finer) == "model.max_grid: not set, now 64"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[schedule]\nepoch = 3", "unknown key epoch"),
-        ("[schedule]\nepochs = 'three'", "epochs is of type float"),
-        ("[schedule]\nbatch_size = true", "batch_size is of type int"),
-        ("[schedule]\nprecision = 'float8'", "precision is one of 'float32', 'bfloat16'"),
-        ("[schedule]\ndrops = [3, 'four']", r"drops\[1\] is of type float"),
+        ("[schedule]\nepoch = 3", r"unknown key schedule\.epoch\. The nearest key is schedule\.epochs\."),
+        ("nam = 'mine'", r"unknown key nam\. The nearest key is name\."),
+        ("[shedule]\nepochs = 3", r"unknown key shedule\. The nearest key is schedule\."),
+        ("[model]\nhidden_sise = 64", r"unknown key model\.hidden_sise\. The nearest key is model\.hidden_size\."),
+        ("[model]\nhidden_size = 'wide'", r"model\.hidden_size: Input should be a valid integer, not 'wide'"),
+        ("[model]\npixel_sampling = true", r"model\.pixel_sampling: .*, not True"),
+        ("[model]\nfusion_layer = 9", r"model: fusion_layer 9 is not in 0\.\.5"),
+        ("[schedule]\nepochs = 'three'", r"schedule\.epochs: Input should be a valid number, not 'three'"),
+        ("[schedule]\nepochs = inf", r"schedule\.epochs: .*, not inf"),
+        ("[schedule]\nepochs = -1", r"schedule\.epochs: Input should be greater than 0, not -1"),
+        ("[schedule]\nlr = nan", r"schedule\.lr: .*, not nan"),
+        ("[schedule]\nbatch_size = true", r"schedule\.batch_size: Input should be a valid integer, not True"),
+        ("[schedule]\nbatch_size = 0", r"schedule\.batch_size: Input should be greater than 0, not 0"),
+        ("[schedule]\nprecision = 'float8'", "schedule.precision: Input should be 'float32' or 'bfloat16'"),
+        ("[schedule]\nlr_milestones = [3, 'four']", r"schedule\.lr_milestones: .*, not 'four'"),
+        ("[augmentation]\nenabled = 1", r"augmentation\.enabled: Input should be a valid boolean, not 1"),
         ("[objectives]\nnegative_images = 0", "itm and itm_sigmoid need negative_images or negative_texts"),
-        ("[schedule]\nparts = 3", "batch_size is no multiple of parts"),
-        ("[schedule]\nbatch_size = 8\nalike = 9", "alike is a number of photos in a batch"),
-        ("[schedule]\nphotos = 0.0", "photos is the part of the photos that is learned from"),
+        ("[schedule]\ngradient_accumulation_steps = 3", "batch_size is no multiple of"),
+        ("[schedule]\nbatch_size = 8\nhard_negative_group_size = 9", "group_size is larger than schedule.batch_size"),
+        ("[schedule]\ntrain_fraction = 0.0", r"schedule\.train_fraction: Input should be greater than 0"),
         ("[schedule]\nfrozen_trunk = true\n[objectives]\nmlm = 0", "the joint pass learns nothing"),
         ("[processor]\naspect = 'keep'", "augmentation needs aspect = 'squash'"),
         (
             "[processor]\naspect = 'keep'\n[augmentation]\nenabled = false\n[cnn]\nfrozen_stages = 1",
             "set views = 0",
         ),
-        ("schedule = 3", "schedule is a table"),
+        ("schedule = 3", "schedule: Input should be a valid dictionary"),
         ("[schedule", "recipe.toml"),
+        ("a = " + "[" * 100_000, "recipe.toml"),
+        ("name = '\xff'".encode("latin-1"), "recipe.toml"),
     ],
 )
-def test_a_wrong_recipe_says_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+def test_a_wrong_recipe_says_what_is_wrong(tmp_path: Path, text: str | bytes, message: str) -> None:
     path = tmp_path / "recipe.toml"
-    path.write_text(text)
-    with pytest.raises(RecipeError, match=message):
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(RecipeError, match=message) as refused:
         load_recipe(path)
+    assert str(refused.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED_KEYS.items())
+def test_the_name_of_a_key_in_older_recipes_is_refused_with_its_new_name(tmp_path: Path, old: str, new: str) -> None:
+    section, key = old.split(".")
+    (tmp_path / "recipe.toml").write_text(f"[{section}]\n{key} = 1")
+    with pytest.raises(RecipeError, match=rf"unknown key {re.escape(old)}\. It is now called {re.escape(new)}\."):
+        load_recipe(tmp_path / "recipe.toml")
+    section, key = new.split(".")
+    assert key in load_recipe("tiny").model_dump()[section]
 
 
 def test_a_recipe_is_the_same_but_for_the_keys_that_are_overridden() -> None:
     tiny = load_recipe("tiny")
     changed = overridden(tiny, {"objectives.mlm": 0, "model.pixel_sampling": None, "seed": 3}, "row")
-    assert changed == replace(
-        tiny,
-        seed=3,
-        objectives=replace(tiny.objectives, mlm=0.0),
-        model={name: value for name, value in tiny.model.items() if name != "pixel_sampling"},
-    )
+    before, after = tiny.model_dump(), changed.model_dump()
+    assert (after["objectives"].pop("mlm"), before["objectives"].pop("mlm")) == (0.0, 0.25)
+    assert (after.pop("seed"), before.pop("seed")) == (3, 0)
+    assert (after["model"].pop("pixel_sampling"), before["model"].pop("pixel_sampling")) == (None, 0.8)
+    assert after == before
+    assert "pixel_sampling" not in changed.config_fields
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"objectives.mml": 0.0}, "row: .*unknown key mml"),
-        ({"seeds.first": 3}, "row: unknown key seeds.first"),
-        ({"schedule.epochs": "many"}, "row: .*epochs is of type float"),
+        ({"objectives.mml": 0.0}, "row: unknown key objectives.mml"),
+        ({"seeds.first": 3}, "row: unknown key seeds"),
+        ({"seed.first": 3}, "row: unknown key seed.first"),
+        ({"schedule.epochs": "many"}, "row: schedule.epochs: Input should be a valid number"),
         ({"objectives.negative_images": 0, "objectives.negative_texts": 0}, "row: itm and itm_sigmoid need"),
     ],
 )

@@ -16,8 +16,8 @@ WORDS, PIXELS = 5, 9
 
 def pair(model: PixelBertForPreTraining) -> tuple[Tokens, Tokens]:
     generator = torch.Generator().manual_seed(0)
-    words = model.pixelbert.words(torch.randint(5, 100, (2, WORDS), generator=generator))
-    return words, model.pixelbert.pixels(torch.randn(2, 3, 96, 96, generator=generator))
+    words = model.pixelbert.encode_words(torch.randint(5, 100, (2, WORDS), generator=generator))
+    return words, model.pixelbert.encode_pixels(torch.randn(2, 3, 96, 96, generator=generator))
 
 
 @torch.inference_mode()

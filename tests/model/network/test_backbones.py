@@ -17,7 +17,7 @@ from model.network.pixelbert import PixelBertForPreTraining
 from model.network.pretrained import backbone_state
 from model.training.recipe import load_recipe
 from model.training.start import freeze
-from model.training.step import Batch, losses, total
+from model.training.step import Batch, losses, total_loss
 from model.weights import WeightsError
 from tests.model.networks import tiny_network
 
@@ -47,14 +47,14 @@ def test_a_cnn_gives_a_token_for_every_32_pixels_and_the_pool_quarters_them(netw
     assert features.shape == (1, CHANNELS[network.config.backbone], 2, 5)
     assert torch.equal(tokens.cnn(values), functional.max_pool2d(features, 2, ceil_mode=True))
     assert tokens.stride == 64
-    assert network.pixelbert.pixels(values).states.shape == (1, 3, 64)
+    assert network.pixelbert.encode_pixels(values).states.shape == (1, 3, 64)
 
 
 @torch.inference_mode()
 def test_what_is_padding_is_masked(network: PixelBertForPreTraining) -> None:
     photo = torch.ones(2, 128, 192, dtype=torch.bool)
     photo[1, :, 100:] = False
-    pixels = network.pixelbert.pixels(torch.randn(2, 3, 128, 192), photo)
+    pixels = network.pixelbert.encode_pixels(torch.randn(2, 3, 128, 192), photo)
     assert pixels.mask is not None
     assert pixels.mask.view(2, 2, 3).tolist() == [[[True] * 3] * 2, [[True, True, False]] * 2]
 
@@ -65,8 +65,8 @@ def test_a_step_of_training_reaches_its_first_convolution(network: PixelBertForP
     network.train()
     features = network.pixelbert.pixel_tokens.cnn(torch.randn(2, 3, 96, 96))
     batch = Batch(features, None, ids, mask, mask)
-    found = losses(network, batch, objectives, part=0.5, sampling=3, mask_id=4)
-    total(found, objectives, 0.5).backward()
+    found = losses(network, batch, objectives, progress=0.5, sampling=3, mask_id=4)
+    total_loss(found, objectives, 0.5).backward()
     network.eval()
     first = next(network.pixelbert.pixel_tokens.backbone.parameters())
     assert first.grad is not None

@@ -12,13 +12,13 @@ from torch.nn import functional
 from model.network.objectives import (
     IGNORED,
     draw_negatives,
-    hardest,
+    duplicate_captions,
+    hardest_negatives,
     itc_loss,
     itm_balanced_loss,
     itm_listwise_loss,
     itm_sigmoid_loss,
     mask_words,
-    twins,
     words_loss,
 )
 
@@ -53,7 +53,7 @@ def test_captions_of_one_photo_are_positives_of_it_and_no_negatives_of_each_othe
     assert itc_loss(similarities, own(2, 2), NONE[:4, :2]).item() == pytest.approx((by_caption + by_photo) / 2)
 
 
-def test_itc_has_a_gradient_where_every_other_photo_is_a_twin() -> None:
+def test_itc_has_a_gradient_where_every_other_photo_is_a_duplicate() -> None:
     similarities = torch.zeros(2, 2, requires_grad=True)
     itc_loss(similarities, own(2), ~torch.eye(2, dtype=torch.bool)).backward()
     assert similarities.grad is not None
@@ -88,7 +88,7 @@ def test_no_negative_shows_the_photo_itself_and_none_is_drawn_twice(hardness: fl
 def test_photos_with_the_same_caption_are_no_negatives_of_each_other() -> None:
     torch.manual_seed(0)
     input_ids = torch.tensor([[2, 5, 3], [2, 6, 3], [2, 5, 3], [2, 7, 3]])
-    same = twins(input_ids, own(4))
+    same = duplicate_captions(input_ids, own(4))
     assert same.nonzero().tolist() == [[0, 2], [2, 0]]
     for _ in range(50):
         drawn = draw_negatives(torch.zeros(4, 4), 2, 1.0, same)
@@ -99,7 +99,12 @@ def test_photos_with_the_same_caption_are_no_negatives_of_each_other() -> None:
 
 def test_a_twin_is_known_by_any_of_its_captions() -> None:
     input_ids = torch.tensor([[5], [6], [7], [5]])  # captions of photo 0, 1, 0, 1: the last is the first again
-    assert twins(input_ids, own(2, 2)).tolist() == [[False, True], [False, False], [False, False], [True, False]]
+    assert duplicate_captions(input_ids, own(2, 2)).tolist() == [
+        [False, True],
+        [False, False],
+        [False, False],
+        [True, False],
+    ]
 
 
 def test_the_balanced_loss_by_hand() -> None:
@@ -109,8 +114,8 @@ def test_the_balanced_loss_by_hand() -> None:
 
 
 def test_the_hardest_negatives_are_those_that_score_highest() -> None:
-    assert hardest(torch.tensor([[0.0, 3.0, 1.0], [2.0, -1.0, 0.0]]), 2).tolist() == [[1, 2], [0, 2]]
-    assert hardest(torch.zeros(2, 3), 5).shape == (2, 3)
+    assert hardest_negatives(torch.tensor([[0.0, 3.0, 1.0], [2.0, -1.0, 0.0]]), 2).tolist() == [[1, 2], [0, 2]]
+    assert hardest_negatives(torch.zeros(2, 3), 5).shape == (2, 3)
 
 
 def test_negatives_go_from_uniform_to_hard() -> None:

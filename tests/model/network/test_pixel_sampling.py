@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from model.network.pixels import Tokens, every, sample_pixels
+from model.network.pixels import Tokens, sample_pixels, subsample_tokens
 
 
 def numbered(batch: int, total: int) -> torch.Tensor:
@@ -41,7 +41,7 @@ def test_a_count_larger_than_the_photo_takes_all_of_it() -> None:
 
 def test_every_second_token_of_each_row_stays_and_the_first_of_a_row_always_does() -> None:
     mask = torch.tensor([[True] * 5, [True] + [False] * 4])
-    states, kept = every(Tokens(numbered(2, 5), mask), 2)
+    states, kept = subsample_tokens(Tokens(numbered(2, 5), mask), 2)
     assert states[..., 0].tolist() == [[0, 2, 4], [0, 2, 4]]
     assert kept is not None
     assert kept.tolist() == [[True] * 3, [True, False, False]]

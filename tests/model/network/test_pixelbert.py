@@ -71,7 +71,8 @@ def test_without_spatial_positions_pixels_are_a_bag() -> None:
     for positions, equal in (("none", True), ("learned_2d", False)):
         model = tiny_network(spatial_positions=positions)
         one, other = (
-            model.embed_image(model.pixelbert.below(model.pixelbert.pixel_tokens(grid))) for grid in (features, turned)
+            model.embed_image(model.pixelbert.lower_layers(model.pixelbert.pixel_tokens(grid)))
+            for grid in (features, turned)
         )
         assert torch.allclose(one, other, atol=1e-5) is equal
 
@@ -83,8 +84,8 @@ def test_a_photo_wider_than_the_positions_is_refused() -> None:
 
 def test_working_out_only_the_first_tokens_gives_what_working_out_all_gives() -> None:
     model = tiny_network().pixelbert
-    left, right = model.words(*words(6, 3)), model.pixels(photos(2))
-    whole, first = model.joint(left, right).states, model.joint(left, right, queries=1).states
+    left, right = model.encode_words(*words(6, 3)), model.encode_pixels(photos(2))
+    whole, first = model.fuse(left, right).states, model.fuse(left, right, num_queries=1).states
     assert torch.allclose(whole[:, :1], first, atol=1e-6)
 
 
@@ -92,7 +93,7 @@ def test_outside_training_a_match_reads_every_so_many_th_pixel() -> None:
     whole = tiny_network()
     sparse = tiny_network(match_stride=2)
     sparse.load_state_dict(whole.state_dict())
-    left, right = whole.pixelbert.words(*words(6, 3)), whole.pixelbert.pixels(photos(2))
+    left, right = whole.pixelbert.encode_words(*words(6, 3)), whole.pixelbert.encode_pixels(photos(2))
     second = Tokens(right.states[:, ::2], None)
     assert torch.equal(sparse.itm_logits(left, right), whole.itm_logits(left, second))
     assert not torch.allclose(sparse.itm_logits(left, right), whole.itm_logits(left, right))
@@ -105,7 +106,7 @@ def test_outside_training_a_match_reads_every_so_many_th_pixel() -> None:
 
 def test_masked_tokens_change_nothing() -> None:
     model = tiny_network()
-    left, right = model.pixelbert.words(*words(5)), model.pixelbert.pixels(photos(1))
+    left, right = model.pixelbert.encode_words(*words(5)), model.pixelbert.encode_pixels(photos(1))
     noise = torch.full((1, 4, 64), 7.0)
     padded_left = Tokens(torch.cat([left.states, noise], 1), torch.tensor([[True] * 5 + [False] * 4]))
     padded_right = Tokens(torch.cat([right.states, noise], 1), torch.tensor([[True] * 9 + [False] * 4]))

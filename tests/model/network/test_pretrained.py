@@ -58,8 +58,10 @@ def test_paraphrases_are_closer_than_strangers(
 ) -> None:
     sentences = ["two dogs run on the beach", "a pair of puppies running along the shore", "a man repairs a computer"]
     text = processor.tokenize(sentences)
-    words = pretrained.pixelbert.words(torch.from_numpy(text["input_ids"]), torch.from_numpy(text["attention_mask"]))
-    vectors = torch.nn.functional.normalize(mean(pretrained.pixelbert.above(words)), dim=1).numpy()
+    words = pretrained.pixelbert.encode_words(
+        torch.from_numpy(text["input_ids"]), torch.from_numpy(text["attention_mask"])
+    )
+    vectors = torch.nn.functional.normalize(mean(pretrained.pixelbert.upper_layers(words)), dim=1).numpy()
     similarities = vectors @ vectors.T
     assert similarities[0, 1] > 0.5
     assert similarities[0, 2] < 0.2

@@ -20,8 +20,9 @@ from model.tasks.evaluation import evaluate_task
 from model.tasks.examples import consistency, examples, generated_pairs
 from model.tasks.fine_tuning import fine_tune
 from model.tasks.training import train_heads
-from model.training.loop import TrainingError, train
-from model.training.recipe import as_toml, load_recipe
+from model.training.errors import TrainingError
+from model.training.loop import train
+from model.training.recipe import as_toml, load_recipe, overridden
 from model.weights import generation
 from tests.engine.libraries import write_weights
 from tests.model.networks import TINY
@@ -150,8 +151,8 @@ def test_a_whole_network_is_fine_tuned_by_recipe_and_answers(tmp_path: Path, nam
     write_shard(shard := tmp_path / "made.tar", made)
     start = write_weights(tmp_path / "start", seed=0)
     recipe = load_recipe(name)
-    schedule = replace(recipe.schedule, epochs=2.0, batch_size=4)
-    quick = replace(recipe, start=replace(recipe.start, weights=str(start)), schedule=schedule)
+    changes = {"start.weights": str(start), "schedule.epochs": 2.0, "schedule.batch_size": 4}
+    quick = overridden(recipe, changes, "test")
     (tmp_path / "quick.toml").write_text(as_toml(quick))
     weights = fine_tune(tmp_path / "quick.toml", [shard], tmp_path / "run", device="cpu")
     assert generation(weights) != generation(start), "the trunk has learned too"

@@ -21,7 +21,7 @@ def test_every_row_changes_the_recipes_it_is_for(base: str, row: str) -> None:
     recipe = load_recipe(base)
     changed = overridden(recipe, ablation.chosen(row)[row], row)
     assert changed != recipe
-    PixelBertConfig(**changed.model).validate_architecture()
+    PixelBertConfig(**changed.config_fields).validate_architecture()
 
 
 def test_an_unknown_row_names_the_known_ones() -> None:

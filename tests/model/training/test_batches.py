@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from model.training.alike import groups, neighbours
 from model.training.batches import Batches
+from model.training.hard_negatives import draw_groups, nearest_photos
 
 PHOTOS, BATCH = 100, 8
 
@@ -38,14 +38,14 @@ def test_every_caption_of_a_photo_comes_in_turn() -> None:
     assert found == {(row, caption) for row, some in enumerate(lengths()) for caption in range(len(some))}
 
 
-def test_photos_go_by_the_numbers_they_are_given() -> None:
-    numbers = np.arange(PHOTOS) * 7
+def test_photos_go_by_their_ids() -> None:
+    photo_ids = np.arange(PHOTOS) * 7
     for (rows, captions), (plain, same) in zip(
-        epoch(Batches(lengths(), BATCH, seed=0, numbers=numbers), 0),
+        epoch(Batches(lengths(), BATCH, seed=0, photo_ids=photo_ids), 0),
         epoch(Batches(lengths(), BATCH, seed=0), 0),
         strict=True,
     ):
-        assert np.array_equal(rows, numbers[plain])
+        assert np.array_equal(rows, photo_ids[plain])
         assert np.array_equal(captions, same)
 
 
@@ -70,7 +70,7 @@ def test_a_step_is_the_same_whenever_it_is_taken() -> None:
 
 
 def test_a_photo_brings_several_captions_and_none_twice_before_all_have_come() -> None:
-    for rows, captions in epoch(Batches(lengths(), BATCH, seed=0, captions=3), 0):
+    for rows, captions in epoch(Batches(lengths(), BATCH, seed=0, captions_per_photo=3), 0):
         assert captions.shape == (BATCH, 3)
         for row, some in zip(rows, captions, strict=True):
             assert len(set(some.tolist())) == min(3, len(lengths()[row]))
@@ -92,28 +92,30 @@ def captions() -> list[NDArray[np.int64]]:
 
 
 def test_photos_whose_captions_share_rare_words_are_near() -> None:
-    near = neighbours(captions(), 9)
-    assert near.shape == (PHOTOS, 9)
-    assert not (near == np.arange(PHOTOS)[:, None]).any()
-    assert (near[:, :4] % 10 == np.arange(PHOTOS)[:, None] % 10).mean() > 0.5  # by chance a tenth
+    nearest = nearest_photos(captions(), 9)
+    assert nearest.shape == (PHOTOS, 9)
+    assert not (nearest == np.arange(PHOTOS)[:, None]).any()
+    assert (nearest[:, :4] % 10 == np.arange(PHOTOS)[:, None] % 10).mean() > 0.5  # by chance a tenth
 
 
 def test_a_batch_of_groups_holds_photos_alike() -> None:
-    near = neighbours(captions(), 16)
-    batches = Batches(lengths(), BATCH, seed=0, alike=4, near=near)
+    nearest = nearest_photos(captions(), 16)
+    batches = Batches(lengths(), BATCH, seed=0, group_size=4, nearest=nearest)
     beside = []
     for number in range(8):
         rows = [rows for rows, _ in epoch(batches, number)]
         assert len(set(np.concatenate(rows).tolist())) == PHOTOS // BATCH * BATCH  # every photo once all the same
-        beside += [np.isin(near[row], others).sum() for others in rows for row in others]
+        beside += [np.isin(nearest[row], others).sum() for others in rows for row in others]
     apart = Batches(lengths(), BATCH, seed=0)
-    alone = [np.isin(near[row], rows).sum() for number in range(8) for rows, _ in epoch(apart, number) for row in rows]
+    alone = [
+        np.isin(nearest[row], rows).sum() for number in range(8) for rows, _ in epoch(apart, number) for row in rows
+    ]
     assert np.mean(beside) > 2 * np.mean(alone)
 
 
 def test_groups_are_of_at_most_the_size_asked_for_and_hold_only_what_is_near_their_first() -> None:
-    near = neighbours(captions(), 6)
-    found = groups(np.random.default_rng(0), near, 4)
+    nearest = nearest_photos(captions(), 6)
+    found = draw_groups(np.random.default_rng(0), nearest, 4)
     assert sorted(np.concatenate(found).tolist()) == list(range(PHOTOS))
     assert {len(some) for some in found} <= {1, 2, 3, 4}
-    assert all(np.isin(some[1:], near[some[0]]).all() for some in found)
+    assert all(np.isin(some[1:], nearest[some[0]]).all() for some in found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,10 @@ from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.scoring.word_learning import WordHead
 from model.training import loop, step
-from model.training.loop import TrainingError, train
+from model.training.errors import TrainingError
+from model.training.loop import train
 from model.training.photos import TrainingPhotos
-from model.training.recipe import RECIPES, as_toml, load_recipe
+from model.training.recipe import RECIPES, as_toml, load_recipe, overridden
 from model.weights import generation
 from tests.model.scenes import Scene, caption, draw, photos, scenes, swapped
 
@@ -109,7 +109,7 @@ vocab_size = 100
 [schedule]
 epochs = 4
 batch_size = 8
-alike = 2
+hard_negative_group_size = 2
 [dev]
 every_epochs = 1
 [cnn]
@@ -144,7 +144,9 @@ def test_a_run_killed_and_resumed_takes_the_steps_of_one_that_was_not(
     tmp_path: Path, short_shard: Path, frozen: str, objectives: str, trunk: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = tmp_path / "short.toml"
-    short = SHORT.format(frozen=frozen).replace("alike = 2", f"alike = 2\nfrozen_trunk = {trunk}")
+    short = SHORT.format(frozen=frozen).replace(
+        "hard_negative_group_size = 2", f"hard_negative_group_size = 2\nfrozen_trunk = {trunk}"
+    )
     recipe.write_text(short + objectives)
     train(recipe, [short_shard], tmp_path / "whole", device="cpu")
     taken = 0
@@ -183,7 +185,9 @@ def test_a_frozen_trunk_stays_as_it_was_while_the_photos_side_learns(
     tmp_path: Path, short_shard: Path, begun: Path
 ) -> None:
     recipe = tmp_path / "on.toml"
-    short = SHORT.format(frozen="2").replace("alike = 2", "alike = 2\nfrozen_trunk = true")
+    short = SHORT.format(frozen="2").replace(
+        "hard_negative_group_size = 2", "hard_negative_group_size = 2\nfrozen_trunk = true"
+    )
     recipe.write_text(short.replace("[start]", f"[start]\nweights = '{begun}'") + WORDS)
     train(recipe, [short_shard], tmp_path / "on", device="cpu")
     before, after = (load_file(folder / "model.safetensors") for folder in (begun, tmp_path / "on" / "weights"))
@@ -241,7 +245,7 @@ def test_a_part_of_the_photos_is_learned_from_in_as_many_steps(
 
     monkeypatch.setattr(TrainingPhotos, "batch", noted)
     recipe = tmp_path / "short.toml"
-    recipe.write_text(SHORT.format(frozen="0").replace("batch_size = 8", "batch_size = 8\nphotos = 0.5"))
+    recipe.write_text(SHORT.format(frozen="0").replace("batch_size = 8", "batch_size = 8\ntrain_fraction = 0.5"))
     train(recipe, [short_shard], tmp_path / "run", device="cpu")
     assert len(seen) == 8, "of 16"
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
@@ -261,9 +265,33 @@ def test_a_run_does_not_go_on_with_another_recipe_or_other_photos(tmp_path: Path
         train(recipe, [short_shard], tmp_path / "run", resume=True, device="cpu")
 
 
+def test_a_run_of_another_version_is_not_continued(tmp_path: Path, short_shard: Path) -> None:
+    recipe, output = tmp_path / "short.toml", tmp_path / "run"
+    recipe.write_text(SHORT.format(frozen="0"))
+    assert train(recipe, [short_shard], output, minutes=0, device="cpu") is None
+    state = torch.load(output / "checkpoint.pt", weights_only=True)
+
+    def resume() -> None:
+        train(recipe, [short_shard], output, resume=True, device="cpu")
+
+    torch.save({**state, "format": 1}, output / "checkpoint.pt")
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt was written by another version .*another --output"):
+        resume()
+    torch.save([state], output / "checkpoint.pt")
+    with pytest.raises(TrainingError, match="was written by another version"):
+        resume()
+    (output / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt cannot be read"):
+        resume()
+    text = (output / "recipe.toml").read_text()
+    (output / "recipe.toml").write_text(text.replace("gradient_accumulation_steps", "parts"))
+    with pytest.raises(TrainingError, match=r"begun by another version of Pixelseek .*now called .*another --output"):
+        resume()
+
+
 def test_two_processes_take_the_steps_of_one(tmp_path: Path, short_shard: Path) -> None:
     recipe = tmp_path / "short.toml"
-    text = SHORT.format(frozen="2").replace("batch_size = 8", "batch_size = 8\nparts = 2")
+    text = SHORT.format(frozen="2").replace("batch_size = 8", "batch_size = 8\ngradient_accumulation_steps = 2")
     recipe.write_text(f"{text}[objectives]\nnegative_images = 3\n")
     train(recipe, [short_shard], tmp_path / "alone", device="cpu")
     launch = "--cpu --num_processes 2 --num_machines 1 --num_cpu_threads_per_process 1 --mixed_precision no"
@@ -303,7 +331,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, short_shard: Path) 
         assert np.allclose(tensor, together[name], atol=2e-3), name
 
 
-def test_parts_that_the_processes_cannot_share_are_refused(
+def test_accumulation_steps_that_the_processes_cannot_share_are_refused(
     tmp_path: Path, short_shard: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Three:
@@ -313,7 +341,7 @@ def test_parts_that_the_processes_cannot_share_are_refused(
             pass
 
     monkeypatch.setattr(loop, "Processes", Three)
-    with pytest.raises(TrainingError, match=r"1 parts of a step cannot be shared by 3 processes"):
+    with pytest.raises(TrainingError, match="1 gradient accumulation steps cannot be shared by 3 processes"):
         train("tiny", [short_shard], tmp_path / "run", device="cpu")
 
 
@@ -335,26 +363,28 @@ def test_every_recipe_takes_its_steps_with_a_narrow_network(
     tmp_path: Path, short_shard: Path, trained_on_scenes: Path, name: str
 ) -> None:
     recipe = load_recipe(name)
+    steps = 2 if recipe.schedule.gradient_accumulation_steps > 1 else 1
+    changes = {
+        "start.backbone": "",
+        "start.trunk": "",
+        "processor.image_size": 64,
+        "schedule.epochs": 2.0,
+        "schedule.batch_size": 8 * steps,
+        "schedule.gradient_accumulation_steps": steps,
+        "objectives.negative_texts": min(recipe.objectives.negative_texts, 6),
+    }
     if recipe.start.weights:
-        model, weights = recipe.model, str(trained_on_scenes)
+        changes["start.weights"] = str(trained_on_scenes)
     else:
-        model, weights = {**recipe.model, **NARROW, "fusion_layer": min(1, recipe.model["fusion_layer"])}, ""
-    several = recipe.schedule.parts > 1
-    schedule = replace(recipe.schedule, epochs=2.0, batch_size=16 if several else 8, parts=2 if several else 1)
-    narrow = replace(
-        recipe,
-        model=model,
-        start=replace(recipe.start, backbone="", trunk="", weights=weights),
-        processor=replace(recipe.processor, image_size=64),
-        schedule=schedule,
-        objectives=replace(recipe.objectives, negative_texts=min(recipe.objectives.negative_texts, 6)),
-    )
+        fields = {**NARROW, "fusion_layer": min(1, recipe.config_fields["fusion_layer"])}
+        changes |= {f"model.{key}": value for key, value in fields.items()}
+    narrow = overridden(recipe, changes, "narrow")
     (tmp_path / "narrow.toml").write_text(as_toml(narrow))
     trained = train(tmp_path / "narrow.toml", [short_shard], tmp_path / "run", device="cpu")
     assert trained is not None
     record = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-2])
     objectives = ("itc", "words", "mlm", "itm", "itm_sigmoid", "itm_balanced")
-    assert {one for one in objectives if getattr(narrow.objectives, one)} <= set(record)
+    assert {loss for loss in objectives if getattr(narrow.objectives, loss)} <= set(record)
     assert load_runtime(trained, device="cpu").encode_text(["a red circle"]).embeddings.shape[0] == 1
 
 
@@ -374,7 +404,7 @@ def test_a_shard_without_training_photos_is_refused(tmp_path: Path) -> None:
 
 def test_too_few_photos_to_draw_negatives_from_are_refused(tmp_path: Path) -> None:
     write_shard(tmp_path / "few.tar", photos(4, "train", 0))
-    with pytest.raises(TrainingError, match="holds 4 of the 4 photos, too few to draw negatives from"):
+    with pytest.raises(TrainingError, match="holds 4 of 4 photos, too few to draw negatives from"):
         train("small", [tmp_path / "few.tar"], tmp_path / "run", device="cpu")
 
 

@@ -1,4 +1,4 @@
-"""What weights are worth on the dev photos, while they are trained."""
+"""Recall on the dev photos during a training run."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ from model.training.recipe import Dev
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Text-to-image recall by dataset and ranking, the scoring parameters fitted for it, and one number for it all."""
+class DevResult:
+    """Text-to-image recall, and the scoring parameters fitted for it."""
 
     figures: dict[str, dict[str, Any]]
+    """By dataset and ranking: `shortlist`, `itm` and `rerank`."""
     parameters: ScoringParameters
     score: float
-    """The mean over datasets and k of the rerank's recall@k."""
+    """The mean over datasets and k of the rerank's recall@k, in percent."""
 
 
-class Judge:
-    """A fixed random part of the dev photos: those of each dataset in a gallery of their own."""
+class DevEvaluator:
+    """A fixed random sample of the dev photos, with a gallery for each dataset."""
 
     def __init__(self, photos: Sequence[CaptionedPhoto], settings: Dev, train: Sequence[CaptionedPhoto]) -> None:
-        """Of the dev `photos`; captions of the `train` photos make the querybank."""
+        """`photos` are the dev photos; the captions of the `train` photos make the querybank."""
         self._settings, self._train = settings, train
         self._galleries: dict[str, list[CaptionedPhoto]] = defaultdict(list)
         for row in np.random.default_rng(0).permutation(len(photos)).tolist():
@@ -48,14 +49,14 @@ class Judge:
     def __len__(self) -> int:
         return sum(map(len, self._galleries.values()))
 
-    def judge(self, runtime: Runtime, processor: PixelBertProcessor, detectors: WordDetectors) -> Verdict:
-        """Shortlist, ITM alone and rerank on every gallery, with those word detectors."""
+    def evaluate(self, runtime: Runtime, processor: PixelBertProcessor, detectors: WordDetectors) -> DevResult:
+        """Recall of shortlist, ITM alone and rerank on every gallery, with these word detectors."""
         ranker = Ranker(runtime, ScoringParameters(querybank=Querybank.of(runtime, self._train), detectors=detectors))
-        lists = {
+        shortlists = {
             name: rerank_photos(ranker, encode_collection(ranker, photos, processor), self._settings.shortlist)
             for name, photos in sorted(self._galleries.items())
         }
-        parameters = replace(ranker.parameters, calibration=fit_calibration(list(lists.values())))
+        parameters = replace(ranker.parameters, calibration=fit_calibration(list(shortlists.values())))
         ranker = Ranker(runtime, parameters)
         figures = {
             name: {
@@ -63,7 +64,7 @@ class Judge:
                 "itm": recall(gallery.ranks(gallery.parts.itm_logits)),
                 "rerank": recall(gallery.ranks(ranker.combine(gallery.parts))),
             }
-            for name, gallery in lists.items()
+            for name, gallery in shortlists.items()
         }
         score = float(np.mean([rankings["rerank"][f"r@{k}"] for rankings in figures.values() for k in RECALL_AT]))
-        return Verdict(figures, parameters, score)
+        return DevResult(figures, parameters, score)

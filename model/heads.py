@@ -25,7 +25,7 @@ PHOTOS: dict[Task, int] = {"vqa": 1, "statements": 1, "pairs": 2}
 """How many photos a sentence of each task is about."""
 TRUTH = ("false", "true")
 """The labels of a statement."""
-_MOST_LABELS = 10_000
+_MAX_LABELS = 10_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Head:
         try:
             settings = read_json(path)
             head = cls(**{**settings, "labels": tuple(map(str, settings["labels"]))})
-            fits = head.task == task and 1 < len(head.labels) <= _MOST_LABELS
+            fits = head.task == task and 1 < len(head.labels) <= _MAX_LABELS
             fits = fits and all(np.isfinite(float(number)) for number in (head.scale, head.cutoff))
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{path} is not a head ({error}): {_make(weights)} it anew.") from error

@@ -41,12 +41,16 @@ def reliability_diagram(bins: Sequence[dict[str, Any]], path: Path) -> None:
     axes = figure.subplots()
     axes.plot((0, 100), (0, 100), linestyle="--", color="0.6", label="as promised")
     axes.plot(
-        [one["match"] for one in bins], [one["right"] for one in bins], marker="o", clip_on=False, label="first hits"
+        [bin_["match"] for bin_ in bins],
+        [bin_["right"] for bin_ in bins],
+        marker="o",
+        clip_on=False,
+        label="first hits",
     )
     axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
     axes.set_xlabel("match of the first hit, %")
     axes.set_ylabel("of these, the right photo, %")
-    axes.set_title(f"{sum(one['hits'] for one in bins):,} first hits in {len(bins)} bins of equally many")
+    axes.set_title(f"{sum(bin_['hits'] for bin_ in bins):,} first hits in {len(bins)} bins of equally many")
     axes.legend(loc="upper left")
     _save(figure, path)
 

@@ -24,7 +24,7 @@ GRAPHS = ("pixels.onnx", "words.onnx", "match.onnx", "attention.onnx")
 _PASSES_VERSION = b"3"  # of what the graphs take and give; 2: every layer's and head's attention; 3: pooled features
 _HEADS = [f"{task}.{suffix}" for task in ("vqa", "statements", "pairs") for suffix in ("json", "safetensors", "onnx")]
 _HUB, _HUB_FORM = "hf:", "hf:owner/name@revision"
-_LARGEST_JSON_BYTES = 1 << 20
+_MAX_JSON_BYTES = 1 << 20
 _PIECE_BYTES = 16 << 20  # after each piece a thread waits for the interpreter; larger ones take fresh memory instead
 _HEADER_BYTES = 100_000_000  # the most that safetensors allows
 
@@ -130,7 +130,7 @@ def layout(weights: Path, *heads: str) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in `path`. Raises WeightsError when it holds anything else."""
     try:
-        if path.stat().st_size > _LARGEST_JSON_BYTES:
+        if path.stat().st_size > _MAX_JSON_BYTES:
             raise WeightsError(f"{path} is larger than any configuration.")
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, RecursionError, ValueError) as error:

@@ -17,7 +17,7 @@ def read_folder(captions: Path, images: Path, dataset: str, split: str) -> list[
     same as columns, one caption a row; several rows may name one photo. Without one of its own a photo is of
     `split`. Raises DatasetError naming the line.
     """
-    found: dict[str, tuple[str, list[str]]] = {}
+    photos_by_name: dict[str, tuple[str, list[str]]] = {}
     for number, record in _records(captions):
         name, texts = record.get("file_name"), record.get("captions", record.get("caption"))
         texts = [texts] if isinstance(texts, str) else texts
@@ -26,13 +26,13 @@ def read_folder(captions: Path, images: Path, dataset: str, split: str) -> list[
             raise DatasetError(f"{captions}, line {number}: needs file_name, and caption or captions")
         if own_split not in SPLITS:
             raise DatasetError(f"{captions}, line {number}: split is {', '.join(SPLITS)}, not {own_split!r}")
-        known_split, known = found.setdefault(name, (str(own_split), []))
+        known_split, known = photos_by_name.setdefault(name, (str(own_split), []))
         if known_split != own_split:
             raise DatasetError(f"{captions}, line {number}: {name} is of split {known_split} already")
         known += [text.strip() for text in texts if text.strip()]
     return [
         SourcePhoto(f"{dataset}_{name.replace('/', '_').replace('.', '_')}", images / name, tuple(texts), own_split)
-        for name, (own_split, texts) in found.items()
+        for name, (own_split, texts) in photos_by_name.items()
         if texts
     ]
 

@@ -78,7 +78,7 @@ def _check(photos: Sequence[SourcePhoto], output: Path, dataset: str) -> None:
 
 def _packed(photos: Sequence[SourcePhoto], dataset: str, short_side: int, bar: tqdm[Any]) -> Iterator[CaptionedPhoto]:
     with ThreadPoolExecutor() as threads:
-        for photo, jpeg in zip(photos, threads.map(lambda one: _jpeg(one.path, short_side), photos), strict=True):
+        for photo, jpeg in zip(photos, threads.map(lambda source: _jpeg(source.path, short_side), photos), strict=True):
             yield CaptionedPhoto(
                 photo.key,
                 jpeg,

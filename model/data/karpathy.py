@@ -37,12 +37,14 @@ def read_karpathy(path: Path, images: Path, dataset: str) -> list[SourcePhoto]:
 def held_out_coco_ids(path: Path) -> frozenset[int]:
     """The COCO ids of Karpathy's val and test photos: none of them may be trained on. Raises DatasetError."""
     try:
-        found = frozenset(image["cocoid"] for image in read_json(path)["images"] if _SPLITS[image["split"]] != "train")
+        held_out = frozenset(
+            image["cocoid"] for image in read_json(path)["images"] if _SPLITS[image["split"]] != "train"
+        )
     except (AttributeError, KeyError, TypeError) as error:
         raise malformed(path, error) from error
-    if not found:
+    if not held_out:
         raise DatasetError(f"{path} names no val or test photos: it is not dataset_coco.json")
-    return found
+    return held_out
 
 
 def _key(dataset: str, image: dict[str, object]) -> str:

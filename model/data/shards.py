@@ -142,7 +142,7 @@ def _read(shard: Path) -> list[CaptionedPhoto]:
             raise ShardError(f"{shard}: the coco_id of {key} is no number")
         try:
             vqa = tuple(map(_question, record.get("vqa", ())))  # type: ignore[call-overload]
-            statements = tuple(Statement(**one) for one in record.get("statements", ()))  # type: ignore[attr-defined]
+            statements = tuple(Statement(**statement) for statement in record.get("statements", ()))  # type: ignore[attr-defined]
         except (KeyError, TypeError) as error:
             raise ShardError(f"{shard}: the questions or statements of {key} are not as they should be") from error
         photos.append(

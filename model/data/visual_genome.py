@@ -21,13 +21,13 @@ def read_visual_genome(
     """
     try:
         coco_ids = {image["image_id"]: image.get("coco_id") for image in read_json(image_data)}
-        found = {
+        phrases_by_id = {
             entry["id"]: tuple(dict.fromkeys(region["phrase"].strip() for region in entry["regions"]))
             for entry in read_json(regions)
         }
         photos = [
             SourcePhoto(f"vg_{number}", _file(images, number), phrases, "train", coco_ids[number])
-            for number, phrases in found.items()
+            for number, phrases in phrases_by_id.items()
             if phrases
         ]
     except (AttributeError, KeyError, TypeError) as error:

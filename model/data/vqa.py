@@ -20,32 +20,42 @@ def read_vqa2(
     val and test. Raises DatasetError when the files may hold some and `held_out` is None, are not laid out as VQA v2's,
     or do not belong together.
     """
-    asked, answered = read_json(questions), read_json(annotations)
-    found: dict[int, list[Question]] = defaultdict(list)
+    question_file, annotation_file = read_json(questions), read_json(annotations)
+    questions_by_photo: dict[int, list[Question]] = defaultdict(list)
     try:
-        subset = asked["data_subtype"]
+        subset = question_file["data_subtype"]
         if split == "train" and held_out is None and subset != _SAFE:
             raise DatasetError(
                 f"{questions} may ask about photos that everybody tests on: name Karpathy's dataset_coco.json with "
                 "--karpathy, so that they are left out"
             )
         answers = {
-            one["question_id"]: (one["image_id"], tuple(str(said["answer"]) for said in one["answers"]))
-            for one in answered["annotations"]
+            entry["question_id"]: (
+                entry["image_id"],
+                tuple(str(given_answers["answer"]) for given_answers in entry["answers"]),
+            )
+            for entry in annotation_file["annotations"]
         }
-        for one in asked["questions"]:
-            number, said = answers.get(one["question_id"], (None, ()))
-            if number != one["image_id"] or not said:
-                raise DatasetError(f"{annotations} has no answers to question {one['question_id']} of {questions}")
-            found[number].append(Question(str(one["question"]).strip(), said))
+        for entry in question_file["questions"]:
+            number, given_answers = answers.get(entry["question_id"], (None, ()))
+            if number != entry["image_id"] or not given_answers:
+                raise DatasetError(f"{annotations} has no answers to question {entry['question_id']} of {questions}")
+            questions_by_photo[number].append(Question(str(entry["question"]).strip(), given_answers))
     except (AttributeError, KeyError, TypeError) as error:
         raise malformed(questions, error) from error
-    kept = [number for number in found if split != "train" or number not in (held_out or ())]
+    kept = [number for number in questions_by_photo if split != "train" or number not in (held_out or ())]
     photos = [
-        SourcePhoto(f"coco_{number:012}", _photo(images, subset, number), (), split, number, vqa=tuple(found[number]))
+        SourcePhoto(
+            f"coco_{number:012}",
+            _photo(images, subset, number),
+            (),
+            split,
+            number,
+            vqa=tuple(questions_by_photo[number]),
+        )
         for number in kept
     ]
-    return photos, len(found) - len(kept)
+    return photos, len(questions_by_photo) - len(kept)
 
 
 def _photo(images: Path, subset: str, number: int) -> Path:

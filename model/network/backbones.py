@@ -53,9 +53,9 @@ def stages(backbone: nn.Module) -> list[nn.Sequential]:
     return [nn.Sequential(*group) for group in groups]
 
 
-def run(some: list[nn.Sequential], values: Tensor) -> Tensor:
+def run(chain: list[nn.Sequential], values: Tensor) -> Tensor:
     """`values` through some of the stages, one after the other."""
-    for stage in some:
+    for stage in chain:
         values = stage(values)
     return values
 

@@ -33,6 +33,6 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
                 setattr(parent, name, getattr(norm, "act", nn.Identity()))  # timm's norms end in an activation
     weight = next(network.parameters())
     picture = torch.rand(1, 3, _SIDE, _SIDE, device=weight.device, dtype=weight.dtype) * 2 - 1
-    expected, found = network.eval()(picture), folded(picture)
-    alike = bool((expected - found).abs().max() <= _TOLERANCE * expected.abs().max())
-    return folded if alike else network
+    expected, actual = network.eval()(picture), folded(picture)
+    equivalent = bool((expected - actual).abs().max() <= _TOLERANCE * expected.abs().max())
+    return folded if equivalent else network

@@ -80,15 +80,15 @@ def sample_pixels(tokens: Tokens, amount: int | float) -> Tokens:
     states, mask = tokens
     batch, total, _ = states.shape
     valid = torch.full((batch,), total, device=states.device) if mask is None else mask.sum(1)  # (B,)
-    wanted = valid.clamp(max=amount) if isinstance(amount, int) else (valid * min(amount, 1.0)).ceil().long()
+    counts = valid.clamp(max=amount) if isinstance(amount, int) else (valid * min(amount, 1.0)).ceil().long()
     order = torch.rand(batch, total, device=states.device)
     if mask is not None:
         order = order.masked_fill(~mask, -1.0)
-    count = int(wanted.max())
-    chosen = order.topk(count, dim=1).indices  # (B, K), valid tokens first
-    kept = torch.arange(count, device=states.device) < wanted[:, None]
-    sampled = states.gather(1, chosen[..., None].expand(-1, -1, states.shape[-1]))
-    return Tokens(sampled, None if bool(kept.all()) else kept)
+    count = int(counts.max())
+    columns = order.topk(count, dim=1).indices  # (B, K), valid tokens first
+    valid_columns = torch.arange(count, device=states.device) < counts[:, None]
+    sampled = states.gather(1, columns[..., None].expand(-1, -1, states.shape[-1]))
+    return Tokens(sampled, None if bool(valid_columns.all()) else valid_columns)
 
 
 def subsample_tokens(tokens: Tokens, stride: int) -> Tokens:

@@ -59,11 +59,11 @@ def load_backbone(model: PixelBertForImageTextRetrieval, source: str) -> None:
     """Start the CNN of `model` from `source`. Raises WeightsError when it cannot be had or does not fit."""
     backbone = model.pixelbert.pixel_tokens.backbone
     state = backbone_state(model.config.backbone, source)
-    wanted = backbone.state_dict()
-    missing = [name for name, tensor in wanted.items() if name not in state or state[name].shape != tensor.shape]
+    expected = backbone.state_dict()
+    missing = [name for name, tensor in expected.items() if name not in state or state[name].shape != tensor.shape]
     if missing:
         raise WeightsError(f"{source} does not fit backbone {model.config.backbone}: {missing[0]} and others differ")
-    backbone.load_state_dict({name: state[name] for name in wanted})
+    backbone.load_state_dict({name: state[name] for name in expected})
 
 
 def backbone_state(backbone: str, source: str) -> dict[str, Tensor]:
@@ -98,29 +98,29 @@ def load_trunk(model: PixelBertForImageTextRetrieval, source: str) -> None:
     Raises WeightsError when it cannot be had or does not fit.
     """
     bert = _bert(source)
-    theirs = bert.state_dict()
-    named: dict[str, Tensor] = {
-        "word_tokens.words.weight": theirs["embeddings.word_embeddings.weight"],
-        "word_tokens.norm.weight": theirs["embeddings.LayerNorm.weight"],
-        "word_tokens.norm.bias": theirs["embeddings.LayerNorm.bias"],
+    bert_state = bert.state_dict()
+    renamed: dict[str, Tensor] = {
+        "word_tokens.words.weight": bert_state["embeddings.word_embeddings.weight"],
+        "word_tokens.norm.weight": bert_state["embeddings.LayerNorm.weight"],
+        "word_tokens.norm.bias": bert_state["embeddings.LayerNorm.bias"],
         # BERT adds the vector of segment 0 to every word: we fold it into the positions.
-        "word_tokens.positions.weight": theirs["embeddings.position_embeddings.weight"]
-        + theirs["embeddings.token_type_embeddings.weight"][0],
+        "word_tokens.positions.weight": bert_state["embeddings.position_embeddings.weight"]
+        + bert_state["embeddings.token_type_embeddings.weight"][0],
     }
     copies = max(1, model.config.num_hidden_layers // bert.config.num_hidden_layers)
-    for name, tensor in theirs.items():
+    for name, tensor in bert_state.items():
         if match := re.match(r"encoder\.layer\.(\d+)\.(.+)", name):
             first, rest = copies * int(match[1]), match[2]
             for old, new in _BERT_NAMES.items():
                 if rest.startswith(old):
                     rest = new + rest[len(old) :]
                     break
-            named |= {f"layers.{layer}.{rest}": tensor for layer in range(first, first + copies)}
-    ours = {n: t for n, t in model.pixelbert.state_dict().items() if not n.startswith("pixel_tokens.")}
-    for name, tensor in ours.items():
-        if name not in named or named[name].shape != tensor.shape:
+            renamed |= {f"layers.{layer}.{rest}": tensor for layer in range(first, first + copies)}
+    trunk_state = {n: t for n, t in model.pixelbert.state_dict().items() if not n.startswith("pixel_tokens.")}
+    for name, tensor in trunk_state.items():
+        if name not in renamed or renamed[name].shape != tensor.shape:
             raise WeightsError(f"{source} does not fit the trunk: {name} is missing or of another shape")
-    model.pixelbert.load_state_dict({name: named[name] for name in ours}, strict=False)
+    model.pixelbert.load_state_dict({name: renamed[name] for name in trunk_state}, strict=False)
 
 
 def load_tokenizer(source: str) -> Tokenizer:

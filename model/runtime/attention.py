@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 def averaged(attention: NDArray[np.float32], layer: int | None = None, head: int | None = None) -> NDArray[np.float32]:
     """The mean (N, N) of attention (L, heads, N, N) over layers and heads, or over those of one layer or one head."""
-    chosen = attention if layer is None else attention[layer : layer + 1]
-    chosen = chosen if head is None else chosen[:, head : head + 1]
-    return np.asarray(chosen.mean(axis=(0, 1)))
+    selected = attention if layer is None else attention[layer : layer + 1]
+    selected = selected if head is None else selected[:, head : head + 1]
+    return np.asarray(selected.mean(axis=(0, 1)))
 
 
 def rollout(attention: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -19,7 +19,7 @@ def rollout(attention: NDArray[np.float32]) -> NDArray[np.float32]:
     How much of each token reaches each through all the layers, when half of what leaves a layer is what came in.
     """
     identity = np.eye(attention.shape[-1], dtype=np.float32)
-    reached = identity
+    flow = identity
     for layer in attention.mean(axis=1):
-        reached = (layer + identity) / 2 @ reached
-    return reached
+        flow = (layer + identity) / 2 @ flow
+    return flow

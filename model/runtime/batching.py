@@ -33,11 +33,11 @@ def rows_by_size(images: Sequence[NDArray[np.uint8]]) -> list[list[int]]:
 
 def distinct(arrays: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
     """Each array once, however often it is named, and which of them stands at each place (B,)."""
-    places: dict[int, int] = {}
-    kept = list(arrays)  # while they are, an id is that of one array only
-    rows = np.array([places.setdefault(id(one), len(places)) for one in kept], dtype=np.int64)
+    indices: dict[int, int] = {}
+    held = list(arrays)  # while they are, an id is that of one array only
+    rows = np.array([indices.setdefault(id(array), len(indices)) for array in held], dtype=np.int64)
     _, first = np.unique(rows, return_index=True)
-    return [kept[row] for row in first], rows
+    return [held[row] for row in first], rows
 
 
 def batches(
@@ -68,19 +68,19 @@ def examples(
 
     Raises ValueError when there are not as many sentences as photos in each list.
     """
-    if any(len(one) != len(text) for one in photos):
+    if any(len(features) != len(text) for features in photos):
         raise ValueError(
-            f"{len(text)} sentences cannot be read with {', '.join(str(len(one)) for one in photos)} photos"
+            f"{len(text)} sentences cannot be read with {', '.join(str(len(features)) for features in photos)} photos"
         )
     for start in range(0, len(text), size):
         rows = slice(start, start + size)
-        yield rows, pad(text.word_features[rows]), [pad(one[rows]) for one in photos]
+        yield rows, pad(text.word_features[rows]), [pad(features[rows]) for features in photos]
 
 
 def cut(maps: NDArray[np.float32], words: Padded, pixels: Padded) -> list[NDArray[np.float32]]:
     """What is left of B maps (B, ..., T + P, T + P) without the padding."""
     masks = np.concatenate([words.mask, pixels.mask], axis=1)
-    return [one[..., mask, :][..., mask] for one, mask in zip(maps, masks, strict=True)]
+    return [full[..., mask, :][..., mask] for full, mask in zip(maps, masks, strict=True)]
 
 
 def pad(states: Sequence[NDArray[np.float32]]) -> Padded:

@@ -40,9 +40,9 @@ def write_graphs(weights: Path) -> list[Path]:
     model, processor = load_network(weights), PixelBertImageProcessor.from_pretrained(weights)
     stored, stamp = stored_tensors(weights / WEIGHTS_FILE, PREFIX), layout(weights)
     paths = []
-    for name, one in _passes(model, processor).items():
+    for name, graph_pass in _passes(model, processor).items():
         paths.append(weights / f"{name}.onnx")
-        write_graph(paths[-1], one, stored, stamp)
+        write_graph(paths[-1], graph_pass, stored, stamp)
     return paths
 
 
@@ -133,9 +133,9 @@ def _passes(model: PixelBertForImageTextRetrieval, processor: PixelBertImageProc
     }
 
 
-def write_graph(path: Path, one: Pass, stored: dict[str, Stored], stamp: str) -> None:
+def write_graph(path: Path, graph_pass: Pass, stored: dict[str, Stored], stamp: str) -> None:
     """Write the graph of a pass, whose weights lie where `stored` says; true of the layout `stamp`."""
-    graph = _export(one)
+    graph = _export(graph_pass)
     _point_at_weights(graph.graph, stored)
     _strip(graph)
     helper.set_model_props(graph, {LAYOUT_KEY: stamp})
@@ -157,16 +157,16 @@ class _WithWeights(nn.Module):
 
 
 @torch.no_grad()
-def _export(one: Pass) -> onnx.ModelProto:
-    state = {name: tensor for name, tensor in one.module.state_dict().items() if tensor.is_floating_point()}
-    varying = tuple(dict.fromkeys(dimensions, _DYNAMIC) for dimensions in one.varying)
+def _export(graph_pass: Pass) -> onnx.ModelProto:
+    state = {name: tensor for name, tensor in graph_pass.module.state_dict().items() if tensor.is_floating_point()}
+    varying = tuple(dict.fromkeys(dimensions, _DYNAMIC) for dimensions in graph_pass.varying)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own making, none of which a reader could mend
         program = torch.onnx.export(
-            _WithWeights(one.module),
-            (state, *one.inputs.values()),
-            input_names=[*state, *one.inputs],
-            output_names=one.outputs,
+            _WithWeights(graph_pass.module),
+            (state, *graph_pass.inputs.values()),
+            input_names=[*state, *graph_pass.inputs],
+            output_names=graph_pass.outputs,
             opset_version=_OPSET,
             dynamo=True,
             dynamic_shapes=({key: {} for key in state}, varying),
@@ -206,8 +206,8 @@ def stored_tensors(path: Path, prefix: str) -> dict[str, Stored]:
 def _point_at_weights(graph: onnx.GraphProto, stored: dict[str, Stored]) -> None:
     """Turn the weights among the inputs into external data, read as float32 whatever they are stored as."""
     prefixes = tuple({name[: name.index(".") + 1] for name in stored})
-    weights = {one.name for one in graph.input if one.name.startswith(prefixes)}
-    inputs = [one for one in graph.input if one.name not in weights]
+    weights = {value.name for value in graph.input if value.name.startswith(prefixes)}
+    inputs = [value for value in graph.input if value.name not in weights]
     del graph.input[:]
     graph.input.extend(inputs)
     casts, nodes = {}, []

@@ -45,6 +45,6 @@ def write_head_graph(weights: Path, task: Task) -> Path:
         inputs[f"pixel_mask_{photo}"] = torch.ones(2, pixels + photo, dtype=torch.bool)
     stored = stored_tensors(weights / WEIGHTS_FILE, PREFIX) | stored_tensors(weights / f"{task}.safetensors", "head.")
     path = weights / f"{task}.onnx"
-    one = Pass(_Classify(model, head), inputs, [{0, 1}] * len(inputs), ["logits"])
-    write_graph(path, one, stored, layout(weights, task))
+    graph_pass = Pass(_Classify(model, head), inputs, [{0, 1}] * len(inputs), ["logits"])
+    write_graph(path, graph_pass, stored, layout(weights, task))
     return path

@@ -61,11 +61,11 @@ class OnnxRuntime:
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """See `Runtime`."""
-        found: dict[int, tuple[NDArray[np.float32], ...]] = {}
+        outputs_by_row: dict[int, tuple[NDArray[np.float32], ...]] = {}
         for rows in rows_by_size(images):
             outputs = self._run("pixels", {"images": np.stack([images[row] for row in rows])})
-            found.update(zip(rows, zip(*outputs, strict=True), strict=True))
-        features, embeddings, pooled = zip(*(found[row] for row in range(len(images))), strict=True)
+            outputs_by_row.update(zip(rows, zip(*outputs, strict=True), strict=True))
+        features, embeddings, pooled = zip(*(outputs_by_row[row] for row in range(len(images))), strict=True)
         return EncodedImages(np.stack(embeddings), list(features), np.stack(pooled))
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
@@ -92,8 +92,8 @@ class OnnxRuntime:
         """See `Runtime`."""
         maps: dict[int, NDArray[np.float32]] = {}
         for rows, words, pixels in batches(text, pixel_features, _PAIRS):
-            (found,) = self._run("attention", _feed(words, pixels))
-            maps.update(zip(rows, cut(found, words, pixels), strict=True))
+            (attention,) = self._run("attention", _feed(words, pixels))
+            maps.update(zip(rows, cut(attention, words, pixels), strict=True))
         return [maps[row] for row in range(len(pixel_features))]
 
     def classify(self, head: Head, text: EncodedText, *photos: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -101,8 +101,8 @@ class OnnxRuntime:
         logits = []
         for _, words, pixels in examples(text, photos, _PAIRS):
             feed = {"word_features": words.states, "word_mask": words.mask}
-            for number, one in enumerate(pixels):
-                feed |= {f"pixel_features_{number}": one.states, f"pixel_mask_{number}": one.mask}
+            for number, padded in enumerate(pixels):
+                feed |= {f"pixel_features_{number}": padded.states, f"pixel_mask_{number}": padded.mask}
             logits.append(self._run(head.task, feed, head)[0])
         return np.concatenate(logits)
 

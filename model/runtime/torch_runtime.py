@@ -74,20 +74,20 @@ class TorchRuntime:
     @torch.inference_mode()
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """See `Runtime`."""
-        found: dict[int, tuple[NDArray[np.float32], ...]] = {}
+        outputs_by_row: dict[int, tuple[NDArray[np.float32], ...]] = {}
 
         def encode(rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
             values = torch.from_numpy(
                 self._processor.image_processor.normalize([images[row] for row in rows])["pixel_values"]
             )
             values = values.to(self._device).contiguous(memory_format=torch.channels_last)
-            kept: tuple[Tensor, ...] = self._model.encode_image(values)
-            return kept
+            output: tuple[Tensor, ...] = self._model.encode_image(values)
+            return output
 
         for same_size in rows_by_size(images):
             for rows, outputs in self._in_parts("photos", np.array(same_size), encode):
-                found.update(zip(rows.tolist(), zip(*outputs, strict=True), strict=True))
-        features, embeddings, pooled = zip(*(found[row] for row in range(len(images))), strict=True)
+                outputs_by_row.update(zip(rows.tolist(), zip(*outputs, strict=True), strict=True))
+        features, embeddings, pooled = zip(*(outputs_by_row[row] for row in range(len(images))), strict=True)
         return EncodedImages(np.stack(embeddings), list(features), np.stack(pooled))
 
     @torch.inference_mode()
@@ -115,8 +115,8 @@ class TorchRuntime:
                 return (self._model.itm_logits(words.take(captions[rows]), pixels.take(photos[rows])),)
 
         logits = np.empty(len(photos), dtype=np.float32)
-        for rows, (found,) in self._in_parts("pairs", order, logits_of):
-            logits[rows] = found
+        for rows, (part,) in self._in_parts("pairs", order, logits_of):
+            logits[rows] = part
         return logits
 
     @torch.inference_mode()
@@ -124,16 +124,16 @@ class TorchRuntime:
         """See `Runtime`."""
         maps: dict[int, NDArray[np.float32]] = {}
         for rows, words, pixels in batches(text, pixel_features, _PAIRS):
-            found = _numpy(self._model.attend(self._tokens(words), self._tokens(pixels)))
-            maps.update(zip(rows, cut(found, words, pixels), strict=True))
+            attention = _numpy(self._model.attend(self._tokens(words), self._tokens(pixels)))
+            maps.update(zip(rows, cut(attention, words, pixels), strict=True))
         return [maps[row] for row in range(len(pixel_features))]
 
     def relevance(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """See `GradientRuntime`."""
         maps: dict[int, NDArray[np.float32]] = {}
         for rows, words, pixels in batches(text, pixel_features, _PAIRS):
-            found = _numpy(self._model.relevance(self._tokens(words), self._tokens(pixels)))
-            maps.update(zip(rows, cut(found, words, pixels), strict=True))
+            attention = _numpy(self._model.relevance(self._tokens(words), self._tokens(pixels)))
+            maps.update(zip(rows, cut(attention, words, pixels), strict=True))
         return [maps[row] for row in range(len(pixel_features))]
 
     @torch.inference_mode()
@@ -146,8 +146,8 @@ class TorchRuntime:
                 self._heads[head.tensors] = load_head(folder, head.task, self._model.config).to(self._device)
         logits = []
         for _, words, pixels in examples(text, photos, _PAIRS):
-            read = summary(self._model.pixelbert, self._tokens(words), [self._tokens(one) for one in pixels])
-            logits.append(_numpy(self._heads[head.tensors](read)))
+            inputs = summary(self._model.pixelbert, self._tokens(words), [self._tokens(padded) for padded in pixels])
+            logits.append(_numpy(self._heads[head.tensors](inputs)))
         return np.concatenate(logits)
 
     def _in_parts(
@@ -158,13 +158,13 @@ class TorchRuntime:
         while start < len(order):
             rows = order[start : start + self._at_once[what]]
             try:
-                found = [_numpy(tensor) for tensor in work(rows)]
+                outputs = [_numpy(tensor) for tensor in work(rows)]
             except torch.OutOfMemoryError:
                 if len(rows) == 1:
                     raise
                 self._at_once[what] = len(rows) // 2
             else:
-                yield rows, found
+                yield rows, outputs
                 start += len(rows)
 
     def _sent(self, states: Sequence[NDArray[np.float32]]) -> tuple[SentTokens, NDArray[np.int64]]:
@@ -181,7 +181,7 @@ class SentTokens:
     """Token states (T, D) of sentences or photos on a device, end to end: padded only where they are used."""
 
     def __init__(self, states: Sequence[NDArray[np.float32]], device: torch.device, dtype: torch.dtype) -> None:
-        self.lengths = np.array([len(one) for one in states])
+        self.lengths = np.array([len(state) for state in states])
         """(N,)"""
         self._starts = np.cumsum(self.lengths) - self.lengths
         flat = torch.from_numpy(np.concatenate(states))

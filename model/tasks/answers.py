@@ -60,11 +60,11 @@ def accuracy(answer: str, people: Sequence[str]) -> float:
     The mean over leaving out one of them of min(n / 3, 1), n being how many of the others said the same. Where only
     one person was asked, the answer is right when it is theirs: such a question cannot say that others might differ.
     """
-    given, said = normalised(answer), [normalised(one) for one in people]
-    if len(said) == 1:
-        return float(given == said[0])
-    same = said.count(given)
-    return fmean(min((same - (one == given)) / _ENOUGH, 1.0) for one in said)
+    given, answers = normalised(answer), [normalised(other) for other in people]
+    if len(answers) == 1:
+        return float(given == answers[0])
+    same = answers.count(given)
+    return fmean(min((same - (other == given)) / _ENOUGH, 1.0) for other in answers)
 
 
 def soft_scores(people: Sequence[str]) -> dict[str, float]:
@@ -87,12 +87,12 @@ def frequent_answers(questions: Iterable[Question], most: int, least: int = 1) -
 def targets(questions: Sequence[Question], answers: Sequence[str]) -> NDArray[np.float32]:
     """The soft scores (Q, A) of `answers` for `questions`."""
     columns = {answer: column for column, answer in enumerate(answers)}
-    wanted = np.zeros((len(questions), len(answers)), dtype=np.float32)
+    scores = np.zeros((len(questions), len(answers)), dtype=np.float32)
     for row, question in enumerate(questions):
         for answer, score in soft_scores(question.answers).items():
             if answer in columns:
-                wanted[row, columns[answer]] = score
-    return wanted
+                scores[row, columns[answer]] = score
+    return scores
 
 
 _KINDS = re.compile(
@@ -104,8 +104,8 @@ _KINDS = re.compile(
 
 def question_type(question: str) -> str:
     """The words that a question begins with and that say what kind of answer it wants; "" where it begins otherwise."""
-    found = _KINDS.match(" ".join(question.lower().split()))
-    return found[1].replace("colour", "color") if found else ""
+    kind = _KINDS.match(" ".join(question.lower().split()))
+    return kind[1].replace("colour", "color") if kind else ""
 
 
 def frequent_by_type(questions: Sequence[Question]) -> Mapping[str, str]:
@@ -114,5 +114,5 @@ def frequent_by_type(questions: Sequence[Question]) -> Mapping[str, str]:
     for question in questions:
         kinds[question_type(question.question)].append(question)
     kinds[""] = list(questions)
-    best = {kind: frequent_answers(some, 1) for kind, some in kinds.items()}
-    return {kind: found[0] for kind, found in best.items() if found}
+    best = {kind: frequent_answers(questions_of_kind, 1) for kind, questions_of_kind in kinds.items()}
+    return {kind: answers[0] for kind, answers in best.items() if answers}

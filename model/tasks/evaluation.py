@@ -103,11 +103,11 @@ class Bench:
             self.network = load_network(folder).eval()
         photos = {split: read_shards(shards, split, captioned=False) for split in ("train", split)}
         self.examples: Mapping[Task, Mapping[str, list[Example]]] = {
-            task: {split: examples(task, some) for split, some in photos.items()} for task in tasks
+            task: {split: examples(task, subset) for split, subset in photos.items()} for task in tasks
         }
         for task, splits in self.examples.items():
-            for split, found in splits.items():
-                if not found:
+            for split, results in splits.items():
+                if not results:
                     where = ", ".join(map(str, shards))
                     raise ShardError(f"nothing for {task} is said of the {split} photos in {where}")
         looked_at = ("train", split) if learn else (split,)
@@ -115,31 +115,31 @@ class Bench:
             key
             for splits in self.examples.values()
             for split in looked_at
-            for one in splits[split]
-            for key in one.photos
+            for example in splits[split]
+            for key in example.photos
         }
-        wanted = [photo for some in photos.values() for photo in some if photo.key in needed]
-        self._features = encode_photos(self.runtime, self.processor, wanted, progress=progress)
+        needed_photos = [photo for subset in photos.values() for photo in subset if photo.key in needed]
+        self._features = encode_photos(self.runtime, self.processor, needed_photos, progress=progress)
 
-    def summaries(self, some: Sequence[Example], *, photos: bool = True) -> Tensor:
+    def summaries(self, subset: Sequence[Example], *, photos: bool = True) -> Tensor:
         """What a head reads of them (N, S); without `photos`, of the sentences alone."""
-        features = [[self._features[key] for key in one.photos] if photos else [] for one in some]
-        sentences = [one.question.question for one in some]
+        features = [[self._features[key] for key in example.photos] if photos else [] for example in subset]
+        sentences = [example.question.question for example in subset]
         return summaries(self.network.pixelbert, self.processor, sentences, features, progress=self.progress)
 
     def report(self, head: Head) -> Report:
         """`head`, which stands beside the weights, on the examples of `split`, computed as `pixelseek ask` does."""
         learned, measured = self.examples[head.task]["train"], self.examples[head.task][self.split]
         keys = {key: number for number, key in enumerate(self._features)}
-        photos = np.array([keys[one.photos[0]] for one in measured], dtype=np.int64)
-        found: dict[str, NDArray[np.float64]] = {}
+        photos = np.array([keys[example.photos[0]] for example in measured], dtype=np.int64)
+        results: dict[str, NDArray[np.float64]] = {}
         if head.task == "vqa":
-            frequent = frequent_by_type([one.question for one in learned])
-            usual = [frequent.get(question_type(one.question.question), frequent[""]) for one in measured]
-            found["most frequent answer of the question's type"] = _correct(usual, measured)
+            frequent = frequent_by_type([example.question for example in learned])
+            usual = [frequent.get(question_type(example.question.question), frequent[""]) for example in measured]
+            results["most frequent answer of the question's type"] = _correct(usual, measured)
         else:
-            true = sum(one.question.answers[0] == TRUTH[1] for one in learned) * 2 >= len(learned)
-            found["always the more frequent label"] = _correct([TRUTH[true]] * len(measured), measured)
+            true = sum(example.question.answers[0] == TRUTH[1] for example in learned) * 2 >= len(learned)
+            results["always the more frequent label"] = _correct([TRUTH[true]] * len(measured), measured)
         blind = fit(
             self.network.config,
             head.task,
@@ -151,27 +151,28 @@ class Bench:
         )
         with torch.inference_mode():
             without = blind(self.summaries(measured, photos=False)).numpy()
-        found["sentence alone"] = right(head, measured, without)
+        results["sentence alone"] = right(head, measured, without)
         logits = self._logits(head, measured)
-        found["sentence and photo"] = right(head, measured, logits)
-        gain, low, high = mean_interval(found["sentence and photo"] - found["sentence alone"], photos)
+        results["sentence and photo"] = right(head, measured, logits)
+        gain, low, high = mean_interval(results["sentence and photo"] - results["sentence alone"], photos)
         return Report(
             head.task,
             str(self.weights.folder),
             self.split,
             len(measured),
-            len({key for one in measured for key in one.photos}),
+            len({key for example in measured for key in example.photos}),
             len(head.labels),
             head.cutoff,
-            [_row(name, values, head.task, measured, photos) for name, values in found.items()],
+            [_row(name, values, head.task, measured, photos) for name, values in results.items()],
             {"gain": percent(gain), "low": percent(low), "high": percent(high)},
-            _known(head, logits, found["sentence and photo"]) if head.task == "vqa" else {},
+            _known(head, logits, results["sentence and photo"]) if head.task == "vqa" else {},
         )
 
-    def _logits(self, head: Head, some: Sequence[Example]) -> NDArray[np.float32]:
-        text = self.runtime.encode_text([one.question.question for one in some])
+    def _logits(self, head: Head, subset: Sequence[Example]) -> NDArray[np.float32]:
+        text = self.runtime.encode_text([example.question.question for example in subset])
         photos = [
-            [self._features[one.photos[place]].astype(np.float32) for one in some] for place in range(PHOTOS[head.task])
+            [self._features[example.photos[place]].astype(np.float32) for example in subset]
+            for place in range(PHOTOS[head.task])
         ]
         return self.runtime.classify(head, text, *photos)
 
@@ -194,13 +195,15 @@ def evaluate_task(
     return Bench(opened, shards, [task], split=split, learn=False, device=device, progress=progress).report(head)
 
 
-def right(head: Head, some: Sequence[Example], logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def right(head: Head, subset: Sequence[Example], logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """How right the first label of each row of logits (N, L) is, 0 to 1."""
-    return _correct([head.labels[column] for column in logits.argmax(axis=1)], some)
+    return _correct([head.labels[column] for column in logits.argmax(axis=1)], subset)
 
 
-def _correct(said: Sequence[str], some: Sequence[Example]) -> NDArray[np.float64]:
-    return np.array([accuracy(answer, one.question.answers) for answer, one in zip(said, some, strict=True)])
+def _correct(answers_given: Sequence[str], subset: Sequence[Example]) -> NDArray[np.float64]:
+    return np.array(
+        [accuracy(answer, example.question.answers) for answer, example in zip(answers_given, subset, strict=True)]
+    )
 
 
 def _known(head: Head, logits: NDArray[np.float32], correct: NDArray[np.float64]) -> dict[str, float]:
@@ -208,15 +211,21 @@ def _known(head: Head, logits: NDArray[np.float32], correct: NDArray[np.float64]
     return {"share": percent(sure.mean()), "accuracy": percent(correct[sure].mean()) if sure.any() else 0.0}
 
 
-def _row(name: str, values: NDArray[np.float64], task: Task, some: Sequence[Example], photos: NDArray[np.int64]) -> Row:
+def _row(
+    name: str, values: NDArray[np.float64], task: Task, subset: Sequence[Example], photos: NDArray[np.int64]
+) -> Row:
     mean, low, high = mean_interval(values, photos)
     figures = {"accuracy": percent(mean)}
-    parts = {"ten answers" if len(one.question.answers) > 1 else "one answer" for one in some} if task == "vqa" else ()
+    parts = (
+        {"ten answers" if len(example.question.answers) > 1 else "one answer" for example in subset}
+        if task == "vqa"
+        else ()
+    )
     for part in sorted(parts, reverse=True):
-        those = np.array([(len(one.question.answers) > 1) == (part == "ten answers") for one in some])
+        those = np.array([(len(example.question.answers) > 1) == (part == "ten answers") for example in subset])
         figures[part] = percent(values[those].mean())
     if task == "pairs":
-        figures["consistency"] = percent(consistency(values, [one.group for one in some]))
-        for kind in sorted({one.kind for one in some} - {""}):
-            figures[kind] = percent(values[np.array([one.kind == kind for one in some])].mean())
+        figures["consistency"] = percent(consistency(values, [example.group for example in subset]))
+        for kind in sorted({example.kind for example in subset} - {""}):
+            figures[kind] = percent(values[np.array([example.kind == kind for example in subset])].mean())
     return Row(name, figures, percent(low), percent(high))

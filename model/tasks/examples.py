@@ -42,18 +42,18 @@ def examples(task: Task, photos: Sequence[CaptionedPhoto], *, pairs: int = 1000)
     if task == "vqa":
         return [Example(question, (photo.key,)) for photo in photos for question in photo.vqa]
     known = {photo.key for photo in photos}
-    found = []
+    made = []
     for photo in photos:
-        for one in photo.statements:
-            if bool(one.right) != (task == "pairs"):
+        for statement in photo.statements:
+            if bool(statement.right) != (task == "pairs"):
                 continue
-            if one.right and one.right not in known:
-                raise ShardError(f"a statement about {photo.key} is about {one.right} too, which is not there")
-            question = Question(one.sentence, (TRUTH[one.label],))
-            about = (photo.key, one.right) if one.right else (photo.key,)
-            found.append(Example(question, about, one.group, one.relation))
-    if found or task != "pairs":
-        return found
+            if statement.right and statement.right not in known:
+                raise ShardError(f"a statement about {photo.key} is about {statement.right} too, which is not there")
+            question = Question(statement.sentence, (TRUTH[statement.label],))
+            about = (photo.key, statement.right) if statement.right else (photo.key,)
+            made.append(Example(question, about, statement.group, statement.relation))
+    if made or task != "pairs":
+        return made
     return generated_pairs(photos, min(pairs, sum(bool(photo.captions) for photo in photos)), seed=0)
 
 
@@ -65,19 +65,19 @@ def generated_pairs(photos: Sequence[CaptionedPhoto], count: int, seed: int) -> 
     """
     chance = random.Random(seed)
     captioned = [photo for photo in photos if photo.captions]
-    found: list[Example] = []
+    made: list[Example] = []
     for row in range(count if len(captioned) > 2 else 0):
         left, right, other = chance.sample(captioned, 3)
-        said = [_plain(chance.choice(photo.captions)) for photo in (left, right, other)]
-        wrong, kind = [said[1], said[0]], "swapped"
+        captions = [_plain(chance.choice(photo.captions)) for photo in (left, right, other)]
+        wrong, kind = [captions[1], captions[0]], "swapped"
         if row % 2:
-            wrong, kind = said[:2], "replaced"
-            wrong[chance.randrange(2)] = said[2]
-        for words, truth in ((said, True), (wrong, False)):
+            wrong, kind = captions[:2], "replaced"
+            wrong[chance.randrange(2)] = captions[2]
+        for words, truth in ((captions, True), (wrong, False)):
             sentence = f"the left photo shows {words[0]}, the right one {words[1]}."
             question = Question(sentence, (TRUTH[truth],))
-            found.append(Example(question, (left.key, right.key), str(row), kind))
-    return found
+            made.append(Example(question, (left.key, right.key), str(row), kind))
+    return made
 
 
 def _plain(caption: str) -> str:
@@ -88,6 +88,6 @@ def _plain(caption: str) -> str:
 def consistency(right: NDArray[np.float64], groups: Sequence[str]) -> float:
     """The share of groups of which every statement was judged right (1, not 0), as NLVR2 defines it."""
     judged: dict[str, bool] = defaultdict(lambda: True)
-    for one, group in zip(right.tolist(), groups, strict=True):
-        judged[group] &= one == 1.0
+    for is_right, group in zip(right.tolist(), groups, strict=True):
+        judged[group] &= is_right == 1.0
     return sum(judged.values()) / len(judged)

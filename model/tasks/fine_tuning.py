@@ -79,13 +79,13 @@ class _Examples:
 
     def inputs(self, rows: Sequence[int], processor: PixelBertProcessor, device: torch.device) -> dict[str, Tensor]:
         """What the network takes of the examples at `rows`."""
-        some = [self.examples[row] for row in rows]
-        text = processor.tokenize([one.question.question for one in some])
-        arrays = [self._photos[key].decode(processor.image_processor) for one in some for key in one.photos]
+        subset = [self.examples[row] for row in rows]
+        text = processor.tokenize([example.question.question for example in subset])
+        arrays = [self._photos[key].decode(processor.image_processor) for example in subset for key in example.photos]
         images = processor.image_processor.normalize(arrays)
         values, mask = (torch.from_numpy(array) for array in (images["pixel_values"], images["pixel_mask"]))
         if self._task != "vqa":
-            values, mask = (one.unflatten(0, (len(some), PHOTOS[self._task])) for one in (values, mask))
+            values, mask = (example.unflatten(0, (len(subset), PHOTOS[self._task])) for example in (values, mask))
         tensors = {
             "input_ids": torch.from_numpy(text["input_ids"]),
             "attention_mask": torch.from_numpy(text["attention_mask"]),
@@ -107,27 +107,33 @@ def _train(
 ) -> Tensor:
     """Train `model` in place; its logits (N, L) of `measured` in the end."""
     schedule, device = recipe.schedule, next(model.parameters()).device
-    wanted = torch.from_numpy(targets([one.question for one in learned.examples], labels))
+    all_targets = torch.from_numpy(targets([example.question for example in learned.examples], labels))
     optimizers = make_optimizers(model, recipe)
-    a_round = math.ceil(len(wanted) / schedule.batch_size)
-    steps = max(1, round(schedule.epochs * a_round))
-    rounds = math.ceil(steps / a_round)
-    batches = [rows for _ in range(rounds) for rows in torch.randperm(len(wanted)).split(schedule.batch_size)][:steps]
+    epoch_steps = math.ceil(len(all_targets) / schedule.batch_size)
+    steps = max(1, round(schedule.epochs * epoch_steps))
+    rounds = math.ceil(steps / epoch_steps)
+    batches = [rows for _ in range(rounds) for rows in torch.randperm(len(all_targets)).split(schedule.batch_size)][
+        :steps
+    ]
     head, logits = Head(task, tuple(labels), ""), torch.empty(0)
     with log.open("a", encoding="utf-8") as file:
         for step, rows in enumerate(tqdm(batches, desc=recipe.name, unit="step"), start=1):
             model.train()
             set_learning_rate(optimizers, schedule, (step - 1) / steps)
             with torch.autocast(device.type, torch.bfloat16, enabled=schedule.precision == "bfloat16"):
-                found = model(**learned.inputs(rows.tolist(), processor, device)).logits.float()
-            right_ones = wanted[rows].to(device)
-            loss = answer_loss(found, right_ones) if task == "vqa" else functional.cross_entropy(found, right_ones)
+                batch_logits = model(**learned.inputs(rows.tolist(), processor, device)).logits.float()
+            batch_targets = all_targets[rows].to(device)
+            loss = (
+                answer_loss(batch_logits, batch_targets)
+                if task == "vqa"
+                else functional.cross_entropy(batch_logits, batch_targets)
+            )
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
             for optimizer in optimizers:
                 optimizer.step()
             record: dict[str, float] = {"step": step, "loss": round(loss.item(), 4)}
-            if step % a_round == 0 or step == steps:
+            if step % epoch_steps == 0 or step == steps:
                 logits = _logits(model, processor, measured, schedule.batch_size)
                 record["dev accuracy"] = round(100 * float(right(head, measured.examples, logits.numpy()).mean()), 2)
                 tqdm.write(f"step {step}: dev accuracy {record['dev accuracy']}", file=sys.stderr)
@@ -140,13 +146,13 @@ def _train(
 def _logits(
     model: PixelBertForQuestionAnswering | PixelBertForImagesAndTextClassification,
     processor: PixelBertProcessor,
-    some: _Examples,
+    subset: _Examples,
     batch_size: int,
 ) -> Tensor:
     model.eval()
     device = next(model.parameters()).device
-    rows = torch.arange(len(some.examples)).split(batch_size)
-    return torch.cat([model(**some.inputs(one.tolist(), processor, device)).logits.float().cpu() for one in rows])
+    rows = torch.arange(len(subset.examples)).split(batch_size)
+    return torch.cat([model(**subset.inputs(part.tolist(), processor, device)).logits.float().cpu() for part in rows])
 
 
 def _keep(

@@ -16,8 +16,8 @@ from model.network.heads import TaskHead, answer_loss
 from model.tasks.answers import frequent_answers, targets
 from model.tasks.examples import Example
 
-MOST_ANSWERS = 3129  # of VQA v2, paper, section 4.2
-_LEAST = 2  # questions that an answer is right for
+MAX_ANSWERS = 3129  # of VQA v2, paper, section 4.2
+_MIN_QUESTIONS = 2  # questions that an answer is right for
 _EPOCHS, _BATCH, _LR, _WEIGHT_DECAY, _WARMUP = 12, 64, 5e-4, 0.05, 0.1
 
 
@@ -25,7 +25,7 @@ def labels_of(task: Task, learned: Sequence[Example]) -> list[str]:
     """What a head for `task` can say: the most frequent answers, or false and true."""
     if task != "vqa":
         return list(TRUTH)
-    return frequent_answers((one.question for one in learned), MOST_ANSWERS, least=_LEAST)
+    return frequent_answers((example.question for example in learned), MAX_ANSWERS, least=_MIN_QUESTIONS)
 
 
 def fit(
@@ -42,7 +42,7 @@ def fit(
     """A head trained on the summaries (N, S) of `learned`; with `photos` 0 on those of sentences alone."""
     torch.manual_seed(seed)
     head = TaskHead(config, PHOTOS[task] if photos is None else photos, len(labels))
-    wanted = torch.from_numpy(targets([one.question for one in learned], labels))
+    all_targets = torch.from_numpy(targets([example.question for example in learned], labels))
     optimizer = torch.optim.AdamW(head.parameters(), lr=_LR, weight_decay=_WEIGHT_DECAY)
     batches = torch.cat([torch.randperm(len(read)) for _ in range(_EPOCHS)]).split(_BATCH)
     steps = len(batches)
@@ -52,7 +52,11 @@ def fit(
     )
     for batch in tqdm(batches, desc=f"{task}: head", unit="step", disable=not progress):
         logits = head(read[batch])
-        loss = answer_loss(logits, wanted[batch]) if task == "vqa" else functional.cross_entropy(logits, wanted[batch])
+        loss = (
+            answer_loss(logits, all_targets[batch])
+            if task == "vqa"
+            else functional.cross_entropy(logits, all_targets[batch])
+        )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)

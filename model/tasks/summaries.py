@@ -26,10 +26,10 @@ def encode_photos(
     """The pixel features (P, D) of each photo, by its key."""
     features: dict[str, NDArray[np.float16]] = {}
     for start in tqdm(range(0, len(photos), _PHOTOS), desc="photos", unit="batch", disable=not progress):
-        some = photos[start : start + _PHOTOS]
-        encoded = runtime.encode_image([photo.decode(processor.image_processor) for photo in some])
+        batch = photos[start : start + _PHOTOS]
+        encoded = runtime.encode_image([photo.decode(processor.image_processor) for photo in batch])
         features |= {
-            photo.key: found.astype(np.float16) for photo, found in zip(some, encoded.pixel_features, strict=True)
+            photo.key: states.astype(np.float16) for photo, states in zip(batch, encoded.pixel_features, strict=True)
         }
     return features
 
@@ -45,19 +45,19 @@ def summaries(
 ) -> Tensor:
     """What a head reads of each sentence and the pixel features of the photos it is about: (N, S)."""
     device = next(trunk.parameters()).device
-    found = []
+    parts = []
     for start in tqdm(range(0, len(sentences), _SENTENCES), desc="sentences", unit="batch", disable=not progress):
         text = processor.tokenize(sentences[start : start + _SENTENCES])
         mask = torch.from_numpy(text["attention_mask"]).to(device)
         words = trunk.encode_words(torch.from_numpy(text["input_ids"]).to(device), mask)
         about = zip(*photos[start : start + _SENTENCES], strict=True)
-        found.append(summary(trunk, words, [_padded(features, device) for features in about]).cpu())
-    return torch.cat(found)
+        parts.append(summary(trunk, words, [_padded(features, device) for features in about]).cpu())
+    return torch.cat(parts)
 
 
 def _padded(features: Sequence[NDArray[np.float16]], device: torch.device) -> Tokens:
-    tensors = [torch.from_numpy(one).float() for one in features]
+    tensors = [torch.from_numpy(array).float() for array in features]
     states = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
-    lengths = torch.tensor([len(one) for one in tensors])
+    lengths = torch.tensor([len(array) for array in tensors])
     mask = torch.arange(states.shape[1]) < lengths[:, None]
     return Tokens(states.to(device), None if bool(mask.all()) else mask.to(device))

@@ -38,9 +38,9 @@ def train_heads(
         with torch.inference_mode():
             logits = head(bench.summaries(dev)).numpy()
         with bench.weights.reading() as folder:
-            found = Head(task, tuple(labels), bench.weights.generation)
-            known = save_head(folder, calibrated(found, dev, logits), head)
-        yield bench.report(known)
+            new_head = Head(task, tuple(labels), bench.weights.generation)
+            saved_head = save_head(folder, calibrated(new_head, dev, logits), head)
+        yield bench.report(saved_head)
 
 
 def save_head(weights: Path, head: Head, network: TaskHead) -> Head:

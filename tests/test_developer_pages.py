@@ -9,8 +9,9 @@ import pytest
 
 from tests.conftest import ROOT
 
-PAGES = {name: (ROOT / "docs" / "development" / name).read_text(encoding="utf-8") for name in ("design.md", "paper.md")}
-NAMED = sorted(set(re.findall(r"`((?:[\w-]+/)+[\w-]+\.(?:py|toml))(?::([\w.]+))?`", "\n".join(PAGES.values()))))
+PAGES = [ROOT / "docs" / name for name in ("development/design.md", "development/paper.md", "model.md")]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+NAMED = sorted(set(re.findall(r"`((?:[\w-]+/)+[\w-]+\.(?:py|toml))(?::([\w.]+))?`", TEXT)))
 ALL = sorted(str(path.relative_to(ROOT)) for path in (*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")))
 
 

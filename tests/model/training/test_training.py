@@ -27,6 +27,7 @@ from model.training.loop import train
 from model.training.photos import TrainingPhotos
 from model.training.recipe import RECIPES, as_toml, load_recipe, overridden
 from model.weights import generation
+from tests.conftest import ROOT
 from tests.model.scenes import Scene, caption, draw, photos, scenes, swapped
 
 CHANCE = 1 / len(scenes())  # of picking the right scene among all
@@ -314,7 +315,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, short_shard: Path) 
             *("--dynamo_backend", "no", "--module", "cli"),
             *map(str, command),
         ],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,9 @@ from indexer.library.errors import LibraryDamaged, LibraryMissing
 from indexer.library.lifetime import Lifetime
 from indexer.library.sqlite import SqliteDatabase
 from model.quantization import dequantize, quantize
-from model.runtime.protocol import EncodedImages
+
+if TYPE_CHECKING:  # a status needs no runtime
+    from model.runtime.protocol import EncodedImages
 
 _ROWS_AT_ONCE = 10_000
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,12 +55,14 @@ class Settings:
         Raises SettingsError, which names the file, the key and the remedy.
         """
         path = library / FILE
+        if not path.exists():
+            return cls()
+        import tomllib  # most libraries have no file: their commands need not wait for it
+
         try:
             if path.stat().st_size > _MAX_BYTES:
                 raise SettingsError(f"{path} is larger than any settings file. Delete it, or put another in its place.")
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return cls()
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise SettingsError(f"{path} is not a TOML file: {error}. Correct it, or delete it.") from error
         return cls(**{name: _checked(name, value, str(path)) for name, value in values.items()})

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process is killed or the disk is full."""
+"""Write files so that they are whole or absent, even if the process is killed or the disk is full."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def whole_folder(path: Path) -> Path | None:
 
 
 def put_back(path: Path) -> None:
-    """Remove what a killed writer of the folder `path` has left beside it; put back the old one where it was moved."""
+    """Remove what a killed writer of the folder `path` left beside it; put back the old folder if it was moved."""
     old = _beside(path, _OLD)
     if old.exists() and not path.exists():
         old.rename(path)
@@ -83,7 +83,7 @@ def _beside(path: Path, state: str) -> Path:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what killed writers of `path` have left beside it: for whoever is its only writer."""
+    """Remove what killed writers of `path` have left beside it. Only the one writer of `path` may call it."""
     for left in path.parent.iterdir():
         if re.fullmatch(rf"{re.escape(path.name)}\.[0-9a-f]{{8}}\.new", left.name):
             left.unlink(missing_ok=True)

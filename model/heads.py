@@ -30,7 +30,7 @@ _MAX_LABELS = 10_000
 
 @dataclass(frozen=True)
 class Head:
-    """What is known of a head without its tensors."""
+    """A head without its tensors."""
 
     task: Task
     labels: tuple[str, ...]
@@ -45,13 +45,13 @@ class Head:
     """The digest of the file with its tensors; none before they are written."""
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Logits (B, L) -> the probability of each label, which together are 1."""
+        """Logits (B, L) -> the probabilities (B, L) of the labels, which add up to 1."""
         scaled = self.scale * logits.astype(np.float64)
         likely = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
         return np.asarray(likely / likely.sum(axis=-1, keepdims=True))
 
     def held(self, weights: Path) -> HeldFiles:
-        """The file of its tensors in folder `weights`. Raises WeightsError when that holds those of another head."""
+        """The file of its tensors in folder `weights`. Raises WeightsError if it holds the tensors of another head."""
         files = _tensors(weights, self.task)
         if files.digest != self.tensors:
             raise WeightsError(
@@ -61,9 +61,9 @@ class Head:
         return files
 
     def save(self, weights: Path) -> Head:
-        """Write it into folder `weights`, beside its tensors; what is known of it then.
+        """Write it into folder `weights`, beside its tensors; returns the head as it lies there.
 
-        To be called last: until then the tensors are refused as those of another head.
+        Call it last: until then the tensors are refused as those of another head.
         """
         head = replace(self, tensors=_tensors(weights, self.task).digest)
         with replacing(weights / f"{self.task}.json") as new:
@@ -74,7 +74,7 @@ class Head:
     def load(cls, weights: Path, task: Task, trunk: str) -> Head:
         """The head for `task` in folder `weights`, whose generation is `trunk`.
 
-        Raises WeightsError when there is none, or it was made for other weights: it would answer nonsense.
+        Raises WeightsError when there is none, or it was made for other weights: its answers would make no sense.
         """
         path = weights / f"{task}.json"
         if not (path.is_file() and (weights / f"{task}.safetensors").is_file()):

@@ -1,4 +1,4 @@
-"""Weights held open, so that the network that is computed with is the one whose digest was taken."""
+"""Weights held open, so that the network in use is the one whose digest was taken."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _State: TypeAlias = tuple[int, int, int, int, int]
 
 
 class WeightsReplaced(WeightsError):  # noqa: N818
-    """The files in a folder of weights are others than those that were opened."""
+    """A folder of weights holds other files than those that were opened."""
 
 
 class HeldFiles:
@@ -39,7 +39,7 @@ class HeldFiles:
         self._lock = Lock()
 
     def check_disk(self) -> None:
-        """Raise WeightsReplaced when the folder holds other files by now: to be called after one was opened anew."""
+        """Raise WeightsReplaced if the folder holds other files now. Call it after a file was opened again."""
         with self._lock:
             before = self._snapshot
             if before.settled and before.on_disk() == before.states:
@@ -53,7 +53,7 @@ class HeldFiles:
             self._snapshot = now
 
     def check_held(self) -> None:
-        """Raise WeightsReplaced when somebody has written into the very files that were opened, which may be mapped."""
+        """Raise WeightsReplaced if somebody has written into the open files, which may be memory-mapped."""
         with self._lock:
             states = self._snapshot.held()
             if self._snapshot.settled and states == self._snapshot.states:
@@ -84,7 +84,7 @@ class OpenedWeights(HeldFiles):
 
     @classmethod
     def of(cls, weights: Path | OpenedWeights) -> OpenedWeights:
-        """Those in a folder, or those that are open already."""
+        """Open the weights in a folder; weights that are open already are returned as they are."""
         return weights if isinstance(weights, OpenedWeights) else cls(weights)
 
     @property
@@ -94,7 +94,7 @@ class OpenedWeights(HeldFiles):
 
 
 class _Snapshot:
-    """Open files, their digest, and what the file system said of them at that time."""
+    """Open files, their digest, and their state in the file system at that time."""
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self._paths = {name: folder / name for name in names}
@@ -120,7 +120,7 @@ class _Snapshot:
         return {name: _state(os.fstat(file.fileno())) for name, file in self.files.items()}
 
     def on_disk(self) -> dict[str, _State]:
-        """The state of the files that have their names now; one that is missing is left out."""
+        """The state of the files that have these names now; a missing file is left out."""
         states = {}
         for name, path in self._paths.items():
             with suppress(OSError):
@@ -128,7 +128,7 @@ class _Snapshot:
         return states
 
     def note(self, states: dict[str, _State]) -> None:
-        """These are the states of the open files, whose digest has just been found to be the same."""
+        """Note the states of the open files, after their digest was found to be unchanged."""
         if states != self.states:
             self.states, self._first_seen, self.settled = states, time.monotonic(), False
         self.settled = time.monotonic() - self._first_seen > _TICK_S

@@ -1,4 +1,4 @@
-"""Find a trained Pixel-BERT by name or path, and tell one from another, without importing PyTorch."""
+"""Find a trained Pixel-BERT by name or path, and compute its digest, without importing PyTorch."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class WeightsError(PixelseekError):
 def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
     """The folder of weights called `name_or_path`: a folder, a shipped name, or `hf:owner/name@revision`.
 
-    Only the last one is ever looked for outside this machine (Hugging Face), and only when it has not been already.
-    Raises WeightsError when there is no such thing, or a file of it is missing or empty.
+    Only the last form asks another machine (Hugging Face), and only if the weights are not in the cache.
+    Raises WeightsError if there are no such weights, or a file of them is missing or empty.
     """
     name = str(name_or_path)
     if name.startswith(_HUB):
@@ -66,7 +66,7 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
 
 
 def lasting_name(name_or_path: str | Path, folder: Path) -> str:
-    """A name by which `find_weights` finds the same weights from anywhere: those in `folder`, which it has found.
+    """A name by which `find_weights` finds the same weights from anywhere: those it found in `folder`.
 
     Of a repository it names the commit, which never changes. Raises WeightsError for a folder whose name is no text.
     """

@@ -1,4 +1,4 @@
-"""Fetch published data sets from where their authors keep them: resumed, checked, unpacked."""
+"""Download published data sets from their authors' servers: resumed, checked, unpacked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RemoteFile:
 
     @property
     def name(self) -> str:
-        """What it is called on disk."""
+        """The name of its file on disk."""
         return self.url.rpartition("/")[2]
 
 

@@ -40,7 +40,7 @@ def import_photos(
 ) -> ImportReport:
     """Write `photos` in their order as `DATASET-000.tar`, ... in folder `output`, each shard whole or not at all.
 
-    Photos whose shorter side is longer than `short_side` pixels are made that small. Raises DatasetError,
+    Photos whose shorter side is longer than `short_side` pixels are scaled down to it. Raises DatasetError,
     before anything is written, when two photos share a key, files are missing or `output` holds such shards.
     """
     _check(photos, output, dataset)
@@ -65,7 +65,7 @@ def _check(photos: Sequence[SourcePhoto], output: Path, dataset: str) -> None:
     if not re.fullmatch(r"[\w-]+", dataset):
         raise DatasetError(f"a data set's name is made of letters, digits, - and _, not {dataset!r}")
     if not photos:
-        raise DatasetError("there are no photos to import that anything was said about")
+        raise DatasetError("there are no photos with captions, questions or statements to import")
     twice = [key for key, count in Counter(photo.key for photo in photos).items() if count > 1]
     if twice:
         raise DatasetError(f"{len(twice)} photos occur more than once: {', '.join(twice[:_NAMED])}")

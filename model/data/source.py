@@ -1,4 +1,4 @@
-"""What every layout is read into."""
+"""The form into which every layout is read."""
 
 from __future__ import annotations
 

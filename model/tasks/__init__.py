@@ -1,1 +1,1 @@
-"""What a Pixel-BERT does beside retrieval: questions (VQA), and statements about one photo or two (NLVR2)."""
+"""Tasks of a Pixel-BERT other than retrieval: questions (VQA), and statements about one photo or two (NLVR2)."""

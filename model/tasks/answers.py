@@ -1,4 +1,4 @@
-"""Answers to questions about photos: when two are the same, how right one is, and which a model can give.
+"""Answers to questions about photos: when two are the same, how accurate an answer is, and which a model can give.
 
 As the VQA challenge counts (Antol et al. 2015, visualqa.org/evaluation): ten people answered each question, and an
 answer is right that three of them gave.
@@ -40,7 +40,7 @@ _APOSTROPHES = {
 
 
 def normalised(answer: str) -> str:
-    """An answer without what makes no difference: case, articles, punctuation, words for numbers, left-out apostrophes.
+    """An answer in a normal form, without differences of case, articles, punctuation, number words and apostrophes.
 
     `The two dogs.` is `2 dogs`, `dont` is `don't`, `1,000` is `1000`.
     """
@@ -55,7 +55,7 @@ def normalised(answer: str) -> str:
 
 
 def accuracy(answer: str, people: Sequence[str]) -> float:
-    """How right `answer` is, 0 to 1, by what `people` answered.
+    """The accuracy of `answer`, 0 to 1, given what `people` answered.
 
     The mean over leaving out one of them of min(n / 3, 1), n being how many of the others said the same. Where only
     one person was asked, the answer is right when it is theirs: such a question cannot say that others might differ.

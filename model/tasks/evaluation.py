@@ -1,4 +1,4 @@
-"""How good heads are, beside what can be had without looking at a photo."""
+"""Measure heads, beside baselines that do not look at the photo."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from model.tasks.summaries import encode_photos, summaries
 
 @dataclass(frozen=True)
 class Row:
-    """One way to answer: its figures in percent, by name, and the 95 % interval of `accuracy`."""
+    """The figures of one way to answer, in percent by name, and the 95 % interval of its `accuracy`."""
 
     name: str
     figures: dict[str, float]
@@ -78,7 +78,7 @@ class Report:
 
 
 class Bench:
-    """Weights, and examples of some tasks to learn from (`train`) and to measure on (`split`).
+    """Weights, with the examples of tasks to learn from (`train`) and to measure on (`split`).
 
     The pixel features of their photos are worked out once, those of train photos only where a head will `learn`.
 
@@ -109,7 +109,7 @@ class Bench:
             for split, results in splits.items():
                 if not results:
                     where = ", ".join(map(str, shards))
-                    raise ShardError(f"nothing for {task} is said of the {split} photos in {where}")
+                    raise ShardError(f"the {split} photos in {where} have no examples for {task}")
         looked_at = ("train", split) if learn else (split,)
         needed = {
             key
@@ -196,7 +196,7 @@ def evaluate_task(
 
 
 def right(head: Head, subset: Sequence[Example], logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How right the first label of each row of logits (N, L) is, 0 to 1."""
+    """The accuracy (0 to 1) of the first label of each row of logits (N, L)."""
     return _correct([head.labels[column] for column in logits.argmax(axis=1)], subset)
 
 

@@ -1,8 +1,8 @@
-"""What the tasks are learned from and measured on: sentences about photos, with what people said to them.
+"""Examples to learn tasks from and to measure them on: sentences about photos, with people's answers.
 
-NLVR2 (Suhr et al. 2019) asks of a sentence about two photos whether it is true, of several pairs in turn. Where nobody
-wrote such sentences there are captions: `generated_pairs` makes statements of them. They are simpler than NLVR2's, and
-what is measured on them is to be named after them.
+NLVR2 (Suhr et al. 2019) asks of a sentence about two photos whether it is true, of several pairs in turn. If nobody
+wrote such sentences, captions are used: `generated_pairs` makes statements of them. They are simpler than NLVR2's:
+a figure measured on them must say so.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Example:
 
 
 def examples(task: Task, photos: Sequence[CaptionedPhoto], *, pairs: int = 1000) -> list[Example]:
-    """What there is for `task` in `photos`, in their order: what people wrote.
+    """The examples for `task` that people wrote about `photos`, in the order of the photos.
 
-    Where nobody wrote about two photos, there are generated statements about `pairs` pairs at most.
+    If nobody wrote about two photos, statements about at most `pairs` pairs are generated.
 
     Raises ShardError where a statement is about a photo that is not among them.
     """

@@ -75,7 +75,7 @@ class _Examples:
         self.examples: list[Example] = examples(task, photos)
         self._photos: dict[str, CaptionedPhoto] = {photo.key: photo for photo in photos}
         if not self.examples:
-            raise ShardError(f"nothing for {task} is said of the {split} photos in {', '.join(map(str, shards))}")
+            raise ShardError(f"there are no examples for {task} of the {split} photos in {', '.join(map(str, shards))}")
 
     def inputs(self, rows: Sequence[int], processor: PixelBertProcessor, device: torch.device) -> dict[str, Tensor]:
         """What the network takes of the examples at `rows`."""

@@ -1,4 +1,4 @@
-"""Fit a head to what a trunk that stays as it is makes of sentences and photos."""
+"""Fit a head to the outputs of a frozen trunk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EPOCHS, _BATCH, _LR, _WEIGHT_DECAY, _WARMUP = 12, 64, 5e-4, 0.05, 0.1
 
 
 def labels_of(task: Task, learned: Sequence[Example]) -> list[str]:
-    """What a head for `task` can say: the most frequent answers, or false and true."""
+    """The labels of a head for `task`: the most frequent answers, or false and true."""
     if task != "vqa":
         return list(TRUTH)
     return frequent_answers((example.question for example in learned), MAX_ANSWERS, least=_MIN_QUESTIONS)

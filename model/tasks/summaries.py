@@ -1,4 +1,4 @@
-"""What heads learn from, worked out once: the trunk stays as it is, and so does what it makes of its inputs."""
+"""What heads learn from. It is computed once, because the trunk is frozen."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def summaries(
     *,
     progress: bool = True,
 ) -> Tensor:
-    """What a head reads of each sentence and the pixel features of the photos it is about: (N, S)."""
+    """The input of a head for each sentence and the pixel features of its photos: (N, S)."""
     device = next(trunk.parameters()).device
     parts = []
     for start in tqdm(range(0, len(sentences), _SENTENCES), desc="sentences", unit="batch", disable=not progress):

@@ -1,4 +1,4 @@
-"""Make the heads of finished weights, whose trunk stays as it is: minutes on a CPU."""
+"""Train the heads of finished weights, whose trunk is frozen: minutes on a CPU."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def train_heads(
 
 
 def save_head(weights: Path, head: Head, network: TaskHead) -> Head:
-    """Write a head into the folder of the weights it was made for, with its graph; what is known of it then."""
+    """Write a head and its graph into the folder of the weights it was made for; returns the head as it lies there."""
     state = {name: tensor.half().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with replacing(weights / f"{head.task}.safetensors") as new:
         new.write_bytes(save(state))
@@ -53,9 +53,9 @@ def save_head(weights: Path, head: Head, network: TaskHead) -> Head:
 
 
 def calibrated(head: Head, dev: Sequence[Example], logits: NDArray[np.float32]) -> Head:
-    """The head with scale and cut-off fitted to how right its first labels of `dev` are, of whose logits (N, L) it is.
+    """The head with scale and cut-off fitted to its logits (N, L) for the examples `dev`.
 
-    The scale is the one with the least Brier score; the cut-off best tells right answers from wrong ones.
+    The scale has the lowest Brier score; the cut-off best separates right answers from wrong ones.
     """
     correct = right(head, dev, logits)
 

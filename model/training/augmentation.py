@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def random_views(pixel_values: Tensor, *, crop: float, colour: float, flip: bool) -> Tensor:
-    """One random view of each photo (B, 3, H, W): a crop, a mirror image, another light.
+    """One random view of each photo (B, 3, H, W): a crop, a mirror image, a change of brightness and contrast.
 
     `crop` is the smallest part of the area a crop keeps (1.0: none), `colour` the largest relative
     change of brightness and contrast.

@@ -136,7 +136,7 @@ def test_a_head_learns_to_answer_by_what_a_photo_shows(asked: Path, tmp_path: Pa
     assert report.known["accuracy"] >= seeing
     again = evaluate_task(weights, [asked], "vqa", device="cpu", progress=False)
     assert again.rows == report.rows
-    with pytest.raises(ShardError, match="nothing for statements"):
+    with pytest.raises(ShardError, match="have no examples for statements"):
         next(train_heads(weights, [asked], ["statements"], device="cpu", progress=False))
 
 

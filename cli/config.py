@@ -22,7 +22,7 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
     """Print the settings of a library, or change one.
 
     They are kept in pixelseek.toml in the library's folder, which you may edit too. An option of a command overrides
-    them. A server that is running takes them up when it is started again.
+    them. A running server follows a new shortlist at once, and the others when it is started again.
 
     Example: pixelseek config shortlist 128
     """
@@ -30,7 +30,7 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
     from indexer.library.settings import FIELDS, FILE, Settings, SettingsError, change
 
     folder = chosen_library(library)
-    if not folder.is_dir():
+    if not (folder / "catalog.sqlite").exists():
         raise LibraryMissing(f"there is no library in {folder}. Make one with `pixelseek index FOLDER`.")
     if unset and (name is None or values):
         raise click.UsageError("--unset takes the name of a setting, and no value.")

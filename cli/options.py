@@ -93,11 +93,9 @@ include_option = click.option(
 
 def open_model(weights: str, library: Path | None, device: str | None) -> TrainedModel:
     """The model of that name, which computes as the options or the settings of the library say."""
-    from indexer.library.settings import Settings
-    from model.bundle import TrainedModel
+    from engine import models
 
-    settings = Settings.load(chosen_library(library))
-    return TrainedModel(weights, device=device or settings.device, threads=settings.threads)
+    return models.open_model(chosen_library(library), weights, device)
 
 
 def viewed_generation(weights: str | None) -> str | None:

@@ -19,6 +19,7 @@ from engine.answers import Answers, ask
 from engine.duplicates import Copy, duplicates_of
 from engine.errors import EngineReplaced
 from engine.explain import Explanation, explain
+from engine.models import open_model
 from engine.pipeline import Candidate, Clock, EncodedQuery, Shortlist
 from engine.query import Query, parse
 from engine.results import Hit, SearchResult
@@ -31,7 +32,7 @@ from engine.validation import (
     check_sort,
     require_photos,
 )
-from indexer.library.defaults import default_library, recorded_weights
+from indexer.library.defaults import default_library
 from indexer.library.facets import Facets
 from indexer.library.filters import NO_FILTERS, Filters
 from indexer.library.library import require_photo
@@ -40,7 +41,7 @@ from indexer.library.photo import PhotoRecord
 from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
-from model.weights import DEFAULT, WeightsError
+from model.weights import WeightsError
 
 if TYPE_CHECKING:
     from engine.files import PhotoFile
@@ -75,9 +76,7 @@ class SearchEngine:
         EngineError when the library holds no photo, or other weights search it: all before the network is loaded.
         """
         folder = default_library() if library is None else Path(library).expanduser()
-        settings = Settings.load(folder)
-        name = weights or recorded_weights(folder) or DEFAULT
-        return cls.over(folder, TrainedModel(name, device=device or settings.device, threads=settings.threads))
+        return cls.over(folder, open_model(folder, weights, device))
 
     @classmethod
     def over(cls, library: str | Path, model: TrainedModel) -> Self:

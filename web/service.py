@@ -9,10 +9,10 @@ from typing import cast
 
 from flask import Flask, current_app
 
+from engine.models import open_model
 from engine.search import SearchEngine
 from indexer.library.defaults import recorded_weights
 from indexer.library.errors import LibraryClosed, LibraryMissing
-from indexer.library.settings import Settings
 from indexer.library.status import LibraryStatus
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
@@ -81,8 +81,7 @@ class Service:
     def _load_model(self) -> TrainedModel:
         name = str(self._weights or recorded_weights(self.library) or DEFAULT)
         if self._model is None or (self._engine is None and self._model.name != name):
-            settings = Settings.load(self.library)
-            self._model = TrainedModel(name, device=self._device or settings.device, threads=settings.threads)
+            self._model = open_model(self.library, name, self._device)
         return self._model
 
     def _switch_weights(self) -> None:

@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from indexer.library.library import Library
 from indexer.library.settings import FILE, Settings
 from tests.cli.commands import pixelseek
 from tests.cli.test_errors import assert_fails
+
+
+@pytest.fixture(autouse=True)
+def _empty_library(tmp_path: Path) -> None:
+    Library.open(tmp_path, create=True).close()
 
 
 def test_a_library_without_a_file_has_the_defaults(tmp_path: Path) -> None:
@@ -86,3 +92,9 @@ def test_a_broken_file_is_named_with_the_key_and_is_left_as_it_is(tmp_path: Path
 def test_a_missing_library_has_no_settings(tmp_path: Path) -> None:
     assert_fails(pixelseek("config", "shortlist", "9", "--library", tmp_path / "nowhere"), "there is no library in ")
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_no_settings_are_written_into_a_folder_of_photos(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    assert_fails(pixelseek("config", "shortlist", "9", "--library", tmp_path / "photos"), "there is no library in ")
+    assert not list((tmp_path / "photos").iterdir())

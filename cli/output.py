@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from engine.results import Hit
+from engine.results import Hit, SearchResult
 
+BEST, MORE = "Best", "More like this"
+"""The headings of the two groups of a result."""
 _BAR_CELLS = 10
 
 
@@ -18,26 +21,49 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def print_hits(hits: Sequence[Hit], *, cutoff: float = 0.0) -> None:
-    """One line a hit: rank, match as a percentage and a bar, path; a rule above the matches below `cutoff`.
+def print_result(result: SearchResult, *, verbose: bool = False) -> None:
+    """The hits of a search in their two groups, each under its heading; `verbose`: each with its match.
 
-    Where none has a match, the similarity instead; neither where there was no sentence.
+    Where nothing was reranked there are no groups, and each hit has its similarity if there was a sentence. What to try
+    instead goes to standard error.
     """
-    reranked = any(hit.match is not None for hit in hits)
-    strong = sum(hit.match is not None and hit.match >= cutoff for hit in hits)
-    for rank, hit in enumerate(hits, start=1):
-        if reranked and rank == strong + 1:
-            click.echo(f"      {'weaker matches' if strong else 'only weak matches'}")
-        if hit.similarity is None:
-            measure = ""
-        elif not reranked:
-            measure = f"{hit.similarity:6.3f}"
-        elif hit.match is None:
-            measure = f"{'-':>5}  {'':{_BAR_CELLS}}"
-        else:
-            measure = f"{hit.match:5.0%}  {bar(hit.match)}"
+    best, others = result.hits[: result.line], result.hits[result.line :]
+    measure = (_match if verbose else _nothing) if result.reranked else _similarity
+    if result.absence is not None:
+        click.echo(printable(result.absence))
+    if best:
+        click.echo(BEST)
+        _print_lines(best, measure, 1)
+    if best and others:
+        click.echo(f"\n{MORE}")
+    _print_lines(others, measure, 1 + result.line)
+    for hint in result.suggestions:
+        click.echo(printable(hint.text), err=True)
+        if hint.query is not None:
+            click.echo(f"Try: pixelseek search {shlex.quote(hint.query)}", err=True)
+
+
+def print_hits(hits: Sequence[Hit]) -> None:
+    """One line a hit: rank, similarity, path."""
+    _print_lines(hits, _similarity, 1)
+
+
+def _print_lines(hits: Sequence[Hit], measure: Callable[[Hit], str], rank: int) -> None:
+    for number, hit in enumerate(hits, start=rank):
         away = "" if hit.online else "  (not reachable now)"
-        click.echo(f"{rank:4}  {measure}{'  ' if measure else ''}{printable(hit.path)}{away}")
+        click.echo(f"{number:4}  {measure(hit)}{printable(hit.path)}{away}")
+
+
+def _nothing(_hit: Hit) -> str:
+    return ""
+
+
+def _match(hit: Hit) -> str:
+    return f"{'-':>5}  {'':{_BAR_CELLS}}  " if hit.match is None else f"{hit.match:5.0%}  {bar(hit.match)}  "
+
+
+def _similarity(hit: Hit) -> str:
+    return "" if hit.similarity is None else f"{hit.similarity:6.3f}  "
 
 
 def bar(fraction: float) -> str:

@@ -16,7 +16,7 @@ from cli.options import (
     library_weights_option,
     open_model,
 )
-from cli.output import print_hits, print_json
+from cli.output import print_json, print_result
 from cli.sentences import SentenceCommand, as_typed
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--folder", metavar="NAME", multiple=True, help="A folder's path, or its name.")
 @click.option("--near", metavar="LAT,LON,KM", multiple=True, help="Taken within so many kilometres of a place.")
 @click.option("--type", metavar="SUFFIX", multiple=True, help="jpg, png, heic, ...")
+@click.option("--verbose", "-v", is_flag=True, help="Print the match of each photo too, as a percentage.")
 @library_option
 @library_weights_option
 @library_device_option
@@ -58,6 +59,7 @@ def search(
     shortlist: int | None,
     rerank: bool,
     without: tuple[str, ...],
+    verbose: bool,
     library: Path | None,
     weights: str,
     device: str | None,
@@ -66,8 +68,10 @@ def search(
 ) -> None:
     """Find photos by a sentence, best first.
 
-    The percentage is the probability that the photo matches. Below a line come
-    the weaker matches. Photos past the shortlist have none.
+    They come in two groups, Best and More like this. Where nothing in the
+    library is like the sentence, the nearest photos come without groups. With
+    --verbose each photo has its match: the probability that a person says that
+    the photo fits the sentence. Photos past the shortlist have none.
 
     Excluded terms and filters may stand in the sentence: "a beach -crowd taken:2021". Of a filter named twice,
     either will do. A shell takes the quotes off: 'a dog camera:"EOS 80D"', or --camera "EOS 80D".
@@ -94,7 +98,7 @@ def search(
     elif not result.hits:
         click.echo("No photo fits the filters.", err=True)
     else:
-        print_hits(result.hits, cutoff=result.cutoff)
+        print_result(result, verbose=verbose)
 
 
 def _load(weights: str, library: Path | None, device: str | None, rerank: bool) -> TrainedModel:

@@ -208,17 +208,17 @@ def rerank(
         ]
 
 
-def newest_first(library: LibraryView, ranked: list[Candidate], cutoff: float) -> list[Candidate]:
-    """The candidates whose match is not below `cutoff` by date, those without a date last; the others behind them."""
-    strong = [candidate for candidate in ranked if candidate.match is not None and candidate.match >= cutoff]
+def newest_first(library: LibraryView, ranked: list[Candidate], count: int) -> list[Candidate]:
+    """The first `count` candidates by date, those without a date last; the others behind them, in their order."""
+    best = ranked[:count]
     local_times = {
         photo.id: (-math.inf, 0)
         if photo.taken_at is None
         else (photo.taken_at + (photo.taken_offset or 0), photo.taken_microsecond or 0)
-        for photo in library.photos([candidate.photo_id for candidate in strong])
+        for photo in library.photos([candidate.photo_id for candidate in best])
     }
-    by_date = sorted(_present(strong, local_times), key=lambda candidate: local_times[candidate.photo_id], reverse=True)
-    return by_date + ranked[len(strong) :]
+    by_date = sorted(_present(best, local_times), key=lambda candidate: local_times[candidate.photo_id], reverse=True)
+    return by_date + ranked[count:]
 
 
 def tail(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+NOTHING_LIKE_THAT = "Nothing like that here. The nearest photos:"
 
 
 @dataclass(frozen=True)
@@ -37,24 +39,56 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class Hint:
+    """What a person may want to know about a search that found nothing good, and what to try instead."""
+
+    kind: Literal["absent", "unknown_words", "not_english", "filters"]
+    """`absent`: nothing like that is in the library. `filters`: without a filter there is."""
+    text: str
+    """One plain sentence."""
+    query: str | None = None
+    """A query to try instead."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The hint as the command line and the API print it."""
+        return {"kind": self.kind, "text": self.text, "query": self.query}
+
+
+@dataclass(frozen=True)
 class SearchResult:
     """The hits of a query, best first, and how long the search took."""
 
     query: str
     hits: list[Hit]
-    cutoff: float
-    """The match below which a hit is weak. Calibration chooses it on dev photos."""
+    line: int
+    """How many of the first hits are the best ones (`engine.grouping`), also those past the limit. 0 where nothing like
+    the sentence was found, and where nothing was reranked."""
     reranked: int
     """How many photos were reranked, also those past the limit. They come first."""
     timings_ms: dict[str, float]
     """Milliseconds of the stages `text`, `shortlist`, `features` and `rerank`, and of the whole search: `total`."""
+    hints: list[Hint] = field(default_factory=list)
+    """Why there may be no good hit, and what to try instead."""
+
+    @property
+    def absence(self) -> str | None:
+        """The sentence that says that no hit is good; None where one is, and where nothing was reranked."""
+        if self.line or not self.reranked:
+            return None
+        return next((hint.text for hint in self.hints if hint.kind == "absent"), NOTHING_LIKE_THAT)
+
+    @property
+    def suggestions(self) -> list[Hint]:
+        """The hints beside that sentence."""
+        return [hint for hint in self.hints if hint.kind != "absent"]
 
     def to_json(self) -> dict[str, Any]:
         """The result as the command line and the API print it."""
         return {
             "query": self.query,
             "hits": [hit.to_json() for hit in self.hits],
-            "cutoff": self.cutoff,
+            "line": self.line,
+            "hints": [hint.to_json() for hint in self.hints],
             "reranked": self.reranked,
             "timings_ms": {stage: round(milliseconds, 2) for stage, milliseconds in self.timings_ms.items()},
         }

@@ -19,6 +19,7 @@ from engine.answers import Answers, ask
 from engine.duplicates import Copy, duplicates_of
 from engine.errors import EngineReplaced
 from engine.explain import Explanation, explain
+from engine.grouping import best_count
 from engine.models import open_model
 from engine.pipeline import Candidate, Clock, EncodedQuery, Shortlist
 from engine.query import Query, parse
@@ -120,8 +121,8 @@ class SearchEngine:
         excluded terms. Equal photos go by id. The order does not depend on `limit`. A sentence longer than the model
         reads is cut at its last word.
 
-        With `sort="date"` the photos whose match is not weak come newest first, those without a date last of them;
-        the others keep their order.
+        The first `line` photos of the result are the best ones. With `sort="date"` these come newest first, those
+        without a date last of them; the others keep their order.
 
         Raises QueryError when the sentence is blank, over MAX_CHARACTERS or not valid Unicode, a filter is invalid,
         a number is out of range, or photos without a match are to be sorted by date.
@@ -358,7 +359,7 @@ class SearchEngine:
             else:
                 ordered = pipeline.newest(library, query, limit)
             hits = pipeline.to_hits(library, ordered)
-        return SearchResult(query.text, hits, self._ranker.cutoff, 0, clock.timings_ms)
+        return SearchResult(query.text, hits, 0, 0, clock.timings_ms)
 
     def _rerank(self, shortlist: Shortlist, limit: int, sort: Sort) -> SearchResult:
         library, encoded, clock = self._library, shortlist.encoded, Clock(shortlist.timings_ms)
@@ -367,15 +368,17 @@ class SearchEngine:
         candidates = [*shortlist.visual, *shortlist.annotated]
         with clock.stage("total"):
             ranked = pipeline.rerank(library, self._ranker, encoded, candidates, clock)
+            matches = [candidate.match for candidate in ranked if candidate.match is not None]
+            line = best_count(matches, self._ranker.cutoff)
             if sort == "date":
-                ranked = pipeline.newest_first(library, ranked, self._ranker.cutoff)
+                ranked = pipeline.newest_first(library, ranked, line)
             reranked = len(ranked)
             if limit > reranked:
                 with clock.stage("shortlist"):
                     count, among = limit - reranked, shortlist.among
                     ranked += pipeline.tail(library, encoded.wanted, encoded.excluded, count, among, after=candidates)
             hits = pipeline.to_hits(library, ranked[:limit])
-        return SearchResult(encoded.query.text, hits, self._ranker.cutoff, reranked, clock.timings_ms)
+        return SearchResult(encoded.query.text, hits, line, reranked, clock.timings_ms)
 
     def _require_generation(self, encoded: EncodedQuery) -> None:
         if encoded.generation != self.generation:

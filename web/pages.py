@@ -28,7 +28,7 @@ from web.disconnection import ClientDisconnected
 from web.explanations import strongest_at
 from web.filtering import active, choices
 from web.openapi import MAX_PHOTO_ID, document
-from web.searches import CursorUnknown, Page, ResultSnapshot
+from web.searches import CursorUnknown, Page, Position, ResultSnapshot
 from web.service import current_service
 from web.shapes import ratio_class, ratio_styles
 from web.uploads import similar_to_upload
@@ -123,11 +123,10 @@ def _first_page_size(snapshot: ResultSnapshot) -> int:
 
 
 def _first_page_context(snapshot: ResultSnapshot) -> dict[str, Any]:
-    """The variables of the first page's template: strong matches, and weak ones that it folds."""
+    """The variables of the first page's template."""
     result = snapshot.result
     page = Page(snapshot, 0, result.hits[: _first_page_size(snapshot)])
-    strong = sum(hit.match is not None and hit.match >= result.cutoff for hit in page.hits)
-    return {"query": snapshot.query.text, "page": page, "strong": strong, "result": result, "sort": snapshot.sort}
+    return {"query": snapshot.query.text, "page": page, "result": result, "sort": snapshot.sort}
 
 
 @blueprint.get("/filters")
@@ -159,6 +158,7 @@ def photo(photo_id: int) -> str:
     with suppress(EngineError, WeightsError):  # the record of a photo is shown without a model too
         neighbours = service.searches.similar(photo_id, parse(""), _SIMILAR + len(copy_ids))
         can_answer = service.engine().can_answer()
+    position = _position(query, cursor, photo_id)
     return render_template(
         "photo.html",
         photo=record,
@@ -167,7 +167,8 @@ def photo(photo_id: int) -> str:
         cursor=cursor,
         explainable=bool(query.words),
         explanation=_explanation(photo_id, query),
-        navigation=_navigation(query, cursor, photo_id),
+        navigation=_navigation(query, position, photo_id),
+        match=position.hit.match if position else None,
         can_answer=can_answer,
         question=question,
         answers=_answers(photo_id, question),
@@ -226,16 +227,21 @@ def _explanation(photo_id: int, query: Query) -> dict[str, Any] | None:
     return {"word": word, "words": words, "where": strongest_at(explanation.overall)}
 
 
-def _navigation(query: Query, cursor: str, photo_id: int) -> dict[str, str]:
+def _position(query: Query, cursor: str, photo_id: int) -> Position | None:
+    """The place of the photo in the results of `query`; None where these are no longer kept."""
+    try:
+        position = current_service().searches.position(query, cursor) if query.text else None
+    except CursorUnknown:
+        return None
+    return position if position is not None and position.hit.photo_id == photo_id else None
+
+
+def _navigation(query: Query, position: Position | None, photo_id: int) -> dict[str, str]:
     """Addresses of the results (`back`) and of the photos before and after this one, where there are any."""
     if not query.text:
         return {}
     anchor = f"photo-{photo_id}"
-    try:
-        position = current_service().searches.position(query, cursor)
-    except CursorUnknown:
-        position = None
-    if position is None or position.hit.photo_id != photo_id:
+    if position is None:
         return {"back": _address(query.text, anchor=anchor)}
     snapshot, index = position.snapshot, position.index
     first = _first_page_size(snapshot)

@@ -40,7 +40,7 @@ class SearchRequest(RequestModel):
     rerank: bool = Field(
         True, description="Whether words and photos are read together; without it photos come in order of similarity."
     )
-    sort: Sort = Field("match", description="`date`: the photos whose match is not below the cutoff come newest first.")
+    sort: Sort = Field("match", description="`date`: the best photos come newest first.")
     cursor: str | None = Field(
         None,
         max_length=64,
@@ -124,12 +124,23 @@ class HitAnswer(ResponseModel):
     online: bool = Field(description="False while its folder cannot be reached.")
 
 
+class HintAnswer(ResponseModel):
+    """Why a search found no good photo, and what to try instead."""
+
+    kind: Literal["absent", "unknown_words", "not_english", "filters"]
+    text: str = Field(description="One sentence.")
+    query: str | None = Field(description="A query to try instead.")
+
+
 class SearchAnswer(ResponseModel):
     """Photos that fit the sentence, best first: what `pixelseek search --json` prints, and `next`."""
 
     query: str
     hits: list[HitAnswer]
-    cutoff: float = Field(description="The match below which a hit is weak.")
+    line: int = Field(
+        description="How many photos are the best ones: they come first, on this page and the next ones; 0: none is."
+    )
+    hints: list[HintAnswer] = Field(description="Why there may be no good photo, and what to try instead.")
     reranked: int = Field(description="How many photos were reranked. They come first, on this page and the next ones.")
     timings_ms: dict[str, float] = Field(description="Milliseconds of each stage of the search.")
     next: str | None = Field(description="The cursor of the next page; null on the last page.")

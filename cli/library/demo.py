@@ -43,7 +43,7 @@ def demo(photos: Path | None, library: Path | None, weights: str) -> None:
     Example: pixelseek library demo --photos ~/Pictures
     """
     from cli.index import index_photos, print_report
-    from cli.output import print_hits
+    from cli.output import print_result
     from engine.search import SearchEngine
 
     home = _home(photos) if library is None else library.expanduser()
@@ -54,7 +54,7 @@ def demo(photos: Path | None, library: Path | None, weights: str) -> None:
         for sentence in _SAMPLE_SENTENCES if photos is None else _SENTENCES:
             result = engine.search(sentence, limit=_HITS)
             click.echo(f"\n{sentence}  ({result.timings_ms['total']:.0f} ms)")
-            print_hits(result.hits, cutoff=result.cutoff)
+            print_result(result)
     again = shlex.join(["--library", str(home)] + ([] if weights == DEFAULT else ["--weights", weights]))
     click.echo(f'\nNow say it in your own words:\n  pixelseek search "..." {again}\nOr in a browser:')
     click.echo(f"  pixelseek serve {again}\nYour own photos:\n  pixelseek index ~/Pictures")

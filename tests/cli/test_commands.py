@@ -20,7 +20,7 @@ from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.weights import generation
 from tests.cli.commands import pixelseek, pixelseek_alone
-from tests.engine.libraries import PHOTO_COUNT, SENTENCE
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, SPREAD
 from web.access import password_hash
 
 GROUPS = {"library": library, "model": model}
@@ -42,8 +42,8 @@ def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Pa
 
     found = pixelseek("search", SENTENCE, "--limit", "3", *options)
     assert found.exit_code == 0, found.stderr
-    assert [line.split()[0] for line in found.stdout.splitlines()] == ["1", "2", "3"]
-    assert all(str(photos) in line and "%" in line for line in found.stdout.splitlines())
+    assert [line.split()[0] for line in found.stdout.splitlines()] == ["Best", "1", "2", "3"]
+    assert all(str(photos) in line for line in found.stdout.splitlines()[1:])
 
     status = pixelseek("status", *options)
     assert "Photos   12" in status.stdout
@@ -77,7 +77,7 @@ def test_index_reports_as_json(tmp_path: Path, photos: Path, weights: Path) -> N
 def test_search_prints_json(indexed: Path, weights: Path) -> None:
     run = pixelseek("search", "--json", SENTENCE, "--library", indexed, "--weights", weights)
     result = json.loads(run.stdout)
-    assert list(result) == ["query", "hits", "cutoff", "reranked", "timings_ms"]
+    assert list(result) == ["query", "hits", "line", "hints", "reranked", "timings_ms"]
     assert result["query"] == SENTENCE
     assert len(result["hits"]) == PHOTO_COUNT
     assert {tuple(hit) for hit in result["hits"]} == {("path", "photo_id", "similarity", "match", "score", "online")}
@@ -86,21 +86,33 @@ def test_search_prints_json(indexed: Path, weights: Path) -> None:
     assert {"text", "shortlist", "features", "rerank", "total"} == result["timings_ms"].keys()
 
 
-def test_search_draws_a_line_above_the_weaker_matches(tmp_path: Path, photos: Path, weights: Path) -> None:
+def test_search_prints_the_best_photos_and_the_others_under_their_headings(
+    tmp_path: Path, photos: Path, weights: Path
+) -> None:
     calibrated = shutil.copytree(weights, tmp_path / "weights")
     options = ("--library", tmp_path / "library", "--weights", calibrated)
     assert pixelseek("index", photos, *options).exit_code == 0
-    matches = [hit["match"] for hit in json.loads(pixelseek("search", "--json", SENTENCE, *options).stdout)["hits"]]
 
-    def line(cutoff: float) -> list[str]:
-        ScoringParameters(Calibration(cutoff=cutoff)).save(calibrated, generation(calibrated))
-        lines = pixelseek("search", SENTENCE, *options).stdout.splitlines()
-        found = [number for number, text in enumerate(lines) if "weak" in text]
-        return [f"{number} {lines[number].strip()}" for number in found]
+    def printed(calibration: Calibration, *arguments: str) -> list[str]:
+        ScoringParameters(calibration).save(calibrated, generation(calibrated))
+        return pixelseek("search", SENTENCE, *arguments, *options).stdout.splitlines()
 
-    assert line(matches[2] - 1e-4) == ["3 weaker matches"], "after the third of them"
-    assert line(1.01) == ["0 only weak matches"]
-    assert line(0.0) == []
+    lines = printed(SPREAD)
+    line = json.loads("\n".join(printed(SPREAD, "--json")))["line"]
+    assert 1 < line < PHOTO_COUNT
+    assert (lines[0], lines[line + 1 : line + 3]) == ("Best", ["", "More like this"])
+    paths = lines[1 : line + 1] + lines[line + 3 :]
+    assert [path.split()[0] for path in paths] == [str(rank) for rank in range(1, PHOTO_COUNT + 1)]
+    assert not any("%" in path for path in paths)
+    assert printed(SPREAD, "--limit", "1") == lines[:2]
+    for verbose in ("-v", "--verbose"):
+        with_match = printed(SPREAD, verbose)
+        assert len(with_match) == len(lines)
+        assert sum("%" in path for path in with_match) == PHOTO_COUNT
+    everything = printed(Calibration(match_bias=10.0))
+    assert (everything[0], len(everything)) == ("Best", 1 + PHOTO_COUNT)
+    nothing = printed(Calibration(match_bias=-20.0, cutoff=0.3))
+    assert (nothing[0], len(nothing)) == ("Nothing like that here. The nearest photos:", 1 + PHOTO_COUNT)
 
 
 def test_search_without_rerank_prints_similarities(indexed: Path, weights: Path) -> None:
@@ -315,7 +327,7 @@ def test_the_demo_finds_the_cat_the_coffee_and_the_motorcycle(tmp_path: Path) ->
 def test_the_command_prints_what_its_process_is_asked_for(indexed: Path, weights: Path) -> None:
     run = pixelseek_alone("search", SENTENCE, "--limit", "2", "--library", indexed, "--weights", weights)
     assert run.returncode == 0, run.stderr
-    assert len(run.stdout.splitlines()) == 2
+    assert [line.split()[0] for line in run.stdout.splitlines()] == ["Best", "1", "2"]
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from engine.results import Hit
+from engine.search import SearchEngine
 from indexer.indexing import index_folders
 from indexer.library.view import LibraryView
 from model.image_processor import PixelBertImageProcessor
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.runtime.loading import load_runtime
+from model.scoring.calibration import Calibration
+from model.scoring.parameters import ScoringParameters
 from model.weights import generation
 from tests.model.heads import add_head
 from tests.model.scenes import caption, draw, scenes
@@ -69,6 +72,16 @@ def index(library: Path, photos: Path, weights: Path) -> None:
 def similarities_of(hits: Sequence[Hit]) -> list[float]:
     """Of hits that have one."""
     return [hit.similarity for hit in hits if hit.similarity is not None]
+
+
+SPREAD = Calibration(match_scale=3.0, match_bias=-12.6, cutoff=0.3)
+"""With it the matches of SENTENCE go from 0.9 down to almost 0, and some photos are the best."""
+
+
+def recalibrate(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch, calibration: Calibration = SPREAD) -> None:
+    """Let the ranker of `engine` have that calibration for the time of a test."""
+    monkeypatch.setattr(engine._ranker, "parameters", ScoringParameters(calibration))
+    monkeypatch.setattr(engine._ranker, "cutoff", calibration.cutoff)
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,14 @@ from PIL import Image
 
 from engine.errors import QueryError
 from engine.exclusion import exclusion_penalties, search_direction
+from engine.grouping import best_count
 from engine.query import parse_filter
 from engine.search import SearchEngine
 from engine.sentences import MAX_CHARACTERS
-from engine.validation import MAX_EXCLUDED
-from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+from engine.validation import MAX_EXCLUDED, Sort
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, SPREAD, index, recalibrate
+
+SORTS: tuple[Sort, ...] = ("match", "date")
 
 
 @pytest.fixture(scope="module")
@@ -141,21 +144,32 @@ def test_only_photos_that_fit_the_excluded_term_more_than_the_median_are_penalis
     np.testing.assert_allclose(exclusion_penalties(scores[:, :1]), [0.0])
 
 
-def test_photos_that_match_come_newest_first_and_weak_ones_as_ever(
+def test_the_best_photos_come_newest_first_and_the_others_as_ever(
     dated: SearchEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    best = dated.search(SENTENCE).hits
-    cutoff = best[4].match
-    assert cutoff is not None
-    monkeypatch.setattr(dated._ranker, "cutoff", cutoff)
-    by_match = [Path(hit.path).stem for hit in best]
-    strong = sum(hit.match is not None and hit.match >= cutoff for hit in best)
-    expected = sorted(by_match[:strong], reverse=True) + by_match[strong:]
+    recalibrate(dated, monkeypatch)
+    result = dated.search(SENTENCE)
+    by_match = [Path(hit.path).stem for hit in result.hits]
+    assert 1 < result.line < PHOTO_COUNT
+    expected = sorted(by_match[: result.line], reverse=True) + by_match[result.line :]
     assert expected != by_match
     assert years(dated, SENTENCE, sort="date") == expected
     assert years(dated, SENTENCE, sort="date", limit=3) == expected[:3]
     with pytest.raises(QueryError, match="sorted by date"):
         dated.search(SENTENCE, sort="date", rerank=False)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_the_line_is_that_of_all_reranked_photos_whatever_the_limit_and_the_order(
+    dated: SearchEngine, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    recalibrate(dated, monkeypatch)
+    matches = [hit.match for hit in dated.search(SENTENCE).hits if hit.match is not None]
+    line = best_count(matches, SPREAD.cutoff)
+    assert {dated.search(SENTENCE, limit=limit, sort=sort).line for sort in SORTS} == {line}
+    assert dated.search(SENTENCE, rerank=False).line == 0
+    assert dated.search("type:jpg").line == 0
+    assert dated.search(f"{SENTENCE} taken:1999").line == 0
 
 
 def test_facets_are_of_the_photos_that_a_query_lets_pass(dated: SearchEngine) -> None:

@@ -18,7 +18,7 @@ from tests.web.applications import hits, opened, photo
 def test_a_search_answers_as_the_command_line_does(client: FlaskClient) -> None:
     result = client.get("/api/v1/search", query_string={"q": SENTENCE, "limit": 3}).json
     assert result is not None
-    assert result.keys() == {"query", "hits", "cutoff", "reranked", "timings_ms", "next"}
+    assert result.keys() == {"query", "hits", "line", "hints", "reranked", "timings_ms", "next"}
     assert result["query"] == SENTENCE
     assert len(result["hits"]) == 3
     assert result["hits"][0].keys() == {"path", "photo_id", "similarity", "match", "score", "online"}

@@ -15,7 +15,7 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from indexer.library.settings import Settings
-from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, recalibrate
 from tests.web.applications import hits, opened, served
 from web.service import service_of
 
@@ -109,7 +109,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     expect(page.locator(".reranked .photos li").first).to_be_visible()
     expect(page.locator(".shortlist")).to_have_count(0)
     photos = page.locator(".photos a")
-    names = [str(name) for name in photos.evaluate_all("links => links.map(link => link.title)")]
+    names = [str(name) for name in photos.locator("img").evaluate_all("images => images.map(image => image.alt)")]
     for _ in range(20):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.matches('.photos a')"):
@@ -245,16 +245,35 @@ def test_photos_keep_their_shape_and_fill_the_rows(page: Page) -> None:
     assert abs(max(box["right"] for box in boxes) - edge) < 2
 
 
-def test_weaker_matches_unfold(page: Page, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = service_of(app).engine()
-    matches = [hit["match"] for hit in hits(app.test_client())]
-    monkeypatch.setattr(engine._ranker, "cutoff", matches[2])
-    strong = sum(match >= matches[2] for match in matches)
-    search(page)
-    visible = page.locator(".reranked .photos li:visible")
-    expect(visible).to_have_count(strong)
-    page.get_by_text("Weaker matches").click()
-    expect(visible).to_have_count(PHOTO_COUNT)
+@pytest.mark.parametrize("scripts", [True, False])
+def test_both_groups_are_open_and_scrollable(
+    chromium: Browser, address: str, app: Flask, monkeypatch: pytest.MonkeyPatch, scripts: bool
+) -> None:
+    recalibrate(service_of(app).engine(), monkeypatch)
+    line = app.test_client().get("/api/v1/search", query_string={"q": SENTENCE}).get_json()["line"]
+    with tab(chromium, address, java_script_enabled=scripts, viewport=PHONE) as page:
+        search(page)
+        expect(page.get_by_role("region", name="Best").get_by_role("listitem")).to_have_count(line)
+        others = page.get_by_role("region", name="More like this").get_by_role("listitem")
+        expect(others).to_have_count(PHOTO_COUNT - line)
+        expect(page.locator(".reranked .photos li:visible")).to_have_count(PHOTO_COUNT)
+        others.last.scroll_into_view_if_needed()
+        expect(others.last).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_last_row_of_the_best_is_no_higher_than_twice_the_others(
+    chromium: Browser, address: str, app: Flask, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    recalibrate(service_of(app).engine(), monkeypatch)
+    with tab(chromium, address, viewport={"width": width, "height": 800}) as page:
+        search(page)
+        heights = page.locator(".best .photos a").evaluate_all("links => links.map(link => link.clientHeight)")
+        others = page.locator(".reranked section:last-child a").evaluate_all(
+            "links => links.map(link => link.clientHeight)"
+        )
+        assert max(heights) <= 2 * max(others)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
@@ -325,11 +344,11 @@ def test_words_join_a_photo_that_was_dropped_and_back_leads_back(page: Page, pho
     page.get_by_label("Words").fill(SENTENCE)
     page.get_by_label("Words").press("Enter")
     expect(page.get_by_role("heading", name=f"similar to yours, and to {SENTENCE}")).to_be_visible()
-    expect(page.locator(".match")).to_have_count(PHOTO_COUNT - 1)
+    expect(page.get_by_role("link", name=re.compile(", match \\d+ %$"))).to_have_count(PHOTO_COUNT - 1)
     page.locator(".photos a").first.click()
     page.get_by_label("And with").fill(SENTENCE)
     page.get_by_role("button", name="Find more").click()
-    expect(page.locator(".match")).to_have_count(PHOTO_COUNT - 1)
+    expect(page.get_by_role("link", name=re.compile(", match \\d+ %$"))).to_have_count(PHOTO_COUNT - 1)
     page.goto("/library")
     page.evaluate(DROP, ["drop", list((photos / "scene 03.jpg").read_bytes())])
     expect(page.get_by_role("heading", name="Photos similar to yours")).to_be_visible()

@@ -17,7 +17,8 @@ from PIL import Image
 
 from engine.query import parse
 from indexer.library.facets import Facets
-from tests.engine.libraries import SENTENCE, index
+from model.scoring.calibration import Calibration
+from tests.engine.libraries import SENTENCE, index, recalibrate
 from tests.web.applications import hits, opened
 from web.filtering import active, choices
 from web.service import service_of
@@ -103,8 +104,7 @@ def test_words_are_left_out_by_a_form(client: FlaskClient) -> None:
 def test_the_newest_come_first_when_asked_for_and_paging_stays_so(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = service_of(app).engine()
-    monkeypatch.setattr(engine._ranker, "cutoff", 0.0)
+    recalibrate(service_of(app).engine(), monkeypatch, Calibration(match_bias=10.0))
     by_date = hits(client, sort="date")
     taken = [client.get(f"/api/v1/photos/{hit['photo_id']}").get_json()["taken_at"] for hit in by_date]
     assert taken == sorted(taken, reverse=True)

@@ -5,6 +5,7 @@ import io
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -12,8 +13,9 @@ from flask.testing import FlaskClient
 
 from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
+from model.scoring.calibration import Calibration
 from model.weights import find_weights, generation
-from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, recalibrate
 from tests.web.applications import hits, opened, token
 from web.service import service_of
 
@@ -30,7 +32,7 @@ def test_a_sentence_finds_photos_with_their_match(client: FlaskClient) -> None:
     assert f'value="{SENTENCE}"' in page
     reranked = page[page.index('<section class="reranked"') :]
     assert reranked.count("/thumbnail") == PHOTO_COUNT
-    assert reranked.count('<span class="unseen"> match</span>') == PHOTO_COUNT
+    assert reranked.count('<span class="unseen">, match ') == PHOTO_COUNT
     assert 'alt="scene 01.jpg"' in page
     assert 'alt="caf\\udce9' in page, "a name that is not text does no harm"
 
@@ -41,26 +43,57 @@ def test_the_shortlist_comes_first_and_the_reranked_photos_in_the_same_answer(cl
     assert ['class="reranked"' in part for part in parts] == [False, True, False]
 
 
-def test_weak_matches_are_folded_behind_strong_ones(
-    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    matches = [hit["match"] for hit in hits(client)]
-    engine = service_of(app).engine()
-    monkeypatch.setattr(engine._ranker, "cutoff", matches[2])
-    page = client.get("/", query_string={"q": SENTENCE}).text
-    strong, weak = page[page.index('<section class="reranked"') :].split('<details class="weaker">')
-    assert strong.count("/thumbnail") == sum(match >= matches[2] for match in matches)
-    assert strong.count("/thumbnail") + weak.count("/thumbnail") == PHOTO_COUNT
+def groups(page: str) -> tuple[str, str]:
+    """The parts of a page with the best photos and with the others."""
+    best, others = page[page.index('<section class="best"') :].split("More like this")
+    return best, others
 
 
-def test_where_all_matches_are_weak_nothing_is_folded(
+def test_the_best_photos_and_the_others_stand_in_two_groups_and_none_is_hidden(
     client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = service_of(app).engine()
-    monkeypatch.setattr(engine._ranker, "cutoff", 1.0)
+    recalibrate(service_of(app).engine(), monkeypatch)
     page = client.get("/", query_string={"q": SENTENCE}).text
-    assert "Only weak matches" in page
-    assert "weaker" not in page
+    answer: Any = client.get("/api/v1/search", query_string={"q": SENTENCE}).json
+    assert 0 < answer["line"] < PHOTO_COUNT
+    best, others = groups(page)
+    assert best.count("/thumbnail") == answer["line"]
+    assert others.count("/thumbnail") == PHOTO_COUNT - answer["line"]
+    assert page.count("<details") == 1, "only the timings are folded"
+
+
+def test_where_all_photos_are_the_best_there_is_no_other_group(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recalibrate(service_of(app).engine(), monkeypatch, Calibration(match_bias=10.0))
+    page = client.get("/", query_string={"q": SENTENCE}).text
+    assert f"{PHOTO_COUNT} best photos" in page
+    assert "More like this" not in page
+
+
+def test_where_nothing_is_good_the_nearest_photos_come_without_groups(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recalibrate(service_of(app).engine(), monkeypatch, Calibration(match_bias=-20.0, cutoff=0.3))
+    page = client.get("/", query_string={"q": SENTENCE}).text
+    reranked = page[page.index('<section class="reranked"') :]
+    assert "Nothing like that here. The nearest photos:" in reranked
+    assert reranked.count("/thumbnail") == PHOTO_COUNT
+    assert "Best</h2>" not in page
+    assert "More like this" not in page
+    assert "Newest first sorts" not in page
+    page = client.get("/", query_string={"q": SENTENCE, "sort": "date"}).text
+    assert "Newest first sorts the best photos only, and none of these is one." in page
+
+
+def test_the_match_stands_in_the_tooltip_and_on_the_page_of_the_photo(client: FlaskClient) -> None:
+    page = client.get("/", query_string={"q": SENTENCE}).text
+    reranked = page[page.index('<section class="reranked"') :]
+    percents = [f"{100 * hit['match']:.0f} %" for hit in hits(client)]
+    assert re.findall(r'title="[^"]*, match (\d+ %)"', reranked) == percents
+    addresses = [html.unescape(address) for address in re.findall(r'<a href="(/photos/[^"]+)"', reranked)]
+    for address, percent in zip(addresses[:3], percents, strict=False):
+        assert f"<dt>Match</dt><dd>{percent}</dd>" in client.get(address).text
 
 
 def test_a_filter_that_no_photo_passes_is_told(client: FlaskClient) -> None:

@@ -261,7 +261,7 @@ def test_the_rerank_is_of_the_shortlist_that_was_shown(
         index(library, more, weights)
         reranked = next(parts).decode()
         assert sorted(photo_ids(reranked)[:PHOTO_COUNT]) == sorted(shown)
-        assert reranked.count('<span class="unseen"> match</span>') == PHOTO_COUNT
+        assert reranked.count('<span class="unseen">, match ') == PHOTO_COUNT
 
 
 def test_a_shortlist_of_other_weights_is_made_anew(

@@ -1,0 +1,63 @@
+"""How many of the first hits are the best: where a search draws the line between "Best" and "More like this".
+
+The line lies at a fall in match. Each search sets it by its own matches, and never between near-equals:
+
+1. Hits that are near-equal to their neighbour form a group, which is above the line as a whole or not at all.
+2. A group may be above the line if the median of its matches reaches the minimum, or if its first hit is likely: if it
+   more likely fits than not.
+3. Of the groups that may be, the line lies behind the one with the largest fall after it, in log-odds. Only the part of
+   a fall between "likely" and the minimum counts. So all likely hits are above the line (but for 1), and poor hits do
+   not move it.
+4. The first hit has no say in where the line lies, so that a better first hit never shows less. It is above the line if
+   it reaches the minimum, unless it is near-equal to a second hit that is below.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
+
+_MIN_DIFFERENCE, _MIN_ODDS_RATIO = 0.02, 1.2
+"""Two matches are near-equal where they differ by less than the one or the other."""
+_LIKELY = 0.5
+
+
+def best_count(matches: Sequence[float], minimum: float) -> int:
+    """How many of the first hits are the best, from their matches in descending order.
+
+    0 where the match of the first one is below `minimum` (0 to 1): then nothing is good.
+    """
+    if not matches or matches[0] < minimum:
+        return 0
+    if following := _best_of_following(matches[1:], minimum):
+        return 1 + following
+    return int(len(matches) == 1 or is_fall(matches[0], matches[1]))
+
+
+def is_fall(match: float, following: float) -> bool:
+    """Whether `following` is clearly below `match`: the two are not near-equal."""
+    return match - following >= _MIN_DIFFERENCE and _odds(match) >= _MIN_ODDS_RATIO * _odds(following)
+
+
+def _best_of_following(matches: Sequence[float], minimum: float) -> int:
+    """How many of the hits behind the first one are above the line."""
+    falls = [place for place, pair in enumerate(pairwise(matches), start=1) if is_fall(*pair)]
+
+    def level(match: float) -> float:
+        return math.log(_odds(min(max(match, minimum, 1e-6), max(minimum, _LIKELY))))
+
+    line, largest = 0, -1.0
+    for start, end in pairwise([0, *falls, len(matches)]):
+        group = matches[start:end]
+        if not group or (median(group) < minimum and group[0] < _LIKELY):
+            break
+        fall = level(group[-1]) - level(matches[end] if end < len(matches) else minimum)
+        if fall >= largest:
+            line, largest = end, fall
+    return line
+
+
+def _odds(match: float) -> float:
+    return match / (1 - match) if match < 1 else math.inf

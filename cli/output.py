@@ -37,6 +37,8 @@ def print_result(result: SearchResult, *, verbose: bool = False) -> None:
     if best and others:
         click.echo(f"\n{MORE}")
     _print_lines(others, measure, 1 + result.line)
+    if not result.hits and not result.hints:
+        click.echo("No photo was found.", err=True)
     for hint in result.suggestions:
         click.echo(printable(hint.text), err=True)
         if hint.query is not None:

@@ -84,19 +84,16 @@ def search(
         raise click.UsageError("Missing argument 'SENTENCE'.")
     with ThreadPoolExecutor(max_workers=1) as side:
         model = side.submit(_load, weights, library, device, rerank)  # beside the imports, which take as long
-        from engine.query import parse, parse_filter
+        from engine.query import parse
         from engine.search import SearchEngine
-        from indexer.library.filters import NO_FILTERS
 
-    query, filters = parse(as_typed(words)), NO_FILTERS
+    query = parse(as_typed(words))
     for name, value in ((name, value) for name, named in filter_options.items() for value in named):
-        filters = filters.combined(parse_filter(name, value))
+        query = query.filtered(name, value)
     with SearchEngine.over(chosen_library(library), model.result()) as engine:
-        result = engine.search(query, limit=limit, shortlist=shortlist, rerank=rerank, filters=filters, exclude=without)
+        result = engine.search(query, limit=limit, shortlist=shortlist, rerank=rerank, exclude=without)
     if as_json:
         print_json(result.to_json())
-    elif not result.hits:
-        click.echo("No photo fits the filters.", err=True)
     else:
         print_result(result, verbose=verbose)
 

@@ -4,24 +4,25 @@ The line lies at a fall in match. Each search sets it by its own matches, and ne
 
 1. Hits that are near-equal to their neighbour form a group, which is above the line as a whole or not at all.
 2. A group may be above the line if the median of its matches reaches the minimum, or if its first hit is likely: if it
-   more likely fits than not.
-3. Of the groups that may be, the line lies behind the one with the largest fall after it, in log-odds. Only the part of
-   a fall between "likely" and the minimum counts. So all likely hits are above the line (but for 1), and poor hits do
-   not move it.
+   more likely fits than not. So hits below the minimum are below the line, but for some that are near-equal to others.
+3. Of the groups that may be, the line lies behind the one with the largest fall after it, in log-odds. It does not lie
+   above a likely hit. How far a hit lies below a fourth of the odds of the minimum makes no difference.
 4. The first hit has no say in where the line lies, so that a better first hit never shows less. It is above the line if
    it reaches the minimum, unless it is near-equal to a second hit that is below.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
-_MIN_DIFFERENCE, _MIN_ODDS_RATIO = 0.02, 1.2
+_MIN_DIFFERENCE, _MIN_ODDS_RATIO = 0.01, 1.125
 """Two matches are near-equal where they differ by less than the one or the other."""
 _LIKELY = 0.5
+_POOR = 0.25
+"""Odds relative to the minimum, below which differences do not count."""
+_MAX_ODDS = 1e6
 
 
 def best_count(matches: Sequence[float], minimum: float) -> int:
@@ -43,21 +44,18 @@ def is_fall(match: float, following: float) -> bool:
 
 def _best_of_following(matches: Sequence[float], minimum: float) -> int:
     """How many of the hits behind the first one are above the line."""
+    likely, poor = max(_LIKELY, minimum), max(_POOR * _odds(minimum), 1 / _MAX_ODDS)
     falls = [place for place, pair in enumerate(pairwise(matches), start=1) if is_fall(*pair)]
-
-    def level(match: float) -> float:
-        return math.log(_odds(min(max(match, minimum, 1e-6), max(minimum, _LIKELY))))
-
-    line, largest = 0, -1.0
+    line, largest = 0, 1.0
     for start, end in pairwise([0, *falls, len(matches)]):
-        group = matches[start:end]
-        if not group or (median(group) < minimum and group[0] < _LIKELY):
+        group, after = matches[start:end], matches[end] if end < len(matches) else 0.0
+        if not group or (median(group) < minimum and group[0] < likely):
             break
-        fall = level(group[-1]) - level(matches[end] if end < len(matches) else minimum)
-        if fall >= largest:
-            line, largest = end, fall
+        fall = max(_odds(group[-1]), poor) / max(_odds(after), poor)
+        if fall >= largest or after >= likely:
+            line, largest = end, fall if after < likely else 1.0
     return line
 
 
 def _odds(match: float) -> float:
-    return match / (1 - match) if match < 1 else math.inf
+    return min(match / (1 - match), _MAX_ODDS) if match < 1 else _MAX_ODDS

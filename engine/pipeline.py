@@ -82,6 +82,8 @@ class Shortlist:
     """Other photos, whose annotations match the sentence."""
     among: NDArray[np.int64] | None
     """(N,) Ids of the photos that pass the filters; None where there are no filters."""
+    size: int
+    """How many photos near to the sentence were asked for."""
     timings_ms: Mapping[str, float]
     """What it took, encoding the query included."""
     hits: list[Hit] = field(default_factory=list)
@@ -130,12 +132,12 @@ def shortlist(library: LibraryView, encoded: EncodedQuery, size: int) -> Shortli
     """
     clock = Clock(encoded.timings_ms)
     if not encoded.query.words:
-        return Shortlist(encoded, [], [], None, clock.timings_ms)
+        return Shortlist(encoded, [], [], None, size, clock.timings_ms)
     with clock.stage("total"), clock.stage("shortlist"):
         among = filtered(library, encoded.query)
         visual = nearest(library, encoded.wanted, encoded.excluded, size, among)
         annotated = _annotated(library, encoded, max_reranked(size) - size, among, leave_out=visual)
-    return Shortlist(encoded, visual, annotated, among, clock.timings_ms)
+    return Shortlist(encoded, visual, annotated, among, size, clock.timings_ms)
 
 
 def nearest(

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -94,6 +94,15 @@ class Query:
     text: str = field(default="", compare=False)
     """As typed, without white space around it."""
 
+    def filtered(self, name: str, value: str) -> Query:
+        """The query with one more filter; its text stays as typed.
+
+        Raises QueryError for an invalid value, with an example.
+        """
+        value = _normalised_value(name, value)
+        part = Part(write_filter(name, value) or f"{name}:{value}", "filter", name, value, FILTERS[name].read(value))
+        return replace(self, filters=self.filters.combined(part.filters), parts=(*self.parts, part))
+
     @classmethod
     def parse(cls, text: str | Query) -> Query:
         """The query that a person typed. Raises QueryError, as the function `parse` does."""
@@ -116,6 +125,11 @@ def parse(text: str | Query) -> Query:
     words = " ".join(part.value for part in parts if part.kind == "word")
     excluded = tuple(part.value for part in parts if part.kind == "excluded")
     return Query(" ".join(words.split()), excluded, filters, parts, text)
+
+
+def joined(parts: Iterable[Part]) -> str:
+    """The text of these parts."""
+    return " ".join(part.source for part in parts)
 
 
 def _part(match: regex.Match[str]) -> Part:

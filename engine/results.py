@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 NOTHING_LIKE_THAT = "Nothing like that here. The nearest photos:"
+NOTHING_LIKE_THAT_PASSES = "Nothing like that passes the filters. The nearest photos that do:"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class SearchResult:
         """The sentence that says that no hit is good; None where one is, and where nothing was reranked."""
         if self.line or not self.reranked:
             return None
+        if any(hint.kind == "filters" for hint in self.hints):
+            return NOTHING_LIKE_THAT_PASSES
         return next((hint.text for hint in self.hints if hint.kind == "absent"), NOTHING_LIKE_THAT)
 
     @property

@@ -19,11 +19,12 @@ from engine.answers import Answers, ask
 from engine.duplicates import Copy, duplicates_of
 from engine.errors import EngineReplaced
 from engine.explain import Explanation, explain
+from engine.filter_hints import hints_where_none_is_good, hints_where_none_passes
 from engine.grouping import best_count
 from engine.models import open_model
 from engine.pipeline import Candidate, Clock, EncodedQuery, Shortlist
 from engine.query import Query, parse
-from engine.results import Hit, SearchResult
+from engine.results import Hint, Hit, SearchResult
 from engine.validation import (
     Sort,
     check_excluded,
@@ -359,7 +360,8 @@ class SearchEngine:
             else:
                 ordered = pipeline.newest(library, query, limit)
             hits = pipeline.to_hits(library, ordered)
-        return SearchResult(query.text, hits, 0, 0, clock.timings_ms)
+            hints = [] if hits else hints_where_none_passes(library, query)
+        return SearchResult(query.text, hits, 0, 0, clock.timings_ms, hints)
 
     def _rerank(self, shortlist: Shortlist, limit: int, sort: Sort) -> SearchResult:
         library, encoded, clock = self._library, shortlist.encoded, Clock(shortlist.timings_ms)
@@ -368,8 +370,8 @@ class SearchEngine:
         candidates = [*shortlist.visual, *shortlist.annotated]
         with clock.stage("total"):
             ranked = pipeline.rerank(library, self._ranker, encoded, candidates, clock)
-            matches = [candidate.match for candidate in ranked if candidate.match is not None]
-            line = best_count(matches, self._ranker.cutoff)
+            line = self._line(ranked)
+            hints = self._hints(shortlist, clock) if line == 0 else []
             if sort == "date":
                 ranked = pipeline.newest_first(library, ranked, line)
             reranked = len(ranked)
@@ -378,7 +380,24 @@ class SearchEngine:
                     count, among = limit - reranked, shortlist.among
                     ranked += pipeline.tail(library, encoded.wanted, encoded.excluded, count, among, after=candidates)
             hits = pipeline.to_hits(library, ranked[:limit])
-        return SearchResult(encoded.query.text, hits, line, reranked, clock.timings_ms)
+        return SearchResult(encoded.query.text, hits, line, reranked, clock.timings_ms, hints)
+
+    def _line(self, ranked: Sequence[Candidate]) -> int:
+        """How many of the first of these reranked candidates are the best."""
+        matches = [candidate.match for candidate in ranked if candidate.match is not None]
+        return best_count(matches, self._ranker.cutoff)
+
+    def _hints(self, shortlist: Shortlist, clock: Clock) -> list[Hint]:
+        """Why a search with that shortlist found nothing good."""
+        encoded = shortlist.encoded
+        if encoded.query.filters == NO_FILTERS:
+            return []
+        unfiltered = replace(encoded, query=replace(encoded.query, filters=NO_FILTERS))
+        with clock.stage("shortlist"):
+            others = pipeline.shortlist(self._library, unfiltered, shortlist.size)
+        candidates = [*others.visual, *others.annotated]
+        ranked = pipeline.rerank(self._library, self._ranker, unfiltered, candidates, clock)
+        return hints_where_none_is_good(self._library, encoded.query, ranked, self._line)
 
     def _require_generation(self, encoded: EncodedQuery) -> None:
         if encoded.generation != self.generation:

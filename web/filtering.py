@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePath
 
-from engine.query import Part, Query, parse, write_filter
+from engine.query import Part, Query, joined, parse, write_filter
 from indexer.library.facets import Facets
 from web.schema import PlaceAnswer
 
@@ -48,7 +48,7 @@ class Choices:
 def active(query: Query) -> list[Choice]:
     """The filters and excluded terms of `query`; a click removes one."""
     return [
-        Choice(label, part.source, _joined(other for other in query.parts if other is not part), chosen=True)
+        Choice(label, part.source, joined(other for other in query.parts if other is not part), chosen=True)
         for part in query.parts
         if (label := _label(part))
     ]
@@ -58,7 +58,7 @@ def choices(query: Query, facets: Facets) -> Choices:
     """The filters that can be added to `query` or removed from it."""
     parts = query.parts
     dates = [part.value for part in parts if part.name == "taken"]
-    without_dates = _joined(part for part in parts if part.name not in ("taken", "after", "before"))
+    without_dates = joined(part for part in parts if part.name not in ("taken", "after", "before"))
     year = dates[0][:4] if len({value[:4] for value in dates}) == 1 else None
     if year is not None:
         counts = {month: facets.months.get(month, 0) for month in (f"{year}-{month:02}" for month in range(1, 13))}
@@ -104,7 +104,7 @@ def _toggle(parts: Sequence[Part], source: str, label: str, title: str, photos: 
     filters = parse(source).filters
     others = [part for part in parts if part.filters != filters]
     chosen = len(others) < len(parts)
-    return Choice(label, title, _joined(others) if chosen else f"{_joined(parts)} {source}".strip(), chosen, photos)
+    return Choice(label, title, joined(others) if chosen else f"{joined(parts)} {source}".strip(), chosen, photos)
 
 
 def _distinctive(folders: Mapping[str, int]) -> dict[str, int]:
@@ -156,7 +156,3 @@ def _position(latitude: float, longitude: float) -> str:
     return (
         f"{abs(latitude):.1f}° {'N' if latitude >= 0 else 'S'}, {abs(longitude):.1f}° {'E' if longitude >= 0 else 'W'}"
     )
-
-
-def _joined(parts: Iterable[Part]) -> str:
-    return " ".join(part.source for part in parts)

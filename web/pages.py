@@ -16,7 +16,7 @@ from engine.answers import Answers
 from engine.duplicates import duplicates_of
 from engine.errors import EngineError, QueryError
 from engine.query import Query, parse
-from engine.results import Hit
+from engine.results import Hint, Hit
 from engine.sentences import MAX_CHARACTERS
 from engine.validation import Sort
 from indexer.library.errors import LibraryMissing
@@ -79,6 +79,9 @@ def _first_page(query: Query, sort: Sort) -> Response:
     """
     service = current_service()
     shortlist = service.searches.shortlist(query)
+    hints: list[Hint] = []
+    if not shortlist.hits:
+        hints = service.searches.rerank(shortlist, PHOTOS_A_PAGE, sort=sort).snapshot.result.hints
     page = render_template(
         "results.html",
         query=query.text,
@@ -86,6 +89,7 @@ def _first_page(query: Query, sort: Sort) -> Response:
         filters=active(query),
         shortlist=shortlist.hits[:PHOTOS_A_PAGE],
         awaited=bool(shortlist.hits),
+        hints=hints,
     )
     before, _, after = page.partition(_RERANKED_PLACEHOLDER)
 

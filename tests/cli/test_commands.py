@@ -115,6 +115,25 @@ def test_search_prints_the_best_photos_and_the_others_under_their_headings(
     assert (nothing[0], len(nothing)) == ("Nothing like that here. The nearest photos:", 1 + PHOTO_COUNT)
 
 
+def test_search_names_a_filter_that_leaves_nothing_and_a_command_without_it(indexed: Path, weights: Path) -> None:
+    options = ("--library", indexed, "--weights", weights)
+    for arguments in (
+        (f"{SENTENCE} taken:1900",),
+        (SENTENCE, "--taken", "1900"),
+        ("--taken", "1900", *SENTENCE.split()),
+    ):
+        run = pixelseek("search", *arguments, *options)
+        assert (run.exit_code, run.stdout) == (0, "")
+        assert run.stderr.splitlines() == [
+            "No photo passes taken:1900; without it, some are like that.",
+            f"Try: pixelseek search '{SENTENCE}'",
+        ]
+    run = pixelseek("search", SENTENCE, "--taken", "1900", "--folder", "/", "--without", "a cat", *options)
+    assert f"""Try: pixelseek search '{SENTENCE} folder:/ -"a cat"'""" in run.stderr.splitlines()
+    run = pixelseek("search", "--taken", "1900", *options)
+    assert run.stderr == "No photo passes taken:1900.\n"
+
+
 def test_search_without_rerank_prints_similarities(indexed: Path, weights: Path) -> None:
     run = pixelseek("search", "--no-rerank", SENTENCE, "--library", indexed, "--weights", weights)
     measures = [float(line.split()[1]) for line in run.stdout.splitlines()]

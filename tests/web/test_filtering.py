@@ -110,6 +110,7 @@ def test_the_newest_come_first_when_asked_for_and_paging_stays_so(
     assert taken == sorted(taken, reverse=True)
     page = client.get("/", query_string={"q": SENTENCE, "sort": "date"}).text
     page = page[page.index("reranked") :]
+    assert "6 best photos, newest first" in page
     assert [int(photo) for photo in re.findall(r"/photos/(\d+)/thumbnail", page)] == [
         hit["photo_id"] for hit in by_date
     ]
@@ -120,6 +121,50 @@ def test_the_newest_come_first_when_asked_for_and_paging_stays_so(
     first = client.get("/api/v1/search", query_string={"q": SENTENCE, "sort": "date", "limit": 2}).get_json()
     rest = hits(client, sort="date", cursor=first["next"])
     assert first["hits"] + rest == by_date
+
+
+def test_a_filter_that_leaves_nothing_good_is_offered_to_be_left_out(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recalibrate(service_of(app).engine(), monkeypatch)
+    best = hits(client)
+    first, last = (
+        client.get(f"/api/v1/photos/{hit['photo_id']}").get_json()["taken_at"][:7] for hit in (best[0], best[-1])
+    )
+    answer = client.get("/api/v1/search", query_string={"q": f"{SENTENCE} taken:{last}"}).get_json()
+    assert (answer["line"], len(answer["hits"])) == (0, 1)
+    (hint,) = answer["hints"]
+    assert hint == {
+        "kind": "filters",
+        "text": f"No photo that passes taken:{last} is like that; without it, some are.",
+        "query": SENTENCE,
+    }
+    page = client.get("/", query_string={"q": f"{SENTENCE} taken:{last}", "sort": "date"}).text
+    assert "Nothing like that passes the filters. The nearest photos that do:" in page
+    assert hint["text"] in page
+    assert "Newest first sorts the best photos only" in page
+    found = client.get(links(page, SENTENCE)[0]).text
+    assert query_of(found) == SENTENCE
+    assert '<h1 id="best">Best</h1>' in found
+    assert client.get("/api/v1/search", query_string={"q": f"{SENTENCE} taken:{first}"}).get_json()["hints"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "left"),
+    [
+        (f"{SENTENCE} taken:1900", "No photo passes taken:1900; without it, some are like that.", SENTENCE),
+        ("taken:1900 type:jpg", "No photo passes taken:1900; without taken:1900, there are some.", "type:jpg"),
+        ("taken:1900", "No photo passes taken:1900.", None),
+    ],
+)
+def test_a_filter_that_no_photo_passes_is_named(client: FlaskClient, query: str, text: str, left: str | None) -> None:
+    page = client.get("/", query_string={"q": query}).text
+    assert "No photo fits" in page
+    assert text in page
+    answer = client.get("/api/v1/search", query_string={"q": query}).get_json()
+    assert answer["hints"] == [{"kind": "filters", "text": text, "query": left}]
+    if left is not None:
+        assert query_of(client.get(links(page, left)[-1]).text) == left
 
 
 def test_what_no_query_can_say_is_not_offered() -> None:

@@ -67,7 +67,7 @@ def test_where_all_photos_are_the_best_there_is_no_other_group(
 ) -> None:
     recalibrate(service_of(app).engine(), monkeypatch, Calibration(match_bias=10.0))
     page = client.get("/", query_string={"q": SENTENCE}).text
-    assert f"{PHOTO_COUNT} best photos" in page
+    assert f"{PHOTO_COUNT} photos</p>" in page
     assert "More like this" not in page
 
 
@@ -79,7 +79,7 @@ def test_where_nothing_is_good_the_nearest_photos_come_without_groups(
     reranked = page[page.index('<section class="reranked"') :]
     assert "Nothing like that here. The nearest photos:" in reranked
     assert reranked.count("/thumbnail") == PHOTO_COUNT
-    assert "Best</h2>" not in page
+    assert '<h1 id="best">' not in page
     assert "More like this" not in page
     assert "Newest first sorts" not in page
     page = client.get("/", query_string={"q": SENTENCE, "sort": "date"}).text

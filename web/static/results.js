@@ -49,7 +49,9 @@ function follow(link) {
       }
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = page.querySelector("a.more");
-      link.before(...page.querySelectorAll(".photos"));
+      const list = link.previousElementSibling;
+      if (list?.matches(".photos")) list.append(...page.querySelectorAll(".photos > li")); // no half row between pages
+      else link.before(...page.querySelectorAll(".photos"));
       if (next) {
         link.replaceWith(next);
         follow(next);

@@ -1,0 +1,144 @@
+"""Hints about filters: which of them leaves nothing good, and a query without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields
+
+from engine.errors import QueryError
+from engine.pipeline import Candidate
+from engine.query import Part, Query, joined, parse
+from engine.results import Hint
+from indexer.library.filters import NO_FILTERS, Filters
+from indexer.library.view import LibraryView
+
+_MAX_HINTS = 3
+_ALL_HOLD = ("after", "before")
+"""The names of filters that must all hold. Of several others with one name, either will do."""
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """What a photo must meet: one filter, or all those of one name of which either will do."""
+
+    name: str
+    filters: Filters
+    parts: tuple[Part, ...]
+    """Empty for filters that do not stand in the query."""
+    photo_ids: AbstractSet[int]
+    """Those that meet it."""
+
+
+def hints_where_none_is_good(
+    library: LibraryView,
+    query: Query,
+    without_filters: Sequence[Candidate],
+    line: Callable[[Sequence[Candidate]], int],
+) -> list[Hint]:
+    """Which filters to leave out so that a search finds a good photo, the fewest first; none where that does not help.
+
+    `query` has a sentence and filters, and found nothing good. `without_filters` is what a search without any filter
+    finds, best first, and `line` says how many of the first of such candidates are good.
+    """
+    conditions = _conditions(library, query)
+    passing = _photo_ids(conditions)
+
+    def unmet(candidate: Candidate) -> frozenset[int]:
+        return frozenset(
+            row for row, condition in enumerate(conditions) if candidate.photo_id not in condition.photo_ids
+        )
+
+    helpful = {unmet(candidate) for candidate in without_filters[: line(without_filters)]} - {frozenset()}
+    fewest = [rows for rows in helpful if not any(fewer < rows for fewer in helpful)]
+    reason, some = _passes_nothing(conditions), "some are like that"
+    if passing:
+        reason, some = f"No photo that passes {_all_of(conditions)} is like that", "some are"
+    hints = [
+        _hint(reason, query, conditions, rows, some)
+        for rows in sorted(fewest, key=lambda rows: (len(rows), sorted(rows)))
+        if line([candidate for candidate in without_filters if unmet(candidate) <= rows])
+    ]
+    return hints[:_MAX_HINTS] or ([] if passing else [Hint("filters", f"{reason}.")])
+
+
+def hints_where_none_passes(library: LibraryView, query: Query) -> list[Hint]:
+    """Which filter to leave out so that any photo is left. No photo passes the filters of `query`."""
+    conditions = _conditions(library, query)
+    if not conditions:
+        return []
+    reason = _passes_nothing(conditions)
+    hints = [
+        _hint(reason, query, conditions, frozenset([row]), "there are some")
+        for row in range(len(conditions))
+        if _photo_ids([*conditions[:row], *conditions[row + 1 :]]) or (len(conditions) == 1 and query.words)
+    ]
+    return hints[:_MAX_HINTS] or [Hint("filters", f"{reason}.")]
+
+
+def _conditions(library: LibraryView, query: Query) -> list[_Condition]:
+    groups: dict[tuple[str, ...], list[Part]] = {}
+    for part in query.parts:
+        if part.kind == "filter":
+            groups.setdefault((part.name, part.value) if part.name in _ALL_HOLD else (part.name,), []).append(part)
+    named = [(" or ".join(part.source for part in parts), _combined(parts), tuple(parts)) for parts in groups.values()]
+    in_parts = _combined(query.parts)
+    others = Filters(
+        **{
+            field.name: getattr(query.filters, field.name)[len(getattr(in_parts, field.name)) :]
+            for field in fields(Filters)
+        }
+    )
+    if others != NO_FILTERS:
+        named.append(("the filters beside it", others, ()))
+    return [_Condition(*condition, set(library.matching(condition[1]).tolist())) for condition in named]
+
+
+def _combined(parts: Iterable[Part]) -> Filters:
+    filters = NO_FILTERS
+    for part in parts:
+        filters = filters.combined(part.filters)
+    return filters
+
+
+def _photo_ids(conditions: Sequence[_Condition]) -> set[int]:
+    """The photos that meet all of them; none without conditions."""
+    return set[int].intersection(*(set(condition.photo_ids) for condition in conditions)) if conditions else set()
+
+
+def _passes_nothing(conditions: Sequence[_Condition]) -> str:
+    alone = [condition.name for condition in conditions if not condition.photo_ids]
+    return f"No photo passes {' or '.join(alone)}" if alone else f"No photo passes {_all_of(conditions)} together"
+
+
+def _all_of(conditions: Sequence[_Condition]) -> str:
+    return " and ".join(condition.name for condition in conditions)
+
+
+def _hint(reason: str, query: Query, conditions: Sequence[_Condition], left_out: AbstractSet[int], some: str) -> Hint:
+    """The hint to leave out the conditions of these rows, because `some` photos are there then."""
+    kept = [condition for row, condition in enumerate(conditions) if row not in left_out]
+    if len(kept) == 0:
+        leaving = "it" if len(conditions) == 1 else "them"
+    else:
+        leaving = _all_of([conditions[row] for row in sorted(left_out)])
+    return Hint("filters", f"{reason}; without {leaving}, {some}.", _query_with(query, kept))
+
+
+def _query_with(query: Query, conditions: Sequence[_Condition]) -> str | None:
+    """The query as text with no other filters than these; None where the grammar cannot say that."""
+    kept = [part for condition in conditions for part in condition.parts]
+    excluded = sum(part.kind == "excluded" for part in query.parts)
+    text = " ".join(
+        [
+            joined(part for part in query.parts if part.kind != "filter" or part in kept),
+            *(f'-"{term}"' for term in query.excluded[excluded:]),
+        ]
+    ).strip()
+    filters = NO_FILTERS
+    for condition in conditions:
+        filters = filters.combined(condition.filters)
+    try:
+        return text if text and parse(text) == Query(query.words, query.excluded, filters) else None
+    except QueryError:
+        return None

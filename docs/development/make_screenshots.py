@@ -31,7 +31,7 @@ CAT = "a cat looking at the camera"
 PICTURES: dict[str, dict[str, Any]] = {
     "web": {"address": "/?q=a cup of coffee on a table", "viewport": {"width": 1100, "height": 640}},
     "why": {"address": f"/?q={CAT}", "viewport": {"width": 1100, "height": 640}, "color_scheme": "dark", "word": "cat"},
-    "phone": {"address": "/?q=a motorcycle in a garage", "viewport": {"width": 390, "height": 700}, "unfold": True},
+    "phone": {"address": "/?q=a motorcycle in a garage", "viewport": {"width": 390, "height": 700}},
 }
 
 
@@ -57,7 +57,7 @@ def take(server: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, picture in PICTURES.items():
-            options = {key: value for key, value in picture.items() if key not in ("address", "word", "unfold")}
+            options = {key: value for key, value in picture.items() if key not in ("address", "word")}
             page = browser.new_page(base_url=server, reduced_motion="reduce", **options)
             page.goto(picture["address"])
             page.wait_for_selector(".reranked")
@@ -65,8 +65,6 @@ def take(server: str) -> None:
                 page.locator(".photos a").first.click()
                 page.get_by_role("link", name="Why it matched").click()
                 page.get_by_role("link", name=picture["word"]).click()
-            if picture.get("unfold"):
-                page.get_by_text("Weaker matches").click()
             page.wait_for_load_state("networkidle")
             with Image.open(io.BytesIO(page.screenshot())) as image:
                 image.convert("RGB").save(DOCS / f"{name}.webp", quality=80, method=6)

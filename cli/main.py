@@ -25,6 +25,10 @@ _SECTIONS = {
     "Commands": ("index", "watch", "search", "similar", "explain", "ask", "caption", "serve", "status", "config"),
     "More commands": ("library", "model"),
 }
+_MOVED = dict.fromkeys(("data", "train", "evaluate", "calibrate", "heads"), "model") | dict.fromkeys(
+    ("verify", "export", "duplicates", "remove", "password", "demo"), "library"
+)
+"""Commands that had no group once, and the group they are in: scripts go on working."""
 _LITTLE_LATER_S = 0.05
 _OBJECTS_TO_COLLECT = 100_000
 """Imports make so many objects that a collection after every 700 takes a tenth of a second at start-up."""
@@ -48,6 +52,13 @@ def _stop_again(dropped: sys.UnraisableHookArgs) -> None:
 
 class _Pixelseek(LazyGroup):
     """Runs a command, and reports its failure in one line: only a bug gets a traceback."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, also by the name it had before it was put into a group."""
+        if cmd_name in _MOVED:
+            group = super().get_command(ctx, _MOVED[cmd_name])
+            return group.get_command(ctx, cmd_name) if isinstance(group, LazyGroup) else None
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

@@ -1,7 +1,8 @@
-"""Metrics of a ranking: recall@k, median rank, and confidence intervals of differences.
+"""Metrics of rankings and of probabilities: recall@k, median rank, confidence intervals of differences, AUC.
 
-All are computed from ranks. The rank of a query is the number of wrong candidates before its best right candidate.
-Ties count against the model: a right candidate comes last among equals. Scores are compared as float32.
+Recall and median rank are computed from ranks. The rank of a query is the number of wrong candidates before its best
+right candidate. Ties count against the model: a right candidate comes last among equals. Scores are compared as
+float32.
 """
 
 from __future__ import annotations
@@ -59,6 +60,24 @@ def mean_interval(values: NDArray[np.float64], photos: NDArray[np.int64]) -> tup
     drawn = np.random.default_rng(0).multinomial(len(sums), even, size=_RESAMPLES)  # (R, photos)
     low, high = np.percentile((drawn @ sums) / (drawn @ counts), (2.5, 97.5))
     return float(values.mean()), float(low), float(high)
+
+
+def area_under_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve: how often a positive (N,) scores above a negative, a tie counting half.
+
+    0.5, chance, where there are no positives or no negatives.
+    """
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    if not positives or not negatives:
+        return 0.5
+    _, groups, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    mean_ranks = (np.cumsum(counts) - (counts - 1) / 2)[groups]  # from 1; equal scores share their mean rank
+    return float((mean_ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def equal_bins(values: NDArray[np.floating], count: int) -> list[NDArray[np.int64]]:
+    """The rows of at most `count` bins of equally many values (N,), by ascending value."""
+    return np.array_split(np.argsort(values, kind="stable"), min(count, len(values)))
 
 
 def percent(share: float) -> float:

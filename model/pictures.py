@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from model.atomic import replacing
 from model.errors import PixelseekError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _INCHES, _DOTS_PER_INCH = 4.5, 150
@@ -39,20 +40,43 @@ def reliability_diagram(bins: Sequence[dict[str, Any]], path: Path) -> None:
 
     figure = Figure(figsize=(_INCHES, _INCHES), layout="constrained")
     axes = figure.subplots()
-    axes.plot((0, 100), (0, 100), linestyle="--", color="0.6", label="as promised")
-    axes.plot(
-        [bin_["match"] for bin_ in bins],
-        [bin_["right"] for bin_ in bins],
-        marker="o",
-        clip_on=False,
-        label="first hits",
-    )
-    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    _draw_reliability(axes, [bin_["match"] for bin_ in bins], [bin_["right"] for bin_ in bins], "first hits")
     axes.set_xlabel("match of the first hit, %")
     axes.set_ylabel("of these, the right photo, %")
     axes.set_title(f"{sum(bin_['hits'] for bin_ in bins):,} first hits in {len(bins)} bins of equally many")
-    axes.legend(loc="upper left")
     _save(figure, path)
+
+
+def judgement_diagrams(by_measure: Mapping[str, dict[str, Any]], path: Path) -> None:
+    """Draw the bins of `model.evaluation.judgements.measure` as a PNG: what people say, and the match, by each measure.
+
+    Raises PictureError without matplotlib.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(len(by_measure) * _INCHES, _INCHES), layout="constrained")
+    for axes, (name, figures) in zip(figure.subplots(1, len(by_measure)), by_measure.items(), strict=True):
+        bins = figures["bins"]
+        fit = [100 * bin_["fit"] for bin_ in bins]
+        if name == "match":
+            _draw_reliability(axes, [100 * bin_["match"] for bin_ in bins], fit, "pairs")
+        else:
+            measure = [bin_["measure"] for bin_ in bins]
+            axes.plot(measure, [100 * bin_["match"] for bin_ in bins], linestyle="--", color="0.6", label="match")
+            axes.plot(measure, fit, marker="o", label="people who say that it fits")
+            axes.set(ylim=(0, 100))
+            axes.legend(loc="upper left")
+        axes.set_xlabel("match, %" if name == "match" else name)
+        axes.set_ylabel("people who say that it fits, %")
+    _save(figure, path)
+
+
+def _draw_reliability(axes: Axes, match: Sequence[float], outcome: Sequence[float], label: str) -> None:
+    axes.plot((0, 100), (0, 100), linestyle="--", color="0.6", label="as promised")
+    axes.plot(match, outcome, marker="o", clip_on=False, label=label)
+    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    axes.legend(loc="upper left")
 
 
 def curves(log: Path, path: Path) -> None:

@@ -40,6 +40,13 @@ from model.heads import TASKS, Task
     help="Also ITM on every sentence-photo pair of the first N photos.",
 )
 @click.option("--eccv", is_flag=True, help="Also ECCV Caption and CxC, on all of Karpathy's COCO test split.")
+@click.option(
+    "--judgements",
+    type=FILE,
+    metavar="FILE",
+    help="Instead, compare the match with what people say: JSON lines of key, sentence, fit (0 to 1), own; "
+    "docs/evaluation.md. With --split, --weights, --device, --reliability, --json, --markdown alone.",
+)
 @click.option("--ranks", type=FILE, metavar="FILE", help="Write the rank of every query there (.npz), for --against.")
 @click.option(
     "--against",
@@ -61,6 +68,7 @@ def evaluate(
     fold: int | None,
     exhaustive: int | None,
     eccv: bool,
+    judgements: Path | None,
     ranks: Path | None,
     against: Path | None,
     reliability: Path | None,
@@ -75,15 +83,18 @@ def evaluate(
 
     Example: pixelseek model evaluate --data coco-000.tar --data coco-001.tar --split test --shortlist 64
     """
+    if as_json and as_markdown:
+        raise click.UsageError("name --json or --markdown, not both")
     if task in TASKS:
         _evaluate_task(task, weights, data, split, device, as_json)
+        return
+    if judgements is not None:
+        _evaluate_judgements(judgements, weights, data, split, device, reliability, as_json, as_markdown)
         return
     from model.evaluation.report import evaluate_shards
     from model.evaluation.tables import markdown, text
     from model.pictures import reliability_diagram, require_matplotlib
 
-    if as_json and as_markdown:
-        raise click.UsageError("name --json or --markdown, not both")
     if reliability is not None:
         require_matplotlib()
         reliability.parent.mkdir(parents=True, exist_ok=True)
@@ -119,3 +130,29 @@ def _evaluate_task(task: Task, weights: str, data: tuple[Path, ...], split: str,
         print_json(report.to_json())
     else:
         click.echo(report.text())
+
+
+def _evaluate_judgements(
+    judgements: Path,
+    weights: str,
+    data: tuple[Path, ...],
+    split: str,
+    device: str,
+    reliability: Path | None,
+    as_json: bool,
+    as_markdown: bool,
+) -> None:
+    from model.evaluation.judgements import evaluate_judgements
+    from model.evaluation.tables import judgement_markdown, judgement_text
+    from model.pictures import judgement_diagrams, require_matplotlib
+
+    if reliability is not None:
+        require_matplotlib()
+        reliability.parent.mkdir(parents=True, exist_ok=True)
+    report = evaluate_judgements(weights, data, judgements, split=split, device=device)
+    if reliability is not None:
+        judgement_diagrams(report["judgements"]["by"], reliability)
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(judgement_markdown(report) if as_markdown else judgement_text(report))

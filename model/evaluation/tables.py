@@ -59,6 +59,61 @@ def markdown(report: dict[str, Any]) -> str:
     return "\n\n".join([_summary(report), *(table.markdown() for table in _tables(report)), _seconds(report)])
 
 
+def judgement_text(report: dict[str, Any]) -> str:
+    """The report of `evaluate_judgements` for a terminal."""
+    return "\n\n".join(
+        [_judgement_summary(report), *(table.text() for table in _judgement_tables(report["judgements"]))]
+    )
+
+
+def judgement_markdown(report: dict[str, Any]) -> str:
+    """The report of `evaluate_judgements` as Markdown."""
+    tables = _judgement_tables(report["judgements"])
+    return "\n\n".join([_judgement_summary(report), *(table.markdown() for table in tables)])
+
+
+def _judgement_summary(report: dict[str, Any]) -> str:
+    figures = report["judgements"]
+    own, fit_own = figures["mean_match_own"], figures["mean_fit_own"]
+    lines = [
+        f"{report['weights']} against {figures['pairs']:,} judgements by people of {figures['photos']:,} photos: split "
+        f"{report['split']} of {', '.join(report['data'])}.",
+        f"Expected calibration error {figures['ece']:.3f}, Brier {figures['brier']:.3f} "
+        f"(of a constant {figures['brier_constant']:.3f}).",
+    ]
+    if own is not None:
+        lines.append(f"Sentences written about the photo: mean match {own:.2f}, people say {fit_own:.2f}.")
+    return " ".join(lines)
+
+
+def _judgement_tables(figures: dict[str, Any]) -> Iterator[Table]:
+    yield Table(
+        "How often a pair that fits is above one that does not (AUC; 0.5 is chance)",
+        1,
+        ["ordered by", "all pairs", "sentences about other photos"],
+        [[name, *(_optional(by[figure]) for figure in ("auc", "auc_other"))] for name, by in figures["by"].items()],
+    )
+    for name, by in figures["by"].items():
+        yield Table(
+            f"Bins of equally many pairs, ordered by {name}",
+            0,
+            [*([] if name == "match" else [name]), "mean match %", "people who say that it fits %", "pairs"],
+            [
+                [
+                    *([] if name == "match" else [f"{row['measure']:.2f}"]),
+                    f"{100 * row['match']:.1f}",
+                    f"{100 * row['fit']:.1f}",
+                    f"{row['pairs']:,}",
+                ]
+                for row in by["bins"]
+            ],
+        )
+
+
+def _optional(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.3f}"
+
+
 def _summary(report: dict[str, Any]) -> str:
     used, available = report["captions"], report["captions_in_shards"]
     captions = f"{used:,} captions" if used == available else f"{used:,} of their {available:,} captions"

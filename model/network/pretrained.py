@@ -97,7 +97,7 @@ def load_trunk(model: PixelBertForImageTextRetrieval, source: str) -> None:
     A trunk with fewer layers takes the lowest ones; one with twice as many takes each of them twice.
     Raises WeightsError when it cannot be had or does not fit.
     """
-    bert = _bert(source)
+    bert = load_bert(source)
     bert_state = bert.state_dict()
     renamed: dict[str, Tensor] = {
         "word_tokens.words.weight": bert_state["embeddings.word_embeddings.weight"],
@@ -123,6 +123,18 @@ def load_trunk(model: PixelBertForImageTextRetrieval, source: str) -> None:
     model.pixelbert.load_state_dict({name: renamed[name] for name in trunk_state}, strict=False)
 
 
+def load_bert(source: str) -> BertModel:
+    """The BERT called `source`, in float32. Raises WeightsError when it cannot be had."""
+    folder = _trunk_folder(source)
+    try:
+        return BertModel.from_pretrained(folder or _repository(source), dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        remedy = f", or {_TRUNKS[source].install}" if source in _TRUNKS else ""
+        raise WeightsError(
+            f"pretrained BERT {source} cannot be had: {_line(error)} Name a folder of its weights instead{remedy}."
+        ) from error
+
+
 def load_tokenizer(source: str) -> Tokenizer:
     """The WordPiece tokenizer that goes with a trunk."""
     folder = _trunk_folder(source)
@@ -132,17 +144,6 @@ def load_tokenizer(source: str) -> Tokenizer:
         return wordpiece_tokenizer(AutoTokenizer.from_pretrained(folder or _repository(source)).get_vocab())
     except (OSError, ValueError) as error:
         raise WeightsError(f"the tokenizer of {source} cannot be had: {error}") from error
-
-
-def _bert(source: str) -> BertModel:
-    folder = _trunk_folder(source)
-    try:
-        return BertModel.from_pretrained(folder or _repository(source), dtype=torch.float32)
-    except (OSError, ValueError) as error:
-        remedy = f", or {_TRUNKS[source].install}" if source in _TRUNKS else ""
-        raise WeightsError(
-            f"pretrained BERT {source} cannot be had: {_line(error)} Name a folder of its weights instead{remedy}."
-        ) from error
 
 
 def _line(error: Exception) -> str:

@@ -27,6 +27,15 @@ class EncodedImages:
     pooled_features: NDArray[np.float32]
     """(B, C): the mean of the CNN's last feature map, for `model.scoring.word_detectors`."""
 
+    @classmethod
+    def joined(cls, batches: Sequence[EncodedImages]) -> EncodedImages:
+        """The photos of all `batches`, one after the other."""
+        return cls(
+            np.concatenate([batch.embeddings for batch in batches]),
+            [features for batch in batches for features in batch.pixel_features],
+            np.concatenate([batch.pooled_features for batch in batches]),
+        )
+
 
 @dataclass(frozen=True)
 class EncodedText:
@@ -38,6 +47,15 @@ class EncodedText:
     """B arrays (T, D): the state of each sentence's tokens at the fusion layer, for `itm_logits`."""
     word_ids: list[NDArray[np.int64]] = field(default_factory=list)
     """B arrays (T,): the word pieces themselves, for `model.scoring.word_detectors`; none where a runtime has none."""
+
+    @classmethod
+    def joined(cls, batches: Sequence[EncodedText]) -> EncodedText:
+        """The sentences of all `batches`, one after the other."""
+        return cls(
+            np.concatenate([batch.embeddings for batch in batches]),
+            [features for batch in batches for features in batch.word_features],
+            [ids for batch in batches for ids in batch.word_ids],
+        )
 
     def __len__(self) -> int:
         return len(self.word_features)

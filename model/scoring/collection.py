@@ -78,19 +78,13 @@ def encode_collection(
     ranker: Ranker, photos: Sequence[CaptionedPhoto], processor: PixelBertProcessor, *, progress: bool = False
 ) -> EncodedCollection:
     """Encode captioned photos as indexing does, and prepare them for scoring."""
-    batches = list(encode_photos(ranker.runtime, photos, processor, progress=progress))
-    images = EncodedImages(
-        np.concatenate([batch.embeddings for batch in batches]),
-        [features for batch in batches for features in batch.pixel_features],
-        np.concatenate([batch.pooled_features for batch in batches]),
-    )
-    captions = [caption for photo in photos for caption in photo.captions]
+    images = EncodedImages.joined(list(encode_photos(ranker.runtime, photos, processor, progress=progress)))
     caption_to_image = np.array([row for row, photo in enumerate(photos) for _ in photo.captions], dtype=np.int64)
-    starts = range(0, len(captions), _SENTENCES)
-    texts = [ranker.runtime.encode_text(captions[start : start + _SENTENCES]) for start in starts]
-    text = EncodedText(
-        np.concatenate([text.embeddings for text in texts]),
-        [features for text in texts for features in text.word_features],
-        [ids for text in texts for ids in text.word_ids],
-    )
+    text = encode_sentences(ranker.runtime, [caption for photo in photos for caption in photo.captions])
     return EncodedCollection(ranker.prepare(images), text, caption_to_image)
+
+
+def encode_sentences(runtime: Runtime, sentences: Sequence[str]) -> EncodedText:
+    """Encode sentences in batches, in their order."""
+    starts = range(0, len(sentences), _SENTENCES)
+    return EncodedText.joined([runtime.encode_text(sentences[start : start + _SENTENCES]) for start in starts])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.metrics import percent
+from model.metrics import area_under_curve, equal_bins, percent
 
 _BINS = 10
 
@@ -41,12 +41,12 @@ def match_quality(match: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[
       of right ones (`match` and `right`, in percent): the points of a reliability diagram.
     """
     probabilities, outcome = match.astype(np.float64), right.astype(np.float64)
-    bins = np.array_split(np.argsort(probabilities, kind="stable"), min(_BINS, len(match)))
+    bins = equal_bins(probabilities, _BINS)
     gaps = [abs(float(probabilities[rows].mean() - outcome[rows].mean())) for rows in bins]
     return {
         "first_hits": len(match),
         "right": percent(outcome.mean()),
-        "auroc": round(_auroc(probabilities, right), 4),
+        "auroc": round(area_under_curve(probabilities, right), 4),
         "ece": round(float(np.average(gaps, weights=[len(rows) for rows in bins])), 4),
         "brier": round(float(np.mean((probabilities - outcome) ** 2)), 4),
         "brier_constant": round(float(outcome.var()), 4),
@@ -55,13 +55,3 @@ def match_quality(match: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[
             for rows in bins
         ],
     }
-
-
-def _auroc(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve, a tie counting half; chance when all or none are right."""
-    positives, negatives = int(right.sum()), int((~right).sum())
-    if not positives or not negatives:
-        return 0.5
-    _, groups, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[groups]  # from 1; equal scores share their mean rank
-    return float((ranks[right].sum() - positives * (positives + 1) / 2) / (positives * negatives))

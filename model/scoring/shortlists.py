@@ -71,7 +71,7 @@ def rerank(
     ranker: Ranker, collection: EncodedCollection, direction: Direction, shortlist: int, *, progress: bool = False
 ) -> Shortlists:
     """Every query's `shortlist` nearest candidates in `direction`, scored."""
-    scorer = partial(_score_pairs, ranker, collection)
+    scorer = partial(score_pairs, ranker, collection)
     at_once = _QUERIES if ranker.runtime.device == "cpu" else _QUERIES_ON_GPU
     blocks = shortlist_blocks(collection, direction, scorer, shortlist, at_once=at_once, progress=progress)
     return Shortlists.joined(list(blocks))
@@ -141,15 +141,21 @@ def score_all_pairs(ranker: Ranker, collection: EncodedCollection, *, progress: 
     step = _pairs_at_once(ranker)
     for start in tqdm(range(0, parts.shape[1], step), desc="all pairs", unit="batch", disable=not progress):
         rows = np.divmod(np.arange(start, min(start + step, parts.shape[1])), photos)
-        parts[:, start : start + step] = list(vars(_score_pairs(ranker, collection, *rows)).values())
+        parts[:, start : start + step] = list(vars(score_pairs(ranker, collection, *rows)).values())
     return ScoreParts(*parts).reshaped(captions, photos)
 
 
-def _score_pairs(
-    ranker: Ranker, collection: EncodedCollection, captions: NDArray[np.int64], photos: NDArray[np.int64]
+def score_pairs(
+    ranker: Ranker,
+    collection: EncodedCollection,
+    captions: NDArray[np.int64],
+    photos: NDArray[np.int64],
+    *,
+    progress: bool = False,
 ) -> ScoreParts:
+    """The parts (B,) of the scores of caption i with photo i, both named by their row (B,) in `collection`."""
     batches, step = [], _pairs_at_once(ranker)
-    for start in range(0, len(captions), step):
+    for start in tqdm(range(0, len(captions), step), desc="pairs", unit="batch", disable=not progress):
         rows = slice(start, start + step)
         text = collection.text.select(captions[rows].tolist())
         batches.append(ranker.score(text, collection.photos, photos[rows]).parts)

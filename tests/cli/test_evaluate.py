@@ -99,3 +99,43 @@ def test_a_missing_package_is_noticed_before_anything_is_computed(
         "model", "evaluate", *options, "--data", tmp_path / "none.tar", "--reliability", tmp_path / "match.png"
     )
     assert_fails(run, "pip install matplotlib")
+
+
+def test_people_are_the_judges_of_a_match(options: list[str | Path], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    records = [
+        {
+            "key": photo.key,
+            "sentence": other.captions[0],
+            "fit": float(photo.key == other.key),
+            "own": photo.key == other.key,
+        }
+        for photo in shown()
+        for other in shown()[:3]
+    ]
+    judged, picture = tmp_path / "judged.jsonl", tmp_path / "people.png"
+    judged.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    run = pixelseek("model", "evaluate", *options, "--judgements", judged, "--reliability", picture, "--json")
+    assert run.exit_code == 0, run.stderr
+    figures = json.loads(run.stdout)["judgements"]
+    assert figures["pairs"] == 36
+    assert {"auc", "auc_other", "ece", "brier", "mean_match_own", "mean_fit_own"} < figures.keys()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    tables = pixelseek("model", "evaluate", *options, "--judgements", judged)
+    assert "against 36 judgements by people of 12 photos" in tables.stdout
+    assert f"{figures['by']['joint']['auc']:.3f}" in tables.stdout
+    assert (
+        "| ordered by | all pairs |"
+        in pixelseek("model", "evaluate", *options, "--judgements", judged, "--markdown").stdout
+    )
+    assert_fails(
+        pixelseek("model", "evaluate", *options, "--judgements", tmp_path / "none.jsonl"), "none.jsonl cannot be read"
+    )
+
+
+def test_scripts_may_leave_out_the_group(options: list[str | Path]) -> None:
+    ungrouped, grouped = (pixelseek(*names, *options, "--json") for names in (("evaluate",), ("model", "evaluate")))
+    assert ungrouped.exit_code == 0, ungrouped.stderr
+    first, second = json.loads(ungrouped.stdout), json.loads(grouped.stdout)
+    assert first["rsum"] == second["rsum"]
+    assert "evaluate" not in pixelseek("--help").stdout

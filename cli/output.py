@@ -21,11 +21,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def print_result(result: SearchResult, *, verbose: bool = False) -> None:
+def print_result(result: SearchResult, *, verbose: bool = False, options: Sequence[str] = ()) -> None:
     """The hits of a search in their two groups, each under its heading; `verbose`: each with its match.
 
-    Where nothing was reranked there are no groups, and each hit has its similarity if there was a sentence. What to try
-    instead goes to standard error.
+    Where nothing was reranked there are no groups, and each hit has its similarity if there was a sentence. Commands to
+    try instead, with the same `options`, go to standard error.
     """
     best, others = result.hits[: result.line], result.hits[result.line :]
     measure = (_match if verbose else _nothing) if result.reranked else _similarity
@@ -42,7 +42,8 @@ def print_result(result: SearchResult, *, verbose: bool = False) -> None:
     for hint in result.suggestions:
         click.echo(printable(hint.text), err=True)
         if hint.query is not None:
-            click.echo(f"Try: pixelseek search {shlex.quote(hint.query)}", err=True)
+            words = ["--", hint.query] if hint.query.startswith("--") else [hint.query]
+            click.echo(printable(f"Try: {shlex.join(['pixelseek', 'search', *options, *words])}"), err=True)
 
 
 def print_hits(hits: Sequence[Hit]) -> None:

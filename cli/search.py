@@ -95,7 +95,7 @@ def search(
     if as_json:
         print_json(result.to_json())
     else:
-        print_result(result, verbose=verbose)
+        print_result(result, verbose=verbose, options=[] if library is None else ["--library", str(library)])
 
 
 def _load(weights: str, library: Path | None, device: str | None, rerank: bool) -> TrainedModel:

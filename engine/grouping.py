@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
-_MIN_DIFFERENCE, _MIN_ODDS_RATIO = 0.01, 1.125
+_MIN_DIFFERENCE, _MIN_ODDS_RATIO = 0.01, 1.15
 """Two matches are near-equal where they differ by less than the one or the other."""
 _LIKELY = 0.5
 _POOR = 0.25

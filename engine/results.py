@@ -18,7 +18,7 @@ class Hit:
     similarity: float | None
     """Cosine of the embeddings of sentence and photo, -1 to 1, which orders the shortlist; None without a sentence."""
     match: float | None
-    """Calibrated probability that the photo matches, 0 to 1; None where the hit was not reranked."""
+    """Probability that a person shown sentence and photo says that it fits, 0 to 1; None where it was not reranked."""
     score: float | None
     """Orders the reranked hits; any number. None where the hit was not reranked."""
     width: int

@@ -119,7 +119,9 @@ class HitAnswer(ResponseModel):
     similarity: float | None = Field(
         description="Cosine of the embeddings, -1 to 1, which orders the shortlist; null without a sentence."
     )
-    match: float | None = Field(description="Probability that the photo matches, 0 to 1; null without a rerank.")
+    match: float | None = Field(
+        description="Probability that a person says that the photo fits the sentence, 0 to 1; null without a rerank."
+    )
     score: float | None = Field(description="Orders the reranked hits; null without a rerank.")
     online: bool = Field(description="False while its folder cannot be reached.")
 

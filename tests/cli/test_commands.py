@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -126,10 +127,12 @@ def test_search_names_a_filter_that_leaves_nothing_and_a_command_without_it(inde
         assert (run.exit_code, run.stdout) == (0, "")
         assert run.stderr.splitlines() == [
             "No photo passes taken:1900; without it, some are like that.",
-            f"Try: pixelseek search '{SENTENCE}'",
+            f"Try: pixelseek search --library {indexed} '{SENTENCE}'",
         ]
     run = pixelseek("search", SENTENCE, "--taken", "1900", "--folder", "/", "--without", "a cat", *options)
-    assert f"""Try: pixelseek search '{SENTENCE} folder:/ -"a cat"'""" in run.stderr.splitlines()
+    assert f"""Try: pixelseek search --library {indexed} '{SENTENCE} folder:/ -"a cat"'""" in run.stderr.splitlines()
+    command = shlex.split(run.stderr.splitlines()[-1].removeprefix("Try: pixelseek "))
+    assert pixelseek(*command, "--weights", weights).stdout.count(".jpg") == PHOTO_COUNT
     run = pixelseek("search", "--taken", "1900", *options)
     assert run.stderr == "No photo passes taken:1900.\n"
 

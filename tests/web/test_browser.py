@@ -15,7 +15,8 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from indexer.library.settings import Settings
-from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, recalibrate
+from model.scoring.calibration import Calibration
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, SPREAD, index, recalibrate
 from tests.web.applications import hits, opened, served
 from web.service import service_of
 
@@ -31,6 +32,7 @@ DROP = """([name, content]) => {
     document.body.dispatchEvent(new {drop: DragEvent, paste: ClipboardEvent}[name](name, options));
 }"""
 PHONE = {"width": 390, "height": 844}
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 expect.set_options(timeout=30_000)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt-get install chromium")
@@ -284,6 +286,7 @@ def test_no_page_is_wider_than_the_screen(chromium: Browser, address: str, app: 
         for there in (
             "/",
             f"/?q={SENTENCE}",
+            f"/?q={SENTENCE} folder:/{'x' * 200} taken:1900",
             f"/photos/{photo_id}?q=dog&word=all",
             f"/photos/{photo_id}?q=dog&question=what+is+this",
             "/filters?q=a+dog",
@@ -298,7 +301,6 @@ def test_no_page_is_wider_than_the_screen(chromium: Browser, address: str, app: 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible(chromium: Browser, address: str, app: Flask, scheme: Any) -> None:
     photo_id = hits(app.test_client())[0]["photo_id"]
-    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
     with tab(chromium, address, color_scheme=scheme, viewport=PHONE, reduced_motion="reduce") as page:
         for there in (
             "/",
@@ -311,13 +313,33 @@ def test_every_page_is_accessible(chromium: Browser, address: str, app: Flask, s
             "/api",
         ):
             page.goto(there)
-            result = Axe().run(page, options=rules)
+            result = Axe().run(page, options={"runOnly": RULES})
             assert result.violations_count == 0, f"{there}: {result.generate_report()}"
         colours = page.evaluate(
             "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
         )
         paper, ink = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
         assert (paper < ink) is (scheme == "dark")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("calibration", "more"),
+    [(SPREAD, "&sort=date"), (Calibration(match_bias=-20.0, cutoff=0.3), "&sort=date"), (SPREAD, " taken:1900")],
+)
+def test_both_groups_and_what_is_said_without_them_are_accessible(
+    chromium: Browser,
+    address: str,
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    calibration: Calibration,
+    more: str,
+    scheme: Any,
+) -> None:
+    recalibrate(service_of(app).engine(), monkeypatch, calibration)
+    with tab(chromium, address, color_scheme=scheme, viewport=PHONE, reduced_motion="reduce") as page:
+        page.goto(f"/?q={SENTENCE}{more}")
+        assert Axe().run(page, options={"runOnly": RULES}).violations_count == 0
 
 
 def test_a_photo_is_searched_by_choosing_it(page: Page, photos: Path) -> None:

@@ -396,6 +396,9 @@ class SearchEngine:
         with clock.stage("shortlist"):
             others = pipeline.shortlist(self._library, unfiltered, shortlist.size)
         candidates = [*others.visual, *others.annotated]
+        known = {candidate.photo_id for candidate in (*shortlist.visual, *shortlist.annotated)}
+        if known.issuperset(candidate.photo_id for candidate in candidates):
+            return []
         ranked = pipeline.rerank(self._library, self._ranker, unfiltered, candidates, clock)
         return hints_where_none_is_good(self._library, encoded.query, ranked, self._line)
 

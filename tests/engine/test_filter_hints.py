@@ -178,5 +178,8 @@ def test_a_search_asks_the_model_a_second_time_only_where_filters_leave_nothing_
         assert reranked == expected
     recalibrate(dated, monkeypatch, Calibration(match_bias=-20.0, cutoff=SPREAD.cutoff))
     reranked.clear()
+    assert dated.search(f"{SENTENCE} type:jpg").hints == []
+    assert reranked == [PHOTO_COUNT], "the filter holds no photo back"
+    reranked.clear()
     assert dated.search(SENTENCE).absence == "Nothing like that here. The nearest photos:"
     assert reranked == [PHOTO_COUNT]

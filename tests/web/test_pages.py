@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, render_template
 from flask.testing import FlaskClient
 
+from engine.results import Hint
 from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from model.scoring.calibration import Calibration
@@ -84,6 +85,15 @@ def test_where_nothing_is_good_the_nearest_photos_come_without_groups(
     assert "Newest first sorts" not in page
     page = client.get("/", query_string={"q": SENTENCE, "sort": "date"}).text
     assert "Newest first sorts the best photos only, and none of these is one." in page
+
+
+def test_a_hint_is_shown_as_text_with_a_link_to_its_query(app: Flask) -> None:
+    hints = [Hint("not_english", "Only <b>English</b> works."), Hint("unknown_words", "Try it so:", 'a "big" lizard')]
+    with app.test_request_context("/"):
+        shown = render_template("hints.html", hints=hints, sort="date")
+    assert "Only &lt;b&gt;English&lt;/b&gt; works." in shown
+    assert 'href="/?q=a+%22big%22+lizard&amp;sort=date">a &#34;big&#34; lizard</a>' in shown
+    assert shown.count("<a ") == 1
 
 
 def test_the_match_stands_in_the_tooltip_and_on_the_page_of_the_photo(client: FlaskClient) -> None:

@@ -78,6 +78,10 @@ class Hat:
         drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
         return EncodedImages(drawn, [np.ones((1, 16), dtype=np.float32)] * len(images), drawn[:, :16])
 
+    def cells(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Never asked."""
+        raise NotImplementedError
+
     def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""
 

@@ -1,4 +1,4 @@
-"""`pixelseek explain`: where in a photo each word of a sentence looks, and how much it speaks for it."""
+"""`pixelseek explain`: how much each word of a sentence speaks for a photo, and where in it the word is seen."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from pathlib import Path
 import click
 
 from cli.options import FILE, device_option, json_option, weights_option
-from cli.output import print_json
+from cli.output import print_json, printable
 from cli.sentences import SentenceCommand, as_typed
 
 
 @click.command(cls=SentenceCommand)
 @click.argument("photo", type=FILE, metavar="FILE", help="A photo, in a library or not.")
 @click.argument("words", nargs=-1, required=True, metavar="SENTENCE", help="What it is held against.")
-@click.option("--output", "-o", type=FILE, metavar="PNG", help="Where to draw it.")
+@click.option("--output", "-o", type=FILE, metavar="PNG", help="Draw where the words are seen.")
 @click.option(
     "--method",
-    type=click.Choice(["attention", "rollout", "relevance"]),
-    default="attention",
+    type=click.Choice(["words", "attention"]),
+    default="words",
     show_default=True,
-    help="Attention of single layers, or followed through all of them, or weighted by what counts for the match "
-    "(needs PyTorch).",
+    help="What is drawn: where the evidence of a word comes from, or its attention, which does not show where it is.",
 )
 @click.option("--layer", type=int, metavar="N", help="Attention of this layer only, of those where words see pixels.")
 @click.option("--head", type=int, metavar="N", help="Attention of this head only.")
@@ -39,17 +38,18 @@ def explain(
     device: str,
     as_json: bool,
 ) -> None:
-    """Show why a photo matches a sentence: where in it each word looks, and how much it speaks for the photo.
+    """Show why a photo matches a sentence: how much each word speaks for it.
 
-    The picture has the photo first, then one for each word. Filters and excluded terms are left out.
+    x11 means: people use the word for a photo like this one at 11 times the usual odds. Where those are 20 or more, the
+    picture shows where the word is seen. Filters and excluded terms are left out.
 
     Example: pixelseek explain beach.jpg "a dog running on the sand" --output why.png
     """
     from engine.explain import METHODS, explain_file
     from engine.query import parse
 
-    if output is None and not as_json:
-        raise click.UsageError("say where to draw it, --output why.png, or ask for numbers with --json")
+    if method != "attention" and (layer, head) != (None, None):
+        raise click.UsageError("--layer and --head choose among the attention: add --method attention")
     query = parse(as_typed(words))
     chosen = METHODS[METHODS.index(method)]
     explained = explain_file(
@@ -58,15 +58,12 @@ def explain(
     if output is not None:
         from engine.panels import draw_panels
 
-        draw_panels(explained, query.words).save(output, format="PNG")
+        draw_panels(explained).save(output, format="PNG")
     if as_json:
-        explanation = explained.explanation
-        numbers = {
-            "words": explanation.words,
-            "evidence": explanation.evidence.round(3).tolist(),
-            "maps": explanation.maps.round(3).tolist(),
-            "overall": explanation.overall.round(3).tolist(),
-        }
-        print_json({"photo": str(photo), "sentence": query.text, "match": round(explained.match, 4), **numbers})
-    else:
-        click.echo(f"{explained.match:.0%} match; {output} shows where the words look")
+        print_json({"photo": str(photo), **explained.explanation.to_json()})
+        return
+    click.echo(f"{explained.explanation.match:.0%} match")
+    width = max(len(word.word) for word in explained.explanation.words)
+    for word in explained.explanation.words:
+        odds = "no evidence" if word.strength == "none" else f"x{word.odds}"
+        click.echo(f"  {printable(word.word):{width}}  {odds}")

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from engine import pipeline
 from engine.answers import Answers, ask
 from engine.duplicates import Copy, duplicates_of
-from engine.errors import EngineReplaced
-from engine.explain import Explanation, explain
+from engine.errors import EngineReplaced, QueryError
+from engine.explain import Explanation, WordEvidence, with_maps, word_evidence
 from engine.filter_hints import hints_where_none_is_good, hints_where_none_passes
 from engine.grouping import best_count
 from engine.models import open_model
@@ -43,6 +43,7 @@ from indexer.library.photo import PhotoRecord
 from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
+from model.runtime.protocol import EncodedImages
 from model.weights import WeightsError
 
 if TYPE_CHECKING:
@@ -243,21 +244,43 @@ class SearchEngine:
         return duplicates_of(self._library, self._library.photo(photo_id).id)
 
     @while_open
-    def explain(self, photo_id: int, query: str | Query) -> Explanation:
-        """Where in a photo of the library each word of `query` looks, and how much evidence for the photo it is.
+    def word_evidence(self, photo_id: int, query: str | Query) -> list[WordEvidence]:
+        """How much evidence for a photo of the library each word of `query` is. The photo is not opened.
 
-        Filters and excluded terms are left out.
-
-        Raises PhotoMissing when the library does not have the photo, and QueryError as `search` does.
+        Raises what `explain` raises, but no WeightsError.
         """
-        query = parse(query)
         with self._answering():
-            photo = self._library.photo(photo_id)
-            features = require_photo(self._library.pixel_features([photo_id]), photo_id)
             pooled = require_photo(self._library.pooled_features([photo_id]), photo_id)
-            words = self._ranker.detect_words(pooled[None])
-            size = photo.width, photo.height
-            return explain(self._runtime, self._model.processor, query.words, features, words, size)
+            return self._word_evidence(parse(query).words, pooled)
+
+    @while_open
+    def explain(self, photo_id: int, query: str | Query) -> Explanation:
+        """How much evidence for a photo of the library each word of `query` is, and where in the photo it is seen.
+
+        Filters and excluded terms are left out. A map is computed from the file. So there is none while that cannot be
+        read, or has changed since it was indexed.
+
+        Raises PhotoMissing when the library does not have the photo, QueryError where there is no word in the query,
+        and WeightsError where the weights have graphs of an older Pixelseek, which cannot make maps.
+        """
+        sentence = parse(query).words
+        library, model = self._library, self._model
+        photo = library.photo(photo_id)
+        with self._answering():
+            embedding = require_photo(library.embeddings([photo_id]), photo_id)
+            features = require_photo(library.pixel_features([photo_id]), photo_id)
+            pooled = require_photo(library.pooled_features([photo_id]), photo_id)
+            words = self._word_evidence(sentence, pooled)
+            encoded = EncodedImages(embedding[None], [features], pooled[None])
+            match = float(self._ranker.score(self._runtime.encode_text([sentence]), encoded).match[0])
+        # Not under the lock, because decoding takes its time.
+        pixels = self._pixels(photo) if any(word.can_be_shown for word in words) else None
+        if pixels is not None:
+            with self._answering():
+                cells, size = self._runtime.cells(pixels), (photo.width, photo.height)
+                detectors = self._ranker.parameters.detectors
+                words = with_maps(words, model.processor, sentence, detectors, cells, size)
+        return Explanation(sentence, match, words)
 
     @while_open
     def ask(self, photo_id: int, question: str, *, top: int = 5) -> Answers:
@@ -339,6 +362,17 @@ class SearchEngine:
                     f"the photos in {self._library.path} were encoded by other weights meanwhile: open it again."
                 )
             yield
+
+    def _word_evidence(self, sentence: str, pooled: NDArray[np.float32]) -> list[WordEvidence]:
+        return word_evidence(self._model.processor, sentence, self._ranker.detect_words(pooled[None]))
+
+    def _pixels(self, photo: PhotoRecord) -> NDArray[np.uint8] | None:
+        """The photo as the model reads it; None where its file is not to be read, or holds another photo by now."""
+        try:
+            file = self.read_photo(photo.path)
+        except QueryError:
+            return None
+        return file.picture.pixels if self._library.find(file.identity) == photo.id else None
 
     def _embedding(self, photo: int | PhotoFile) -> tuple[int | None, NDArray[np.float32]]:
         """The id of `photo` (None outside the library) and its embedding (E,)."""

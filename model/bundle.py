@@ -9,8 +9,8 @@ from threading import Lock
 from model.heads import Head, Task
 from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
-from model.runtime.loading import load_gradient_runtime, load_runtime
-from model.runtime.protocol import GradientRuntime, TaskRuntime
+from model.runtime.loading import load_runtime
+from model.runtime.protocol import TaskRuntime
 from model.scoring.parameters import ScoringParameters
 from model.scoring.ranker import Ranker
 from model.weights import DEFAULT, find_weights, lasting_name
@@ -73,8 +73,3 @@ class TrainedModel:
             if self._runtime is None:
                 self._runtime = load_runtime(self._weights, device=self._device, threads=self._threads)
             return self._runtime
-
-    @cached_property
-    def gradient_runtime(self) -> GradientRuntime:
-        """The network, with gradients. Raises WeightsError without PyTorch."""
-        return load_gradient_runtime(self._weights, device=self._device, threads=self._threads)

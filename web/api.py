@@ -118,11 +118,11 @@ def similar_to(params: SimilarRequest) -> Response:
 @blueprint.get(f"{_PHOTO}/explain")
 @operation(request_model=ExplainRequest, response_model=ExplainAnswer, errors=(HTTPStatus.NOT_FOUND,))
 def explain(params: ExplainRequest, photo_id: int) -> Response:
-    """Why a photo matches a sentence: where each word looks, and how much evidence for the photo it is
+    """Why a photo matches a sentence: how much evidence for it each word is, and where in the photo it is seen
 
-    Filters and excluded terms are left out.
+    The answer is what `pixelseek explain --json` prints, without `photo`. Filters and excluded terms are left out.
     """
-    return _answer(ExplainAnswer.of(current_service().explanations.find(photo_id, parse(params.q))))
+    return jsonify(current_service().explanations.find(photo_id, parse(params.q)).to_json())
 
 
 @blueprint.get(f"{_PHOTO}/ask")
@@ -138,9 +138,9 @@ def ask(params: AskRequest, photo_id: int) -> Response:
 @blueprint.get(f"{_PHOTO}/heat")
 @operation(request_model=HeatRequest, response_model=_WEBP, errors=(HTTPStatus.NOT_FOUND,))
 def heat(params: HeatRequest, photo_id: int) -> Response:
-    """Where a word looks, as WebP to stretch over the photo
+    """Where a word is seen, as WebP to stretch over the photo
 
-    Cells that the word does not look at are dark; those that it looks at most are bright.
+    Bright where most of the evidence comes from, dark where none does. There is none (404) where `map` is null.
     """
     explanation = current_service().explanations.find(photo_id, parse(params.q))
     response = Response(heat_webp(map_of(explanation, params.word)), mimetype=_WEBP)

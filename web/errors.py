@@ -14,6 +14,7 @@ from engine.errors import QueryError
 from indexer.library.errors import PhotoMissing
 from model.errors import PixelseekError
 from web.disconnection import ClientDisconnected
+from web.explanations import MapMissing
 from web.indexing import AlreadyIndexing, FolderNotAllowed
 from web.searches import Busy, CursorUnknown
 from web.thumbnails import PhotoUnreadable
@@ -73,7 +74,7 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
             return HTTPStatus.BAD_REQUEST, _first_error(error)
         case QueryError():
             return HTTPStatus.BAD_REQUEST, str(error)
-        case PhotoMissing() | PhotoUnreadable():
+        case PhotoMissing() | PhotoUnreadable() | MapMissing():
             return HTTPStatus.NOT_FOUND, str(error)
         case CursorUnknown():
             return HTTPStatus.GONE, str(error)

@@ -12,15 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import QueryError
-from engine.explain import Explanation, heat
+from engine.explain import MIN_MAP_ODDS, Explanation, heat
 from engine.query import Query
 from engine.search import SearchEngine
+from model.errors import PixelseekError
 from web.searches import Searches
 
 _MAX_EXPLANATIONS = 256
 _CELL_SIDE = 32  # pixels; the browser scales them up
 _QUALITY = 80
 _ROWS, _COLUMNS = ("top", "", "bottom"), ("left", "", "right")
+
+
+class MapMissing(PixelseekError):  # noqa: N818
+    """A word whose place in the photo is not known."""
 
 
 class Explanations:
@@ -34,7 +39,7 @@ class Explanations:
         self._lock = Lock()
 
     def find(self, photo_id: int, query: Query) -> Explanation:
-        """Where the words of `query` look. Raises what `SearchEngine.explain` and `Searches.run` raise."""
+        """Why the photo matches the words of `query`. Raises what `SearchEngine.explain` and `Searches.run` raise."""
         key = photo_id, query.words
         engine = self._engine()
         engine.photo(photo_id)  # raises PhotoMissing for a photo that was removed since
@@ -55,29 +60,35 @@ class Explanations:
         return explanation
 
 
-def map_of(explanation: Explanation, word: int | None) -> NDArray[np.float32]:
-    """(h, w) The map of the word with that index in the sentence; None: of all words together.
+def map_of(explanation: Explanation, word: int) -> NDArray[np.float32]:
+    """(h, w) The map of the word with that index in the sentence.
 
-    Raises QueryError where there is no such word.
+    Raises QueryError where there is no such word, and MapMissing where there is no map of it.
     """
-    if word is None:
-        return explanation.overall
     if word >= len(explanation.words):
         raise QueryError(f"there is no word {word}: the sentence has {len(explanation.words)}, counted from 0.")
-    return np.asarray(explanation.maps[word])
+    evidence = explanation.words[word]
+    if evidence.map is None:
+        reason = (
+            "the photo's file cannot be read, or has changed"
+            if evidence.can_be_shown
+            else f"it speaks for the photo less than {MIN_MAP_ODDS:g} times"
+        )
+        raise MapMissing(f"there is no map of {evidence.word}: {reason}.")
+    return evidence.map
 
 
-def heat_webp(attention: NDArray[np.float32]) -> bytes:
+def heat_webp(strength: NDArray[np.float32]) -> bytes:
     """A map (h, w) as a small WebP, for a page to stretch over the photo."""
-    rows, columns = attention.shape
+    rows, columns = strength.shape
     file = io.BytesIO()
-    heat(attention, (columns * _CELL_SIDE, rows * _CELL_SIDE)).save(file, "WEBP", quality=_QUALITY)
+    heat(strength, (columns * _CELL_SIDE, rows * _CELL_SIDE)).save(file, "WEBP", quality=_QUALITY)
     return file.getvalue()
 
 
-def strongest_at(attention: NDArray[np.float32]) -> str:
+def strongest_at(strength: NDArray[np.float32]) -> str:
     """The place where a map (h, w) is strongest, as text."""
-    row, column = np.unravel_index(attention.argmax(), attention.shape)
-    rows, columns = attention.shape
+    row, column = np.unravel_index(strength.argmax(), strength.shape)
+    rows, columns = strength.shape
     corner = f"{_ROWS[3 * int(row) // rows]} {_COLUMNS[3 * int(column) // columns]}".strip()
     return f"at the {corner}" if corner else "in the middle"

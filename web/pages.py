@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from engine.answers import Answers
 from engine.duplicates import duplicates_of
 from engine.errors import EngineError, QueryError
+from engine.explain import WordEvidence
 from engine.query import Query, parse
 from engine.results import Hint, Hit
 from engine.sentences import MAX_CHARACTERS
@@ -25,7 +26,7 @@ from indexer.metadata.dates import clock_time
 from model.errors import PixelseekError
 from model.weights import WeightsError
 from web.disconnection import ClientDisconnected
-from web.explanations import strongest_at
+from web.explanations import MapMissing, map_of, strongest_at
 from web.filtering import active, choices
 from web.openapi import MAX_PHOTO_ID, document
 from web.searches import CursorUnknown, Page, Position, ResultSnapshot
@@ -153,15 +154,18 @@ def photo(photo_id: int) -> str:
     """A large photo with its record, and links to its neighbours in the search where it was found."""
     service = current_service()
     query, cursor = _parse_or_empty(request.args.get("q", "")), request.args.get("cursor", "")
-    question = request.args.get("question", "").strip()
+    question, word = request.args.get("question", "").strip(), request.args.get("word", "")
     record = service.view().photo(photo_id)
     copies = duplicates_of(service.view(), photo_id)
     copy_ids = {copy.photo_id for copy in copies}
     neighbours: list[Hit] = []
+    evidence: list[WordEvidence] = []
     can_answer = False
     with suppress(EngineError, WeightsError):  # the record of a photo is shown without a model too
         neighbours = service.searches.similar(photo_id, parse(""), _SIMILAR + len(copy_ids))
         can_answer = service.engine().can_answer()
+        if query.words:
+            evidence = service.searches.run(lambda engine: engine.word_evidence(photo_id, query))
     position = _position(query, cursor, photo_id)
     return render_template(
         "photo.html",
@@ -169,10 +173,10 @@ def photo(photo_id: int) -> str:
         taken=_taken(record),
         query=query.text,
         cursor=cursor,
-        explainable=bool(query.words),
-        explanation=_explanation(photo_id, query),
-        navigation=_navigation(query, position, photo_id),
         match=position.hit.match if position else None,
+        evidence=evidence,
+        word=_shown_word(photo_id, query, word, evidence),
+        navigation=_navigation(query, position, photo_id),
         can_answer=can_answer,
         question=question,
         answers=_answers(photo_id, question),
@@ -213,22 +217,14 @@ def _answers(photo_id: int, question: str) -> Answers | None:
     return current_service().searches.ask(photo_id, question, _MAX_ANSWERS) if question else None
 
 
-def _explanation(photo_id: int, query: Query) -> dict[str, Any] | None:
-    """The explanation of the match, where the request has the parameter `word`.
-
-    It is the index of the word to show; any other text shows all words together.
-    """
-    index = request.args.get("word")
-    if index is None:
+def _shown_word(photo_id: int, query: Query, index: str, evidence: list[WordEvidence]) -> dict[str, Any] | None:
+    """The word of that index, to be shown on the photo, and where it is; None where it has no map."""
+    if not (index.isdecimal() and int(index) < len(evidence) and evidence[int(index)].can_be_shown):
         return None
-    explanation = current_service().explanations.find(photo_id, query)
-    word = int(index) if index.isdecimal() and int(index) < len(explanation.words) else None
-    times = explanation.times or [""] * len(explanation.words)
-    words = [
-        {"text": text, "where": strongest_at(attention), "times": odds}
-        for text, attention, odds in zip(explanation.words, explanation.maps, times, strict=True)
-    ]
-    return {"word": word, "words": words, "where": strongest_at(explanation.overall)}
+    with suppress(MapMissing):
+        strength = map_of(current_service().explanations.find(photo_id, query), int(index))
+        return {"index": int(index), "text": evidence[int(index)].word, "where": strongest_at(strength)}
+    return None
 
 
 def _position(query: Query, cursor: str, photo_id: int) -> Position | None:

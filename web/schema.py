@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Literal, Self
@@ -9,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.duplicates import Copy
-from engine.explain import Explanation
+from engine.explain import MIN_MAP_ODDS
 from engine.query import write_filter
 from engine.sentences import MAX_CHARACTERS
 from engine.validation import Sort
@@ -81,9 +82,7 @@ class AskRequest(RequestModel):
 class HeatRequest(ExplainRequest):
     """Which word of the sentence to show."""
 
-    word: int | None = Field(
-        None, ge=0, description="Index of the word in `words`, from 0. Without it, all words together."
-    )
+    word: int = Field(ge=0, description="Index of the word in `words`, from 0.")
 
 
 class IndexRequest(RequestModel):
@@ -155,32 +154,25 @@ class SimilarAnswer(ResponseModel):
 
 
 class WordAnswer(ResponseModel):
-    """A word, where in the photo it looks, and how much evidence for the photo it is."""
+    """A word, how much evidence for the photo it is, and where in the photo it is seen."""
 
     word: str
     evidence: float = Field(
-        description="Log-odds ratio: how much likelier people use the word for this photo than for any photo."
+        description="Log-odds ratio: how much likelier people use the word for this photo than for any photo. 0 for a "
+        "word that the model has not learned."
     )
-    map: list[list[float]] = Field(
-        description="Rows of a grid over the photo, 0 to 1: where the word looks more than other words."
+    map: list[list[float]] | None = Field(
+        description="Rows of a grid over the photo, 0 to 1: where the word is seen. Null where the evidence is below "
+        f"{math.log(MIN_MAP_ODDS):.1f} ({MIN_MAP_ODDS:g} times the usual odds), or the photo's file cannot be read."
     )
 
 
 class ExplainAnswer(ResponseModel):
-    """Why a photo matches a sentence: where each word looks, and how much evidence for the photo it is."""
+    """Why a photo matches a sentence: what `pixelseek explain --json` prints, without `photo`."""
 
+    sentence: str
+    match: float = Field(description="Match of the sentence alone: excluded terms and annotations are left out.")
     words: list[WordAnswer] = Field(description="As they stand in the sentence; only those that the model reads.")
-    overall: list[list[float]] = Field(description="Rows of the same grid, 0 to 1: where words look on average.")
-
-    @classmethod
-    def of(cls, explanation: Explanation) -> ExplainAnswer:
-        """The explanation as a response."""
-        evidence, maps = explanation.evidence.round(3).tolist(), explanation.maps.round(3).tolist()
-        words = [
-            WordAnswer(word=word, evidence=log_odds, map=rows)
-            for word, log_odds, rows in zip(explanation.words, evidence, maps, strict=True)
-        ]
-        return cls(words=words, overall=explanation.overall.round(3).tolist())
 
 
 class OneAnswer(ResponseModel):

@@ -24,7 +24,7 @@ from engine.explain import explain_file
 from engine.panels import draw_panels
 from web import close_app, create_app
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).parent.parent
 PEOPLE = ("astronaut.png", "camera.png")
 CUP = "a cup of coffee on a wooden table"
 CAT = "a cat looking at the camera"
@@ -42,7 +42,7 @@ def main() -> None:
         for name in PEOPLE:
             (photos / name).unlink()
         explained = explain_file(photos / "coffee.png", CUP)
-        draw_panels(explained, CUP).save(DOCS / "explain.webp", quality=80, method=6)
+        draw_panels(explained).save(DOCS / "explain.webp", quality=80, method=6)
         library = Path(temporary) / "library"
         subprocess.run([sys.executable, "-m", "cli", "index", photos, "--library", library], check=True)
         app = create_app({"LIBRARY": library})
@@ -63,7 +63,6 @@ def take(server: str) -> None:
             page.wait_for_selector(".reranked")
             if "word" in picture:
                 page.locator(".photos a").first.click()
-                page.get_by_role("link", name="Why it matched").click()
                 page.get_by_role("link", name=picture["word"]).click()
             page.wait_for_load_state("networkidle")
             with Image.open(io.BytesIO(page.screenshot())) as image:

@@ -152,7 +152,10 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
 
     def encode_image(self, pixel_values: Tensor) -> PixelBertImageOutput:
         """Everything that a library stores of photos (B, 3, H, W)."""
-        features = self.pixelbert.pixel_tokens.cnn(pixel_values)
+        return self.encode_features(self.pixelbert.pixel_tokens.cnn(pixel_values))
+
+    def encode_features(self, features: Tensor) -> PixelBertImageOutput:
+        """As `encode_image`, from the CNN's last feature map (B, C, h, w)."""
         pixels = self.pixelbert.lower_layers(self.pixelbert.pixel_tokens(features))
         return PixelBertImageOutput(pixels.states, self.embed_image(pixels), features.mean((2, 3)))
 
@@ -171,21 +174,6 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
         (B, L, heads, T + P, T + P), words before pixels.
         """
         return torch.stack(self._attended(words, pixels)[0], dim=1)
-
-    def relevance(self, words: Tokens, pixels: Tokens) -> Tensor:
-        """How much each token of aligned pairs contributes to each for their ITM logit: (B, T + P, T + P), words first.
-
-        Gradient-weighted relevance of Chefer, Gur, Wolf 2021 (arXiv 2103.15679): in each cross-modal layer the
-        attention that would raise the ITM logit, averaged over heads and propagated through the layers. It computes
-        gradients: do not call it under `torch.inference_mode`.
-        """
-        with torch.enable_grad():
-            maps, states = self._attended(words._replace(states=words.states.detach().requires_grad_()), pixels)
-            gradients = torch.autograd.grad(self._itm_logits(states).sum(), maps)
-        relevance = torch.eye(states.shape[1], device=states.device).expand(len(states), -1, -1)
-        for attention, gradient in zip(maps, gradients, strict=True):
-            relevance = relevance + (attention.detach() * gradient).clamp(min=0).mean(1) @ relevance
-        return relevance
 
     def _attended(self, words: Tokens, pixels: Tokens) -> tuple[list[Tensor], Tensor]:
         """The attention (B, heads, T + P, T + P) of each cross-modal layer, and the last states (B, T + P, D)."""

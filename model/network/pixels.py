@@ -55,7 +55,7 @@ class PixelTokens(nn.Module):
         `pixel_mask` (B, H, W) is True on the photo, False on its padding.
         """
         height, width = features.shape[-2:]
-        states = self.projection(features.flatten(2).transpose(1, 2)) + self.semantic
+        states = self.projection(cells_of(features)) + self.semantic
         if self.positions is not None:
             rows, columns = torch.arange(height, device=states.device), torch.arange(width, device=states.device)
             half = self.positions.num_embeddings // 2
@@ -69,6 +69,11 @@ class PixelTokens(nn.Module):
             mask = cells[:, 0, :height, :width].flatten(1) > 0  # (B, P)
         tokens = Tokens(self.dropout(self.norm(states)), mask)
         return tokens if sampling is None else sample_pixels(tokens, sampling)
+
+
+def cells_of(features: Tensor) -> Tensor:
+    """A feature map (B, C, h, w) cell by cell, row after row: (B, P, C)."""
+    return features.flatten(2).transpose(1, 2)
 
 
 def sample_pixels(tokens: Tokens, amount: int | float) -> Tokens:

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from model.atomic import replacing
 from model.image_processor import PixelBertImageProcessor
 from model.network.pixelbert import PixelBertForImageTextRetrieval
-from model.network.pixels import Tokens
-from model.runtime.onnx_runtime import LAYOUT_KEY
+from model.network.pixels import Tokens, cells_of
+from model.runtime.onnx_runtime import CELLS, IMAGE_OUTPUTS, LAYOUT_KEY
 from model.runtime.torch_runtime import load_network
 from model.weights import layout
 
@@ -47,20 +47,22 @@ def write_graphs(weights: Path) -> list[Path]:
 
 
 class _Pixels(nn.Module):
-    """Photos as bytes (B, H, W, 3) -> pixel features (B, P, D), embeddings (B, E) and pooled features (B, C)."""
+    """Photos as bytes (B, H, W, 3) -> pixel features (B, P, D), embeddings (B, E), pooled features (B, C) and the cells
+    (B, P, C) that those are the mean of.
+    """
 
     def __init__(self, model: PixelBertForImageTextRetrieval, processor: PixelBertImageProcessor) -> None:
         super().__init__()
         self.model = model
         self.mean, self.std = processor.image_mean, processor.image_std
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         channels = [
             (images[..., channel].float() - mean) / std
             for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True))
         ]
-        output: tuple[Tensor, Tensor, Tensor] = self.model.encode_image(torch.stack(channels, dim=1))
-        return output
+        features = self.model.pixelbert.pixel_tokens.cnn(torch.stack(channels, dim=1))
+        return (*self.model.encode_features(features), cells_of(features))
 
 
 class _Words(nn.Module):
@@ -117,7 +119,7 @@ def _passes(model: PixelBertForImageTextRetrieval, processor: PixelBertImageProc
             _Pixels(model, processor),
             {"images": torch.zeros(2, height, width, 3, dtype=torch.uint8)},
             [{0} if processor.aspect == "squash" else {0, 1, 2}],
-            ["pixel_features", "embeddings", "pooled_features"],
+            [*IMAGE_OUTPUTS, CELLS],
         ),
         "words": Pass(
             _Words(model),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model.opened import OpenedWeights
 from model.runtime.hardware import has_gpu
-from model.runtime.protocol import GradientRuntime, TaskRuntime
+from model.runtime.protocol import TaskRuntime
 from model.weights import WeightsError, has_graphs
 
 
@@ -33,15 +33,6 @@ def load_runtime(weights: Path | OpenedWeights, *, device: str = "auto", threads
             if on_cpu
             else f"device {device} needs PyTorch: pip install 'pixelseek[gpu]'"
         )
-    from model.runtime.torch_runtime import TorchRuntime
-
-    return TorchRuntime.load(weights, device=device, threads=threads)
-
-
-def load_gradient_runtime(weights: Path | OpenedWeights, *, device: str = "auto", threads: int = 0) -> GradientRuntime:
-    """As `load_runtime`, always by PyTorch. Raises WeightsError also where that is not installed."""
-    if not find_spec("torch"):
-        raise WeightsError("gradients need PyTorch: pip install 'pixelseek[gpu]'")
     from model.runtime.torch_runtime import TorchRuntime
 
     return TorchRuntime.load(weights, device=device, threads=threads)

@@ -21,6 +21,8 @@ from model.weights import WeightsError, has_graphs, layout
 
 LAYOUT_KEY = "pixelseek.layout"
 """Under this name a graph tells of which weights it is true: `model.weights.layout`."""
+IMAGE_OUTPUTS, CELLS = ("pixel_features", "embeddings", "pooled_features"), "cells"
+"""The outputs of the graph `pixels`. One that an older Pixelseek exported has no cells."""
 _PAIRS = 16  # in one forward pass: few enough for what lies between the layers to stay in the cache
 _ERRORS_ONLY = 3
 _Feed: TypeAlias = dict[str, NDArray[Any]]
@@ -63,10 +65,21 @@ class OnnxRuntime:
         """See `Runtime`."""
         outputs_by_row: dict[int, tuple[NDArray[np.float32], ...]] = {}
         for rows in rows_by_size(images):
-            outputs = self._run("pixels", {"images": np.stack([images[row] for row in rows])})
+            feed = {"images": np.stack([images[row] for row in rows])}
+            outputs = self._run("pixels", feed, outputs=IMAGE_OUTPUTS)
             outputs_by_row.update(zip(rows, zip(*outputs, strict=True), strict=True))
         features, embeddings, pooled = zip(*(outputs_by_row[row] for row in range(len(images))), strict=True)
         return EncodedImages(np.stack(embeddings), list(features), np.stack(pooled))
+
+    def cells(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Runtime`."""
+        if CELLS not in {output.name for output in self._session("pixels").graph.get_outputs()}:
+            raise WeightsError(
+                f"the graphs in {self._weights.folder} were made by an older Pixelseek, which did not show where in a "
+                "photo a word is: make them anew with `pixelseek model export`."
+            )
+        cells: NDArray[np.float32] = self._run("pixels", {"images": image[None]}, outputs=[CELLS])[0][0]
+        return cells
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         """See `Runtime`."""
@@ -106,12 +119,14 @@ class OnnxRuntime:
             logits.append(self._run(head.task, feed, head)[0])
         return np.concatenate(logits)
 
-    def _run(self, graph: str, feed: _Feed, head: Head | None = None) -> list[NDArray[np.float32]]:
+    def _run(
+        self, graph: str, feed: _Feed, head: Head | None = None, outputs: Sequence[str] | None = None
+    ) -> list[NDArray[np.float32]]:
         session = self._session(graph, head)
         session.check()  # before, because to touch the map of a file that was cut short is to die
-        outputs: list[NDArray[np.float32]] = session.graph.run(None, feed)
+        results: list[NDArray[np.float32]] = session.graph.run(outputs, feed)
         session.check()
-        return outputs
+        return results
 
     def _session(self, graph: str, head: Head | None = None) -> _Session:
         """The session of a graph, opened if need be: over the weights that were opened, and no others."""

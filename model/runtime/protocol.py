@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,12 @@ class Runtime(Protocol):
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """Encode photos (B arrays (H, W, 3), RGB, as `PixelBertImageProcessor.resize` returns them)."""
 
+    def cells(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The CNN's last feature map of a photo (H, W, 3), cell by cell, row after row: (P, C).
+
+        Their mean are its pooled features. Raises WeightsError where the weights have an older graph without them.
+        """
+
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         """Encode sentences. A sentence longer than the model reads is cut at its last word piece."""
 
@@ -95,19 +101,6 @@ class Runtime(Protocol):
         """How much each token of sentence and photo i looks at each: B arrays (L, heads, T + P, T + P), words first.
 
         The attention of the L cross-modal layers, the lowest first; rows sum to 1. Sentences go with photos as in
-        `itm_logits`.
-        """
-
-
-@runtime_checkable
-class GradientRuntime(Runtime, Protocol):
-    """A loaded Pixel-BERT that can also say what its scores hang on."""
-
-    def relevance(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """How much each token of sentence and photo i counts in each for their match: B arrays (T + P, T + P), words
-        first.
-
-        Gradient-weighted attention of the cross-modal layers (arXiv 2103.15679). Sentences go with photos as in
         `itm_logits`.
         """
 

@@ -15,7 +15,7 @@ from model.heads import Head
 from model.network.folding import fold_batch_norm
 from model.network.heads import TaskHead, load_head, summary
 from model.network.pixelbert import PixelBertForImageTextRetrieval
-from model.network.pixels import Tokens
+from model.network.pixels import Tokens, cells_of
 from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.runtime.batching import Padded, batches, check_pairs, cut, distinct, examples, rows_by_size
@@ -91,6 +91,13 @@ class TorchRuntime:
         return EncodedImages(np.stack(embeddings), list(features), np.stack(pooled))
 
     @torch.inference_mode()
+    def cells(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Runtime`."""
+        values = torch.from_numpy(self._processor.image_processor.normalize([image])["pixel_values"])
+        (cells,) = _numpy(cells_of(self._model.pixelbert.pixel_tokens.cnn(values.to(self._device))))
+        return np.asarray(cells)
+
+    @torch.inference_mode()
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         """See `Runtime`."""
         inputs = self._processor.tokenize(sentences)
@@ -125,14 +132,6 @@ class TorchRuntime:
         maps: dict[int, NDArray[np.float32]] = {}
         for rows, words, pixels in batches(text, pixel_features, _PAIRS):
             attention = _numpy(self._model.attend(self._tokens(words), self._tokens(pixels)))
-            maps.update(zip(rows, cut(attention, words, pixels), strict=True))
-        return [maps[row] for row in range(len(pixel_features))]
-
-    def relevance(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """See `GradientRuntime`."""
-        maps: dict[int, NDArray[np.float32]] = {}
-        for rows, words, pixels in batches(text, pixel_features, _PAIRS):
-            attention = _numpy(self._model.relevance(self._tokens(words), self._tokens(pixels)))
             maps.update(zip(rows, cut(attention, words, pixels), strict=True))
         return [maps[row] for row in range(len(pixel_features))]
 

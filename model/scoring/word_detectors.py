@@ -104,6 +104,21 @@ class WordDetectors:
         absent = _log_one_minus_sigmoid(logits) - _log_one_minus_sigmoid(self.prior_logits)
         return DetectedWords(self.ids, logits - self.prior_logits, absent.sum(axis=1))
 
+    def shares(self, cells: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How much of the log-odds of a sentence's word pieces (T,) comes from each cell (P, C) of a photo: (T, P).
+
+        A detector adds up weight times square root of each pooled feature, and such a feature is the mean of a channel
+        over the cells. So each channel's summand is divided among the cells in proportion to what they have of that
+        channel (a class activation map). The shares of a word add up to its logit less the bias. Zero where a piece has
+        no detector, or has come before.
+        """
+        shares = np.zeros((len(ids), len(cells)), dtype=np.float32)
+        root = np.sqrt(np.abs(cells.mean(axis=0)))  # (C,)
+        parts = np.divide(cells, len(cells) * root, out=np.zeros_like(cells), where=root > 0)  # (P, C)
+        for place in np.unique(ids, return_index=True)[1].tolist():
+            shares[place] = (self.weights[self.ids == ids[place]] @ parts.T).sum(axis=0)
+        return shares
+
     @classmethod
     def read(cls, file: BinaryIO) -> Self:
         """Those in a NumPy archive. Raises KeyError, ValueError or BadZipFile when it holds none."""

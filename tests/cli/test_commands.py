@@ -3,13 +3,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 import shutil
 from importlib.metadata import version
 from pathlib import Path
 
 import click
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -402,21 +402,30 @@ def test_what_is_not_installed_is_named_with_the_remedy(weights: Path) -> None:
     assert "Traceback" not in run.stderr
 
 
-def test_explain_draws_a_picture_or_prints_the_maps(photos: Path, weights: Path, tmp_path: Path) -> None:
-    asked = ("explain", photos / "scene 05.jpg", SENTENCE, "--weights", weights)
+def test_explain_prints_what_each_word_says(photos: Path, word_weights: Path, tmp_path: Path) -> None:
+    asked = ("explain", photos / "scene 05.jpg", SENTENCE, "--weights", word_weights)
     run = pixelseek(*asked, "--output", tmp_path / "why.png")
     assert run.exit_code == 0, run.stderr
-    assert "% match" in run.stdout
+    first, *lines = run.stdout.splitlines()
+    assert re.fullmatch(r"\d+% match", first)
+    assert [line.split()[0] for line in lines] == SENTENCE.split()
+    assert lines[0].endswith("a       no evidence")
+    assert re.fullmatch(r"  red     x\d+", lines[1])
     with Image.open(tmp_path / "why.png") as sheet:
         assert min(sheet.size) > 96
     found = json.loads(pixelseek(*asked, "--json").stdout)
-    assert found["words"] == SENTENCE.split()
-    assert np.shape(found["maps"]) == (len(found["words"]), *np.shape(found["overall"]))
-    assert len(found["evidence"]) == len(found["words"])
-    assert pixelseek(*asked).exit_code == 2
-    assert json.loads(pixelseek(*asked, "--json", "--head", "1").stdout)["maps"] != found["maps"]
-    assert pixelseek(*asked, "--json", "--method", "relevance").exit_code == 0
-    wrong = pixelseek(*asked, "--json", "--layer", "7")
+    assert sorted(found) == ["match", "photo", "sentence", "words"]
+    assert [word["word"] for word in found["words"] if word["map"]] == ["red", "square"]
+    assert max(len(text) for text in re.findall(r"\d+\.\d+", json.dumps(found["words"]))) <= 6
+
+
+def test_explain_draws_the_attention_of_a_layer_or_head(photos: Path, weights: Path) -> None:
+    asked = ("explain", photos / "scene 05.jpg", SENTENCE, "--weights", weights, "--json")
+    every = json.loads(pixelseek(*asked, "--method", "attention").stdout)
+    assert all(word["map"] for word in every["words"])
+    assert json.loads(pixelseek(*asked, "--method", "attention", "--head", "1").stdout) != every
+    assert pixelseek(*asked, "--head", "1").exit_code == 2
+    wrong = pixelseek(*asked, "--method", "attention", "--layer", "7")
     assert (wrong.exit_code, wrong.stdout) == (1, "")
     assert "there is no layer 7" in wrong.stderr
 

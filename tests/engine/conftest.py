@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from engine.search import SearchEngine
-from tests.engine.libraries import PHOTO_COUNT, index, indexed, library, other_weights, photos, weights
+from tests.engine.libraries import PHOTO_COUNT, index, indexed, library, other_weights, photos, weights, word_weights
 
-__all__ = ["indexed", "library", "other_weights", "photos", "weights"]
+__all__ = ["indexed", "library", "other_weights", "photos", "weights", "word_weights"]
 
 
 @pytest.fixture(scope="session")

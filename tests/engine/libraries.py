@@ -19,6 +19,7 @@ from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_toke
 from model.runtime.loading import load_runtime
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
+from model.scoring.word_detectors import WordDetectors
 from model.weights import generation
 from tests.model.heads import add_head
 from tests.model.scenes import caption, draw, scenes
@@ -52,6 +53,20 @@ def write_weights(folder: Path, *, seed: int, layers: int = 2) -> Path:
     PixelBertProcessor(PixelBertImageProcessor(image_size=96), tokenizer, max_tokens=32).save_pretrained(folder)
     for task in ("vqa", "pairs"):
         add_head(folder, task)
+    return folder
+
+
+def with_detectors(weights: Path, folder: Path, log_odds: dict[str, float]) -> Path:
+    """A copy of weights, of the same generation, with detectors by which each word speaks so much for any photo."""
+    shutil.copytree(weights, folder)
+    processor, runtime = PixelBertProcessor.from_pretrained(folder), load_runtime(folder, device="cpu")
+    bias_of_piece = {processor.tokenize([word])["input_ids"][0, 1]: value for word, value in log_odds.items()}
+    ids = np.array(sorted(bias_of_piece))
+    bias = np.array([bias_of_piece[piece] for piece in ids], dtype=np.float32)
+    width = runtime.encode_image([np.zeros((96, 96, 3), dtype=np.uint8)]).pooled_features.shape[1]
+    random = np.random.default_rng(0).normal(0, 0.02, (len(ids), width)).astype(np.float32)
+    detectors = WordDetectors(ids, random, bias, np.zeros_like(bias))
+    ScoringParameters(detectors=detectors).save(folder, generation(folder))
     return folder
 
 
@@ -92,6 +107,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_weights(tmp_path_factory.mktemp("other-weights"), seed=1)
+
+
+@pytest.fixture(scope="session")
+def word_weights(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
+    """The same weights with word detectors: of the words of SENTENCE, red and square are seen in every photo."""
+    log_odds = {"red": 6.0, "circle": 1.0, "and": 0.0, "blue": -2.0, "square": 4.0}
+    return with_detectors(weights, tmp_path_factory.mktemp("word-weights") / "weights", log_odds)
 
 
 @pytest.fixture(scope="session")

@@ -37,13 +37,14 @@ class ColourRuntime:
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         self.photos_encoded += len(images)
-        features = []
-        for image in images:
-            high, wide = image.shape[0] // 2, image.shape[1] // 2
-            quarters = [image[:high, :wide], image[:high, wide:], image[high:, :wide], image[high:, wide:]]
-            features.append(np.stack([_histogram(quarter) @ _PROJECTION for quarter in quarters]))
+        features = [self.cells(image) @ _PROJECTION for image in images]
         embeddings = np.stack([_normalised(_histogram(image) @ _PROJECTION) for image in images])
         return EncodedImages(embeddings, features, np.stack([_histogram(image) for image in images]))
+
+    def cells(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        high, wide = image.shape[0] // 2, image.shape[1] // 2
+        quarters = [image[:high, :wide], image[:high, wide:], image[high:, :wide], image[high:, wide:]]
+        return np.stack([_histogram(quarter) for quarter in quarters])
 
     def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""

@@ -90,6 +90,9 @@ class Known:
         rows = [number_on(image) for image in images]
         return EncodedImages(self.photos[rows], list(self.pixels[rows, None]), self.photos[rows])
 
+    def cells(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        raise AssertionError(f"nothing is explained here: {image.shape}")
+
     def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""
 

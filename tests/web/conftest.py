@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.engine.libraries import indexed, library, other_weights, photos, weights
+from tests.engine.libraries import indexed, library, other_weights, photos, weights, word_weights
 from tests.web.applications import opened
 
-__all__ = ["indexed", "library", "other_weights", "photos", "weights"]
+__all__ = ["indexed", "library", "other_weights", "photos", "weights", "word_weights"]
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +25,10 @@ def app(indexed: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def word_app(indexed: Path, word_weights: Path) -> Iterator[Flask]:
+    """The same with weights that have word detectors; tests share it."""
+    with opened(indexed, word_weights) as app:
+        yield app

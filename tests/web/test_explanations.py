@@ -1,10 +1,12 @@
-"""Explanations of a match: as JSON, as a heat map, and computed once."""
+"""Explanations of a match: as JSON, as a heat map, on the page, and computed once."""
 
 from __future__ import annotations
 
 import html
 import io
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,51 +14,54 @@ from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
 
-from engine.explain import Explanation
 from engine.query import Query
-from tests.engine.libraries import SENTENCE
-from tests.web.applications import hits, photo
+from engine.search import SearchEngine
+from tests.engine.libraries import SENTENCE, index
+from tests.web.applications import hits, opened, photo
 from web.explanations import strongest_at
 from web.service import service_of
 
+SHOWN = ["red", "square"]
 
-def test_programs_are_told_where_each_word_looks(client: FlaskClient, app: Flask) -> None:
+
+@pytest.fixture
+def client(word_app: Flask) -> FlaskClient:
+    return word_app.test_client()
+
+
+def test_programs_are_told_what_each_word_says(client: FlaskClient, word_app: Flask) -> None:
     address = photo(client)
     answer = client.get(f"{address}/explain", query_string={"q": f"{SENTENCE} -dog type:jpg"}).json
     assert answer
-    expected = service_of(app).engine().explain(int(address.rpartition("/")[2]), SENTENCE)
+    expected = service_of(word_app).engine().explain(int(address.rpartition("/")[2]), SENTENCE)
+    assert answer == expected.to_json()
     assert [word["word"] for word in answer["words"]] == SENTENCE.split()
-    assert np.allclose([word["map"] for word in answer["words"]], expected.maps, atol=1e-3)
-    assert np.allclose(answer["overall"], expected.overall, atol=1e-3)
-    assert np.allclose([word["evidence"] for word in answer["words"]], expected.evidence, atol=1e-3)
+    assert [word["word"] for word in answer["words"] if word["map"]] == SHOWN
 
 
 def test_a_word_becomes_a_picture_to_lay_over_the_photo(client: FlaskClient) -> None:
     address = photo(client)
-    pictures = [
-        client.get(f"{address}/heat", query_string={"q": SENTENCE} | word) for word in ({}, {"word": 1}, {"word": 2})
-    ]
-    assert len({picture.data for picture in pictures}) == 3
+    pictures = [client.get(f"{address}/heat", query_string={"q": SENTENCE, "word": word}) for word in (1, 6)]
+    assert len({picture.data for picture in pictures}) == 2
     with Image.open(io.BytesIO(pictures[0].data)) as image:
         assert (image.format, image.mode) == ("WEBP", "RGBA")
-    again = client.get(
-        f"{address}/heat", query_string={"q": SENTENCE}, headers={"If-None-Match": pictures[0].headers["ETag"]}
-    )
+    headers = {"If-None-Match": pictures[0].headers["ETag"]}
+    again = client.get(f"{address}/heat", query_string={"q": SENTENCE, "word": 1}, headers=headers)
     assert (again.status_code, again.data) == (304, b"")
 
 
 def test_an_explanation_is_computed_once_for_all_its_words(
-    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, word_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, computed = service_of(app).engine(), []
+    engine, computed = service_of(word_app).engine(), []
 
     def explain(photo_id: int, query: Query) -> object:
         computed.append(query.words)
-        return type(engine).explain(engine, photo_id, query)
+        return SearchEngine.explain(engine, photo_id, query)
 
     monkeypatch.setattr(engine, "explain", explain)
-    for word in ({}, {"word": 0}, {"word": 1}):
-        client.get(f"{photo(client)}/heat", query_string={"q": "a blue square"} | word)
+    for word in (0, 1, 2):
+        client.get(f"{photo(client)}/heat", query_string={"q": "a blue square", "word": word})
     assert computed == ["a blue square"]
 
 
@@ -66,9 +71,11 @@ def test_an_explanation_is_computed_once_for_all_its_words(
         ("/api/v1/photos/123/explain?q=dog", 404),
         ("{photo}/explain", 400),
         ("{photo}/explain?q=type:jpg", 400),
-        ("{photo}/heat?q=dog&word=1", 400),
-        ("{photo}/heat?q=dog&word=-1", 400),
-        ("{photo}/heat?q=dog&word=all", 400),
+        ("{photo}/heat?q=red", 400),
+        ("{photo}/heat?q=red&word=1", 400),
+        ("{photo}/heat?q=red&word=-1", 400),
+        ("{photo}/heat?q=red&word=all", 400),
+        ("{photo}/heat?q=blue&word=0", 404),
     ],
 )
 def test_what_cannot_be_explained_is_said(client: FlaskClient, address: str, status: int) -> None:
@@ -76,37 +83,63 @@ def test_what_cannot_be_explained_is_said(client: FlaskClient, address: str, sta
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
 
 
-def test_the_page_explains_when_asked_with_a_link_for_each_word(client: FlaskClient) -> None:
+def said(page: str) -> list[tuple[str, str, str]]:
+    """Strength, word and odds, as the page has them."""
+    return re.findall(r'<li class="(\w+)">\s*<(?:a|span)[^>]*>([^<]+)</(?:a|span)> <span class="times">([^<]+)<', page)
+
+
+def test_the_page_says_what_each_word_says_for_the_photo(client: FlaskClient) -> None:
+    first = hits(client)[0]
+    page = client.get(f"/photos/{first['photo_id']}", query_string={"q": f"{SENTENCE} type:jpg"}).text
+    assert [(strength, word) for strength, word, _ in said(page)] == [
+        ("none", "a"),
+        ("strong", "red"),
+        ("weak", "circle"),
+        ("none", "and"),
+        ("none", "a"),
+        ("against", "blue"),
+        ("strong", "square"),
+    ]
+    odds = [odds for *_, odds in said(page)]
+    assert odds[0] == odds[3] == "no evidence"
+    assert all(text.endswith(" ×") for text in (odds[1], odds[2], odds[5], odds[6]))
+    assert "heat" not in page, "no map before somebody asks"
+
+
+def test_a_word_that_can_be_shown_is_a_link_to_where_it_is_seen(client: FlaskClient) -> None:
     address = f"/photos/{hits(client)[0]['photo_id']}"
     page = client.get(address, query_string={"q": f"{SENTENCE} type:jpg"}).text
-    assert 'class="heat"' not in page, "not before somebody asks"
-    ask = re.search(r'class="button" href="([^"]+)">Why it matched', page)
-    assert ask
-    asked = client.get(html.unescape(ask[1])).text
-    words = re.findall(r'<a href="([^"]+)" data-heat="([^"]+)"( aria-current="true")?>([^<]+)<', asked)
-    assert [text for *_, text in words] == [*SENTENCE.split(), "All words"]
-    assert [bool(current) for _, _, current, _ in words] == [False] * len(SENTENCE.split()) + [True]
-    second = client.get(html.unescape(words[1][0])).text
-    assert f'class="heat" src="{words[1][1]}"' in second
-    assert client.get(html.unescape(words[1][1])).mimetype == "image/webp"
+    links = re.findall(r'<a href="([^"]+word=\d)">([^<]+)<', page)
+    assert [text for _, text in links] == SHOWN
+    asked = client.get(html.unescape(links[0][0])).text
+    shown = re.search(r'class="heat" src="([^"]+)" alt="red: most (at the|in the) [^"]+"', asked)
+    assert shown
+    assert client.get(html.unescape(shown[1])).mimetype == "image/webp"
+    hide = re.search(r'<a href="([^"]+)" aria-current="true">red<', asked)
+    assert hide
+    assert "heat" not in client.get(html.unescape(hide[1])).text
 
 
-def test_the_page_says_how_much_each_word_speaks_for_the_photo(
-    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    address, maps = f"/photos/{hits(client)[0]['photo_id']}", np.zeros((3, 3, 3), dtype=np.float32)
-    asked = {"q": "red circle", "word": "all"}
-    assert 'class="times"' not in client.get(address, query_string=asked).text, "these weights have learned no words"
-    evidence = np.log(np.array([12.3, 0.25, 5000.0], dtype=np.float32))
-    explanation = Explanation(["red", "square", "cat"], maps, maps[0], evidence)
-    monkeypatch.setattr(service_of(app).engine(), "explain", lambda *_: explanation)
-    page = client.get(address, query_string=asked | {"q": "red square cat"}).text
-    assert re.findall(r">(\w+) <span class=\"times\">([^< ]+) .<", page) == [
-        ("red", "12"),
-        ("square", "0.25"),
-        ("cat", "999+"),
-    ]
-    assert "at five times the usual odds" in page
+@pytest.mark.parametrize("word", ["all", "0", "99", "-1"])
+def test_a_word_that_has_no_map_is_not_shown(client: FlaskClient, word: str) -> None:
+    page = client.get(f"/photos/{hits(client)[0]['photo_id']}", query_string={"q": SENTENCE, "word": word})
+    assert page.status_code == 200
+    assert "heat" not in page.text
+
+
+def test_a_photo_whose_file_is_gone_has_odds_but_no_map(tmp_path: Path, photos: Path, word_weights: Path) -> None:
+    copy = Path(shutil.copytree(photos, tmp_path / "photos"))
+    index(tmp_path / "library", copy, word_weights)
+    with opened(tmp_path / "library", word_weights) as app:
+        client = app.test_client()
+        first = hits(client, q=f"{SENTENCE} type:jpg")[0]
+        Path(first["path"]).unlink()
+        asked = {"q": SENTENCE, "word": 1}
+        page = client.get(f"/photos/{first['photo_id']}", query_string=asked)
+        assert page.status_code == 200
+        assert len(said(page.text)) == len(SENTENCE.split())
+        assert 'class="heat"' not in page.text
+        assert client.get(f"/api/v1/photos/{first['photo_id']}/heat", query_string=asked).status_code == 404
 
 
 @pytest.mark.parametrize("query", ["", "type:jpg", "taken:never"])

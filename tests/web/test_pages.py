@@ -103,7 +103,7 @@ def test_the_match_stands_in_the_tooltip_and_on_the_page_of_the_photo(client: Fl
     assert re.findall(r'title="[^"]*, match (\d+ %)"', reranked) == percents
     addresses = [html.unescape(address) for address in re.findall(r'<a href="(/photos/[^"]+)"', reranked)]
     for address, percent in zip(addresses[:3], percents, strict=False):
-        assert f"<dt>Match</dt><dd>{percent}</dd>" in client.get(address).text
+        assert f'Why it matched <span class="hint">{percent} match</span>' in client.get(address).text
 
 
 def test_a_filter_that_no_photo_passes_is_told(client: FlaskClient) -> None:

@@ -33,6 +33,9 @@ class Dot:
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         raise AssertionError(f"nothing is encoded here: {len(images)} photos")
 
+    def cells(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        raise AssertionError(f"nothing is explained here: {image.shape}")
+
     def prepare(self, *, rerank: bool) -> None:
         """Everything is there."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from model.network.pixelbert import PixelBertForImageTextRetrieval
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.runtime import loading as runtimes
 from model.runtime.graphs import write_graphs
-from model.runtime.loading import load_gradient_runtime, load_runtime
+from model.runtime.loading import load_runtime
 from model.runtime.onnx_runtime import OnnxRuntime
 from model.runtime.protocol import Runtime
 from model.runtime.torch_runtime import TorchRuntime
@@ -69,6 +70,7 @@ def everything(runtime: Runtime, images: list[NDArray[np.uint8]]) -> list[NDArra
         photos.embeddings,
         *photos.pixel_features,
         photos.pooled_features,
+        runtime.cells(images[0]),
         text.embeddings,
         *text.word_features,
         runtime.itm_logits(one, photos.pixel_features),
@@ -176,6 +178,25 @@ def test_weights_that_are_links_into_another_folder_are_read(squashing: Path, tm
     assert OnnxRuntime.load(tmp_path).encode_text(SENTENCES).embeddings.shape == (len(SENTENCES), 16)
 
 
+@pytest.mark.parametrize("runtime", [OnnxRuntime, TorchRuntime])
+def test_pooled_features_are_the_mean_of_the_cells(squashing: Path, runtime: type[OnnxRuntime | TorchRuntime]) -> None:
+    loaded, (image,) = runtime.load(squashing), pictures(squashing, [(200, 100)])
+    cells = loaded.cells(image)
+    np.testing.assert_allclose(cells.mean(axis=0), loaded.encode_image([image]).pooled_features[0], atol=1e-5)
+    assert cells.std(axis=0).max() > 0.01
+
+
+def test_a_graph_of_an_older_version_encodes_photos_but_has_no_cells(squashing: Path, tmp_path: Path) -> None:
+    weights, (image,) = shutil.copytree(squashing, tmp_path / "weights"), pictures(squashing, [(200, 100)])
+    graph = onnx.load(weights / "pixels.onnx", load_external_data=False)
+    del graph.graph.output[-1]
+    (weights / "pixels.onnx").write_bytes(graph.SerializeToString())
+    runtime = OnnxRuntime.load(weights)
+    assert len(runtime.encode_image([image]).embeddings) == 1
+    with pytest.raises(WeightsError, match=r"older Pixelseek.*make them anew with `pixelseek model export`"):
+        runtime.cells(image)
+
+
 def test_a_cpu_takes_the_graphs_where_there_are_some(squashing: Path, tmp_path: Path) -> None:
     assert isinstance(load_runtime(squashing, device="cpu"), OnnxRuntime)
     assert isinstance(load_runtime(tiny(tmp_path), device="cpu"), TorchRuntime)
@@ -188,5 +209,3 @@ def test_without_pytorch_it_says_what_is_missing(tmp_path: Path, monkeypatch: py
         load_runtime(weights, device="cpu")
     with pytest.raises(WeightsError, match=r"device cuda needs PyTorch: pip install 'pixelseek\[gpu\]'"):
         load_runtime(weights, device="cuda")
-    with pytest.raises(WeightsError, match=r"gradients need PyTorch: pip install 'pixelseek\[gpu\]'"):
-        load_gradient_runtime(weights, device="cpu")

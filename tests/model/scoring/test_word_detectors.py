@@ -56,6 +56,31 @@ def detectors() -> WordDetectors:
     return learn_detectors(np.stack([shown(*row) for row in rows]), captions, progress=False)
 
 
+@pytest.mark.parametrize("negative", [False, True])
+def test_the_shares_of_the_cells_add_up_to_what_a_word_says(negative: bool) -> None:
+    random = np.random.default_rng(0)
+    cells = random.normal(0, 1, (12, 6)).astype(np.float32) if negative else random.random((12, 6), dtype=np.float32)
+    cells[:, 2] = 0.0  # a channel that sees nothing
+    weights = random.normal(0, 1, (3, 6)).astype(np.float32)
+    detectors = WordDetectors(np.array([CAT, DOG, RED]), weights, *random.normal(0, 1, (2, 3)).astype(np.float32))
+    ids = np.array([CLS, DOG, RARE, CAT, DOG, SEP])
+    shares = detectors.shares(cells, ids)
+    assert shares.shape == (6, 12)
+    said = detectors.detect(cells.mean(axis=0, keepdims=True)).per_token(ids)[0]
+    constant = detectors.bias - detectors.prior_logits
+    assert shares[1].sum() == pytest.approx(said[1] - constant[1], abs=1e-5)
+    assert shares[3].sum() == pytest.approx(said[3] - constant[0], abs=1e-5)
+    assert not shares[[0, 2, 4, 5]].any(), "no detector, or the word came before"
+
+
+def test_the_share_of_a_cell_is_what_it_has_of_the_channels_that_a_word_reads() -> None:
+    cells = np.zeros((4, 2), dtype=np.float32)
+    cells[:, 0] = 1.0, 0.0, 3.0, 0.0  # the mean is 1, and so is its root
+    cells[1, 1] = 8.0  # not read by the word
+    detectors = WordDetectors(np.array([CAT]), np.array([[2.0, 0.0]], np.float32), *np.zeros((2, 1), np.float32))
+    assert detectors.shares(cells, np.array([CAT])).tolist() == [[0.5, 0.0, 1.5, 0.0]]
+
+
 def test_words_are_learned_that_some_photos_have_and_others_have_not(detectors: WordDetectors) -> None:
     assert detectors.ids.tolist() == [CAT, DOG, RED], "not those of every caption, nor one that was used once"
 

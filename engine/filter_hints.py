@@ -51,9 +51,10 @@ def hints_where_none_is_good(
 
     helpful = {unmet(candidate) for candidate in without_filters[: line(without_filters)]} - {frozenset()}
     fewest = [rows for rows in helpful if not any(fewer < rows for fewer in helpful)]
-    reason, some = _passes_nothing(conditions), "some are like that"
     if passing:
         reason, some = f"No photo that passes {_all_of(conditions)} is like that", "some are"
+    else:
+        reason, some = _passes_nothing(conditions), "some are like that"
     hints = [
         _hint(reason, query, conditions, rows, some)
         for rows in sorted(fewest, key=lambda rows: (len(rows), sorted(rows)))
@@ -81,7 +82,10 @@ def _conditions(library: LibraryView, query: Query) -> list[_Condition]:
     for part in query.parts:
         if part.kind == "filter":
             groups.setdefault((part.name, part.value) if part.name in _ALL_HOLD else (part.name,), []).append(part)
-    named = [(" or ".join(part.source for part in parts), _combined(parts), tuple(parts)) for parts in groups.values()]
+    named = [
+        (" or ".join(dict.fromkeys(part.source for part in parts)), _combined(parts), tuple(parts))
+        for parts in groups.values()
+    ]
     in_parts = _combined(query.parts)
     others = Filters(
         **{
@@ -108,7 +112,9 @@ def _photo_ids(conditions: Sequence[_Condition]) -> set[int]:
 
 def _passes_nothing(conditions: Sequence[_Condition]) -> str:
     alone = [condition.name for condition in conditions if not condition.photo_ids]
-    return f"No photo passes {' or '.join(alone)}" if alone else f"No photo passes {_all_of(conditions)} together"
+    if alone:
+        return f"No photo passes {' or '.join(alone)}"
+    return f"No photo passes {_all_of(conditions)}{' together' if len(conditions) > 1 else ''}"
 
 
 def _all_of(conditions: Sequence[_Condition]) -> str:

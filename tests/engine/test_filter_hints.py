@@ -96,6 +96,8 @@ def test_only_a_filter_that_helps_is_offered(dated: SearchEngine, good: str, poo
 
 
 def test_two_dates_of_which_either_would_do_are_left_out_together(dated: SearchEngine, poor: str) -> None:
+    (hint,) = dated.search(f"{SENTENCE} after:2100 after:2100").hints
+    assert hint == Hint("filters", "No photo passes after:2100; without it, some are like that.", SENTENCE)
     (hint,) = dated.search(f"{SENTENCE} taken:{poor} taken:1900").hints
     assert hint.query == SENTENCE
     assert f"taken:{poor} or taken:1900" in hint.text

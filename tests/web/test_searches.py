@@ -124,7 +124,8 @@ def through_api(client: FlaskClient, limit: int) -> list[int]:
     more: dict[str, str] = {}
     while True:
         answer: Any = client.get("/api/v1/search", query_string={"q": SENTENCE, "limit": limit} | more).json
-        assert answer["reranked"] == 5
+        assert (answer["reranked"], answer["hints"]) == (5, [])
+        assert answer["line"] == 5, "on every page the same"
         seen += [hit["photo_id"] for hit in answer["hits"]]
         if answer["next"] is None:
             return seen

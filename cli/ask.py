@@ -20,7 +20,8 @@ from cli.output import bar, print_json
 def ask(photo: Path, words: tuple[str, ...], top: int, weights: str, device: str, as_json: bool) -> None:
     """Answer a question about a photo.
 
-    The percentage says how likely an answer is right. Where even the first is unlikely, the model does not know.
+    Experimental: more answers to open questions are wrong than right. The percentage says how likely an answer is
+    right. Where even the first is unlikely, the model does not know.
 
     Example: pixelseek ask beach.jpg "how many dogs are there?"
     """

@@ -22,8 +22,9 @@ from cli.groups import LazyGroup
 from model.errors import PixelseekError
 
 _SECTIONS = {
-    "Commands": ("index", "watch", "search", "similar", "explain", "ask", "caption", "serve", "status", "config"),
+    "Commands": ("index", "watch", "search", "similar", "explain", "caption", "serve", "status", "config"),
     "More commands": ("library", "model"),
+    "Experimental": ("ask",),
 }
 _MOVED = dict.fromkeys(("data", "train", "evaluate", "calibrate", "heads"), "model") | dict.fromkeys(
     ("verify", "export", "duplicates", "remove", "password", "demo"), "library"

@@ -128,9 +128,10 @@ def explain(params: ExplainRequest, photo_id: int) -> Response:
 @blueprint.get(f"{_PHOTO}/ask")
 @operation(request_model=AskRequest, response_model=AskAnswer, errors=(HTTPStatus.NOT_FOUND,))
 def ask(params: AskRequest, photo_id: int) -> Response:
-    """Answer a question about a photo
+    """Answer a question about a photo (experimental)
 
-    The answer is what `pixelseek ask --json` prints. Where `known` is false, the model does not know the answer.
+    More answers to open questions are wrong than right. The answer is what `pixelseek ask --json` prints. Where `known`
+    is false, the model does not know the answer.
     """
     return jsonify(current_service().searches.ask(photo_id, params.q, params.top).to_json())
 

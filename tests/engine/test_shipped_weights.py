@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from engine.search import SearchEngine
+from model.bundle import TrainedModel
 from model.data.shards import read_shards
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
@@ -34,6 +37,21 @@ def captions(shared: Path) -> dict[str, str]:
     assert captioned.keys() == names
     assert {photo.split for photo in captioned.values()} <= {"dev", "test"}
     return {name: photo.captions[0] for name, photo in captioned.items()}
+
+
+def test_the_maps_of_the_words_add_up_to_what_the_words_say(shared: Path) -> None:
+    model = TrainedModel(device="cpu")
+    detectors = model.scoring_parameters.detectors
+    ids = model.processor.tokenize(["two dogs on the beach"])["input_ids"][0]
+    of_piece = dict(zip(detectors.ids.tolist(), (detectors.bias - detectors.prior_logits).tolist(), strict=True))
+    constants = np.array([of_piece.get(piece, 0.0) for piece in ids.tolist()])
+    for path in sorted((shared / "photos").iterdir())[:3]:
+        with Image.open(path) as image:
+            pixels = model.processor.image_processor.resize(image)
+        cells, pooled = model.runtime.cells(pixels), model.runtime.encode_image([pixels]).pooled_features
+        np.testing.assert_allclose(cells.mean(axis=0), pooled[0], atol=1e-5)
+        said = detectors.detect(pooled).per_token(ids)[0]
+        np.testing.assert_allclose(detectors.shares(cells, ids).sum(axis=1), said - constants, atol=1e-4)
 
 
 @pytest.mark.parametrize("rerank", [False, True])

@@ -49,7 +49,8 @@ def main() -> None:
     encoded = encode_collection(
         ranker, [photo.with_captions(1) for photo in photos], PixelBertProcessor.from_pretrained(weights)
     )
-    embeddings = encoded.photos.embeddings
+    makes = ranker.photo_vectors
+    vectors = makes.of_photos(encoded.photos.embeddings, encoded.photos.pooled_features).astype(np.float32)
     queries = [
         (wanted, excluded, shows, shows_excluded)
         for wanted, excluded in product(WANTED, EXCLUDED)
@@ -61,9 +62,10 @@ def main() -> None:
     }
 
     def nearest(wanted: str, excluded: str | None) -> NDArray[np.int64]:
-        others = texts[f"-{excluded}"].embeddings if excluded else np.empty((0, embeddings.shape[1]), dtype=np.float32)
-        similarities = embeddings @ search_direction(texts[wanted].embeddings[0], others)
-        return np.argsort(-similarities, kind="stable")[:SHORTLIST]
+        others = [makes.of_sentences(texts[f"-{excluded}"]).vectors] if excluded else []
+        (query,) = makes.of_sentences(texts[wanted]).vectors
+        products = vectors @ search_direction(query, np.concatenate([np.empty((0, len(query)), np.float32), *others]))
+        return np.argsort(-products, kind="stable")[:SHORTLIST]
 
     def scores(phrase: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         return ranker.score(texts[phrase], encoded.photos, rows).scores

@@ -1,4 +1,4 @@
-"""Embeddings of more photos than are at hand, and sentences to ask for: shared by the benchmarks of large libraries."""
+"""Vectors of more photos than are at hand, and sentences to ask for: shared by the benchmarks of large libraries."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.library.encodings import Encodings
+from indexer.library.photo_vectors import PhotoVectors, vectors_after
 from model.data.shards import read_shards
 
 _NEIGHBOURS = 10
@@ -31,28 +32,40 @@ def real_embeddings(library: Path) -> tuple[NDArray[np.int64], NDArray[np.float3
     return ids[order], vectors[order]
 
 
+def real_vectors(library: Path, photo_vectors: PhotoVectors) -> NDArray[np.float32]:
+    """The vectors (N, D) that `photo_vectors` makes of the photos in a library, in a random order that is ever the
+    same."""
+    (path,) = library.glob("encodings-*.sqlite")
+    encodings = Encodings(path)
+    vectors = np.concatenate([block.vectors for block in vectors_after(encodings, photo_vectors, 0)])
+    encodings.close()
+    return vectors[np.random.default_rng(0).permutation(len(vectors))].astype(np.float32)
+
+
 def grown(real: NDArray[np.float32], count: int) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-    """Embeddings (count, E) and, of each, the row in `real` (N, E) of the photo it was made from.
+    """Vectors (count, D) and, of each, the row in `real` (N, D) of the photo it was made from.
 
     The first are the real ones. Each further one lies at random between a photo and one of its ten nearest, and
-    beside the line by half the distance that the median photo has from its nearest.
+    beside the line by half the distance that the median photo has from its nearest. Its length is between theirs too.
     """
     random = np.random.default_rng(1)
     vectors = np.empty((count, real.shape[1]), dtype=np.float16)
     origins = np.arange(count)
     vectors[: len(real)] = real[:count]
+    lengths, units = np.linalg.norm(real, axis=1, keepdims=True), normalised(real)
     index = faiss.IndexFlatIP(real.shape[1])
-    index.add(real)
-    similarities, nearest = index.search(real, 1 + _NEIGHBOURS)
+    index.add(units)
+    similarities, nearest = index.search(units, 1 + _NEIGHBOURS)
     beside = 0.5 * np.sqrt(2 - 2 * np.median(similarities[:, 1])) / np.sqrt(real.shape[1])
     for start in range(len(real), count, _ROWS_AT_ONCE):
         rows = min(_ROWS_AT_ONCE, count - start)
         photo = random.integers(len(real), size=rows)
         other = nearest[photo, random.integers(1, 1 + _NEIGHBOURS, size=rows)]
         share = random.random((rows, 1), dtype=np.float32)
-        between = normalised((1 - share) * real[photo] + share * real[other])
+        between = normalised((1 - share) * units[photo] + share * units[other])
+        length = (1 - share) * lengths[photo] + share * lengths[other]
         noise = beside * random.standard_normal(between.shape, dtype=np.float32)
-        vectors[start : start + rows] = normalised(between + noise)
+        vectors[start : start + rows] = length * normalised(between + noise)
         origins[start : start + rows] = np.where(share[:, 0] < 0.5, photo, other)
     return vectors, origins
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.shortlist --library LIBRARY [--data SHARD]...
 
-LIBRARY is one of yours, the larger the better: its embeddings are grown to the sizes asked for (`benchmarks.growing`
+LIBRARY is one of yours, the larger the better: its vectors are grown to the sizes asked for (`benchmarks.growing`
 says how). Queries are captions of the shards' dev split or, without shards, sentences made of parts.
 """
 
@@ -18,11 +18,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.growing import grown, real_embeddings, sentences
+from benchmarks.growing import grown, real_vectors, sentences
 from benchmarks.machine import machine
 from indexer.library.faiss_index import EXACT, SearchableIndex, new_index
-from model.runtime.loading import load_runtime
-from model.weights import DEFAULT, find_weights
+from model.bundle import TrainedModel
+from model.weights import DEFAULT
 
 SIZES = (10_000, 50_000, 100_000, 1_000_000)
 DEPTH = 64
@@ -41,10 +41,10 @@ def main() -> None:
     parser.add_argument("--weights", default=DEFAULT)
     arguments = parser.parse_args()
 
-    _, real = real_embeddings(arguments.library)
-    asked = sentences(arguments.data, QUERIES)
-    runtime = load_runtime(find_weights(arguments.weights))
-    queries = np.concatenate([runtime.encode_text([sentence]).embeddings for sentence in asked])
+    model = TrainedModel(arguments.weights)
+    real = real_vectors(arguments.library, model.photo_vectors)
+    texts = [model.runtime.encode_text([sentence]) for sentence in sentences(arguments.data, QUERIES)]
+    queries = np.concatenate([model.photo_vectors.of_sentences(text).vectors for text in texts])
     print(f"{len(real)} real photos, {len(queries)} sentences\n")
     print(
         f"| photos | index | recall of exact's {DEPTH} | at the worst 5 % | median ms | 95 % ms | bytes a photo "

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -26,6 +26,8 @@ from cli.output import print_json, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tqdm import tqdm
 
     from indexer.indexing import IndexProgress, IndexReport
 
@@ -90,8 +92,11 @@ def index_photos(
 
     model = open_model(weights, library, device)
     with (
-        LibraryView.open(library, generation=model.generation, create=bool(folders)) as opened,
+        LibraryView.open(
+            library, generation=model.generation, photo_vectors=model.photo_vectors, create=bool(folders)
+        ) as opened,
         _photo_bar() as progress,
+        _index_bar() as index_progress,
     ):
         report = index_folders(
             opened,
@@ -100,6 +105,7 @@ def index_photos(
             load_runtime=lambda: model.runtime,
             weights=model.lasting_name,
             progress=progress,
+            index_progress=index_progress,
             exclude=exclude,
             include=include,
         )
@@ -132,10 +138,7 @@ def print_report(report: IndexReport, failures: Sequence[tuple[str, str]]) -> No
 @contextmanager
 def _photo_bar() -> Iterator[Callable[[IndexProgress], None]]:
     """A progress bar on standard error, from the first half second on; a line every few seconds in a log file."""
-    from tqdm import tqdm
-
-    interval = 0.1 if sys.stderr.isatty() else 5.0
-    with tqdm(desc="Indexing", unit=" photos", delay=0.5, mininterval=interval, dynamic_ncols=True) as bar:
+    with _bar("Indexing") as bar:
 
         def show(progress: IndexProgress) -> None:
             bar.total = progress.total
@@ -144,3 +147,22 @@ def _photo_bar() -> Iterator[Callable[[IndexProgress], None]]:
             bar.update(progress.done - bar.n)
 
         yield show
+
+
+@contextmanager
+def _index_bar() -> Iterator[Callable[[int, int], None]]:
+    """Another one for the photos that the search index takes in, which is made anew after a calibration."""
+    with _bar("Search index") as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _bar(label: str) -> tqdm[NoReturn]:
+    from tqdm import tqdm
+
+    interval = 0.1 if sys.stderr.isatty() else 5.0
+    return tqdm(desc=label, unit=" photos", delay=0.5, mininterval=interval, dynamic_ncols=True)

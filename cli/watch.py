@@ -90,7 +90,9 @@ def watch(
     chosen = chosen_library(library)
     with logging_to(log_file, verbose=verbose):
         model = open_model(weights, library, device)
-        with LibraryView.open(chosen, generation=model.generation, create=bool(folders)) as opened:
+        with LibraryView.open(
+            chosen, generation=model.generation, photo_vectors=model.photo_vectors, create=bool(folders)
+        ) as opened:
             log.info("watching the folders of the library %s", chosen)
             watch_folders(
                 opened,

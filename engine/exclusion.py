@@ -13,14 +13,11 @@ _WEIGHT = 0.5
 
 
 def search_direction(wanted: NDArray[np.float32], excluded: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(E,) The query embedding for photos near to `wanted` (E,) and away from `excluded` (X, E).
+    """(D,) The query vector for photos near to `wanted` (D,) and away from `excluded` (X, D).
 
     Several excluded terms weigh as much as one.
     """
-    if not len(excluded):
-        return wanted
-    total = excluded.sum(axis=0)
-    return np.asarray(wanted - _WEIGHT * total / max(1e-6, float(np.linalg.norm(total))), dtype=np.float32)
+    return wanted if not len(excluded) else np.asarray(wanted - _WEIGHT * excluded.mean(axis=0), dtype=np.float32)
 
 
 def exclusion_penalties(scores: NDArray[np.float32]) -> NDArray[np.float32]:

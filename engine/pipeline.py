@@ -51,17 +51,19 @@ class EncodedQuery:
     """Of the model: no other can use it."""
     text: EncodedText
     """The sentence, where there is one, and the excluded terms behind it."""
+    vectors: NDArray[np.float32]
+    """(P, D) The vector of each, which the shortlist compares with those of photos. It begins with the embedding."""
     timings_ms: Mapping[str, float]
 
     @property
     def wanted(self) -> NDArray[np.float32]:
-        """(E,) The embedding of the sentence, where there is one."""
-        return np.asarray(self.text.embeddings[0])
+        """(D,) The vector of the sentence, where there is one."""
+        return np.asarray(self.vectors[0])
 
     @property
     def excluded(self) -> NDArray[np.float32]:
-        """(X, E) The embeddings of the excluded terms."""
-        return self.text.embeddings[len(self.text.embeddings) - len(self.query.excluded) :]
+        """(X, D) The vectors of the excluded terms."""
+        return self.vectors[len(self.vectors) - len(self.query.excluded) :]
 
     def embeddings_only(self) -> EncodedQuery:
         """The same without the word features, which are large and only the rerank reads."""
@@ -114,10 +116,12 @@ def encode(model: TrainedModel, query: Query) -> EncodedQuery:
     """Encode the sentence of `query` and its excluded terms; nothing is computed where it has neither."""
     clock, phrases = Clock(), [query.words, *query.excluded] if query.words else list(query.excluded)
     text = EncodedText(np.empty((0, 0), dtype=np.float32), [])
+    vectors = text.embeddings
     if phrases:
         with clock.stage("total"), clock.stage("text"):
             text = model.runtime.encode_text(phrases)
-    return EncodedQuery(query, model.generation, text, clock.timings_ms)
+            vectors = model.photo_vectors.of_sentences(text).vectors
+    return EncodedQuery(query, model.generation, text, vectors, clock.timings_ms)
 
 
 def filtered(library: LibraryView, query: Query) -> NDArray[np.int64] | None:
@@ -126,7 +130,8 @@ def filtered(library: LibraryView, query: Query) -> NDArray[np.int64] | None:
 
 
 def shortlist(library: LibraryView, encoded: EncodedQuery, size: int) -> Shortlist:
-    """The candidates for a rerank: the `size` photos nearest to the sentence, and annotation candidates.
+    """The candidates for a rerank: the `size` photos that the score ranks first without a joint pass, and annotation
+    candidates.
 
     A query without a sentence has no candidates: its photos come by date.
     """
@@ -147,19 +152,19 @@ def nearest(
     count: int,
     among: NDArray[np.int64] | None,
 ) -> list[Candidate]:
-    """The `count` photos among those nearest to `wanted` (E,) and away from `excluded` (X, E), best first.
+    """The `count` photos that the vector `wanted` (D,) ranks first, away from `excluded` (X, D), best first.
 
-    Their similarity is that to `wanted`.
+    Their similarity is that of embeddings, which vectors begin with.
     """
-    ids, similarities = library.shortlist(search_direction(wanted, excluded), count, among)
-    photo_ids = ids.tolist()
-    if len(excluded) and photo_ids:
-        embeddings = library.embeddings(photo_ids)
-        photo_ids = list(embeddings)
-        # Not BLAS: there the sum of a row depends on the rows beside it.
-        similarities = np.einsum("ke,e->k", np.array(list(embeddings.values())).reshape(-1, len(wanted)), wanted)
+    ids, _ = library.shortlist(search_direction(wanted, excluded), count, among)
+    embeddings = library.embeddings(ids.tolist())
+    if not embeddings:
+        return []
+    stacked = np.stack(list(embeddings.values()))
+    # Not BLAS: there the sum of a row depends on the rows beside it.
+    similarities = np.einsum("ke,e->k", stacked, wanted[: stacked.shape[1]])
     return [
-        Candidate(photo_id, similarity) for photo_id, similarity in zip(photo_ids, similarities.tolist(), strict=True)
+        Candidate(photo_id, similarity) for photo_id, similarity in zip(embeddings, similarities.tolist(), strict=True)
     ]
 
 
@@ -167,7 +172,7 @@ def with_similarity(library: LibraryView, encoded: EncodedQuery, candidates: lis
     """The candidates with their similarity to the sentence."""
     embeddings = library.embeddings([candidate.photo_id for candidate in candidates])
     return [
-        replace(candidate, similarity=float(embeddings[candidate.photo_id] @ encoded.wanted))
+        replace(candidate, similarity=float(embeddings[candidate.photo_id] @ encoded.text.embeddings[0]))
         for candidate in _present(candidates, embeddings)
     ]
 
@@ -232,7 +237,7 @@ def tail(
     *,
     after: Sequence[Candidate],
 ) -> list[Candidate]:
-    """The `count` photos that follow the candidates `after` in order of nearness.
+    """The `count` photos that follow the candidates `after` in the order of `nearest`.
 
     They come from a search of their own, so that the order of the reranked photos cannot depend on `count`.
     """

@@ -84,7 +84,7 @@ class SearchEngine:
     @classmethod
     def over(cls, library: str | Path, model: TrainedModel) -> Self:
         """Open the library in folder `library` with a loaded model. Raises what `open` raises."""
-        opened = LibraryView.open(library, generation=model.generation)
+        opened = LibraryView.open(library, generation=model.generation, photo_vectors=model.photo_vectors)
         try:
             require_photos(opened, model.name)
             return cls(opened, model)
@@ -119,9 +119,9 @@ class SearchEngine:
 
         The `shortlist` nearest photos (by default as many as the settings of the library say), and with them those
         whose annotations match, are reranked by score and come first; photos beyond them follow in order of nearness,
-        without a match. `rerank=False` leaves everything in that order. It is the order of similarity, unless there are
-        excluded terms. Equal photos go by id. The order does not depend on `limit`. A sentence longer than the model
-        reads is cut at its last word.
+        without a match. `rerank=False` leaves everything in that order. Nearness is the score without the joint pass:
+        what similarity and word detectors say. Equal photos go by id. The order does not depend on `limit`. A sentence
+        longer than the model reads is cut at its last word.
 
         The first `line` photos of the result are the best ones. With `sort="date"` these come newest first, those
         without a date last of them; the others keep their order.
@@ -197,7 +197,7 @@ class SearchEngine:
         photo itself is no hit.
 
         Filters and excluded terms in `query` hold as in a search. Where it has words, photo and words are wanted as
-        much: the photos nearest to the sum of both embeddings are reranked by the words, and have a match.
+        much: the photos nearest to the sum of both vectors are reranked by the words, and have a match.
 
         Raises PhotoMissing when the library does not have the photo, and QueryError when the file cannot be read as a
         photo, the limit is out of range, or as `search` does.
@@ -214,12 +214,14 @@ class SearchEngine:
             encoded = pipeline.encode(self._model, query)
             itself = [] if photo_id is None else [Candidate(photo_id)]
 
+            (photo_vector,) = self._model.photo_vectors.of_embeddings(embedding[None])
+
             def nearest(wanted: NDArray[np.float32], count: int, after: Sequence[Candidate]) -> list[Candidate]:
                 return pipeline.tail(library, wanted, encoded.excluded, count, among, after=after)
 
             if not query.words:
-                return pipeline.to_hits(library, nearest(embedding, limit, itself))
-            both = np.asarray((embedding + encoded.wanted) / 2, dtype=np.float32)
+                return pipeline.to_hits(library, nearest(photo_vector, limit, itself))
+            both = np.asarray((photo_vector + encoded.wanted) / 2, dtype=np.float32)
             combined = nearest(both, _COMBINED, itself)
             by_words = pipeline.with_similarity(library, encoded, combined)
             ranked = pipeline.rerank(library, self._ranker, encoded, by_words, Clock())

@@ -90,6 +90,7 @@ def index_folders(
     load_runtime: Callable[[], Runtime],
     weights: str | None = None,
     progress: Callable[[IndexProgress], None] | None = None,
+    index_progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
     exclude: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
@@ -112,7 +113,8 @@ def index_folders(
     the folders. The photos of excluded files are hidden. If they are included again, they are back with their
     annotations.
 
-    The FAISS index is written anew if more than `newer_allowed` photos are newer than it.
+    The FAISS index is written anew if more than `newer_allowed` photos are newer than it, or if the parameters of the
+    score have changed. `index_progress` is called with the number of photos it has taken in, and of all to be taken in.
 
     Raises FolderMissing, PatternRefused, LibraryLocked, LibraryReadOnly, and LibraryReencoded if other weights took
     over after the library was opened.
@@ -150,7 +152,7 @@ def index_folders(
             remove_locations(connection, removed)
             update_photo_metadata(connection, [photo_id for _, _, photo_id in changes.removed if photo_id is not None])
         report.removed = len(changes.removed) - report.moved
-        writer.update_index(newer_allowed=newer_allowed)
+        writer.update_index(newer_allowed=newer_allowed, progress=index_progress)
         if replaces_generation:
             report.waiting = writer.complete_generation(weights)
         writer.remove_unused_files()

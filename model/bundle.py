@@ -12,6 +12,7 @@ from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.runtime.protocol import TaskRuntime
 from model.scoring.parameters import ScoringParameters
+from model.scoring.photo_vectors import PhotoVectors
 from model.scoring.ranker import Ranker
 from model.weights import DEFAULT, find_weights, lasting_name
 
@@ -56,6 +57,11 @@ class TrainedModel:
     def scoring_parameters(self) -> ScoringParameters:
         """The fitted parameters of its scores."""
         return ScoringParameters.load(self.folder, self.generation)
+
+    @cached_property
+    def photo_vectors(self) -> PhotoVectors:
+        """Makes the vectors that its shortlists compare; it needs no network."""
+        return PhotoVectors(self.scoring_parameters)
 
     @cached_property
     def ranker(self) -> Ranker:

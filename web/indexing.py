@@ -102,7 +102,12 @@ class IndexJob:
     def _run(self, folders: Sequence[Path]) -> None:
         try:
             model = self._model()
-            with LibraryView.open(self._library, generation=model.generation, create=bool(folders)) as library:
+            with LibraryView.open(
+                self._library,
+                generation=model.generation,
+                photo_vectors=model.photo_vectors,
+                create=bool(folders),
+            ) as library:
                 report = index_folders(
                     library,
                     folders,

@@ -1,7 +1,7 @@
-"""The file of the FAISS index over a generation's embeddings: `index-GENERATION.faiss`.
+"""The file of the FAISS index over the vectors of a generation's photos: `index-GENERATION.faiss`.
 
 The file ends with a stamp that says what the index covers. An index that is half written, or does not match the
-encodings, is recognised by it and never searched. FAISS ignores the stamp.
+encodings or the parameters that vectors are made with, is recognised by it and never searched. FAISS ignores the stamp.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexer.library.encodings import Encodings
+from indexer.library.encodings import Encodings, Origin
 from indexer.library.errors import LibraryError
 from indexer.library.faiss_index import SearchableIndex, coarse_index_for, new_index
+from indexer.library.photo_vectors import PhotoVectors, vectors_after, vectors_of
 from indexer.library.settings import BY_SIZE
 from model.atomic import remove_leftovers, replacing
 
@@ -42,6 +44,8 @@ class Stamp:
     """How many encodings there were when the index was built and, if necessary, trained."""
     faiss_bytes: int
     """Length of the index without the stamp."""
+    vectors: str = ""
+    """`PhotoVectors.digest`; older indexes hold the embeddings alone, and no such name."""
 
 
 def read_stamp(path: Path) -> Stamp | None:
@@ -54,17 +58,22 @@ def read_stamp(path: Path) -> Stamp | None:
             file.seek(end - _TAIL.size - length)
             values = json.loads(file.read(min(length, _MAX_STAMP_BYTES)))
         stamp = Stamp(**values)
-        if any(not isinstance(values[name], int) or values[name] < 0 for name in _NUMBERS):
+        if any(not isinstance(values[name], int) or values[name] < 0 for name in _NUMBERS) or not isinstance(
+            stamp.vectors, str
+        ):
             return None
     except (OSError, RecursionError, ValueError, TypeError, struct.error):
         return None
     return stamp if magic == _MAGIC and stamp.faiss_bytes + length + _TAIL.size == end else None
 
 
-def covering_stamp(path: Path, encodings: Encodings) -> Stamp | None:
-    """The stamp of the index at `path` if all encodings that it covers are still stored, else None."""
+def covering_stamp(path: Path, encodings: Encodings, photo_vectors: PhotoVectors | None = None) -> Stamp | None:
+    """The stamp of the index at `path` if all encodings that it covers are still stored and its vectors are those that
+    `photo_vectors` makes, else None. Without that, vectors of any kind will do: all begin with the embedding."""
     stamp, origin = read_stamp(path), encodings.origin()
     if stamp is None or origin is None or stamp.token != origin.token:
+        return None
+    if photo_vectors is not None and stamp.vectors != photo_vectors.digest:
         return None
     return stamp if encodings.count(up_to=stamp.sequence) == stamp.count else None
 
@@ -81,35 +90,62 @@ def read_index(path: Path, stamp: Stamp) -> SearchableIndex | None:
     return None if index is None else SearchableIndex(index)
 
 
-def update_index(path: Path, encodings: Encodings, setting: str = BY_SIZE, *, newer_allowed: int = 0) -> None:
+def update_index(
+    path: Path,
+    encodings: Encodings,
+    setting: str = BY_SIZE,
+    *,
+    photo_vectors: PhotoVectors | None = None,
+    newer_allowed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
     """Make the index at `path` cover all encodings: extend a sound one, else rebuild it.
 
     If no more than `newer_allowed` encodings are newer, nothing is done. The index is also rebuilt when it covers more
-    than twice the encodings that it was built with, or when `setting` has changed.
+    than twice the encodings that it was built with, when `setting` has changed, or `photo_vectors` makes other vectors.
+    Without `photo_vectors` an index is made of the embeddings alone, and a sound one of other vectors stays as it is.
+    `progress` is called with the number of photos that were added so far and that of all to be added.
     Raises LibraryError if FAISS cannot make an index of `setting`.
     """
     origin = encodings.origin()
     if origin is None:
         return
-    count, stamp, index = encodings.count(), covering_stamp(path, encodings), None
+    count, stamp, index = encodings.count(), covering_stamp(path, encodings, photo_vectors), None
     if newer_allowed and count - (0 if stamp is None else stamp.count) <= newer_allowed:
+        return
+    if photo_vectors is None and stamp is not None and stamp.vectors:
         return
     if stamp is not None and count <= 2 * stamp.built_with and stamp.factory == _factory(setting, stamp.built_with):
         if stamp.count == count:
             return
         index = _read(path, stamp)
+    covered = 0 if stamp is None or index is None else stamp.count
     if stamp is None or index is None:
-        factory = _factory(setting, count)
-        index, training = new_index(origin.embedding_size, factory, count)
-        if training:
-            sample = np.random.default_rng(0).choice(encodings.photo_ids(), training, replace=False)
-            index.train(np.stack(list(encodings.vectors(sample.tolist()).values())))
-        stamp = Stamp(origin.token, 0, 0, factory, count, 0)
+        index, stamp = _trained_index(encodings, _factory(setting, count), photo_vectors, origin, count)
     sequence = stamp.sequence
-    for block in encodings.after(sequence):
-        index.add_with_ids(block.vectors, block.photo_ids)
+    for block in vectors_after(encodings, photo_vectors, sequence):
+        index.add_with_ids(block.vectors.astype(np.float32), block.photo_ids)
         sequence = int(block.sequences[-1])
+        if progress is not None:
+            progress(index.ntotal - covered, count - covered)
     _write(path, index, replace(stamp, sequence=sequence, count=index.ntotal))
+
+
+def _trained_index(
+    encodings: Encodings, factory: str, photo_vectors: PhotoVectors | None, origin: Origin, count: int
+) -> tuple[faiss.IndexIDMap, Stamp]:
+    """An empty index for the vectors of `count` photos, with its stamp."""
+    width = origin.embedding_size
+    if photo_vectors is not None:
+        nothing = np.zeros((1, width), dtype=np.float32), np.zeros((1, origin.pooled_size), dtype=np.float32)
+        width = photo_vectors.of_photos(*nothing).shape[1]
+    index, training = new_index(width, factory, count)
+    if training:
+        sample = np.random.default_rng(0).choice(encodings.photo_ids(), training, replace=False)
+        blocks = vectors_of(encodings, photo_vectors, sample.tolist())
+        index.train(np.concatenate([block.astype(np.float32) for block in blocks]))
+    vectors = "" if photo_vectors is None else photo_vectors.digest
+    return index, Stamp(origin.token, 0, 0, factory, count, 0, vectors)
 
 
 def _factory(setting: str, count: int) -> str:

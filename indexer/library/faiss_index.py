@@ -1,6 +1,6 @@
-"""The FAISS index in memory: each photo's embedding as fp16 and, in a large library, a coarse index for candidates.
+"""The FAISS index in memory: each photo's vector as fp16 and, in a large library, a coarse index for candidates.
 
-Similarities are always computed from the fp16 embeddings in the same way, so they do not depend on the kind of index.
+Inner products are always computed from the fp16 vectors in the same way, so they do not depend on the kind of index.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import faiss
 
 EXACT = "SQfp16"
-"""No coarse index: every embedding is compared, as fp16, with half the memory of float32 and an error below 1e-3."""
+"""No coarse index: every vector is compared, as fp16, with half the memory of float32 and an error below 1e-3."""
 MAX_EXACT = 50_000
 """Up to so many photos are all compared."""
 _CANDIDATES = 512
@@ -45,8 +45,8 @@ def coarse_index_for(count: int) -> str:
     return f"IVF{2 ** round(math.log2(2 * math.sqrt(count)))},RaBitQfs"
 
 
-def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.IndexIDMap, int]:
-    """An empty index for `count` photos, and the number of embeddings to train its coarse index with (0: none).
+def new_index(width: int, factory: str, count: int) -> tuple[faiss.IndexIDMap, int]:
+    """An empty index for `count` vectors of that width, and how many of them are to train its coarse index (0: none).
 
     There is no coarse index if the photos are too few to train one of `factory`. Raises LibraryError if FAISS cannot
     make an index of that string, or only one that does not support filters.
@@ -55,7 +55,7 @@ def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.Inde
 
     name = f"IDMap,{factory}" if factory == EXACT else f"IDMap,{factory},Refine({EXACT})"
     try:
-        index = faiss.index_factory(embedding_size, name, faiss.METRIC_INNER_PRODUCT)
+        index = faiss.index_factory(width, name, faiss.METRIC_INNER_PRODUCT)
         assert isinstance(index, faiss.IndexIDMap)
         coarse, _ = _parts(index)
         if not isinstance(coarse, (faiss.IndexIVF, faiss.IndexHNSW, faiss.IndexFlatCodes, type(None))):
@@ -74,7 +74,7 @@ def new_index(embedding_size: int, factory: str, count: int) -> tuple[faiss.Inde
         coarse.cp.niter = _TRAINING_ROUNDS
         coarse.cp.max_points_per_centroid = _MAX_TRAINING_PER_LIST
     if count < max(_MIN_TRAINING_PER_LIST * lists, _MIN_TRAINING):
-        return new_index(embedding_size, EXACT, count)
+        return new_index(width, EXACT, count)
     return index, min(count, max(_MAX_TRAINING_PER_LIST * lists, 2 * _MIN_TRAINING))
 
 
@@ -90,19 +90,20 @@ class SearchableIndex:
         """(N,) The photo id of each row."""
         codes = faiss.rev_swig_ptr(self._exact.codes.data(), index.ntotal * self._exact.code_size)
         self.vectors: NDArray[np.float16] = codes.view(np.float16).reshape(index.ntotal, index.d)
-        """(N, E)"""
+        """(N, D)"""
 
     def nearest(
         self,
-        embedding: NDArray[np.float32],
+        query: NDArray[np.float32],
         count: int,
         allowed: NDArray[np.bool_] | None = None,
         *,
         exactly: bool = False,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows (K,) and inner products (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
+        """Rows (K,) and inner products (K,) of the K <= `count` photos with the largest ones, best first.
 
-        Equal ones are ordered by id. `allowed` (N,) says which rows may be found; K is less than `count` only if fewer
+        They are those with `query` (Q,), where Q is D at most: what a vector has beyond counts for nothing. Equal
+        photos are ordered by id. `allowed` (N,) says which rows may be found; K is less than `count` only if fewer
         rows are allowed. Unless `exactly`, a coarse index proposes the candidates, and `count` must be MAX_PROPOSED at
         most. The first photos do not depend on `count`.
         """
@@ -112,19 +113,19 @@ class SearchableIndex:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
         if self._coarse is not None and not exactly:
             assert count <= MAX_PROPOSED
-            rows = self._search(self._coarse, embedding, _CANDIDATES, allowed, total)
+            rows = self._search(self._coarse, query, _CANDIDATES, allowed, total)
             if len(rows) >= min(MAX_PROPOSED, total):
-                return self._best(rows, inner_products(self.vectors, rows, embedding), count)
+                return self._best(rows, inner_products(self.vectors, rows, query), count)
         if allowed is not None and total * _SPARSITY <= len(self.ids):
             rows = np.flatnonzero(allowed)
-            return self._best(rows, inner_products(self.vectors, rows, embedding), count)
+            return self._best(rows, inner_products(self.vectors, rows, query), count)
         requested = count
         while True:
             # FAISS returns any of equally near photos, and rounds differently: request more until all that may belong
             # to the result are included.
             requested = min(2 * requested, total)
-            rows = self._search(self._exact, embedding, requested, allowed, total)
-            similarities = inner_products(self.vectors, rows, embedding)
+            rows = self._search(self._exact, query, requested, allowed, total)
+            similarities = inner_products(self.vectors, rows, query)
             last = np.partition(similarities, -count)[-count]
             if requested == total or similarities.min() < last - _FAISS_NOISE:
                 return self._best(rows, similarities, count)
@@ -142,7 +143,7 @@ class SearchableIndex:
     def _search(
         self,
         index: faiss.Index,
-        embedding: NDArray[np.float32],
+        query: NDArray[np.float32],
         count: int,
         allowed: NDArray[np.bool_] | None,
         total: int,
@@ -156,26 +157,31 @@ class SearchableIndex:
             # The fewer rows are allowed, the more lists are searched, so that enough allowed rows are found.
             lists = min(index.nlist, math.ceil(index.nprobe * len(self.ids) / total))
             parameters = faiss.SearchParametersIVF(sel=selector, nprobe=lists)  # type: ignore[call-arg]
+        whole = np.zeros((1, index.d), dtype=np.float32)
+        whole[0, : len(query)] = query
         with _one_thread():
-            _, rows = index.search(embedding[None], min(count, len(self.ids)), params=parameters)
+            _, rows = index.search(whole, min(count, len(self.ids)), params=parameters)
         nearest: NDArray[np.int64] = rows[0][rows[0] >= 0]
         return nearest
 
 
 def inner_products(
-    vectors: NDArray[np.float16], rows: NDArray[np.int64], embedding: NDArray[np.float32]
+    vectors: NDArray[np.float16], rows: NDArray[np.int64], query: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(K,) of `vectors` (N, E) at `rows` (K,) with `embedding` (E,). Each product is independent of the other rows."""
+    """(K,) of the first Q numbers of `vectors` (N, D) at `rows` (K,) with `query` (Q,).
+
+    Each product is independent of the other rows.
+    """
     products = np.empty(len(rows), dtype=np.float32)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
-        block = vectors[rows[start : start + _ROWS_AT_ONCE]].astype(np.float32)
-        np.einsum("ij,j->i", block, embedding, out=products[start : start + _ROWS_AT_ONCE])
+        block = vectors[rows[start : start + _ROWS_AT_ONCE], : len(query)].astype(np.float32)
+        np.einsum("ij,j->i", block, query, out=products[start : start + _ROWS_AT_ONCE])
     return products
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Use one thread: the search for one embedding is so short that threads on a busy CPU only wait for each other."""
+    """Use one thread: the search for one query is so short that threads on a busy CPU only wait for each other."""
     import faiss
 
     threads = faiss.omp_get_max_threads()
@@ -187,7 +193,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _parts(index: faiss.IndexIDMap) -> tuple[faiss.Index | None, faiss.IndexScalarQuantizer]:
-    """The coarse index, if any, and the index that holds the embeddings."""
+    """The coarse index, if any, and the index that holds the vectors."""
     import faiss
 
     coarse, exact = None, faiss.downcast_index(index.index)

@@ -1,9 +1,10 @@
-"""The vector store on FAISS: it finds the photos nearest to an embedding while another process may be indexing."""
+"""The vector store on FAISS: it finds the photos nearest to a query vector while another process may be indexing."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +18,16 @@ from indexer.library.faiss_file import Stamp, covering_stamp, read_index, read_s
 from indexer.library.faiss_index import MAX_EXACT, MAX_PROPOSED, SearchableIndex, inner_products
 from indexer.library.file_version import file_version
 from indexer.library.generations import visible_photos
+from indexer.library.photo_vectors import PhotoVectors, vectors_after
 
+_log = logging.getLogger("pixelseek.index")
 _FP16_TOLERANCE = 2e-3
 """How much a stored component may differ from the encoding's: fp16 rounds."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The searchable state at one moment: the FAISS index, and the embeddings that it does not hold yet."""
+    """The searchable state at one moment: the FAISS index, and the vectors that it does not hold yet."""
 
     index: SearchableIndex | None
     stamp: Stamp | None
@@ -36,28 +39,33 @@ class Snapshot:
     newer_ids: NDArray[np.int64]
     """(M,) Ids of visible photos that are not in the index."""
     newer_vectors: NDArray[np.float16]
-    """(M, E) float16 as in the index, so that a similarity does not change when the index takes them in."""
+    """(M, D) float16 as in the index, so that an inner product does not change when the index takes them in."""
 
     @classmethod
     def take(
-        cls, catalog: Database, encodings: Encodings, generation: str, index_path: Path, before: Snapshot | None = None
+        cls,
+        catalog: Database,
+        encodings: Encodings,
+        generation: str,
+        index_path: Path,
+        *,
+        photo_vectors: PhotoVectors | None = None,
+        before: Snapshot | None = None,
     ) -> Snapshot:
         """Read the library as it is now. The index of the snapshot `before` is reused if its file is the same."""
         version = file_version(index_path)
-        stamp = covering_stamp(index_path, encodings)
+        stamp = covering_stamp(index_path, encodings, photo_vectors)
         if before is not None and (stamp, version) == (before.stamp, before.version):
             index = before.index
         else:
             index = None if stamp is None else read_index(index_path, stamp)
         covered = 0 if stamp is None or index is None else stamp.sequence
-        blocks = list(encodings.after(covered))
+        blocks = list(vectors_after(encodings, photo_vectors, covered))
         # Encodings are read before their marks: an encoding that has no mark yet is not visible.
         visible_ids = visible_photos(catalog, generation)
         ids = np.concatenate([np.empty(0, dtype=np.int64), *(block.photo_ids for block in blocks)])
         newer = np.isin(ids, visible_ids)
-        vectors = np.concatenate(
-            [block.vectors.astype(np.float16) for block in blocks] or [np.empty((0, 0), np.float16)]
-        )
+        vectors = np.concatenate([block.vectors for block in blocks] or [np.empty((0, 0), np.float16)])
         visible = None if index is None else np.isin(index.ids, visible_ids)
         if visible is not None and visible.all():
             visible = None
@@ -71,17 +79,18 @@ class Snapshot:
         return indexed + len(self.newer_ids)
 
     def nearest(
-        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+        self, query: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ids (K,) and similarities (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
+        """Ids (K,) and inner products (K,) of the K <= `count` photos with the largest inner product with `query` (Q,).
 
-        Equal ones are ordered by id. The first photos do not depend on `count`: photos that a coarse index missed come
-        after the MAX_PROPOSED photos that it proposed. With `among`, only photos with these ids are found; the ids may
-        have any order, and unknown and hidden ones are ignored. Up to MAX_EXACT of them are all compared. The
-        similarity is the inner product, which is the cosine if `embedding` is L2-normalised.
+        They come best first, equal ones by id. Numbers that a photo's vector has beyond Q count for nothing: an
+        L2-normalised embedding finds photos by their cosine. The first photos do not depend on `count`: photos that a
+        coarse index missed come after the MAX_PROPOSED photos that it proposed. With `among`, only photos with these
+        ids are found; the ids may have any order, and unknown and hidden ones are ignored. Up to MAX_EXACT of them are
+        all compared.
         """
         newer = np.arange(len(self.newer_ids)) if among is None else np.flatnonzero(np.isin(self.newer_ids, among))
-        newer_ids, newer_similarities = self.newer_ids[newer], inner_products(self.newer_vectors, newer, embedding)
+        newer_ids, newer_products = self.newer_ids[newer], inner_products(self.newer_vectors, newer, query)
         allowed = self.visible
         if self.index is not None and among is not None:
             allowed = np.isin(self.index.ids, among)
@@ -89,12 +98,12 @@ class Snapshot:
                 allowed &= self.visible
 
         def nearest(count: int, *, exactly: bool) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-            ids, similarities = newer_ids, newer_similarities
+            ids, products = newer_ids, newer_products
             if self.index is not None:
-                rows, indexed = self.index.nearest(embedding, count, allowed, exactly=exactly)
-                ids, similarities = np.concatenate([self.index.ids[rows], ids]), np.concatenate([indexed, similarities])
-            best = np.lexsort((ids, -similarities))[:count]
-            return ids[best], similarities[best]
+                rows, indexed = self.index.nearest(query, count, allowed, exactly=exactly)
+                ids, products = np.concatenate([self.index.ids[rows], ids]), np.concatenate([indexed, products])
+            best = np.lexsort((ids, -products))[:count]
+            return ids[best], products[best]
 
         if self.index is None or not self.index.has_coarse_index():
             return nearest(count, exactly=True)
@@ -114,12 +123,20 @@ class FaissStore:
     It keeps a snapshot in memory and takes a new one when the library has changed on disk.
     """
 
-    def __init__(self, path: Path, catalog: Database, encodings: Encodings, generation: str) -> None:
-        """`path` is the file of the index."""
+    def __init__(
+        self,
+        path: Path,
+        catalog: Database,
+        encodings: Encodings,
+        generation: str,
+        photo_vectors: PhotoVectors | None = None,
+    ) -> None:
+        """`path` is the file of the index. `photo_vectors` makes the vectors: see `open_vector_store`."""
         self._path = path
         self._catalog = catalog
         self._encodings = encodings
         self._generation = generation
+        self._photo_vectors = photo_vectors
         self._lock = threading.Lock()
         self._version: tuple[object, ...] | None = None
         self._snapshot: Snapshot | None = None
@@ -134,19 +151,26 @@ class FaissStore:
         return len(self.snapshot())
 
     def search(
-        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+        self, query: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The photos nearest to `embedding` (E,): see `Snapshot.nearest`."""
-        return self.snapshot().nearest(embedding, count, among)
+        """The photos nearest to `query` (Q,): see `Snapshot.nearest`."""
+        return self.snapshot().nearest(query, count, among)
 
     def covered(self) -> int:
         """How many encodings the index holds; 0 if the index is not used."""
-        stamp = covering_stamp(self._path, self._encodings)
+        stamp = covering_stamp(self._path, self._encodings, self._photo_vectors)
         return 0 if stamp is None else stamp.count
 
-    def sync(self, *, factory: str, newer_allowed: int = 0) -> None:
+    def sync(self, *, factory: str, newer_allowed: int = 0, progress: Callable[[int, int], None] | None = None) -> None:
         """Extend or rebuild the index: see `faiss_file.update_index`."""
-        update_index(self._path, self._encodings, factory, newer_allowed=newer_allowed)
+        update_index(
+            self._path,
+            self._encodings,
+            factory,
+            photo_vectors=self._photo_vectors,
+            newer_allowed=newer_allowed,
+            progress=progress,
+        )
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the index."""
@@ -162,8 +186,8 @@ class FaissStore:
             return
         if stamp.count != total:
             yield f"covers {stamp.count} of {total} encodings; index again to speed up searches"
-        index = read_index(self._path, stamp)
-        if index is None:
+        index, origin = read_index(self._path, stamp), self._encodings.origin()
+        if index is None or origin is None or index.vectors.shape[1] < origin.embedding_size:
             yield f"cannot be read by FAISS, and is not used; {REMEDY}"
             return
         order, wrong = np.argsort(index.ids), 0
@@ -175,7 +199,8 @@ class FaissStore:
             if (index.ids[rows] != block.photo_ids[covered]).any():
                 yield f"lacks a photo that it should cover; {REMEDY}"
                 return
-            differences = np.abs(index.vectors[rows] - block.vectors[covered]).max(axis=1)
+            embeddings = index.vectors[rows, : origin.embedding_size]
+            differences = np.abs(embeddings - block.vectors[covered]).max(axis=1)
             wrong += int((differences > _FP16_TOLERANCE).sum())
         if wrong:
             yield f"{wrong} vectors differ from the encodings; {REMEDY}"
@@ -194,9 +219,20 @@ class FaissStore:
             version = self._version_now()
             if self._snapshot is None or version != self._version:
                 self._snapshot = Snapshot.take(
-                    self._catalog, self._encodings, self._generation, self._path, before=self._snapshot
+                    self._catalog,
+                    self._encodings,
+                    self._generation,
+                    self._path,
+                    photo_vectors=self._photo_vectors,
+                    before=self._snapshot,
                 )
                 self._version = version
+                if self._snapshot.index is None and covering_stamp(self._path, self._encodings) is not None:
+                    _log.warning(
+                        "%s was made with other parameters of the score. Until `pixelseek index` has made it again, "
+                        "searches start slowly.",
+                        self._path,
+                    )
             return self._snapshot
 
     def _version_now(self) -> tuple[object, ...]:

@@ -1,8 +1,8 @@
-"""The interface of the store that finds the photos nearest to an embedding."""
+"""The interface of the store that finds the photos nearest to a query vector."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -13,10 +13,11 @@ from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 from indexer.library.faiss_store import FaissStore
 from indexer.library.generations import index_path
+from indexer.library.photo_vectors import PhotoVectors
 
 
 class VectorStore(Protocol):
-    """Searches the embeddings of a generation. It is derived from the encodings and can be rebuilt from them."""
+    """Searches the vectors of a generation's photos. It is derived from the encodings and can be rebuilt from them."""
 
     @property
     def name(self) -> str:
@@ -26,21 +27,24 @@ class VectorStore(Protocol):
         """How many photos a search can find: those that have a file and an encoding."""
 
     def search(
-        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+        self, query: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ids (K,) and inner products (K,) of the K <= `count` photos nearest to `embedding` (E,), best first.
+        """Ids (K,) and inner products (K,) of the K <= `count` photos with the largest ones, best first.
 
-        Equal ones go by id. With `among`, only photos with these ids are found; the order of the ids does not matter,
-        and unknown ones are ignored. Photos that the store does not hold yet are found as well.
+        They are those with `query` (Q,). What a photo's vector has beyond Q counts for nothing: as vectors begin with
+        the embedding, an L2-normalised embedding finds photos by their cosine. Equal ones go by id. With `among`, only
+        photos with these ids are found; the order of the ids does not matter, and unknown ones are ignored. Photos
+        that the store does not hold yet are found as well.
         """
 
     def covered(self) -> int:
         """How many encodings the store holds. A search also compares the others."""
 
-    def sync(self, *, factory: str, newer_allowed: int = 0) -> None:
+    def sync(self, *, factory: str, newer_allowed: int = 0, progress: Callable[[int, int], None] | None = None) -> None:
         """Add new encodings and drop removed ones, if more than `newer_allowed` are new. Needs the library's lock.
 
-        `factory` is the setting `index_factory`.
+        `factory` is the setting `index_factory`. `progress` is called with the number of photos that were added so far
+        and that of all to be added.
         """
 
     def problems(self) -> Iterator[str]:
@@ -53,6 +57,12 @@ class VectorStore(Protocol):
         """Release memory and files."""
 
 
-def open_vector_store(library: Path, catalog: Database, encodings: Encodings, generation: str) -> VectorStore:
-    """The store of the library in that folder for the encodings of `generation`."""
-    return FaissStore(index_path(library, generation), catalog, encodings, generation)
+def open_vector_store(
+    library: Path, catalog: Database, encodings: Encodings, generation: str, photo_vectors: PhotoVectors | None = None
+) -> VectorStore:
+    """The store of the library in that folder for the encodings of `generation`.
+
+    It holds the vectors that `photo_vectors` makes, and makes them anew where it holds others. Without that, for
+    callers that have no model, the store is used as it is, and only embeddings can be searched for.
+    """
+    return FaissStore(index_path(library, generation), catalog, encodings, generation, photo_vectors)

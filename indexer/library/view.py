@@ -23,6 +23,7 @@ from indexer.library.lifetime import while_open
 from indexer.library.locking import writer_lock
 from indexer.library.opening import open_catalog
 from indexer.library.photo import FileIdentity
+from indexer.library.photo_vectors import PhotoVectors
 from indexer.library.reconciliation import is_consistent, reconcile
 from indexer.library.status import LibraryStatus, read_status
 from indexer.library.vector_store import open_vector_store
@@ -31,27 +32,42 @@ from indexer.library.vector_store import open_vector_store
 class LibraryView(Library):
     """A library with the encodings of one generation of the model. Open one with `LibraryView.open`."""
 
-    def __init__(self, path: Path, catalog: Database, generation: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        catalog: Database,
+        generation: str | None = None,
+        photo_vectors: PhotoVectors | None = None,
+    ) -> None:
         super().__init__(path, catalog)
         self.generation = self.current_generation() if generation is None else generation
         """Empty if no model has encoded anything yet and none was given."""
         self.encodings = Encodings(encodings_path(path, self.generation), lifetime=self.lifetime)
-        self.vectors = open_vector_store(path, catalog, self.encodings, self.generation)
+        self.vectors = open_vector_store(path, catalog, self.encodings, self.generation, photo_vectors)
         self.was_current = self.is_current()
         """Whether this generation answered searches when the view was opened."""
 
     @classmethod
-    def open(cls, path: str | Path | None = None, *, generation: str | None = None, create: bool = False) -> Self:
+    def open(
+        cls,
+        path: str | Path | None = None,
+        *,
+        generation: str | None = None,
+        photo_vectors: PhotoVectors | None = None,
+        create: bool = False,
+    ) -> Self:
         """Open the library in folder `path` as `generation` sees it; with `create`, create it if missing.
 
         `generation` is that of the model in use. None is the one that answers searches; then no model is needed.
+        `photo_vectors` of that model makes the vectors that sentences are compared with; without it only embeddings
+        are.
         A catalog of an older schema is backed up and migrated. What an interrupted run left behind is removed.
 
         Raises what `Library.open` raises.
         """
         folder, catalog = open_catalog(path, create=create)
         try:
-            view = cls(folder, catalog, generation)
+            view = cls(folder, catalog, generation, photo_vectors)
         except BaseException:
             catalog.close()
             raise
@@ -90,15 +106,15 @@ class LibraryView(Library):
 
     @while_open
     def shortlist(
-        self, embedding: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+        self, query: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Ids (K,) and inner products (K,) of the photos nearest to `embedding` (E,), best first.
+        """Ids (K,) and inner products (K,) of the photos with the largest inner product with `query` (Q,), best first.
 
-        They are cosine similarities if it is L2-normalised. With `among` (N,), only photos with these ids are found. K
-        is less than `count` only if there are fewer photos. Photos that are newer than the FAISS index are found as
-        well.
+        A query is a vector as the model makes it for a sentence, or an L2-normalised embedding alone (E,), and the
+        inner products are cosines then. With `among` (N,), only photos with these ids are found. K is less than `count`
+        only if there are fewer photos. Photos that are newer than the FAISS index are found as well.
         """
-        return self.vectors.search(np.asarray(embedding, dtype=np.float32), count, among)
+        return self.vectors.search(np.asarray(query, dtype=np.float32), count, among)
 
     @while_open
     def embeddings(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,10 +110,10 @@ class LibraryWriter:
         with self.catalog.connect() as connection:
             remove_unused_files(self.view.path, connection, self.generation)
 
-    def update_index(self, *, newer_allowed: int = 0) -> None:
-        """Make the FAISS index cover all encodings, if more than `newer_allowed` are newer."""
+    def update_index(self, *, newer_allowed: int = 0, progress: Callable[[int, int], None] | None = None) -> None:
+        """Make the FAISS index cover all encodings, if more than `newer_allowed` are newer: see `VectorStore.sync`."""
         factory = Settings.load(self.view.path).index_factory
-        self.view.vectors.sync(factory=factory, newer_allowed=newer_allowed)
+        self.view.vectors.sync(factory=factory, newer_allowed=newer_allowed, progress=progress)
 
     def remove_folder(self, folder: Path) -> RemovalReport:
         """Remove `folder`, which was indexed under that path, from the library. Its files are not changed.

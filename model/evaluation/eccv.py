@@ -64,11 +64,11 @@ class GroundTruth:
         for way in DIRECTIONS:
             shortlists = lists[way]
             scores = {
-                "shortlist": shortlists.parts.similarity,
+                "shortlist": shortlists.scores,
                 "itm": shortlists.parts.itm_logits,
                 "rerank": ranker.combine(shortlists.parts),
             }
-            rankings[way] = first_ranked(collection, way, shortlists, scores, self._length)
+            rankings[way] = first_ranked(ranker, collection, way, shortlists, scores, self._length)
         results: dict[str, Any] = {
             way: {
                 "eccv_queries": len(self._metrics.eccv_gts[_MODALITY[way]]),

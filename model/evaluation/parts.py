@@ -10,22 +10,19 @@ from model.scoring.shortlists import Shortlists
 
 
 def worth_of_parts(ranker: Ranker, lists: Shortlists) -> dict[str, Any]:
-    """Recall@1, @5 and @10 in percent of `lists`, ranked by similarity alone, then with one part more each time.
+    """Recall@1, @5 and @10 in percent, ranked by similarity alone, then with one part more each time.
 
     The rows are `similarity`, `hubness`, `detectors` and `joint` (the full score); parts that the weights do not have
-    are left out. `gain` is what a row adds to the row before, at each k: see `recall_gain`.
+    are left out. The first two rank all candidates; the others the candidates of `lists`, with those beyond in the
+    order of the shortlist. `gain` is what a row adds to the row before, at each k: see `recall_gain`.
     """
     parameters = ranker.parameters
-    included = {"hubness": False, "detectors": False, "joint": False}
-    ranks = {"similarity": lists.ranks(Ranker(ranker.runtime, parameters, **included).combine(lists.parts))}
-    for part, available in (
-        ("hubness", len(parameters.querybank.embeddings) > 0),
-        ("detectors", len(parameters.detectors.ids) > 0),
-        ("joint", True),
-    ):
-        if available:
-            included[part] = True
-            ranks[part] = lists.ranks(Ranker(ranker.runtime, parameters, **included).combine(lists.parts))
+    ranks = {"similarity": lists.similarity_ranks}
+    if len(parameters.querybank.embeddings):
+        ranks["hubness"] = lists.hubness_ranks
+    if len(parameters.detectors.ids):
+        ranks["detectors"] = lists.ranks(Ranker(ranker.runtime, parameters, joint=False).combine(lists.parts))
+    ranks["joint"] = lists.ranks(ranker.combine(lists.parts))
     rows: dict[str, Any] = {}
     previous = None
     for part, after in ranks.items():

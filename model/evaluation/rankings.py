@@ -18,7 +18,7 @@ from model.scoring.shortlists import Shortlists
 class Rankings:
     """The ranks of Q queries of one direction, by the name of the ranking.
 
-    - `shortlist`: by similarity alone;
+    - `shortlist`: by the inner product that a search without a rerank ranks by;
     - `itm`, `words`, `rerank`: the shortlist's candidates by ITM logit, by word detectors if there are any, or by the
       score that a search ranks by;
     - `rerank@K`: the same for the first K of them.
@@ -35,7 +35,7 @@ class Rankings:
         scores = ranker.combine(lists.parts)
         deepest: int = scores.shape[1]
         ranks = {
-            "shortlist": lists.similarity_ranks,
+            "shortlist": lists.shortlist_ranks,
             "itm": lists.ranks(lists.parts.itm_logits),
             **({"words": lists.ranks(lists.parts.log_odds)} if lists.parts.log_odds.any() else {}),
             **{f"rerank@{depth}": lists.ranks(scores, depth) for depth in depths},
@@ -59,11 +59,11 @@ class Rankings:
 
         `in_shortlist` is the share of queries with a right answer among the candidates read: the ceiling of a rerank.
         """
-        by_similarity, queries = self.ranks["shortlist"], len(self.photos)
+        in_shortlist, queries = self.ranks["shortlist"], len(self.photos)
         figures: dict[str, Any] = {"queries": queries}
         for name, ranks in self.ranks.items():
             depth = self.depth[name]
-            ceiling = {"in_shortlist": percent((by_similarity < depth).mean())} if depth else {}
+            ceiling = {"in_shortlist": percent((in_shortlist < depth).mean())} if depth else {}
             figures[name] = {**recall(ranks), **ceiling, "pairs": queries * depth}
         return figures
 

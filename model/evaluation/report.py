@@ -209,13 +209,13 @@ def _exhaustive(ranker: Ranker, collection: EncodedCollection, depths: Sequence[
         return all_parts.at(captions, photos)
 
     seconds = round(time.perf_counter() - clock, 2)
+    photos, captions = len(collection.photos), len(collection.caption_to_image)
     figures = {}
     for way in DIRECTIONS:
-        candidates = len(collection.sides(way)[1].photos)
-        blocks = shortlist_blocks(collection, way, scorer, candidates)
+        candidates = photos if way == "text_to_image" else captions
+        blocks = shortlist_blocks(ranker, collection, way, scorer, candidates)
         parts = [Rankings.of(block, ranker, depths) for block in blocks]
         figures[way] = Rankings.joined(parts).figures()
-    photos, captions = len(collection.photos), len(collection.caption_to_image)
     return {
         "photos": photos,
         "captions": captions,

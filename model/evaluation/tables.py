@@ -131,7 +131,7 @@ def _seconds(report: dict[str, Any]) -> str:
 def _tables(report: dict[str, Any]) -> Iterator[Table]:
     depth = report["shortlist"]
     names = {
-        "shortlist": "similarity",
+        "shortlist": "shortlist",
         "itm": f"ITM of {depth}",
         "words": f"words of {depth}",
         "rerank": f"rerank of {depth}",
@@ -141,9 +141,9 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
         f"All {report['photos']:,} photos",
         report,
         names,
-        "similarity: the shortlist alone. ITM, words, rerank: its first candidates ranked by the ITM logit, by word "
-        "detectors, or by the score that a search ranks by. in shortlist: how often a right answer is among them, the "
-        "ceiling of a rerank.",
+        "shortlist: similarity, hubness and word detectors in one inner product. ITM, words, rerank: its first "
+        "candidates ranked by the ITM logit, by word detectors, or by the score that a search ranks by. in shortlist: "
+        "how often a right answer is among them, the ceiling of a rerank.",
         f"What the rerank of {depth} adds to R@1, with its 95 % interval (paired bootstrap over photos): {gains}.",
     )
     yield _parts({way: report[way]["parts"] for way in _DIRECTIONS}, depth)
@@ -158,7 +158,7 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
         yield _recalls(
             f"Exhaustive, on the first {exhaustive['photos']:,} photos and their {exhaustive['captions']:,} captions",
             exhaustive,
-            {"shortlist": "similarity", "itm": "ITM of all", "words": "words of all", "rerank": "rerank of all"},
+            {"shortlist": "shortlist", "itm": "ITM of all", "words": "words of all", "rerank": "rerank of all"},
             f"All {exhaustive['pairs']:,} pairs, each scored once for both directions, took "
             f"{exhaustive['seconds']:,.1f} s.",
         )
@@ -211,7 +211,10 @@ def _parts(parts: Mapping[str, dict[str, Any]], depth: int) -> Table:
             for way, direction in _DIRECTIONS.items()
             for part, figures in parts[way].items()
         ],
-        ["gain: over the row above, in points, with its 95 % interval (paired bootstrap over photos)."],
+        [
+            "similarity and hubness rank all candidates, the rows below those of the shortlist. gain: over the row "
+            "above, in points, with its 95 % interval (paired bootstrap over photos)."
+        ],
     )
 
 

@@ -15,6 +15,7 @@ from model.data.shards import CaptionedPhoto
 from model.processor import PixelBertProcessor
 from model.runtime.protocol import EncodedImages, EncodedText, Runtime
 from model.scoring.parts import PreparedPhotos
+from model.scoring.photo_vectors import PhotoVectors
 from model.scoring.ranker import Ranker
 
 Direction = Literal["text_to_image", "image_to_text"]
@@ -25,9 +26,11 @@ _IMAGES, _SENTENCES = 32, 256
 
 @dataclass(frozen=True)
 class Side:
-    """Queries or candidates: the embedding of each, and the photo that it is or was written about."""
+    """Queries or candidates: the vector of each that a shortlist compares, and the photo that it is or was written
+    about."""
 
     embeddings: NDArray[np.float32]  # (Q, E)
+    vectors: NDArray[np.float32]  # (Q, D)
     photos: NDArray[np.int64]  # (Q,)
 
 
@@ -39,11 +42,17 @@ class EncodedCollection:
     text: EncodedText  # M
     caption_to_image: NDArray[np.int64]  # (M,)
 
-    def sides(self, direction: Direction) -> tuple[Side, Side]:
-        """The queries and the candidates of `direction`."""
-        captions = Side(self.text.embeddings, self.caption_to_image)
-        photos = Side(self.photos.embeddings, np.arange(len(self.photos)))
-        return (captions, photos) if direction == "text_to_image" else (photos, captions)
+    def sides(self, direction: Direction, photo_vectors: PhotoVectors) -> tuple[Side, Side]:
+        """The queries and the candidates of `direction`, their vectors made by `photo_vectors`."""
+        photos = photo_vectors.of_photos(self.photos.embeddings, self.photos.pooled_features).astype(np.float32)
+        sentences = photo_vectors.of_sentences(self.text)
+        captions = sentences.vectors
+        if direction == "image_to_text":  # captions are compared with one another, so that their offsets count
+            photos = np.column_stack([photos, np.ones(len(photos), dtype=np.float32)])
+            captions = np.column_stack([captions, sentences.offsets])
+        caption_side = Side(self.text.embeddings, captions, self.caption_to_image)
+        photo_side = Side(self.photos.embeddings, photos, np.arange(len(photos)))
+        return (caption_side, photo_side) if direction == "text_to_image" else (photo_side, caption_side)
 
     def part(self, first: int, end: int) -> EncodedCollection:
         """The photos from `first` to before `end` with their captions."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from model.runtime.protocol import Runtime
 from model.scoring.calibration_fitting import fit_calibration
 from model.scoring.collection import encode_collection, encode_photos
 from model.scoring.parameters import ScoringParameters
+from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
 from model.scoring.ranker import Ranker
 from model.scoring.shortlists import Shortlists, rerank_photos
@@ -36,10 +38,11 @@ def fit_parameters(
     device: str = "auto",
     progress: bool = True,
 ) -> ScoringParameters:
-    """Make the querybank, learn word detectors, fit the calibration, and write all three into folder `weights`.
+    """Make the querybank, learn word detectors and their projection, fit the calibration, and write all into folder
+    `weights`.
 
-    Querybank and word detectors come from the train photos of the shards; where there are none, those in the folder are
-    kept. The calibration is fitted on the photos of `split` with their first `captions` captions.
+    Querybank, word detectors and projection come from the train photos of the shards; where there are none, those in
+    the folder are kept. The calibration is fitted on the photos of `split` with their first `captions` captions.
 
     The photos of each dataset are a gallery of their own, once as a whole and once in blocks of 100: the fewer
     photos there are, the likelier a first hit is right, and the curve must hold for both. Raises ShardError when
@@ -56,21 +59,26 @@ def fit_parameters(
         processor = PixelBertProcessor.from_pretrained(weights)
     train = read_shards(shards, "train")
     if train:
-        detectors = _learn_detectors(runtime, processor, train, progress)
-        parameters = ScoringParameters(querybank=Querybank.of(runtime, train), detectors=detectors)
+        detectors, projection = _learn_detectors(runtime, processor, train, progress)
+        parameters = ScoringParameters(
+            querybank=Querybank.of(runtime, train), detectors=detectors, projection=projection
+        )
     else:
         try:
             parameters = ScoringParameters.load(weights, opened.generation)
         except WeightsError:  # of other weights: nothing in it holds for these
             parameters = ScoringParameters()
     ranker = Ranker(runtime, parameters)
-    galleries: list[Shortlists] = []
-    for photos in datasets.values():
-        collection = encode_collection(ranker, photos, processor, progress=progress)
-        galleries.append(rerank_photos(ranker, collection, shortlist, progress=progress))
-        if blocks := [rerank_photos(ranker, block, shortlist) for block in collection.folds(SMALL_GALLERY)]:
-            galleries.append(Shortlists.joined(blocks))
-    parameters = ScoringParameters(fit_calibration(galleries), parameters.querybank, parameters.detectors)
+    collections = [encode_collection(ranker, photos, processor, progress=progress) for photos in datasets.values()]
+    passes = 2 if parameters.projection.width else 1  # word detectors are in the shortlist once they have a scale
+    for _ in range(passes):
+        ranker = Ranker(runtime, parameters)
+        galleries: list[Shortlists] = []
+        for collection in collections:
+            galleries.append(rerank_photos(ranker, collection, shortlist, progress=progress))
+            if blocks := [rerank_photos(ranker, block, shortlist) for block in collection.folds(SMALL_GALLERY)]:
+                galleries.append(Shortlists.joined(blocks))
+        parameters = replace(parameters, calibration=fit_calibration(galleries))
     with opened.reading():
         parameters.save(weights, opened.generation)
     return parameters
@@ -78,7 +86,7 @@ def fit_parameters(
 
 def _learn_detectors(
     runtime: Runtime, processor: PixelBertProcessor, photos: Sequence[CaptionedPhoto], progress: bool
-) -> WordDetectors:
+) -> tuple[WordDetectors, Projection]:
     if not find_spec("torch"):
         raise WeightsError("word detectors are learned with PyTorch: pip install 'pixelseek[gpu]'")
     from model.scoring.word_learning import learn_detectors
@@ -86,4 +94,5 @@ def _learn_detectors(
     batches = encode_photos(runtime, photos, processor, label="train photos", progress=progress)
     pooled = np.concatenate([batch.pooled_features for batch in batches])
     captions = [[processor.tokenize([caption])["input_ids"][0] for caption in photo.captions] for photo in photos]
-    return learn_detectors(pooled, captions, progress=progress)
+    detectors = learn_detectors(pooled, captions, progress=progress)
+    return detectors, Projection.learn(detectors, pooled)

@@ -3,7 +3,7 @@
 They lie in the folder `scoring` of a folder of weights:
 
 - `calibration.json`: the numbers of the calibration, and a stamp;
-- `querybank.npy` and `word_detectors.npz`, where there are any.
+- `querybank.npy`, `word_detectors.npz` and `projection.npz`, where there are any.
 
 The folder is replaced as a whole. The stamp names the generation of the weights that the parameters were fitted for,
 and holds a digest of each other file: so parameters of other weights, and files of two fits, are refused.
@@ -25,12 +25,14 @@ from pathlib import Path
 
 from model.atomic import replacing_folder, whole_folder
 from model.scoring.calibration import Calibration
+from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
 from model.scoring.word_detectors import WordDetectors
 from model.weights import WeightsError
 
 FOLDER = "scoring"
 CALIBRATION, QUERYBANK, DETECTORS = "calibration.json", "querybank.npy", "word_detectors.npz"
+PROJECTION = "projection.npz"
 _STAMP, _WEIGHTS = "stamp", "weights"
 _FORMER_FILES = ("calibration.json", "querybank.npy", "word_evidence.npz")  # beside the weights, in no folder
 _MALFORMED = (
@@ -47,11 +49,12 @@ class _Torn(WeightsError):  # noqa: N818
 
 @dataclass(frozen=True)
 class ScoringParameters:
-    """Calibration, querybank and word detectors of one network; neutral ones where none were fitted."""
+    """What was fitted to one network; neutral parts where nothing was."""
 
     calibration: Calibration = field(default_factory=Calibration)
     querybank: Querybank = field(default_factory=Querybank)
     detectors: WordDetectors = field(default_factory=WordDetectors)
+    projection: Projection = field(default_factory=Projection)
 
     @classmethod
     def load(cls, weights: Path, generation: str) -> ScoringParameters:
@@ -76,7 +79,7 @@ class ScoringParameters:
                     raise WeightsError(f"{weights / name} was made by an older Pixelseek. {remedy}")
             return cls()
         files = {}
-        for name in (CALIBRATION, QUERYBANK, DETECTORS):
+        for name in (CALIBRATION, QUERYBANK, DETECTORS, PROJECTION):
             with suppress(FileNotFoundError), _readable(folder / name, remedy):
                 files[name] = _content(folder / name)
         if CALIBRATION not in files:
@@ -86,27 +89,35 @@ class ScoringParameters:
             stamp = numbers.pop(_STAMP)
             calibration = Calibration.of(numbers)
             generation_of_fit, digests = stamp[_WEIGHTS], {name: stamp[name] for name in (QUERYBANK, DETECTORS)}
+            digests[PROJECTION] = stamp.get(PROJECTION)  # there was none once
         for name, digest in digests.items():
             if digest != (_digest(files[name]) if name in files else None):
                 raise _Torn(f"{folder / name} and {CALIBRATION} were not fitted together. {remedy}")
         if generation_of_fit != generation:
             raise WeightsError(f"{folder} was fitted for other weights than those beside it. {remedy}")
-        querybank, detectors = Querybank(), WordDetectors()
+        querybank, detectors, projection = Querybank(), WordDetectors(), Projection()
         if QUERYBANK in files:
             with _readable(folder / QUERYBANK, remedy):
                 querybank = Querybank.read(io.BytesIO(files[QUERYBANK]))
         if DETECTORS in files:
             with _readable(folder / DETECTORS, remedy):
                 detectors = WordDetectors.read(io.BytesIO(files[DETECTORS]))
-        return cls(calibration, querybank, detectors)
+        if PROJECTION in files:
+            with _readable(folder / PROJECTION, remedy):
+                projection = Projection.read(io.BytesIO(files[PROJECTION]))
+                if len(projection.centre) != detectors.weights.shape[1]:
+                    raise ValueError("the word detectors read other features")
+        return cls(calibration, querybank, detectors, projection)
 
     def save(self, weights: Path, generation: str) -> None:
         """Write them into the folder `weights`, whose generation is given, in the place of any that lie there."""
         with replacing_folder(weights / FOLDER) as folder:
-            stamp: dict[str, str | None] = {_WEIGHTS: generation, QUERYBANK: None, DETECTORS: None}
+            stamp: dict[str, str | None] = dict.fromkeys((QUERYBANK, DETECTORS, PROJECTION))
+            stamp[_WEIGHTS] = generation
             for name, part, fitted in (
                 (QUERYBANK, self.querybank, len(self.querybank.embeddings)),
                 (DETECTORS, self.detectors, len(self.detectors.ids)),
+                (PROJECTION, self.projection, self.projection.width and len(self.detectors.ids)),
             ):
                 if fitted:
                     with (folder / name).open("wb") as file:

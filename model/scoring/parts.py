@@ -42,6 +42,7 @@ class PreparedPhotos:
 
     embeddings: NDArray[np.float32]  # (N, E)
     pixel_features: Sequence[NDArray[np.float32]]  # N of (P, D)
+    pooled_features: NDArray[np.float32]  # (N, C)
     hubness: NDArray[np.float32]  # (N,)
     words: DetectedWords
 
@@ -52,5 +53,9 @@ class PreparedPhotos:
         """The photos from `first` to before `end`."""
         rows = slice(first, end)
         return PreparedPhotos(
-            self.embeddings[rows], self.pixel_features[rows], self.hubness[rows], self.words.part(first, end)
+            self.embeddings[rows],
+            self.pixel_features[rows],
+            self.pooled_features[rows],
+            self.hubness[rows],
+            self.words.part(first, end),
         )

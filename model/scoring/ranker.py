@@ -8,12 +8,14 @@
 - Similarity: the inner product of both embeddings. Hubness: how near the photo is to every sentence (`querybank`).
 
 The scales and the bias are fitted on dev photos (`calibration`). BLIP ranks by such a sum of ITM logit and similarity;
-the querybank and the word detectors are added here.
+the querybank and the word detectors are added here. All but the joint pass is one inner product, which an index can
+rank by (`photo_vectors`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +29,7 @@ from model.runtime.protocol import EncodedImages, EncodedText, Runtime
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.scoring.parts import PreparedPhotos, ScoreParts
+from model.scoring.photo_vectors import PhotoVectors
 from model.scoring.querybank import Querybank
 from model.scoring.word_detectors import DetectedWords, WordDetectors
 
@@ -99,11 +102,21 @@ class Ranker:
         runtime = load_runtime(opened, device=device)
         return cls(runtime, parameters, hubness=hubness, detectors=detectors, joint=joint)
 
+    @cached_property
+    def photo_vectors(self) -> PhotoVectors:
+        """Makes the vectors that the shortlist compares."""
+        return PhotoVectors(self.parameters, hubness=self._included["hubness"], detectors=self._included["detectors"])
+
     def prepare(self, photos: EncodedImages) -> PreparedPhotos:
         """Compute once what does not depend on the sentence. Raises WeightsError for features of another network."""
         querybank = self.parameters.querybank if self._included["hubness"] else Querybank()
-        words = self.detect_words(photos.pooled_features)
-        return PreparedPhotos(photos.embeddings, photos.pixel_features, querybank.hubness(photos.embeddings), words)
+        return PreparedPhotos(
+            photos.embeddings,
+            photos.pixel_features,
+            photos.pooled_features,
+            querybank.hubness(photos.embeddings),
+            self.detect_words(photos.pooled_features),
+        )
 
     def detect_words(self, pooled_features: NDArray[np.float32]) -> DetectedWords:
         """What the word detectors say of photos, from their pooled features (N, C)."""

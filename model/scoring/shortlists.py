@@ -1,4 +1,4 @@
-"""The nearest candidates of every query, scored."""
+"""The shortlist of every query, as a search makes it, scored."""
 
 from __future__ import annotations
 
@@ -25,13 +25,17 @@ Scorer = Callable[[NDArray[np.int64], NDArray[np.int64]], ScoreParts]
 
 @dataclass(frozen=True)
 class Shortlists:
-    """The K most similar candidates of each of Q queries, best first, with the parts of their scores."""
+    """The K best candidates of each of Q queries by the inner product of their vectors, best first, with the parts of
+    their scores."""
 
     photos: NDArray[np.int64]  # (Q,), the photo that the query is, or was written about
     candidates: NDArray[np.int64]  # (Q, K), their rows
+    scores: NDArray[np.float32]  # (Q, K), the inner products
     parts: ScoreParts  # (Q, K)
     relevant: NDArray[np.bool_]  # (Q, K), True on the right candidates
-    similarity_ranks: NDArray[np.int64]  # (Q,), among all candidates, by similarity alone
+    shortlist_ranks: NDArray[np.int64]  # (Q,), among all candidates, by the inner product
+    similarity_ranks: NDArray[np.int64]  # (Q,), likewise by similarity alone
+    hubness_ranks: NDArray[np.int64]  # (Q,), likewise by similarity less hubness
 
     @classmethod
     def joined(cls, pieces: Sequence[Shortlists]) -> Shortlists:
@@ -39,45 +43,49 @@ class Shortlists:
         return cls(
             np.concatenate([piece.photos for piece in pieces]),
             np.concatenate([piece.candidates for piece in pieces]),
+            np.concatenate([piece.scores for piece in pieces]),
             ScoreParts.joined([piece.parts for piece in pieces]),
             np.concatenate([piece.relevant for piece in pieces]),
+            np.concatenate([piece.shortlist_ranks for piece in pieces]),
             np.concatenate([piece.similarity_ranks for piece in pieces]),
+            np.concatenate([piece.hubness_ranks for piece in pieces]),
         )
 
     def ranks(self, scores: NDArray[np.float32], depth: int | None = None) -> NDArray[np.int64]:
         """Ranks (Q,) when the first `depth` candidates (all of them) are put in order of `scores` (Q, K).
 
-        A query none of whose right candidates is among them keeps its rank by similarity.
+        A query none of whose right candidates is among them keeps its rank in the shortlist.
         """
         inside = self.relevant[:, :depth]
-        return np.where(inside.any(axis=1), ranks(scores[:, :depth], inside), self.similarity_ranks)
+        return np.where(inside.any(axis=1), ranks(scores[:, :depth], inside), self.shortlist_ranks)
 
 
 def rerank_photos(
     ranker: Ranker, collection: EncodedCollection, shortlist: int, *, progress: bool = False
 ) -> Shortlists:
-    """Text to image: every caption's `shortlist` nearest photos, scored."""
+    """Text to image: every caption's `shortlist` best photos, scored."""
     return rerank(ranker, collection, "text_to_image", shortlist, progress=progress)
 
 
 def rerank_captions(
     ranker: Ranker, collection: EncodedCollection, shortlist: int, *, progress: bool = False
 ) -> Shortlists:
-    """Image to text: every photo's `shortlist` nearest captions, scored."""
+    """Image to text: every photo's `shortlist` best captions, scored."""
     return rerank(ranker, collection, "image_to_text", shortlist, progress=progress)
 
 
 def rerank(
     ranker: Ranker, collection: EncodedCollection, direction: Direction, shortlist: int, *, progress: bool = False
 ) -> Shortlists:
-    """Every query's `shortlist` nearest candidates in `direction`, scored."""
+    """Every query's `shortlist` best candidates in `direction`, scored."""
     scorer = partial(score_pairs, ranker, collection)
     at_once = _QUERIES if ranker.runtime.device == "cpu" else _QUERIES_ON_GPU
-    blocks = shortlist_blocks(collection, direction, scorer, shortlist, at_once=at_once, progress=progress)
+    blocks = shortlist_blocks(ranker, collection, direction, scorer, shortlist, at_once=at_once, progress=progress)
     return Shortlists.joined(list(blocks))
 
 
 def shortlist_blocks(
+    ranker: Ranker,
     collection: EncodedCollection,
     direction: Direction,
     scorer: Scorer,
@@ -87,25 +95,31 @@ def shortlist_blocks(
     progress: bool = False,
 ) -> Iterator[Shortlists]:
     """Shortlists of `at_once` queries at a time, scored by `scorer`: memory does not grow with the queries."""
-    queries, candidates = collection.sides(direction)
+    queries, candidates = collection.sides(direction, ranker.photo_vectors)
+    hubness = collection.photos.hubness if direction == "text_to_image" else np.zeros(1, dtype=np.float32)
     step = max(1, min(at_once, _MAX_SIMILARITIES // len(candidates.photos)))
     for start in tqdm(range(0, len(queries.photos), step), desc=direction, unit="block", disable=not progress):
         rows = np.arange(start, min(start + step, len(queries.photos)))
         similarities = queries.embeddings[rows] @ candidates.embeddings.T  # (B, N)
+        scores = queries.vectors[rows] @ candidates.vectors.T  # (B, N)
         relevant = queries.photos[rows, None] == candidates.photos
-        best = best_candidates(similarities, relevant, count)  # (B, K)
+        best = best_candidates(scores, relevant, count)  # (B, K)
         query_rows, candidate_rows = np.repeat(rows, best.shape[1]), best.ravel()
         pairs = (query_rows, candidate_rows) if direction == "text_to_image" else (candidate_rows, query_rows)
         yield Shortlists(
             queries.photos[rows],
             best,
+            np.take_along_axis(scores, best, 1),
             scorer(*pairs).reshaped(*best.shape),
             np.take_along_axis(relevant, best, 1),
+            ranks(scores, relevant),
             ranks(similarities, relevant),
+            ranks(similarities - hubness, relevant),
         )
 
 
 def first_ranked(
+    ranker: Ranker,
     collection: EncodedCollection,
     direction: Direction,
     lists: Shortlists,
@@ -114,16 +128,16 @@ def first_ranked(
 ) -> dict[str, NDArray[np.int64]]:
     """The rows (Q, L) of the first `length` candidates in the whole ranking by each of `scores` (Q, K).
 
-    The candidates of `lists` come first, ordered by score; all others follow by similarity.
+    The candidates of `lists` come first, ordered by score; all others follow as the shortlist would.
     """
-    queries, candidates = collection.sides(direction)
+    queries, candidates = collection.sides(direction, ranker.photo_vectors)
     count = lists.candidates.shape[1]
     blocks: dict[str, list[NDArray[np.int64]]] = {name: [] for name in scores}
     for start in range(0, len(queries.photos), _QUERIES):
         rows = slice(start, start + _QUERIES)
-        similarities = queries.embeddings[rows] @ candidates.embeddings.T  # (B, N)
+        products = queries.vectors[rows] @ candidates.vectors.T  # (B, N)
         relevant = queries.photos[rows, None] == candidates.photos
-        nearest = best_candidates(similarities, relevant, count + length)
+        nearest = best_candidates(products, relevant, count + length)
         listed = (nearest[:, :, None] == lists.candidates[rows, None, :]).any(axis=2)
         behind = np.argsort(listed, axis=1, kind="stable")[:, : nearest.shape[1] - count]
         tail = np.take_along_axis(nearest, behind, 1)

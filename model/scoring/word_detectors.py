@@ -8,6 +8,7 @@ Every word of every caption is a training example, where ITM learns one bit from
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Self
 
@@ -118,6 +119,19 @@ class WordDetectors:
         for place in np.unique(ids, return_index=True)[1].tolist():
             shares[place] = (self.weights[self.ids == ids[place]] @ parts.T).sum(axis=0)
         return shares
+
+    def of_sentences(self, word_ids: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The detectors of the words of B sentences, each word counted once, as one classifier (B, C) and bias (B,).
+
+        For a photo it gives `DetectedWords.sentence_log_odds`, but for the absent log-odds of the photo.
+        """
+        weights = np.zeros((len(word_ids), self.weights.shape[1]), dtype=np.float32)
+        biases = np.zeros(len(word_ids), dtype=np.float32)
+        for row, ids in enumerate(word_ids):
+            used = np.isin(self.ids, ids)
+            weights[row] = self.weights[used].sum(axis=0)
+            biases[row] = (self.bias[used] - self.prior_logits[used]).sum()
+        return weights, biases
 
     @classmethod
     def read(cls, file: BinaryIO) -> Self:

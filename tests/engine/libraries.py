@@ -14,6 +14,7 @@ from engine.results import Hit
 from engine.search import SearchEngine
 from indexer.indexing import index_folders
 from indexer.library.view import LibraryView
+from model.bundle import TrainedModel
 from model.image_processor import PixelBertImageProcessor
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.runtime.loading import load_runtime
@@ -73,7 +74,10 @@ def with_detectors(weights: Path, folder: Path, log_odds: dict[str, float]) -> P
 def index(library: Path, photos: Path, weights: Path) -> None:
     """Make a library of a folder of photos."""
     processor = PixelBertImageProcessor.from_pretrained(weights)
-    with LibraryView.open(library, generation=generation(weights), create=True) as opened:
+    model = TrainedModel(weights)
+    with LibraryView.open(
+        library, generation=model.generation, photo_vectors=model.photo_vectors, create=True
+    ) as opened:
         index_folders(
             opened,
             [photos],

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.indexing import IndexReport, index_folders
+from indexer.library.photo_vectors import PhotoVectors
 from indexer.library.view import LibraryView
 from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime, colour_processor
 
@@ -34,9 +35,10 @@ class Desk:
     photos: Path
     library: Path
     runtime: ColourRuntime = field(default_factory=ColourRuntime)
+    photo_vectors: PhotoVectors | None = None
 
     def open(self, *, generation: str = GENERATION, create: bool = True) -> LibraryView:
-        return LibraryView.open(self.library, generation=generation, create=create)
+        return LibraryView.open(self.library, generation=generation, photo_vectors=self.photo_vectors, create=create)
 
     def index(
         self,

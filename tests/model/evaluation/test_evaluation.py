@@ -128,9 +128,12 @@ def test_a_photo_off_the_shortlist_keeps_its_place_behind_it() -> None:
     lists = Shortlists(
         photos=np.array([0]),
         candidates=np.array([[4, 2]]),
+        scores=np.array([[0.9, 0.8]], dtype=np.float32),
         parts=ScoreParts(*np.array([[[0.9, 0.8]], [[0, 0]], [[0, 0]], [[0.0, 5.0]]], dtype=np.float32)),
         relevant=np.array([[False, False]]),
-        similarity_ranks=np.array([6]),
+        shortlist_ranks=np.array([6]),
+        similarity_ranks=np.array([3]),
+        hubness_ranks=np.array([4]),
     )
     assert recall(lists.ranks(lists.parts.itm_logits)) == {"r@1": 0.0, "r@5": 0.0, "r@10": 100.0, "median_rank": 7.0}
 

@@ -80,7 +80,9 @@ def test_ranks_with_ties_are_those_of_sorting(way: Direction, depth: int, seed: 
     if way == "image_to_text":
         similarities, logits, right = similarities.T, logits.T, right.T
     assert len(np.unique(similarities[0])) < len(similarities[0]), "some are tied"
-    whole = first_ranked(collection, way, lists, {"itm": lists.parts.itm_logits}, len(similarities[0]))["itm"]
+    whole = first_ranked(
+        Ranker(runtime), collection, way, lists, {"itm": lists.parts.itm_logits}, len(similarities[0])
+    )["itm"]
     by_similarity, by_itm = [], []
     for row, listed in enumerate(lists.candidates.tolist()):
         keys = sorted((-score, is_right) for score, is_right in zip(similarities[row], right[row], strict=True))

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
+from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
 from model.scoring.word_detectors import WordDetectors
 from model.weights import DEFAULT, SHIPPED, WeightsError, generation
 
-FILES = ("calibration.json", "querybank.npy", "word_detectors.npz")
+FILES = ("calibration.json", "querybank.npy", "word_detectors.npz", "projection.npz")
 ROOT = Path(__file__).parents[3]
 REMEDY = r"`pixelseek model calibrate --weights .* --data SHARD`"
 
@@ -33,7 +34,8 @@ def parameters(seed: int) -> ScoringParameters:
     detectors = WordDetectors(
         np.arange(3), *(random.normal(0, 1, shape).astype(np.float32) for shape in ((3, 4), 3, 3))
     )
-    return ScoringParameters(Calibration(cutoff=seed / 10), querybank, detectors)
+    projection = Projection.learn(detectors, random.normal(0, 1, (9, 4)).astype(np.float32))
+    return ScoringParameters(Calibration(cutoff=seed / 10), querybank, detectors, projection)
 
 
 def test_they_are_kept_in_one_folder_beside_the_weights(tmp_path: Path) -> None:

@@ -16,10 +16,14 @@ from model.bundle import TrainedModel
 from model.data.shards import write_shard
 from model.evaluation.report import evaluate_shards
 from model.evaluation.tables import text
+from model.metrics import ranks
 from model.runtime.protocol import EncodedText
 from model.scoring.calibration import Calibration
+from model.scoring.collection import DIRECTIONS, Direction, encode_collection
 from model.scoring.fitting import fit_parameters
 from model.scoring.parameters import ScoringParameters
+from model.scoring.ranker import Ranker
+from model.scoring.shortlists import rerank, score_all_pairs
 from model.scoring.word_detectors import WordDetectors
 from model.scoring.word_learning import learn_detectors
 from model.weights import WeightsError, generation
@@ -158,6 +162,23 @@ def test_calibrating_with_train_photos_learns_their_words(calibrated: Path) -> N
     detected = model.ranker.parameters.detectors.detect(encoded.pooled_features)
     own, other = detected.sentence_log_odds(text, rows), detected.sentence_log_odds(text, np.roll(rows, 1))
     assert (own > other).mean() > 0.75
+
+
+@pytest.mark.parametrize("way", DIRECTIONS)
+def test_a_shortlist_ranks_by_all_of_the_score_but_the_joint_pass(calibrated: Path, way: Direction) -> None:
+    model = TrainedModel(calibrated, device="cpu")
+    ranker = Ranker(model.runtime, model.scoring_parameters, joint=False)
+    assert ranker.parameters.projection.width > 5
+    collection = encode_collection(ranker, [photo.with_captions(2) for photo in photos(40, "dev", 13)], model.processor)
+    scores = ranker.combine(score_all_pairs(ranker, collection))  # (80, 40)
+    relevant = collection.caption_to_image[:, None] == np.arange(40)
+    if way == "image_to_text":
+        scores, relevant = scores.T, relevant.T
+    lists = rerank(model.ranker, collection, way, 5)
+    nearly = np.abs(lists.shortlist_ranks - ranks(scores, relevant))
+    assert (nearly == 0).mean() > 0.9, "a projection and float16 change a few near-ties"
+    assert (lists.shortlist_ranks != lists.similarity_ranks).mean() > 0.2, "otherwise nothing is tested"
+    assert (np.diff(lists.scores, axis=1) <= 0).all(), "best first"
 
 
 def test_an_evaluation_tells_of_words_alone_and_of_their_part_in_the_rerank(calibrated: Path, tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""One vector a photo: its inner product with the vector of a sentence is the score without the joint pass.
+
+    (similarity - hubness) + scale * log-odds, with scale = log_odds_scale / similarity_scale
+
+is the inner product of
+
+    photo     [embedding | scale * absent log-odds - hubness | projected features, * sqrt(scale) | zeros]
+    sentence  [embedding | 1                                 | its words' classifiers, likewise  | zeros]
+
+and a number a sentence. So an index of such vectors finds the photos that the score ranks first (`ranker`), but for
+the joint pass and for what the projection of the features loses. The embedding comes first: a vector of an embedding
+and nothing else finds photos by their cosine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.runtime.protocol import EncodedText
+from model.scoring.parameters import ScoringParameters
+from model.scoring.projection import Projection
+from model.scoring.querybank import Querybank
+from model.scoring.word_detectors import WordDetectors
+
+_LAYOUT = b"1"  # of the vectors: another one makes all that are stored stale
+_MULTIPLE = 16  # of numbers: FAISS reads other vectors several times slower
+_PHOTOS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class SentenceVectors:
+    """What photo vectors are multiplied with for B sentences."""
+
+    vectors: NDArray[np.float32]
+    """(B, D) The first E numbers are the embedding."""
+    offsets: NDArray[np.float32]
+    """(B,) To be added to the inner products where sentences are compared with one another."""
+
+
+class PhotoVectors:
+    """Makes the vectors by which the shortlist compares photos and sentences, from the parameters of a score.
+
+    Without querybank and word detectors they are the embeddings.
+    """
+
+    def __init__(self, parameters: ScoringParameters, *, hubness: bool = True, detectors: bool = True) -> None:
+        """`hubness` and `detectors` set to False leave that part out."""
+        calibration = parameters.calibration
+        self._querybank = parameters.querybank if hubness else Querybank()
+        # A calibration that was never fitted ranks by similarity where there is no joint pass.
+        self._scale = np.float32(calibration.log_odds_scale / (calibration.similarity_scale or 1.0))
+        uses_words = detectors and self._scale > 0 and parameters.projection.width
+        self._detectors = parameters.detectors if uses_words else WordDetectors()
+        self._projection = parameters.projection if uses_words else Projection()
+
+    @cached_property
+    def digest(self) -> str:
+        """Names everything that a photo vector depends on beside the photo; empty where it is the embedding alone."""
+        if not len(self._querybank.embeddings) and not self._projection.width:
+            return ""
+        digest = hashlib.blake2b(_LAYOUT + self._scale.tobytes(), digest_size=8)
+        for part in (self._querybank, self._detectors, self._projection):
+            for array in vars(part).values():
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def of_photos(self, embeddings: NDArray[np.float32], pooled_features: NDArray[np.float32]) -> NDArray[np.float16]:
+        """The vectors (N, D) of photos, from their embeddings (N, E) and pooled features (N, C).
+
+        Raises WeightsError for features of another network.
+        """
+        vectors = np.zeros((len(embeddings), self._width(embeddings)), dtype=np.float16)
+        size = embeddings.shape[1]
+        vectors[:, :size] = embeddings
+        if not self.digest:
+            return vectors
+        for start in range(0, len(vectors), _PHOTOS_AT_ONCE):
+            rows = slice(start, start + _PHOTOS_AT_ONCE)
+            own = -self._querybank.hubness(embeddings[rows])
+            if self._projection.width:
+                pooled = pooled_features[rows]
+                own += self._scale * self._detectors.detect(pooled).absent_log_odds
+                end = size + 1 + self._projection.width
+                vectors[rows, size + 1 : end] = np.sqrt(self._scale) * self._projection.encode(pooled)
+            vectors[rows, size] = own
+        return vectors
+
+    def of_sentences(self, text: EncodedText) -> SentenceVectors:
+        """The vectors of sentences."""
+        embeddings = text.embeddings
+        vectors, size = self.of_embeddings(embeddings), embeddings.shape[1]
+        offsets = np.zeros(len(embeddings), dtype=np.float32)
+        if self.digest:
+            vectors[:, size] = 1.0
+        if self._projection.width and text.word_ids:
+            weights, constants = self._detectors.of_sentences(text.word_ids)
+            end = size + 1 + self._projection.width
+            vectors[:, size + 1 : end] = np.sqrt(self._scale) * self._projection.decode(weights)
+            offsets = self._scale * (constants + weights @ self._projection.centre)
+        return SentenceVectors(vectors, offsets)
+
+    def of_embeddings(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The vectors (B, D) that find photos by the cosine to `embeddings` (B, E)."""
+        vectors = np.zeros((len(embeddings), self._width(embeddings)), dtype=np.float32)
+        vectors[:, : embeddings.shape[1]] = embeddings
+        return vectors
+
+    def _width(self, embeddings: NDArray[np.float32]) -> int:
+        """D"""
+        size = int(embeddings.shape[1])
+        return -(-(size + 1 + self._projection.width) // _MULTIPLE) * _MULTIPLE if self.digest else size

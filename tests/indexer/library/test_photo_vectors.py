@@ -1,0 +1,235 @@
+"""The vectors that a library compares: made from what it has stored, and made again when the score changes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from indexer.indexing import index_folders
+from indexer.library.faiss_file import read_stamp
+from indexer.library.generations import index_path
+from indexer.library.verification import verify
+from indexer.library.view import LibraryView
+from indexer.library.writer import LibraryWriter
+from model.runtime.protocol import EncodedText
+from model.scoring.calibration import Calibration
+from model.scoring.parameters import ScoringParameters
+from model.scoring.photo_vectors import PhotoVectors
+from model.scoring.projection import Projection
+from model.scoring.querybank import Querybank
+from model.scoring.word_detectors import WordDetectors
+from tests.indexer.colour_runtime import EMBEDDING_SIZE, GENERATION, colour_processor
+from tests.indexer.desk import Desk, scribble
+
+PHOTOS, FEATURES, WORDS = 12, 64, 5
+_random = np.random.default_rng(0)
+
+
+def _normal(*shape: int) -> NDArray[np.float32]:
+    return _random.normal(size=shape).astype(np.float32)
+
+
+_DETECTORS = WordDetectors(np.arange(WORDS), 3 * _normal(WORDS, FEATURES), _normal(WORDS) - 3, _normal(WORDS) - 3)
+PARAMETERS = ScoringParameters(
+    Calibration(similarity_scale=4.0, log_odds_scale=1.0),
+    Querybank(_normal(9, EMBEDDING_SIZE) / np.float32(6)),
+    _DETECTORS,
+    Projection.learn(_DETECTORS, np.abs(_normal(300, FEATURES)).astype(np.float32) / np.float32(FEATURES)),
+)
+RECALIBRATED = replace(PARAMETERS, calibration=Calibration(similarity_scale=1.0, log_odds_scale=2.0))
+_EMBEDDING = _normal(1, EMBEDDING_SIZE)
+_EMBEDDING /= np.linalg.norm(_EMBEDDING)
+SENTENCE = EncodedText(_EMBEDDING, [_normal(2, 4)], [np.array([1, 3])])
+
+
+@pytest.fixture
+def desk(desk: Desk) -> Desk:
+    """A library of twelve photos, whose vectors hold word detectors."""
+    for seed in range(PHOTOS):
+        scribble(desk.photos / f"{seed:02}.png", seed)
+    desk.photo_vectors = PhotoVectors(PARAMETERS)
+    desk.index()
+    return desk
+
+
+def file_of(desk: Desk) -> Path:
+    return index_path(desk.library, GENERATION)
+
+
+def vectors_in(desk: Desk) -> str:
+    stamp = read_stamp(file_of(desk))
+    assert stamp is not None
+    return stamp.vectors
+
+
+def expected(library: LibraryView, parameters: ScoringParameters) -> list[int]:
+    """All photos in order of their score, computed one by one from what is stored."""
+    ids = library.photo_ids().tolist()
+    embeddings = np.stack(list(library.embeddings(ids).values()))
+    detected = parameters.detectors.detect(np.stack(list(library.pooled_features(ids).values())))
+    log_odds = detected.sentence_log_odds(SENTENCE, np.arange(len(ids)))
+    similarity = (embeddings @ _EMBEDDING.T)[:, 0] - parameters.querybank.hubness(embeddings)
+    calibration = parameters.calibration
+    scores = calibration.similarity_scale * similarity + calibration.log_odds_scale * log_odds
+    return [ids[row] for row in np.argsort(-scores, kind="stable")]
+
+
+def found(library: LibraryView, parameters: ScoringParameters) -> list[int]:
+    query = PhotoVectors(parameters).of_sentences(SENTENCE).vectors[0]
+    order: list[int] = library.shortlist(query, 100)[0].tolist()
+    return order
+
+
+def test_photos_are_found_in_the_order_of_the_score(desk: Desk) -> None:
+    with desk.open() as library:
+        assert found(library, PARAMETERS) == expected(library, PARAMETERS)
+        by_similarity = library.shortlist(_EMBEDDING[0], 100)[0].tolist()
+        assert by_similarity != expected(library, PARAMETERS), "otherwise nothing is tested"
+
+
+def test_an_embedding_alone_finds_photos_by_their_cosine(desk: Desk) -> None:
+    with desk.open() as library:
+        own = library.embeddings([3])[3]
+        ids, cosines = library.shortlist(own, 100)
+        assert ids[0] == 3
+        embeddings = np.stack(list(library.embeddings(ids.tolist()).values()))
+        np.testing.assert_allclose(cosines, embeddings @ own, atol=1e-3)
+
+
+def test_newer_photos_are_compared_with_the_same_numbers_as_those_in_the_index(desk: Desk) -> None:
+    query = PhotoVectors(PARAMETERS).of_sentences(SENTENCE).vectors[0]
+    with desk.open() as library:
+        indexed = library.shortlist(query, 100)
+        file_of(desk).unlink()
+        newer = library.shortlist(query, 100)
+    assert indexed[0].tolist() == newer[0].tolist()
+    np.testing.assert_allclose(indexed[1], newer[1], atol=1e-3)
+
+
+def test_new_photos_extend_the_index(desk: Desk) -> None:
+    scribble(desk.photos / "new.png", 99)
+    desk.index()
+    with desk.open() as library:
+        assert library.status().index_fresh
+        assert len(found(library, PARAMETERS)) == PHOTOS + 1
+        assert found(library, PARAMETERS) == expected(library, PARAMETERS)
+
+
+def spoil_nothing(path: Path) -> None:
+    pass
+
+
+def made_before_there_were_such_vectors(path: Path) -> None:
+    """Write the stamp as it was then: without the name of the vectors."""
+    content, stamp = path.read_bytes(), read_stamp(path)
+    assert stamp is not None
+    values = {name: value for name, value in vars(stamp).items() if name != "vectors"}
+    text = json.dumps(values).encode()
+    path.write_bytes(content[: stamp.faiss_bytes] + text + len(text).to_bytes(4, "little") + b"pixelseek-index1")
+
+
+@pytest.mark.parametrize("change", [spoil_nothing, made_before_there_were_such_vectors, Path.unlink])
+def test_a_library_made_by_the_code_before_opens_and_encodes_nothing_anew(
+    tmp_path: Path, change: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(tmp_path / "photos", tmp_path / "library")
+    for seed in range(PHOTOS):
+        scribble(desk.photos / f"{seed:02}.png", seed)
+    desk.index()  # embeddings alone
+    assert callable(change)
+    change(file_of(desk))
+    encoded = desk.runtime.photos_encoded
+    desk.photo_vectors = PhotoVectors(PARAMETERS)
+    with desk.open() as library, caplog.at_level(logging.WARNING):
+        assert found(library, PARAMETERS) == expected(library, PARAMETERS), "searched exactly meanwhile"
+        assert found(library, PARAMETERS) == expected(library, PARAMETERS)
+    assert len(caplog.records) == (change is not Path.unlink), "one line says so"
+    progress: list[tuple[int, int]] = []
+    with desk.open() as library:
+        index_folders(
+            library,
+            [desk.photos],
+            processor=colour_processor(),
+            load_runtime=lambda: desk.runtime,
+            workers=1,
+            index_progress=lambda done, total: progress.append((done, total)),
+        )
+        assert library.status().index_fresh
+        assert found(library, PARAMETERS) == expected(library, PARAMETERS)
+    assert progress[-1] == (PHOTOS, PHOTOS)
+    assert vectors_in(desk) == PhotoVectors(PARAMETERS).digest
+    assert desk.runtime.photos_encoded == encoded
+
+
+def test_after_a_calibration_the_index_is_made_again_and_no_photo_encoded(desk: Desk) -> None:
+    encoded = desk.runtime.photos_encoded
+    desk.photo_vectors = PhotoVectors(RECALIBRATED)
+    with desk.open() as library:
+        assert library.vectors.covered() == 0
+        assert found(library, RECALIBRATED) == expected(library, RECALIBRATED)
+        assert expected(library, RECALIBRATED) != expected(library, PARAMETERS), "otherwise nothing is tested"
+    desk.index()
+    assert vectors_in(desk) == PhotoVectors(RECALIBRATED).digest
+    with desk.open() as library:
+        assert library.vectors.covered() == PHOTOS
+        assert found(library, RECALIBRATED) == expected(library, RECALIBRATED)
+    assert desk.runtime.photos_encoded == encoded
+
+
+def test_a_running_search_keeps_to_its_parameters_while_another_process_goes_over_to_others(desk: Desk) -> None:
+    with desk.open() as running:
+        before = found(running, PARAMETERS)
+        other = Desk(desk.photos, desk.library, desk.runtime, PhotoVectors(RECALIBRATED))
+        other.index()
+        assert vectors_in(desk) == PhotoVectors(RECALIBRATED).digest
+        assert found(running, PARAMETERS) == before
+        scribble(desk.photos / "new.png", 99)
+        other.index()
+        assert found(running, PARAMETERS) == expected(running, PARAMETERS)
+        with other.open() as opened:
+            assert found(opened, RECALIBRATED) == expected(opened, RECALIBRATED)
+
+
+def test_without_a_model_a_library_is_verified_and_searched_by_cosine(desk: Desk) -> None:
+    desk.photo_vectors = None
+    with desk.open() as library:
+        assert verify(library) == []
+        assert library.status().index_fresh
+        assert library.shortlist(library.embeddings([5])[5], 1)[0].tolist() == [5]
+        with LibraryWriter.lock(library) as writer:
+            writer.update_index()
+    assert vectors_in(desk) == PhotoVectors(PARAMETERS).digest, "a sound index stays as it is"
+
+
+def test_a_repair_without_a_model_leaves_a_sound_index_which_the_next_run_replaces(desk: Desk) -> None:
+    path = file_of(desk)
+    path.write_bytes(path.read_bytes()[:-100])
+    with_model, desk.photo_vectors = desk.photo_vectors, None
+    with desk.open() as library:
+        with LibraryWriter.lock(library) as writer:
+            writer.repair()
+        assert verify(library) == []
+    assert vectors_in(desk) == ""
+    desk.photo_vectors = with_model
+    desk.index()
+    assert vectors_in(desk) == PhotoVectors(PARAMETERS).digest
+    with desk.open() as library:
+        assert found(library, PARAMETERS) == expected(library, PARAMETERS)
+
+
+def test_a_library_whose_photos_have_all_gone_takes_new_ones_in(desk: Desk) -> None:
+    with desk.open() as library:
+        library.encodings.remove(library.encodings.photo_ids().tolist())
+        with LibraryWriter.lock(library) as writer:
+            writer.update_index()
+            assert library.vectors.covered() == 0
+    desk.index()
+    with desk.open() as library:
+        assert library.status().index_fresh
+        assert found(library, PARAMETERS) == expected(library, PARAMETERS)

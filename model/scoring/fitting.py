@@ -89,10 +89,10 @@ def _learn_detectors(
 ) -> tuple[WordDetectors, Projection]:
     if not find_spec("torch"):
         raise WeightsError("word detectors are learned with PyTorch: pip install 'pixelseek[gpu]'")
-    from model.scoring.word_learning import learn_detectors
+    from model.scoring.word_weights import learn_weighted_detectors
 
     batches = encode_photos(runtime, photos, processor, label="train photos", progress=progress)
     pooled = np.concatenate([batch.pooled_features for batch in batches])
     captions = [[processor.tokenize([caption])["input_ids"][0] for caption in photo.captions] for photo in photos]
-    detectors = learn_detectors(pooled, captions, progress=progress)
+    detectors = learn_weighted_detectors(pooled, captions, progress=progress)
     return detectors, Projection.learn(detectors, pooled)

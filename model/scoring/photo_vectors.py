@@ -84,7 +84,8 @@ class PhotoVectors:
             own = -self._querybank.hubness(embeddings[rows])
             if self._projection.width:
                 pooled = pooled_features[rows]
-                own += self._scale * self._detectors.detect(pooled).absent_log_odds
+                detected = self._detectors.detect(pooled)
+                own += self._scale * np.float32(detected.absent_weight) * detected.absent_log_odds
                 end = size + 1 + self._projection.width
                 vectors[rows, size + 1 : end] = np.sqrt(self._scale) * self._projection.encode(pooled)
             vectors[rows, size] = own

@@ -42,9 +42,9 @@ class Projection:
     def learn(cls, detectors: WordDetectors, pooled_features: NDArray[np.float32], width: int = WIDTH) -> Self:
         """The projection of the pooled features (N, C) of typical photos that keeps most of what `detectors` read.
 
-        Of all maps to `width` numbers it has the least squared error of the logits, each word counted as often as
-        captions use it. Each number spreads as far over photos as the number it is multiplied with spreads over
-        sentences, so that rounding and clustering do least harm.
+        Of all maps to `width` numbers it has the least squared error of the log-odds of sentences, each word counted as
+        often as captions use it. Each number spreads as far over photos as the number it is multiplied with spreads
+        over sentences, so that rounding and clustering do least harm.
         """
         if not len(detectors.ids) or len(pooled_features) < 2:
             return cls()
@@ -54,7 +54,8 @@ class Projection:
         variances, axes = np.linalg.eigh(covariance)
         spread = np.sqrt(np.maximum(variances, _RIDGE))
         priors = 1.0 / (1.0 + np.exp(-detectors.prior_logits.astype(np.float64)))
-        weights = np.sqrt(priors)[:, None] * detectors.weights @ (axes * spread)  # (V, C), for whitened features
+        counts = np.sqrt(priors) * detectors.word_weights
+        weights = counts[:, None] * detectors.weights @ (axes * spread)  # (V, C), for whitened features
         squares, directions = np.linalg.eigh(weights.T @ weights)
         singular = np.sqrt(np.maximum(squares[::-1][:width], 0.0))
         kept = singular > _MIN_SHARE * singular[0]

@@ -9,7 +9,7 @@ Every word of every caption is a training example, where ITM learns one bit from
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from model.runtime.protocol import EncodedText
 from model.weights import WeightsError
 
 _NAMES_IN_FILE = {"ids": "ids", "weights": "weights", "bias": "bias", "prior_logits": "usual"}
+_WEIGHTS_IN_FILE = ("word_weights", "absent_weight")  # files of older fits have none
 
 
 def power_normalize(pooled_features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -37,6 +38,10 @@ class DetectedWords:
     """(N, V) What a word adds to the log-odds of a photo when a sentence uses it instead of leaving it out."""
     absent_log_odds: NDArray[np.float32]
     """(N,) The log-odds of a photo when a sentence uses none of the words."""
+    word_weights: NDArray[np.float32]
+    """(V,) How much each word counts in the log-odds of a sentence."""
+    absent_weight: float
+    """How much the words count there that are left out."""
 
     def sentence_log_odds(self, text: EncodedText, photos: NDArray[np.int64]) -> NDArray[np.float32]:
         """The log-odds (B,) that sentence i is about photo `photos[i]`, and not about any photo; one sentence goes with
@@ -52,11 +57,12 @@ class DetectedWords:
         counts = np.array([len(columns) for columns in columns_of_sentence])[sentence_of_pair]
         pairs = np.repeat(np.arange(len(photos)), counts)
         columns = np.concatenate([columns_of_sentence[row] for row in sentence_of_pair.tolist()])
-        sums = np.bincount(pairs, self.log_odds[photos[pairs], columns], minlength=len(photos))
-        return np.asarray(sums + self.absent_log_odds[photos], dtype=np.float32)
+        of_words = self.log_odds[photos[pairs], columns] * self.word_weights[columns]
+        sums = np.bincount(pairs, of_words, minlength=len(photos))
+        return np.asarray(sums + self.absent_weight * self.absent_log_odds[photos], dtype=np.float32)
 
     def per_token(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """What each of a sentence's word pieces (T,) adds to the log-odds of each photo: (N, T).
+        """The log-odds that each of a sentence's word pieces (T,) gives each photo by itself, unweighted: (N, T).
 
         Zero where a piece has no detector, or has come before.
         """
@@ -68,7 +74,7 @@ class DetectedWords:
 
     def part(self, first: int, end: int) -> DetectedWords:
         """The photos from `first` to before `end`."""
-        return DetectedWords(self.ids, self.log_odds[first:end], self.absent_log_odds[first:end])
+        return replace(self, log_odds=self.log_odds[first:end], absent_log_odds=self.absent_log_odds[first:end])
 
     def _columns(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The detectors of a sentence's words, each once."""
@@ -87,6 +93,14 @@ class WordDetectors:
     """(V,)"""
     prior_logits: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     """(V,) The logit of each word for any photo."""
+    word_weights: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    """(V,) How much each word counts in the log-odds of a sentence; 1 where nothing was learned (`word_weights`)."""
+    absent_weight: float = field(default=1.0, kw_only=True)
+    """How much the words count there that are left out."""
+
+    def __post_init__(self) -> None:
+        if not len(self.word_weights):
+            object.__setattr__(self, "word_weights", np.ones(len(self.ids), dtype=np.float32))
 
     def detect(self, pooled_features: NDArray[np.float32]) -> DetectedWords:
         """What the detectors say of photos, from their pooled features (N, C).
@@ -95,7 +109,7 @@ class WordDetectors:
         """
         count, width = pooled_features.shape
         if not len(self.ids):
-            return DetectedWords(self.ids, np.zeros((count, 0), dtype=np.float32), np.zeros(count, dtype=np.float32))
+            return self._detected(np.zeros((count, 0), dtype=np.float32), np.zeros(count, dtype=np.float32))
         if width != self.weights.shape[1]:
             raise WeightsError(
                 f"the word detectors were learned from {self.weights.shape[1]:,} features of a photo, these weights "
@@ -103,7 +117,7 @@ class WordDetectors:
             )
         logits = power_normalize(pooled_features) @ self.weights.T + self.bias  # (N, V)
         absent = _log_one_minus_sigmoid(logits) - _log_one_minus_sigmoid(self.prior_logits)
-        return DetectedWords(self.ids, logits - self.prior_logits, absent.sum(axis=1))
+        return self._detected(logits - self.prior_logits, absent.sum(axis=1))
 
     def shares(self, cells: NDArray[np.float32], ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """How much of the log-odds of a sentence's word pieces (T,) comes from each cell (P, C) of a photo: (T, P).
@@ -129,8 +143,8 @@ class WordDetectors:
         biases = np.zeros(len(word_ids), dtype=np.float32)
         for row, ids in enumerate(word_ids):
             used = np.isin(self.ids, ids)
-            weights[row] = self.weights[used].sum(axis=0)
-            biases[row] = (self.bias[used] - self.prior_logits[used]).sum()
+            weights[row] = self.word_weights[used] @ self.weights[used]
+            biases[row] = self.word_weights[used] @ (self.bias[used] - self.prior_logits[used])
         return weights, biases
 
     @classmethod
@@ -138,26 +152,34 @@ class WordDetectors:
         """Those in a NumPy archive. Raises KeyError, ValueError or BadZipFile when it holds none."""
         with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name_in_file] for name, name_in_file in _NAMES_IN_FILE.items()}
-        if not _fits(arrays):
+            ones = np.ones(len(arrays["ids"]), dtype=np.float32), np.float64(1.0)
+            word_weights, absent_weight = (
+                archive.get(name, default) for name, default in zip(_WEIGHTS_IN_FILE, ones, strict=True)
+            )
+        arrays["word_weights"] = word_weights
+        if not _fits(arrays) or absent_weight.shape != () or not np.isfinite(absent_weight):
             raise ValueError("it does not hold word detectors")
-        floats = [arrays[name].astype(np.float32) for name in ("weights", "bias", "prior_logits")]
-        return cls(arrays["ids"], *floats)
+        floats = [arrays[name].astype(np.float32) for name in ("weights", "bias", "prior_logits", "word_weights")]
+        return cls(arrays["ids"], *floats, absent_weight=float(absent_weight))
 
     def write(self, file: BinaryIO) -> None:
         """Write them, the weights as float16."""
         arrays = {**vars(self), "weights": self.weights.astype(np.float16)}
-        np.savez(file, allow_pickle=False, **{_NAMES_IN_FILE[name]: array for name, array in arrays.items()})
+        np.savez(file, allow_pickle=False, **{_NAMES_IN_FILE.get(name, name): array for name, array in arrays.items()})
+
+    def _detected(self, log_odds: NDArray[np.float32], absent: NDArray[np.float32]) -> DetectedWords:
+        return DetectedWords(self.ids, log_odds, absent, self.word_weights, self.absent_weight)
 
 
 def _fits(arrays: dict[str, Any]) -> bool:
-    floats = [arrays[name] for name in ("weights", "bias", "prior_logits")]
+    floats = [arrays[name] for name in ("weights", "bias", "prior_logits", "word_weights")]
     count = len(arrays["ids"]) if arrays["ids"].ndim == 1 else -1
     return (
         arrays["ids"].dtype == np.int64
         and bool((np.diff(arrays["ids"]) > 0).all())
         and arrays["weights"].ndim == 2
         and all(array.dtype.kind == "f" and np.isfinite(array).all() for array in floats)
-        and all(arrays[name].shape == (count,) for name in ("bias", "prior_logits"))
+        and all(arrays[name].shape == (count,) for name in ("bias", "prior_logits", "word_weights"))
         and len(arrays["weights"]) == count
     )
 

@@ -79,6 +79,7 @@ def products(vectors: PhotoVectors) -> NDArray[np.float32]:
         replace(PARAMETERS, calibration=Calibration()),
         replace(PARAMETERS, calibration=Calibration(0.0, 0.5)),
         replace(PARAMETERS, querybank=Querybank()),
+        replace(PARAMETERS, detectors=replace(DETECTORS, word_weights=normal(WORDS), absent_weight=1.4)),
         replace(PARAMETERS, detectors=WordDetectors(), projection=Projection()),
         ScoringParameters(),
     ],
@@ -150,6 +151,8 @@ def test_the_order_and_number_of_photos_does_not_change_a_vector() -> None:
         {"detectors": replace(DETECTORS, bias=DETECTORS.bias + np.float32(0.1))},
         {"projection": Projection.learn(DETECTORS, normal(400, FEATURES))},
         {"projection": Projection()},
+        {"detectors": replace(DETECTORS, word_weights=normal(WORDS))},
+        {"detectors": replace(DETECTORS, absent_weight=1.1)},
     ],
 )
 def test_what_changes_vectors_changes_their_digest(change: dict[str, Any]) -> None:

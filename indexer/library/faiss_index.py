@@ -22,11 +22,11 @@ EXACT = "SQfp16"
 """No coarse index: every vector is compared, as fp16, with half the memory of float32 and an error below 1e-3."""
 MAX_EXACT = 50_000
 """Up to so many photos are all compared."""
-_CANDIDATES = 512
+_CANDIDATES = 1024
 """How many candidates the coarse index proposes. They are compared exactly."""
 MAX_PROPOSED = 128
 """At most so many photos of a result come from the coarse index. For more, all photos are compared."""
-_PROBED_LISTS = 32
+_PROBED_LISTS = 64
 _SPARSITY = 8
 """If at most one photo in so many is allowed, numpy on those rows is faster than FAISS with a selector."""
 _ROWS_AT_ONCE = 2048  # 2 MiB as float32: they stay in the cache

@@ -2,14 +2,14 @@
 
     (similarity - hubness) + scale * log-odds, with scale = log_odds_scale / similarity_scale
 
-is the inner product of
+is, where the scale is 1 at most, the inner product of
 
     photo     [embedding | scale * absent log-odds - hubness | projected features, * sqrt(scale) | zeros]
     sentence  [embedding | 1                                 | its words' classifiers, likewise  | zeros]
 
-and a number a sentence. So an index of such vectors finds the photos that the score ranks first (`ranker`), but for
-the joint pass and for what the projection of the features loses. The embedding comes first: a vector of an embedding
-and nothing else finds photos by their cosine.
+and a number a sentence. What a larger scale has beyond 1 multiplies the sentence's side alone. So an index of such
+vectors finds the photos that the score ranks first (`ranker`), but for the joint pass and for what the projection of
+the features loses. The embedding comes first: a vector of an embedding and nothing else finds photos by their cosine.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from model.scoring.word_detectors import WordDetectors
 _LAYOUT = b"1"  # of the vectors: another one makes all that are stored stale
 _MULTIPLE = 16  # of numbers: FAISS reads other vectors several times slower
 _PHOTOS_AT_ONCE = 1024
+_LARGEST = np.finfo(np.float16).max
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class PhotoVectors:
         self._querybank = parameters.querybank if hubness else Querybank()
         # A calibration that was never fitted ranks by similarity where there is no joint pass.
         self._scale = np.float32(calibration.log_odds_scale / (calibration.similarity_scale or 1.0))
+        self._half_scale = np.sqrt(min(self._scale, np.float32(1.0)))
         uses_words = detectors and self._scale > 0 and parameters.projection.width
         self._detectors = parameters.detectors if uses_words else WordDetectors()
         self._projection = parameters.projection if uses_words else Projection()
@@ -87,8 +89,8 @@ class PhotoVectors:
                 detected = self._detectors.detect(pooled)
                 own += self._scale * np.float32(detected.absent_weight) * detected.absent_log_odds
                 end = size + 1 + self._projection.width
-                vectors[rows, size + 1 : end] = np.sqrt(self._scale) * self._projection.encode(pooled)
-            vectors[rows, size] = own
+                vectors[rows, size + 1 : end] = _finite(self._half_scale * self._projection.encode(pooled))
+            vectors[rows, size] = _finite(own / max(self._scale, np.float32(1.0)))
         return vectors
 
     def of_sentences(self, text: EncodedText) -> SentenceVectors:
@@ -97,11 +99,11 @@ class PhotoVectors:
         vectors, size = self.of_embeddings(embeddings), embeddings.shape[1]
         offsets = np.zeros(len(embeddings), dtype=np.float32)
         if self.digest:
-            vectors[:, size] = 1.0
+            vectors[:, size] = max(self._scale, np.float32(1.0))
         if self._projection.width and text.word_ids:
             weights, constants = self._detectors.of_sentences(text.word_ids)
             end = size + 1 + self._projection.width
-            vectors[:, size + 1 : end] = np.sqrt(self._scale) * self._projection.decode(weights)
+            vectors[:, size + 1 : end] = self._scale / self._half_scale * self._projection.decode(weights)
             offsets = self._scale * (constants + weights @ self._projection.centre)
         return SentenceVectors(vectors, offsets)
 
@@ -115,3 +117,8 @@ class PhotoVectors:
         """D"""
         size = int(embeddings.shape[1])
         return -(-(size + 1 + self._projection.width) // _MULTIPLE) * _MULTIPLE if self.digest else size
+
+
+def _finite(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The numbers, none of them too large for float16."""
+    return np.clip(numbers, -_LARGEST, _LARGEST)

@@ -78,6 +78,7 @@ def products(vectors: PhotoVectors) -> NDArray[np.float32]:
         PARAMETERS,
         replace(PARAMETERS, calibration=Calibration()),
         replace(PARAMETERS, calibration=Calibration(0.0, 0.5)),
+        replace(PARAMETERS, calibration=Calibration(0.5, 20.0)),
         replace(PARAMETERS, querybank=Querybank()),
         replace(PARAMETERS, detectors=replace(DETECTORS, word_weights=normal(WORDS), absent_weight=1.4)),
         replace(PARAMETERS, detectors=WordDetectors(), projection=Projection()),
@@ -87,8 +88,10 @@ def products(vectors: PhotoVectors) -> NDArray[np.float32]:
 def test_the_inner_product_is_the_score_without_the_joint_pass(
     fitted: ScoringParameters, included: dict[str, bool]
 ) -> None:
-    scores = expected(fitted, **included) / (fitted.calibration.similarity_scale or 1.0)
-    np.testing.assert_allclose(products(PhotoVectors(fitted, **included)), scores, atol=0.01)
+    calibration = fitted.calibration
+    scores = expected(fitted, **included) / (calibration.similarity_scale or 1.0)
+    rounding = 0.01 * max(1.0, calibration.log_odds_scale / (calibration.similarity_scale or 1.0))
+    np.testing.assert_allclose(products(PhotoVectors(fitted, **included)), scores, atol=rounding)
 
 
 def test_a_narrow_projection_keeps_what_the_words_read_most() -> None:
@@ -162,6 +165,13 @@ def test_what_changes_vectors_changes_their_digest(change: dict[str, Any]) -> No
 def test_the_match_curve_changes_no_vector() -> None:
     curve = replace(PARAMETERS.calibration, match_scale=3.0, match_bias=-1.0)
     assert PhotoVectors(replace(PARAMETERS, calibration=curve)).digest == PhotoVectors(PARAMETERS).digest
+
+
+def test_numbers_too_large_for_float16_stay_finite() -> None:
+    calibration = Calibration(similarity_scale=1e-3, log_odds_scale=1e3)
+    large = replace(DETECTORS, weights=DETECTORS.weights * np.float32(1e4))
+    for parameters in (replace(PARAMETERS, calibration=calibration), replace(PARAMETERS, detectors=large)):
+        assert np.isfinite(PhotoVectors(parameters).of_photos(PHOTOS.embeddings, PHOTOS.pooled_features)).all()
 
 
 def test_features_of_another_network_are_refused() -> None:

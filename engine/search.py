@@ -21,6 +21,7 @@ from engine.errors import EngineReplaced, QueryError
 from engine.explain import Explanation, WordEvidence, with_maps, word_evidence
 from engine.filter_hints import hints_where_none_is_good, hints_where_none_passes
 from engine.grouping import best_count
+from engine.hints import absence_hint, word_hints
 from engine.models import open_model
 from engine.pipeline import Candidate, Clock, EncodedQuery, Shortlist
 from engine.query import Query, parse
@@ -406,8 +407,12 @@ class SearchEngine:
         candidates = [*shortlist.visual, *shortlist.annotated]
         with clock.stage("total"):
             ranked = pipeline.rerank(library, self._ranker, encoded, candidates, clock)
-            line = self._line(ranked)
-            hints = self._hints(shortlist, clock) if line == 0 else []
+            words = word_hints(library, self._model, encoded.query.words)
+            absent = absence_hint(library, self._model, encoded.query.words, ranked) if words.understood else None
+            line = self._line(ranked) if words.understood and absent is None else 0
+            hints = [*([] if absent is None else [absent]), *words.hints]
+            if line == 0 and words.understood:
+                hints += self._filter_hints(shortlist, clock)
             if sort == "date":
                 ranked = pipeline.newest_first(library, ranked, line)
             reranked = len(ranked)
@@ -423,8 +428,8 @@ class SearchEngine:
         matches = [candidate.match for candidate in ranked if candidate.match is not None]
         return best_count(matches, self._ranker.cutoff)
 
-    def _hints(self, shortlist: Shortlist, clock: Clock) -> list[Hint]:
-        """Why a search with that shortlist found nothing good."""
+    def _filter_hints(self, shortlist: Shortlist, clock: Clock) -> list[Hint]:
+        """Which filters leave nothing good of a search with that shortlist."""
         encoded = shortlist.encoded
         if encoded.query.filters == NO_FILTERS:
             return []
@@ -436,6 +441,8 @@ class SearchEngine:
         if known.issuperset(candidate.photo_id for candidate in candidates):
             return []
         ranked = pipeline.rerank(self._library, self._ranker, unfiltered, candidates, clock)
+        if absence_hint(self._library, self._model, encoded.query.words, ranked) is not None:
+            return []
         return hints_where_none_is_good(self._library, encoded.query, ranked, self._line)
 
     def _require_generation(self, encoded: EncodedQuery) -> None:

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from model.bundle import TrainedModel
 from model.data.shards import CaptionedPhoto, ShardError, read_shards
+from model.evaluation.absence import absence
 from model.evaluation.comparison import KeptRanks, differences
 from model.evaluation.eccv import GroundTruth
 from model.evaluation.hard_negatives import accuracy
+from model.evaluation.hubs import hubs
 from model.evaluation.parts import worth_of_parts
 from model.evaluation.rankings import Rankings, mean_figures
 from model.metrics import RECALL_AT
@@ -45,6 +47,7 @@ def evaluate(
     fold: int | None = None,
     exhaustive: int | None = None,
     eccv: bool = False,
+    elsewhere: Sequence[Sequence[str]] = (),
     progress: bool = False,
 ) -> Evaluation:
     """Recall in percent of the shortlist, of ITM and word detectors alone and of the rerank, in both directions, and
@@ -54,7 +57,9 @@ def evaluate(
     also the mean over consecutive folds of so many photos (COCO's 1K: five folds of 1,000). With
     `exhaustive`, also by ITM over all sentence-photo pairs of the first so many photos. With `eccv`, also ECCV
     Caption and CxC; raises GroundTruthError, before anything is computed, when `photos` are not what they are defined
-    on. Where photos come with hard negatives, also how often their captions score above those.
+    on. Where photos come with hard negatives, also how often their captions score above those. Where the weights know
+    what they have learned from, also whether searches know what is absent, and whether images that are no photos are
+    found. `elsewhere` are captions of other photos: words for what is absent come from there.
     """
     truth = GroundTruth(photos) if eccv else None
     depths = sorted(set(shortlists))
@@ -93,6 +98,14 @@ def evaluate(
         rows = np.array([row for row, _ in cases])
         report["hard_negatives"] = accuracy(ranker, collection, [case for _, case in cases], rows)
         lap("hard_negatives")
+    if len(ranker.parameters.vocabulary.photos):
+        captions = [photo.captions for photo in photos]
+        if (figures := absence(ranker, processor, collection.photos, captions, elsewhere)) is not None:
+            report["absence"] = figures
+        lap("absence")
+    if len(ranker.parameters.photo_space.centre):
+        report["hubs"] = hubs(ranker, processor.image_processor, collection)
+        lap("hubs")
     if fold is not None:
         report["folds"] = _folds(ranker, collection, depths, fold, progress)
         lap("folds")
@@ -128,7 +141,9 @@ def evaluate_shards(
     there are no such photos, or fewer than `fold` or `exhaustive` asks for, ComparisonError when `against` is about
     other photos or captions, GroundTruthError and WeightsError.
     """
-    in_shards = read_shards(shards, split)
+    everything = read_shards(shards)
+    in_shards = [photo for photo in everything if split in ("all", photo.split)]
+    elsewhere = [photo.captions for photo in everything if split not in ("all", photo.split)]
     photos = [photo.with_captions(captions) for photo in in_shards]
     required = max(fold or 1, exhaustive or 1)
     if len(photos) < required:
@@ -147,6 +162,7 @@ def evaluate_shards(
         fold=fold,
         exhaustive=exhaustive,
         eccv=eccv,
+        elsewhere=elsewhere,
         progress=progress,
     )
     if ranks is not None:

@@ -168,6 +168,10 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
         yield _differences(report["against"], names, depth)
     yield _match(galleries)
     yield _reliability(report["match"]["bins"])
+    if "absence" in report:
+        yield _absence(report["absence"])
+    if "hubs" in report:
+        yield _hubs(report["hubs"])
     if "hard_negatives" in report:
         yield _hard_negatives(report["hard_negatives"])
 
@@ -246,6 +250,33 @@ def _reliability(bins: Sequence[dict[str, float]]) -> Table:
         0,
         ["mean match %", "right %", "first hits"],
         [[f"{row['match']:.1f}", f"{row['right']:.1f}", f"{row['hits']:,}"] for row in bins],
+    )
+
+
+def _absence(report: dict[str, Any]) -> Table:
+    called = report["called_absent"]
+    return Table(
+        "Short queries for what no caption names, beside as many for what some caption does",
+        0,
+        ["queries of each", "AUROC of the match", "of the evidence", "absent, called so %", "present, called absent %"],
+        [
+            [
+                f"{report['queries']:,}",
+                *(f"{report[name]:.3f}" for name in ("auroc", "auroc_evidence")),
+                *(f"{called[kind]:.1f}" for kind in ("absent", "present")),
+            ]
+        ],
+    )
+
+
+def _hubs(report: dict[str, Any]) -> Table:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in report["kinds"].items())
+    return Table(
+        f"{report['queries']:,} captions, {report['photos']:,} photos, and {report['drawn']} images that are no photos",
+        0,
+        ["searches with one in the first ten", "such hits"],
+        [[f"{report['searches']:,}", f"{report['hits']:,}"]],
+        [f"Of which kind: {kinds}."] if kinds else [],
     )
 
 

@@ -9,19 +9,22 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from model.data.shards import CaptionedPhoto, ShardError, read_shards
 from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
-from model.runtime.protocol import Runtime
+from model.scoring.absence_fitting import fit_absence_rule
 from model.scoring.calibration_fitting import fit_calibration
 from model.scoring.collection import encode_collection, encode_photos
 from model.scoring.parameters import ScoringParameters
+from model.scoring.photo_space import PhotoSpace
 from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
 from model.scoring.ranker import Ranker
 from model.scoring.shortlists import Shortlists, rerank_photos
+from model.scoring.vocabulary import Vocabulary
 from model.scoring.word_detectors import WordDetectors
 from model.weights import WeightsError
 
@@ -38,11 +41,11 @@ def fit_parameters(
     device: str = "auto",
     progress: bool = True,
 ) -> ScoringParameters:
-    """Make the querybank, learn word detectors and their projection, fit the calibration, and write all into folder
-    `weights`.
+    """Make querybank and vocabulary, learn word detectors, their projection and the space of photos, fit the
+    calibration and the rule for what is absent, and write all into folder `weights`.
 
-    Querybank, word detectors and projection come from the train photos of the shards; where there are none, those in
-    the folder are kept. The calibration is fitted on the photos of `split` with their first `captions` captions.
+    All but calibration and rule come from the train photos of the shards; where there are none, those in the folder are
+    kept. The calibration is fitted on the photos of `split` with their first `captions` captions, the rule with all.
 
     The photos of each dataset are a gallery of their own, once as a whole and once in blocks of 100: the fewer
     photos there are, the likelier a first hit is right, and the curve must hold for both. Raises ShardError when
@@ -50,7 +53,7 @@ def fit_parameters(
     """
     datasets: dict[str, list[CaptionedPhoto]] = defaultdict(list)
     for photo in read_shards(shards, split):
-        datasets[photo.dataset].append(photo.with_captions(captions))
+        datasets[photo.dataset].append(photo)
     if not datasets:
         raise ShardError(f"no captioned photos of split {split} in {', '.join(map(str, shards))}")
     opened = OpenedWeights(weights)
@@ -59,9 +62,15 @@ def fit_parameters(
         processor = PixelBertProcessor.from_pretrained(weights)
     train = read_shards(shards, "train")
     if train:
-        detectors, projection = _learn_detectors(runtime, processor, train, progress)
+        batches = encode_photos(runtime, train, processor, label="train photos", progress=progress)
+        pooled = np.concatenate([batch.pooled_features for batch in batches])
+        detectors = _learn_detectors(pooled, processor, train, progress)
         parameters = ScoringParameters(
-            querybank=Querybank.of(runtime, train), detectors=detectors, projection=projection
+            querybank=Querybank.of(runtime, train),
+            detectors=detectors,
+            projection=Projection.learn(detectors, pooled),
+            photo_space=PhotoSpace.learn(pooled),
+            vocabulary=Vocabulary.of(photo.captions for photo in train),
         )
     else:
         try:
@@ -69,7 +78,10 @@ def fit_parameters(
         except WeightsError:  # of other weights: nothing in it holds for these
             parameters = ScoringParameters()
     ranker = Ranker(runtime, parameters)
-    collections = [encode_collection(ranker, photos, processor, progress=progress) for photos in datasets.values()]
+    collections = [
+        encode_collection(ranker, [photo.with_captions(captions) for photo in photos], processor, progress=progress)
+        for photos in datasets.values()
+    ]
     passes = 2 if parameters.projection.width else 1  # word detectors are in the shortlist once they have a scale
     for _ in range(passes):
         ranker = Ranker(runtime, parameters)
@@ -79,20 +91,26 @@ def fit_parameters(
             if blocks := [rerank_photos(ranker, block, shortlist) for block in collection.folds(SMALL_GALLERY)]:
                 galleries.append(Shortlists.joined(blocks))
         parameters = replace(parameters, calibration=fit_calibration(galleries))
+    texts = {name: [photo.captions for photo in photos] for name, photos in datasets.items()}
+    rule = fit_absence_rule(
+        Ranker(runtime, parameters),
+        processor,
+        [(collection.photos, texts[name]) for name, collection in zip(datasets, collections, strict=True)],
+        [photo.captions for photo in train],
+        progress=progress,
+    )
+    parameters = replace(parameters, absence=rule)
     with opened.reading():
         parameters.save(weights, opened.generation)
     return parameters
 
 
 def _learn_detectors(
-    runtime: Runtime, processor: PixelBertProcessor, photos: Sequence[CaptionedPhoto], progress: bool
-) -> tuple[WordDetectors, Projection]:
+    pooled: NDArray[np.float32], processor: PixelBertProcessor, photos: Sequence[CaptionedPhoto], progress: bool
+) -> WordDetectors:
     if not find_spec("torch"):
         raise WeightsError("word detectors are learned with PyTorch: pip install 'pixelseek[gpu]'")
     from model.scoring.word_weights import learn_weighted_detectors
 
-    batches = encode_photos(runtime, photos, processor, label="train photos", progress=progress)
-    pooled = np.concatenate([batch.pooled_features for batch in batches])
     captions = [[processor.tokenize([caption])["input_ids"][0] for caption in photo.captions] for photo in photos]
-    detectors = learn_weighted_detectors(pooled, captions, progress=progress)
-    return detectors, Projection.learn(detectors, pooled)
+    return learn_weighted_detectors(pooled, captions, progress=progress)

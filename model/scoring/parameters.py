@@ -2,8 +2,8 @@
 
 They lie in the folder `scoring` of a folder of weights:
 
-- `calibration.json`: the numbers of the calibration, and a stamp;
-- `querybank.npy`, `word_detectors.npz` and `projection.npz`, where there are any.
+- `calibration.json`: the numbers of the calibration and of the rule for what is absent, and a stamp;
+- `querybank.npy`, `word_detectors.npz`, `projection.npz`, `photo_space.npz` and `vocabulary.txt`, where there are any.
 
 The folder is replaced as a whole. The stamp names the generation of the weights that the parameters were fitted for,
 and holds a digest of each other file: so parameters of other weights, and files of two fits, are refused.
@@ -24,16 +24,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from model.atomic import replacing_folder, whole_folder
+from model.scoring.absence import AbsenceRule
 from model.scoring.calibration import Calibration
+from model.scoring.photo_space import PhotoSpace
 from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
+from model.scoring.vocabulary import Vocabulary
 from model.scoring.word_detectors import WordDetectors
 from model.weights import WeightsError
 
 FOLDER = "scoring"
 CALIBRATION, QUERYBANK, DETECTORS = "calibration.json", "querybank.npy", "word_detectors.npz"
-PROJECTION = "projection.npz"
-_STAMP, _WEIGHTS = "stamp", "weights"
+PROJECTION, PHOTO_SPACE, VOCABULARY = "projection.npz", "photo_space.npz", "vocabulary.txt"
+_FILES = (QUERYBANK, DETECTORS, PROJECTION, PHOTO_SPACE, VOCABULARY)
+_STAMP, _WEIGHTS, _ABSENCE = "stamp", "weights", "absence"
 _FORMER_FILES = ("calibration.json", "querybank.npy", "word_evidence.npz")  # beside the weights, in no folder
 _MALFORMED = (
     *(AttributeError, EOFError, KeyError, OSError, RecursionError, TypeError, ValueError),
@@ -55,6 +59,9 @@ class ScoringParameters:
     querybank: Querybank = field(default_factory=Querybank)
     detectors: WordDetectors = field(default_factory=WordDetectors)
     projection: Projection = field(default_factory=Projection)
+    photo_space: PhotoSpace = field(default_factory=PhotoSpace)
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    absence: AbsenceRule = field(default_factory=AbsenceRule)
 
     @classmethod
     def load(cls, weights: Path, generation: str) -> ScoringParameters:
@@ -79,7 +86,7 @@ class ScoringParameters:
                     raise WeightsError(f"{weights / name} was made by an older Pixelseek. {remedy}")
             return cls()
         files = {}
-        for name in (CALIBRATION, QUERYBANK, DETECTORS, PROJECTION):
+        for name in (CALIBRATION, *_FILES):
             with suppress(FileNotFoundError), _readable(folder / name, remedy):
                 files[name] = _content(folder / name)
         if CALIBRATION not in files:
@@ -87,9 +94,11 @@ class ScoringParameters:
         with _readable(folder / CALIBRATION, remedy):
             numbers = json.loads(files[CALIBRATION])
             stamp = numbers.pop(_STAMP)
+            absence = AbsenceRule.of(numbers.pop(_ABSENCE, {}))
             calibration = Calibration.of(numbers)
-            generation_of_fit, digests = stamp[_WEIGHTS], {name: stamp[name] for name in (QUERYBANK, DETECTORS)}
-            digests[PROJECTION] = stamp.get(PROJECTION)  # there was none once
+            generation_of_fit = stamp[_WEIGHTS]
+            digests = {name: stamp[name] for name in (QUERYBANK, DETECTORS)}
+            digests |= {name: stamp.get(name) for name in _FILES if name not in digests}  # there were none once
         for name, digest in digests.items():
             if digest != (_digest(files[name]) if name in files else None):
                 raise _Torn(f"{folder / name} and {CALIBRATION} were not fitted together. {remedy}")
@@ -107,23 +116,32 @@ class ScoringParameters:
                 projection = Projection.read(io.BytesIO(files[PROJECTION]))
                 if len(projection.centre) != detectors.weights.shape[1]:
                     raise ValueError("the word detectors read other features")
-        return cls(calibration, querybank, detectors, projection)
+        photo_space, vocabulary = PhotoSpace(), Vocabulary()
+        if PHOTO_SPACE in files:
+            with _readable(folder / PHOTO_SPACE, remedy):
+                photo_space = PhotoSpace.read(io.BytesIO(files[PHOTO_SPACE]))
+        if VOCABULARY in files:
+            with _readable(folder / VOCABULARY, remedy):
+                vocabulary = Vocabulary.read(io.BytesIO(files[VOCABULARY]))
+        return cls(calibration, querybank, detectors, projection, photo_space, vocabulary, absence)
 
     def save(self, weights: Path, generation: str) -> None:
         """Write them into the folder `weights`, whose generation is given, in the place of any that lie there."""
         with replacing_folder(weights / FOLDER) as folder:
-            stamp: dict[str, str | None] = dict.fromkeys((QUERYBANK, DETECTORS, PROJECTION))
+            stamp: dict[str, str | None] = dict.fromkeys(_FILES)
             stamp[_WEIGHTS] = generation
             for name, part, fitted in (
                 (QUERYBANK, self.querybank, len(self.querybank.embeddings)),
                 (DETECTORS, self.detectors, len(self.detectors.ids)),
                 (PROJECTION, self.projection, self.projection.width and len(self.detectors.ids)),
+                (PHOTO_SPACE, self.photo_space, len(self.photo_space.centre)),
+                (VOCABULARY, self.vocabulary, len(self.vocabulary.photos)),
             ):
                 if fitted:
                     with (folder / name).open("wb") as file:
                         part.write(file)
                     stamp[name] = _digest((folder / name).read_bytes())
-            settings = {**asdict(self.calibration), _STAMP: stamp}
+            settings = {**asdict(self.calibration), _ABSENCE: asdict(self.absence), _STAMP: stamp}
             (folder / CALIBRATION).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 

@@ -49,6 +49,17 @@ class PreparedPhotos:
     def __len__(self) -> int:
         return len(self.embeddings)
 
+    @classmethod
+    def joined(cls, pieces: Sequence[PreparedPhotos]) -> PreparedPhotos:
+        """The photos of all `pieces`, which one ranker prepared, one after the other."""
+        return cls(
+            np.concatenate([piece.embeddings for piece in pieces]),
+            [features for piece in pieces for features in piece.pixel_features],
+            np.concatenate([piece.pooled_features for piece in pieces]),
+            np.concatenate([piece.hubness for piece in pieces]),
+            DetectedWords.joined([piece.words for piece in pieces]),
+        )
+
     def part(self, first: int, end: int) -> PreparedPhotos:
         """The photos from `first` to before `end`."""
         rows = slice(first, end)

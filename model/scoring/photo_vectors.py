@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from model.runtime.protocol import EncodedText
 from model.scoring.parameters import ScoringParameters
+from model.scoring.photo_space import PhotoSpace
 from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
 from model.scoring.word_detectors import WordDetectors
@@ -53,6 +54,7 @@ class PhotoVectors:
         """`hubness` and `detectors` set to False leave that part out."""
         calibration = parameters.calibration
         self._querybank = parameters.querybank if hubness else Querybank()
+        self._photo_space = parameters.photo_space if hubness else PhotoSpace()
         # A calibration that was never fitted ranks by similarity where there is no joint pass.
         self._scale = np.float32(calibration.log_odds_scale / (calibration.similarity_scale or 1.0))
         self._half_scale = np.sqrt(min(self._scale, np.float32(1.0)))
@@ -63,10 +65,10 @@ class PhotoVectors:
     @cached_property
     def digest(self) -> str:
         """Names everything that a photo vector depends on beside the photo; empty where it is the embedding alone."""
-        if not len(self._querybank.embeddings) and not self._projection.width:
+        if not (len(self._querybank.embeddings) or len(self._photo_space.centre) or self._projection.width):
             return ""
         digest = hashlib.blake2b(_LAYOUT + self._scale.tobytes(), digest_size=8)
-        for part in (self._querybank, self._detectors, self._projection):
+        for part in (self._querybank, self._photo_space, self._detectors, self._projection):
             for array in vars(part).values():
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -83,15 +85,20 @@ class PhotoVectors:
             return vectors
         for start in range(0, len(vectors), _PHOTOS_AT_ONCE):
             rows = slice(start, start + _PHOTOS_AT_ONCE)
-            own = -self._querybank.hubness(embeddings[rows])
+            pooled = pooled_features[rows]
+            own = -self.hubness(embeddings[rows], pooled)
             if self._projection.width:
-                pooled = pooled_features[rows]
                 detected = self._detectors.detect(pooled)
                 own += self._scale * np.float32(detected.absent_weight) * detected.absent_log_odds
                 end = size + 1 + self._projection.width
                 vectors[rows, size + 1 : end] = _finite(self._half_scale * self._projection.encode(pooled))
             vectors[rows, size] = _finite(own / max(self._scale, np.float32(1.0)))
         return vectors
+
+    def hubness(self, embeddings: NDArray[np.float32], pooled_features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What is subtracted from the similarity of photos (N,), from embeddings (N, E) and pooled features (N, C): how
+        near they are to every sentence, and a penalty where they are unlike any photo."""
+        return self._querybank.hubness(embeddings) + self._photo_space.penalty(pooled_features)
 
     def of_sentences(self, text: EncodedText) -> SentenceVectors:
         """The vectors of sentences."""

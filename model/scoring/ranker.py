@@ -5,7 +5,8 @@
 
 - ITM logit: the joint pass reads sentence and photo together (`Runtime.itm_logits`). It takes most of the time.
 - Log-odds: how much likelier the words of the sentence are about this photo than about any (`word_detectors`).
-- Similarity: the inner product of both embeddings. Hubness: how near the photo is to every sentence (`querybank`).
+- Similarity: the inner product of both embeddings. Hubness: how near the photo is to every sentence (`querybank`), and
+  a penalty where it is unlike any photo (`photo_space`).
 
 The scales and the bias are fitted on dev photos (`calibration`). BLIP ranks by such a sum of ITM logit and similarity;
 the querybank and the word detectors are added here. All but the joint pass is one inner product, which an index can
@@ -30,7 +31,6 @@ from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.scoring.parts import PreparedPhotos, ScoreParts
 from model.scoring.photo_vectors import PhotoVectors
-from model.scoring.querybank import Querybank
 from model.scoring.word_detectors import DetectedWords, WordDetectors
 
 _MIN_MATCH_SCALE = 0.01
@@ -109,12 +109,11 @@ class Ranker:
 
     def prepare(self, photos: EncodedImages) -> PreparedPhotos:
         """Compute once what does not depend on the sentence. Raises WeightsError for features of another network."""
-        querybank = self.parameters.querybank if self._included["hubness"] else Querybank()
         return PreparedPhotos(
             photos.embeddings,
             photos.pixel_features,
             photos.pooled_features,
-            querybank.hubness(photos.embeddings),
+            self.photo_vectors.hubness(photos.embeddings, photos.pooled_features),
             self.detect_words(photos.pooled_features),
         )
 

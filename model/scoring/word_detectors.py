@@ -72,6 +72,15 @@ class DetectedWords:
             added[:, place] = self.log_odds[:, self._columns(ids[place : place + 1])].sum(axis=1)
         return added
 
+    @staticmethod
+    def joined(pieces: Sequence[DetectedWords]) -> DetectedWords:
+        """The photos of all `pieces`, which the same detectors read, one after the other."""
+        return replace(
+            pieces[0],
+            log_odds=np.concatenate([piece.log_odds for piece in pieces]),
+            absent_log_odds=np.concatenate([piece.absent_log_odds for piece in pieces]),
+        )
+
     def part(self, first: int, end: int) -> DetectedWords:
         """The photos from `first` to before `end`."""
         return replace(self, log_odds=self.log_odds[first:end], absent_log_odds=self.absent_log_odds[first:end])

@@ -16,14 +16,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from model.scoring.absence import AbsenceRule
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
+from model.scoring.photo_space import PhotoSpace
 from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
+from model.scoring.vocabulary import Vocabulary
 from model.scoring.word_detectors import WordDetectors
 from model.weights import DEFAULT, SHIPPED, WeightsError, generation
 
-FILES = ("calibration.json", "querybank.npy", "word_detectors.npz", "projection.npz")
+FILES = (
+    *("calibration.json", "querybank.npy", "word_detectors.npz", "projection.npz"),
+    *("photo_space.npz", "vocabulary.txt"),
+)
 ROOT = Path(__file__).parents[3]
 REMEDY = r"`pixelseek model calibrate --weights .* --data SHARD`"
 
@@ -35,7 +41,9 @@ def parameters(seed: int) -> ScoringParameters:
         np.arange(3), *(random.normal(0, 1, shape).astype(np.float32) for shape in ((3, 4), 3, 3))
     )
     projection = Projection.learn(detectors, random.normal(0, 1, (9, 4)).astype(np.float32))
-    return ScoringParameters(Calibration(cutoff=seed / 10), querybank, detectors, projection)
+    space = PhotoSpace(*(random.normal(0, 1, shape).astype(np.float32) for shape in (4, (4, 2), 2)))
+    vocabulary, rule = Vocabulary({"dog": 3, "zoo": seed}), AbsenceRule(float(-seed))
+    return ScoringParameters(Calibration(cutoff=seed / 10), querybank, detectors, projection, space, vocabulary, rule)
 
 
 def test_they_are_kept_in_one_folder_beside_the_weights(tmp_path: Path) -> None:
@@ -44,6 +52,9 @@ def test_they_are_kept_in_one_folder_beside_the_weights(tmp_path: Path) -> None:
     assert kept.calibration == parameters(1).calibration
     assert kept.querybank.embeddings.shape == (5, 4)
     assert kept.detectors.ids.tolist() == [0, 1, 2]
+    assert kept.photo_space.directions.shape == (4, 2)
+    assert kept.vocabulary == parameters(1).vocabulary
+    assert kept.absence == parameters(1).absence
     assert [path.name for path in tmp_path.iterdir()] == ["scoring"]
     assert sorted(path.name for path in (tmp_path / "scoring").iterdir()) == sorted(FILES)
 
@@ -147,6 +158,17 @@ def test_a_calibration_of_something_else_is_refused_with_its_remedy(tmp_path: Pa
     parameters(1).save(tmp_path, "these")
     path = tmp_path / "scoring" / "calibration.json"
     path.write_text(text)
+    with pytest.raises(WeightsError, match=rf"{path} cannot be read: .*{REMEDY}"):
+        ScoringParameters.load(tmp_path, "these")
+
+
+@pytest.mark.parametrize("rule", ["[]", '{"min_evidence": NaN}', '{"min_evidence": "low"}', '{"limit": 1}'])
+def test_a_rule_of_something_else_is_refused_with_its_remedy(tmp_path: Path, rule: str) -> None:
+    parameters(1).save(tmp_path, "these")
+    path = tmp_path / "scoring" / "calibration.json"
+    settings = json.loads(path.read_text())
+    settings["absence"] = json.loads(rule)
+    path.write_text(json.dumps(settings))
     with pytest.raises(WeightsError, match=rf"{path} cannot be read: .*{REMEDY}"):
         ScoringParameters.load(tmp_path, "these")
 

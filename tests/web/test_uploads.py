@@ -57,7 +57,7 @@ def test_words_may_join_the_photo(client: FlaskClient, photos: Path) -> None:
     data = {"photo": (io.BytesIO(content), "photo.jpg"), "words": "a red circle", "csrf_token": token(client)}
     page = client.post("/similar", data=data, content_type="multipart/form-data").text
     assert "<q>a red circle</q>" in page
-    assert page.count('<p class="match">') == PHOTO_COUNT - 1
+    assert page.count('<span class="unseen">, match ') == PHOTO_COUNT - 1
 
 
 def test_a_photo_that_is_sent_waits_for_the_model_in_turn(

@@ -187,6 +187,14 @@ class Encodings:
         with self._reading() as connection:
             return 0 if connection is None else connection.execute(query).scalar_one()
 
+    def sequences(self, after: int) -> NDArray[np.int64]:
+        """(N,) The numbers of the encodings that are stored, beyond that number, ascending."""
+        with self._reading() as connection:
+            if connection is None:
+                return np.empty(0, dtype=np.int64)
+            numbers = select(_embedding.c.sequence).where(_embedding.c.sequence > after)
+            return read_ids(connection, numbers)
+
     def after(self, sequence: int) -> Iterator[Embeddings]:
         """All embeddings added after that sequence number (0 for all), in blocks of a few thousand."""
         query = select(_embedding.c.sequence, _embedding.c.photo_id, _embedding.c.vector).order_by(

@@ -18,7 +18,7 @@ from indexer.library.faiss_file import Stamp, covering_stamp, read_index, read_s
 from indexer.library.faiss_index import MAX_EXACT, MAX_PROPOSED, SearchableIndex, inner_products
 from indexer.library.file_version import file_version
 from indexer.library.generations import visible_photos
-from indexer.library.photo_vectors import PhotoVectors, vectors_after
+from indexer.library.photo_vectors import NewerVectors, PhotoVectors
 
 _log = logging.getLogger("pixelseek.index")
 _FP16_TOLERANCE = 2e-3
@@ -50,9 +50,11 @@ class Snapshot:
         index_path: Path,
         *,
         photo_vectors: PhotoVectors | None = None,
+        newer_vectors: NewerVectors | None = None,
         before: Snapshot | None = None,
     ) -> Snapshot:
-        """Read the library as it is now. The index of the snapshot `before` is reused if its file is the same."""
+        """Read the library as it is now. The index of the snapshot `before` is reused if its file is the same, and the
+        vectors that `newer_vectors` has made already."""
         version = file_version(index_path)
         stamp = covering_stamp(index_path, encodings, photo_vectors)
         if before is not None and (stamp, version) == (before.stamp, before.version):
@@ -60,16 +62,14 @@ class Snapshot:
         else:
             index = None if stamp is None else read_index(index_path, stamp)
         covered = 0 if stamp is None or index is None else stamp.sequence
-        blocks = list(vectors_after(encodings, photo_vectors, covered))
+        found = (newer_vectors or NewerVectors(encodings, photo_vectors)).after(covered)
         # Encodings are read before their marks: an encoding that has no mark yet is not visible.
         visible_ids = visible_photos(catalog, generation)
-        ids = np.concatenate([np.empty(0, dtype=np.int64), *(block.photo_ids for block in blocks)])
-        newer = np.isin(ids, visible_ids)
-        vectors = np.concatenate([block.vectors for block in blocks] or [np.empty((0, 0), np.float16)])
+        newer = found.select(np.isin(found.photo_ids, visible_ids))
         visible = None if index is None else np.isin(index.ids, visible_ids)
         if visible is not None and visible.all():
             visible = None
-        return cls(index, stamp, version, visible, ids[newer], vectors[newer])
+        return cls(index, stamp, version, visible, newer.photo_ids, newer.vectors)
 
     def __len__(self) -> int:
         """How many photos a search can find."""
@@ -137,6 +137,7 @@ class FaissStore:
         self._encodings = encodings
         self._generation = generation
         self._photo_vectors = photo_vectors
+        self._newer_vectors = NewerVectors(encodings, photo_vectors)
         self._lock = threading.Lock()
         self._version: tuple[object, ...] | None = None
         self._snapshot: Snapshot | None = None
@@ -224,6 +225,7 @@ class FaissStore:
                     self._generation,
                     self._path,
                     photo_vectors=self._photo_vectors,
+                    newer_vectors=self._newer_vectors,
                     before=self._snapshot,
                 )
                 self._version = version

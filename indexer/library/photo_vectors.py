@@ -37,6 +37,47 @@ class VectorBlock:
     vectors: NDArray[np.float16]
     """(N, D)"""
 
+    def select(self, rows: NDArray[np.bool_]) -> VectorBlock:
+        """The photos for which `rows` (N,) is True."""
+        if rows.all():
+            return self
+        return VectorBlock(self.sequences[rows], self.photo_ids[rows], self.vectors[rows])
+
+    @classmethod
+    def joined(cls, blocks: Sequence[VectorBlock]) -> VectorBlock:
+        """The photos of all `blocks`."""
+        filled = [block for block in blocks if len(block.sequences)]
+        if not filled:
+            none = np.empty(0, dtype=np.int64)
+            return cls(none, none, np.empty((0, 0), dtype=np.float16))
+        columns = zip(*((block.sequences, block.photo_ids, block.vectors) for block in filled), strict=True)
+        return cls(*(np.concatenate(arrays) for arrays in columns))
+
+
+class NewerVectors:
+    """The vectors of photos that an index does not hold yet. Each is made once, however often the library is read."""
+
+    def __init__(self, encodings: Encodings, photo_vectors: PhotoVectors | None) -> None:
+        self._encodings = encodings
+        self._photo_vectors = photo_vectors
+        self._token: str | None = None
+        self._since = self._last = 0
+        self._known = VectorBlock.joined([])
+
+    def after(self, sequence: int) -> VectorBlock:
+        """The vectors of all photos encoded after that sequence number. Raises LibraryDamaged."""
+        origin = self._encodings.origin()
+        token = None if origin is None else origin.token
+        if token != self._token or sequence < self._since:
+            self._token, self._last, self._known = token, sequence, VectorBlock.joined([])
+        self._since, self._last = sequence, max(self._last, sequence)
+        joined = VectorBlock.joined([self._known, *vectors_after(self._encodings, self._photo_vectors, self._last)])
+        # Read last: what was removed or encoded again meanwhile must not be there twice.
+        stored = self._encodings.sequences(sequence)
+        self._known = joined.select(np.isin(joined.sequences, stored))
+        self._last = max([self._last, *joined.sequences[-1:].tolist()])
+        return self._known
+
 
 def vectors_after(encodings: Encodings, photo_vectors: PhotoVectors | None, sequence: int) -> Iterator[VectorBlock]:
     """The vectors of all photos encoded after that sequence number (0: of all), in blocks; embeddings without a maker.

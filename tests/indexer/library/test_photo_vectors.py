@@ -17,7 +17,7 @@ from indexer.library.generations import index_path
 from indexer.library.verification import verify
 from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
-from model.runtime.protocol import EncodedText
+from model.runtime.protocol import EncodedImages, EncodedText
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.scoring.photo_vectors import PhotoVectors
@@ -110,6 +110,48 @@ def test_newer_photos_are_compared_with_the_same_numbers_as_those_in_the_index(d
         newer = library.shortlist(query, 100)
     assert indexed[0].tolist() == newer[0].tolist()
     np.testing.assert_allclose(indexed[1], newer[1], atol=1e-3)
+
+
+class Counting(PhotoVectors):
+    """Counts the photos that vectors are made of."""
+
+    made = 0
+
+    def of_photos(self, *encodings: NDArray[np.float32]) -> NDArray[np.float16]:
+        self.made += len(encodings[0])
+        return super().of_photos(*encodings)
+
+
+def test_while_photos_are_indexed_each_vector_is_made_once_for_all_searches(desk: Desk) -> None:
+    file_of(desk).unlink()
+    counting = desk.photo_vectors = Counting(PARAMETERS)
+    writer = Desk(desk.photos, desk.library, desk.runtime)  # leaves the index to others: it makes no such vectors
+    with desk.open() as library:
+        assert found(library, PARAMETERS) == expected(library, PARAMETERS)
+        assert counting.made == PHOTOS
+        for seed in (50, 51):
+            scribble(desk.photos / f"{seed}.png", seed)
+            writer.index()
+            assert found(library, PARAMETERS) == expected(library, PARAMETERS)
+        assert counting.made == PHOTOS + 2
+        (desk.photos / "50.png").unlink()
+        writer.index()
+        assert found(library, PARAMETERS) == expected(library, PARAMETERS)
+        library.encodings.remove([3])
+        assert 3 not in found(library, PARAMETERS)
+        assert counting.made == PHOTOS + 2
+
+
+def test_a_photo_that_was_encoded_again_is_found_once_and_by_its_new_encoding(desk: Desk) -> None:
+    file_of(desk).unlink()
+    with desk.open() as library:
+        found(library, PARAMETERS)
+        other = library.embeddings([5])[5][None], list(library.pixel_features([5]).values())
+        pooled = library.pooled_features([5])[5][None]
+        library.encodings.add([3], EncodedImages(*other, pooled))
+        order = found(library, PARAMETERS)
+        assert sorted(order) == library.photo_ids().tolist()
+        assert abs(order.index(3) - order.index(5)) == 1, "they are alike now"
 
 
 def test_new_photos_extend_the_index(desk: Desk) -> None:

@@ -23,7 +23,7 @@ from indexer.library.text_analysis import search_words
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.runtime.protocol import EncodedImages, EncodedText
-from model.scoring.ranker import Ranker
+from model.scoring.ranker import Ranker, Scored
 
 _VISUAL_PER_ANNOTATED = 4
 """One annotation candidate per four visual candidates."""
@@ -199,16 +199,16 @@ def rerank(
             )
         )
 
-        def score(row: int, phrase: str) -> NDArray[np.float32]:
-            of_model = ranker.score(encoded.text.select([row]), photos).scores
-            return of_model + annotation_bonus(_annotation_shares(library, phrase, photo_ids), ranker)
+        def score(row: int, phrase: str) -> tuple[NDArray[np.float32], Scored]:
+            of_model = ranker.score(encoded.text.select([row]), photos)
+            return of_model.scores + annotation_bonus(_annotation_shares(library, phrase, photo_ids), ranker), of_model
 
-        scores = score(0, encoded.query.words)
+        scores, of_model = score(0, encoded.query.words)
         if encoded.query.excluded:
-            excluded = [score(row, phrase) for row, phrase in enumerate(encoded.query.excluded, start=1)]
+            excluded = [score(row, phrase)[0] for row, phrase in enumerate(encoded.query.excluded, start=1)]
             scores = scores - exclusion_penalties(np.stack(excluded))
         scores = scores.round(_SCORE_DECIMALS)
-        matches = ranker.match(scores)
+        matches = ranker.match(scores, of_model.parts.prior_log_odds)
         return [
             replace(candidates[row], score=float(scores[row]), match=float(matches[row]))
             for row in np.lexsort((np.array(photo_ids), -scores)).tolist()

@@ -44,6 +44,7 @@ def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: in
     log_odds = f" + {fitted.log_odds_scale:.3f} * log-odds of {len(words.ids):,} words" if len(words.ids) else ""
     click.echo(f"score = ITM logit{log_odds} + {fitted.similarity_scale:.2f} * (similarity - hubness)")
     click.echo(
-        f"match = sigmoid({fitted.match_scale:.3f} * score {fitted.match_bias:+.3f}), weak below {fitted.cutoff:.0%}"
+        f"match = sigmoid({fitted.match_scale:.3f} * score {fitted.match_prior_scale:+.3f} * prior log-odds "
+        f"{fitted.match_bias:+.3f}); the best have a match of at least {fitted.cutoff:.0%}"
     )
     click.echo(f"Written to {folder / 'scoring'}")

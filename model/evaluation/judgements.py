@@ -181,7 +181,7 @@ def _score(
     sentence_rows = np.array([row_of_sentence[pair.sentence] for pair in judgements])
     photo_rows = np.array([row_of_key[pair.key] for pair in judgements])
     parts = score_pairs(model.ranker, collection, sentence_rows, photo_rows, progress=progress)
-    return parts, model.ranker.match(model.ranker.combine(parts)).astype(np.float64)
+    return parts, model.ranker.match(model.ranker.combine(parts), parts.prior_log_odds).astype(np.float64)
 
 
 def _auc(values: NDArray[np.floating], fit: NDArray[np.float64]) -> float | None:

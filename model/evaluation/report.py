@@ -193,9 +193,12 @@ def _both_directions(figures: Mapping[Direction, dict[str, Any]]) -> dict[str, A
 
 def _match(lists: Sequence[Shortlists], ranker: Ranker) -> dict[str, Any]:
     """How well the match of the first hit predicts that it is right, over all queries of `lists`."""
-    hits = [first_hits(ranker.combine(gallery.parts), gallery.relevant) for gallery in lists]
-    scores, right = (np.concatenate(parts) for parts in zip(*hits, strict=True))
-    return match_quality(ranker.match(scores), right)
+    hits = [
+        first_hits(ranker.match(ranker.combine(gallery.parts), gallery.parts.prior_log_odds), gallery.relevant)
+        for gallery in lists
+    ]
+    match, right = (np.concatenate(parts) for parts in zip(*hits, strict=True))
+    return match_quality(match, right)
 
 
 def _folds(

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from model.heads import Head
 
+_SPECIAL_TOKENS = 2  # [CLS] and [SEP]
+_LONG = 100
+
 
 @dataclass(frozen=True)
 class EncodedImages:
@@ -59,6 +62,15 @@ class EncodedText:
 
     def __len__(self) -> int:
         return len(self.word_features)
+
+    def lengths(self) -> NDArray[np.float32]:
+        """(B,) How many word pieces each sentence has, special tokens not counted; at least 1.
+
+        Where a runtime gives no word pieces, sentences pass for long ones.
+        """
+        if not self.word_ids:
+            return np.full(len(self.embeddings), _LONG, dtype=np.float32)
+        return np.array([max(1, len(ids) - _SPECIAL_TOKENS) for ids in self.word_ids], dtype=np.float32)
 
     def select(self, rows: Sequence[int]) -> EncodedText:
         """The sentences at `rows`, in that order; a row may be named more than once."""

@@ -53,7 +53,7 @@ def search_for(
     text = ranker.runtime.encode_text([query.text for query in queries])
     collection = EncodedCollection(photos, text, np.zeros(len(queries), dtype=np.int64))
     lists = rerank_photos(ranker, collection, shortlist, progress=progress)
-    match = ranker.match(ranker.combine(lists.parts)).max(axis=1)
+    match = ranker.match(ranker.combine(lists.parts), lists.parts.prior_log_odds).max(axis=1)
     detectors, vocabulary = ranker.parameters.detectors, ranker.parameters.vocabulary
     weakest = [
         weakest_word(detectors, photos.pooled_features[rows], content_ids(processor, vocabulary, query.text))

@@ -3,69 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.metrics import ranks
 from model.scoring.calibration import Calibration
-from model.scoring.match_quality import first_hits
 from model.scoring.parts import ScoreParts
 from model.scoring.ranker import combine, match_of
 
 _SIMILARITY_SCALES = (0.0, *np.geomspace(0.25, 1024.0, 49).tolist())
 _LOG_ODDS_SCALES = (0.0, *np.geomspace(0.02, 20.0, 31).tolist())
-_SPLITS = 4  # random halves of the queries whose photos are removed
 _CUTOFF_TOLERANCE = 0.01  # of Youden's J: less than its standard error on a thousand sentences
 
 
-class Gallery(Protocol):
-    """The shortlists of Q queries in one gallery, as `Shortlists` has them."""
+@dataclass(frozen=True)
+class Gallery:
+    """The shortlists of Q queries in one gallery, K candidates each."""
 
-    @property
-    def parts(self) -> ScoreParts:
-        """(Q, K)"""
-
-    @property
-    def relevant(self) -> NDArray[np.bool_]:
-        """(Q, K), True on the right candidates."""
+    parts: ScoreParts  # (Q, K)
+    fit: NDArray[np.float32]
+    """(Q, K) The probability that a person says that the query fits the candidate, 0 to 1."""
+    relevant: NDArray[np.bool_] | None = None
+    """(Q, K) True on the candidate that the query was written about; None where queries were written about none."""
 
 
 def fit_calibration(galleries: Sequence[Gallery]) -> Calibration:
     """Fit to the shortlists of queries in several galleries, which count alike.
 
-    The scales of the sum are those with the best mean reciprocal rank; of several, the middle one, because at either
-    end one of the parts may count for nothing. The match curve has the best likelihood (logistic regression by
-    Newton's method) that the first hit is the photo meant, where half the queries have lost theirs: what
-    `match_quality` asks. The cut-off is the match that best separates right first hits from wrong ones: the largest
-    sum of the share of right ones above it and of wrong ones below (Youden's J), or nearly so.
+    The scales of the sum are those with the best mean reciprocal rank of relevant candidates; of several, the middle
+    one, because at either end one of the parts may count for nothing. The match curve has the best likelihood of what
+    a person says of every candidate: logistic regression on score and prior log-odds, by Newton's method.
     """
-    calibration = _best_scales(galleries)
-    hits, right, weights = [], [], []
+    calibration = _best_scales([gallery for gallery in galleries if gallery.relevant is not None])
+    inputs, fit, importance = [], [], []
     for gallery in galleries:
-        for seed in range(_SPLITS):
-            scores, is_right = first_hits(combine(gallery.parts, calibration), gallery.relevant, seed)
-            hits.append(scores)
-            right.append(is_right)
-            weights.append(np.full(len(scores), 1.0 / len(gallery.relevant)))
-    all_hits, all_right, all_weights = np.concatenate(hits), np.concatenate(right), np.concatenate(weights)
-    match_scale, match_bias = _logistic_regression(
-        all_hits.astype(np.float64), all_right, all_weights / all_weights.mean()
+        scores = combine(gallery.parts, calibration).ravel()
+        inputs.append(np.stack([scores, gallery.parts.prior_log_odds.ravel()], axis=1))
+        fit.append(gallery.fit.ravel())
+        importance.append(np.full(scores.size, 1.0 / scores.size))
+    weights = np.concatenate(importance)
+    (match_scale, match_prior_scale), match_bias = _logistic_regression(
+        np.concatenate(inputs).astype(np.float64), np.concatenate(fit).astype(np.float64), weights / weights.mean()
     )
-    calibration = replace(calibration, match_scale=match_scale, match_bias=match_bias)
-    return replace(calibration, cutoff=best_cutoff(match_of(all_hits, calibration), all_right, all_weights))
+    calibration = replace(
+        calibration, match_scale=match_scale, match_bias=match_bias, match_prior_scale=match_prior_scale
+    )
+    match = np.concatenate(
+        [match_of(combine(g.parts, calibration), g.parts.prior_log_odds, calibration).ravel() for g in galleries]
+    )
+    return replace(calibration, cutoff=best_cutoff(match, np.concatenate(fit), weights))
 
 
-def best_cutoff(match: NDArray[np.floating], right: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
-    """The match (N,) at or above which hits are best taken for right ones.
+def best_cutoff(match: NDArray[np.floating], right: NDArray[np.generic], weights: NDArray[np.float64]) -> float:
+    """The match (N,) at or above which hits are best taken for right ones: for those that fit.
 
-    Of cut-offs that separate nearly as well, the lowest: a right hit called wrong costs more than the reverse.
+    `right` (N,) is whether they are, or how likely. The cut-off has the largest sum of the share of right hits above it
+    and of wrong ones below (Youden's J), or nearly so: of those that separate nearly as well it is the lowest, because
+    a right hit called wrong costs more than the reverse.
     """
     order = np.argsort(-match, kind="stable")
-    right_above = np.cumsum(weights[order] * right[order]) / max(1e-12, float((weights * right).sum()))
-    wrong_above = np.cumsum(weights[order] * ~right[order]) / max(1e-12, float((weights * ~right).sum()))
+    right_weights = weights * right.astype(np.float64)
+    wrong_weights = weights - right_weights
+    right_above = np.cumsum(right_weights[order]) / max(1e-12, float(right_weights.sum()))
+    wrong_above = np.cumsum(wrong_weights[order]) / max(1e-12, float(wrong_weights.sum()))
     youden = right_above - wrong_above
     return round(float(match[order[int(np.flatnonzero(youden >= youden.max() - _CUTOFF_TOLERANCE)[-1])]]), 4)
 
@@ -86,7 +88,8 @@ def _best_scales(galleries: Sequence[Gallery]) -> Calibration:
 
 
 def _reciprocal_rank(gallery: Gallery, scales: Calibration) -> float:
-    """Mean over the queries whose right candidates are among the K; 0 where there is none."""
+    """Mean over the queries whose relevant candidates are among the K; 0 where there is none."""
+    assert gallery.relevant is not None
     answerable = gallery.relevant.any(axis=1)
     if not answerable.any():
         return 0.0
@@ -95,23 +98,23 @@ def _reciprocal_rank(gallery: Gallery, scales: Calibration) -> float:
 
 
 def _logistic_regression(
-    scores: NDArray[np.float64], labels: NDArray[np.bool_], importance: NDArray[np.float64]
-) -> tuple[float, float]:
-    """Slope and intercept of the logistic regression of `labels` (N,) on `scores` (N,), each counted by its
-    `importance` (N,), mean 1.
+    inputs: NDArray[np.float64], labels: NDArray[np.float64], importance: NDArray[np.float64]
+) -> tuple[tuple[float, ...], float]:
+    """Slopes (D,) and intercept of the logistic regression of `labels` (N,), 0 to 1, on `inputs` (N, D), each counted
+    by its `importance` (N,), mean 1.
 
-    Slightly ridged, so that classes that can be separated without error give a finite slope.
+    Slightly ridged, so that classes that can be separated without error give finite slopes.
     """
-    spread, centre = scores.std() + 1e-9, scores.mean()
-    inputs = np.stack([(scores - centre) / spread, np.ones_like(scores)], axis=1)  # (N, 2)
-    weights = np.zeros(2)
+    spread, centre = inputs.std(axis=0) + 1e-9, inputs.mean(axis=0)
+    standardised = np.concatenate([(inputs - centre) / spread, np.ones((len(inputs), 1))], axis=1)  # (N, D + 1)
+    weights = np.zeros(standardised.shape[1])
     for _ in range(50):
-        predicted = 1.0 / (1.0 + np.exp(-np.clip(inputs @ weights, -60.0, 60.0)))
-        gradient = inputs.T @ (importance * (predicted - labels)) + weights
-        curvature = (inputs * (importance * predicted * (1.0 - predicted))[:, None]).T @ inputs + np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
+        predicted = 1.0 / (1.0 + np.exp(-np.clip(standardised @ weights, -60.0, 60.0)))
+        gradient = standardised.T @ (importance * (predicted - labels)) + weights
+        curvature = (standardised * (importance * predicted * (1.0 - predicted))[:, None]).T @ standardised
+        step = np.linalg.solve(curvature + np.eye(len(weights)), gradient)
         weights -= step
         if np.abs(step).max() < 1e-8:
             break
-    slope = float(weights[0] / spread)
-    return slope, float(weights[1] - slope * centre)
+    slopes = weights[:-1] / spread
+    return tuple(slopes.tolist()), float(weights[-1] - slopes @ centre)

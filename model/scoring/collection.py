@@ -49,7 +49,7 @@ class EncodedCollection:
         captions = sentences.vectors
         if direction == "image_to_text":  # captions are compared with one another, so that their offsets count
             photos = np.column_stack([photos, np.ones(len(photos), dtype=np.float32)])
-            captions = np.column_stack([captions, sentences.offsets])
+            captions = sentences.weights[:, None] * np.column_stack([captions, sentences.offsets])
         caption_side = Side(self.text.embeddings, captions, self.caption_to_image)
         photo_side = Side(self.photos.embeddings, photos, np.arange(len(photos)))
         return (caption_side, photo_side) if direction == "text_to_image" else (photo_side, caption_side)

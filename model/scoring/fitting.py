@@ -17,18 +17,15 @@ from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.scoring.absence_fitting import fit_absence_rule
 from model.scoring.calibration_fitting import fit_calibration
-from model.scoring.collection import encode_collection, encode_photos
+from model.scoring.collection import encode_photos
 from model.scoring.parameters import ScoringParameters
 from model.scoring.photo_space import PhotoSpace
 from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
 from model.scoring.ranker import Ranker
-from model.scoring.shortlists import Shortlists, rerank_photos
 from model.scoring.vocabulary import Vocabulary
 from model.scoring.word_detectors import WordDetectors
 from model.weights import WeightsError
-
-SMALL_GALLERY = 100
 
 
 def fit_parameters(
@@ -47,15 +44,23 @@ def fit_parameters(
     All but calibration and rule come from the train photos of the shards; where there are none, those in the folder are
     kept. The calibration is fitted on the photos of `split` with their first `captions` captions, the rule with all.
 
-    The photos of each dataset are a gallery of their own, once as a whole and once in blocks of 100: the fewer
-    photos there are, the likelier a first hit is right, and the curve must hold for both. Raises ShardError when
-    there are no such photos, and WeightsError when there is no PyTorch to learn word detectors with.
+    The photos of each dataset are a gallery of their own, once as a whole and once in blocks of 100: what a score says
+    depends a little on how many photos there are. Queries are captions, which decide what each part of the score
+    counts, and with them short queries, which people type. What a person would say of each candidate comes from
+    `judge`. Raises ShardError when there are no such photos, and WeightsError when there is no PyTorch, or no sentence
+    encoder for the judge.
     """
     datasets: dict[str, list[CaptionedPhoto]] = defaultdict(list)
     for photo in read_shards(shards, split):
         datasets[photo.dataset].append(photo)
     if not datasets:
         raise ShardError(f"no captioned photos of split {split} in {', '.join(map(str, shards))}")
+    if not find_spec("torch"):
+        raise WeightsError("calibrating needs PyTorch: pip install 'pixelseek[train]'")
+    from model.scoring.judge import SentenceEncoder
+    from model.scoring.judged_galleries import JudgedGallery
+
+    encoder = SentenceEncoder()
     opened = OpenedWeights(weights)
     runtime = load_runtime(opened, device=device)
     with opened.reading():
@@ -78,24 +83,19 @@ def fit_parameters(
         except WeightsError:  # of other weights: nothing in it holds for these
             parameters = ScoringParameters()
     ranker = Ranker(runtime, parameters)
-    collections = [
-        encode_collection(ranker, [photo.with_captions(captions) for photo in photos], processor, progress=progress)
+    galleries = [
+        JudgedGallery(ranker, processor, photos, encoder, captions=captions, progress=progress)
         for photos in datasets.values()
     ]
-    passes = 2 if parameters.projection.width else 1  # word detectors are in the shortlist once they have a scale
-    for _ in range(passes):
-        ranker = Ranker(runtime, parameters)
-        galleries: list[Shortlists] = []
-        for collection in collections:
-            galleries.append(rerank_photos(ranker, collection, shortlist, progress=progress))
-            if blocks := [rerank_photos(ranker, block, shortlist) for block in collection.folds(SMALL_GALLERY)]:
-                galleries.append(Shortlists.joined(blocks))
-        parameters = replace(parameters, calibration=fit_calibration(galleries))
-    texts = {name: [photo.captions for photo in photos] for name, photos in datasets.items()}
+    # Word detectors are in the shortlist once they have a scale. The joint pass is not, so the first scale needs none.
+    for joint in (False, True) if parameters.projection.width else (True,):
+        ranker = Ranker(runtime, parameters, joint=joint)
+        searched = [found for gallery in galleries for found in gallery.searched(ranker, shortlist, progress=progress)]
+        parameters = replace(parameters, calibration=fit_calibration(searched))
     rule = fit_absence_rule(
         Ranker(runtime, parameters),
         processor,
-        [(collection.photos, texts[name]) for name, collection in zip(datasets, collections, strict=True)],
+        [(gallery.collection.photos, gallery.captions) for gallery in galleries],
         [photo.captions for photo in train],
         progress=progress,
     )
@@ -108,8 +108,6 @@ def fit_parameters(
 def _learn_detectors(
     pooled: NDArray[np.float32], processor: PixelBertProcessor, photos: Sequence[CaptionedPhoto], progress: bool
 ) -> WordDetectors:
-    if not find_spec("torch"):
-        raise WeightsError("word detectors are learned with PyTorch: pip install 'pixelseek[gpu]'")
     from model.scoring.word_weights import learn_weighted_detectors
 
     captions = [[processor.tokenize([caption])["input_ids"][0] for caption in photo.captions] for photo in photos]

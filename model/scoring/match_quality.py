@@ -18,14 +18,14 @@ _BINS = 10
 
 
 def first_hits(
-    scores: NDArray[np.float32], relevant: NDArray[np.bool_], seed: int = 0
+    match: NDArray[np.float32], relevant: NDArray[np.bool_], seed: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The score (Q,) of each query's first hit, and whether it is right (Q,).
+    """The match (Q,) of each query's first hit, and whether it is right (Q,).
 
-    `scores` and `relevant` are (Q, K), of shortlists. The right candidates of a random half of the queries are removed.
+    `match` and `relevant` are (Q, K), of shortlists. The right candidates of a random half of the queries are removed.
     """
-    removed = np.random.default_rng(seed).permutation(len(scores)) < len(scores) // 2  # (Q,)
-    remaining = np.where(relevant & removed[:, None], -np.inf, scores)
+    removed = np.random.default_rng(seed).permutation(len(match)) < len(match) // 2  # (Q,)
+    remaining = np.where(relevant & removed[:, None], -np.inf, match)
     first = remaining.argmax(axis=1)[:, None]  # (Q, 1)
     right = np.take_along_axis(relevant, first, 1)[:, 0] & ~removed
     return np.take_along_axis(remaining, first, 1)[:, 0].astype(np.float32), right

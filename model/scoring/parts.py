@@ -14,12 +14,16 @@ from model.scoring.word_detectors import DetectedWords
 
 @dataclass(frozen=True)
 class ScoreParts:
-    """Four arrays of one shape, (K,) for K pairs; zeros where a part was not computed."""
+    """Six arrays of one shape, (K,) for K pairs; zeros where a part was not computed."""
 
     similarity: NDArray[np.float32]
     hubness: NDArray[np.float32]
     log_odds: NDArray[np.float32]
     itm_logits: NDArray[np.float32]
+    words: NDArray[np.float32]
+    """How many word pieces the sentence has."""
+    prior_log_odds: NDArray[np.float32]
+    """How usual the words of the sentence are, weighed as in the log-odds."""
 
     def reshaped(self, *shape: int) -> Self:
         """The same numbers in arrays of another shape."""

@@ -7,9 +7,10 @@ is, where the scale is 1 at most, the inner product of
     photo     [embedding | scale * absent log-odds - hubness | projected features, * sqrt(scale) | zeros]
     sentence  [embedding | 1                                 | its words' classifiers, likewise  | zeros]
 
-and a number a sentence. What a larger scale has beyond 1 multiplies the sentence's side alone. So an index of such
-vectors finds the photos that the score ranks first (`ranker`), but for the joint pass and for what the projection of
-the features loses. The embedding comes first: a vector of an embedding and nothing else finds photos by their cosine.
+and a number a sentence. What a larger scale has beyond 1 multiplies the sentence's side alone. Of a short sentence the
+classifiers count for more (`sentence_length`). So an index of such vectors finds the photos that the score ranks first
+(`ranker`), but for the joint pass and for what the projection of the features loses. The embedding comes first: a
+vector of an embedding and nothing else finds photos by their cosine.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from model.scoring.parameters import ScoringParameters
 from model.scoring.photo_space import PhotoSpace
 from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
+from model.scoring.sentence_length import completeness
 from model.scoring.word_detectors import WordDetectors
 
 _LAYOUT = b"1"  # of the vectors: another one makes all that are stored stale
@@ -42,6 +44,8 @@ class SentenceVectors:
     """(B, D) The first E numbers are the embedding."""
     offsets: NDArray[np.float32]
     """(B,) To be added to the inner products where sentences are compared with one another."""
+    weights: NDArray[np.float32]
+    """(B,) And what these sums are then multiplied with."""
 
 
 class PhotoVectors:
@@ -110,9 +114,11 @@ class PhotoVectors:
         if self._projection.width and text.word_ids:
             weights, constants = self._detectors.of_sentences(text.word_ids)
             end = size + 1 + self._projection.width
-            vectors[:, size + 1 : end] = self._scale / self._half_scale * self._projection.decode(weights)
-            offsets = self._scale * (constants + weights @ self._projection.centre)
-        return SentenceVectors(vectors, offsets)
+            share = completeness(text.lengths())[:, None] ** 2
+            of_words = self._projection.decode(weights / share)
+            vectors[:, size + 1 : end] = self._scale / self._half_scale * of_words
+            offsets = self._scale * (constants + weights @ self._projection.centre) / share[:, 0]
+        return SentenceVectors(vectors, offsets, completeness(text.lengths()))
 
     def of_embeddings(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """The vectors (B, D) that find photos by the cosine to `embeddings` (B, E)."""

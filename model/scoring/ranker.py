@@ -1,12 +1,17 @@
 """How a score is made: the one place where the outputs of a network become a score and a match.
 
-    score = ITM logit + log_odds_scale * log-odds + similarity_scale * (similarity - hubness)
-    match = sigmoid(match_scale * score + match_bias)
+    score = w * ITM logit + log_odds_scale * log-odds + w * similarity_scale * (similarity - hubness)
+    match = sigmoid(match_scale * score + match_prior_scale * prior log-odds + match_bias)
 
 - ITM logit: the joint pass reads sentence and photo together (`Runtime.itm_logits`). It takes most of the time.
 - Log-odds: how much likelier the words of the sentence are about this photo than about any (`word_detectors`).
 - Similarity: the inner product of both embeddings. Hubness: how near the photo is to every sentence (`querybank`), and
   a penalty where it is unlike any photo (`photo_space`).
+- w: what the sentence counts as a whole, less than 1 where it is short (`sentence_length`).
+- Prior log-odds: how usual the words of the sentence are, whatever the photo.
+
+The match is the probability that a person who is shown sentence and photo says that the sentence fits. A sentence of
+many or of rare words fits few photos. Of one sentence the order of the matches is the order of the scores.
 
 The scales and the bias are fitted on dev photos (`calibration`). BLIP ranks by such a sum of ITM logit and similarity;
 the querybank and the word detectors are added here. All but the joint pass is one inner product, which an index can
@@ -31,6 +36,7 @@ from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.scoring.parts import PreparedPhotos, ScoreParts
 from model.scoring.photo_vectors import PhotoVectors
+from model.scoring.sentence_length import completeness
 from model.scoring.word_detectors import DetectedWords, WordDetectors
 
 _MIN_MATCH_SCALE = 0.01
@@ -52,16 +58,20 @@ def combine(
     # A calibration that was never fitted ranks by the joint pass alone: without that pass, by similarity.
     similarity_scale = np.float32(calibration.similarity_scale or not joint)
     log_odds_scale = np.float32(calibration.log_odds_scale * detectors)
-    similarity = parts.similarity - parts.hubness * hubness
-    return np.asarray(
-        parts.itm_logits * joint + log_odds_scale * parts.log_odds + similarity_scale * similarity, dtype=np.float32
-    )
+    whole = parts.itm_logits * joint + similarity_scale * (parts.similarity - parts.hubness * hubness)
+    return np.asarray(log_odds_scale * parts.log_odds + completeness(parts.words) * whole, dtype=np.float32)
 
 
-def match_of(scores: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
-    """The probability (0 to 1) that sentence and photo belong together, elementwise; it rises with the score."""
-    logits = np.clip(calibration.match_scale * scores.astype(np.float64) + calibration.match_bias, -60.0, 60.0)
-    return (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
+def match_of(
+    scores: NDArray[np.float32], prior_log_odds: NDArray[np.float32], calibration: Calibration
+) -> NDArray[np.float32]:
+    """The probability (0 to 1) that a person says that the sentence fits the photo, elementwise.
+
+    `prior_log_odds` are those of the sentence. The match rises with the score.
+    """
+    prior = calibration.match_prior_scale * prior_log_odds.astype(np.float64)
+    logits = calibration.match_scale * scores.astype(np.float64) + prior + calibration.match_bias
+    return (1.0 / (1.0 + np.exp(-np.clip(logits, -60.0, 60.0)))).astype(np.float32)
 
 
 class Ranker:
@@ -119,8 +129,11 @@ class Ranker:
 
     def detect_words(self, pooled_features: NDArray[np.float32]) -> DetectedWords:
         """What the word detectors say of photos, from their pooled features (N, C)."""
-        detectors = self.parameters.detectors if self._included["detectors"] else WordDetectors()
-        return detectors.detect(pooled_features)
+        return self._detectors.detect(pooled_features)
+
+    @property
+    def _detectors(self) -> WordDetectors:
+        return self.parameters.detectors if self._included["detectors"] else WordDetectors()
 
     def score(
         self, text: EncodedText, photos: EncodedImages | PreparedPhotos, rows: NDArray[np.int64] | None = None
@@ -142,17 +155,19 @@ class Ranker:
             prepared.hubness[rows],
             prepared.words.sentence_log_odds(text, rows),
             itm_logits,
+            np.broadcast_to(text.lengths(), rows.shape),
+            np.broadcast_to(self._detectors.prior_log_odds(text), rows.shape),
         )
         scores = self.combine(parts)
-        return Scored(scores, self.match(scores), parts)
+        return Scored(scores, self.match(scores, parts.prior_log_odds), parts)
 
     def combine(self, parts: ScoreParts) -> NDArray[np.float32]:
         """The scores of parts that are known already, elementwise."""
         return combine(parts, self.parameters.calibration, **self._included)
 
-    def match(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The match of scores, elementwise."""
-        return match_of(scores, self.parameters.calibration)
+    def match(self, scores: NDArray[np.float32], prior_log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The match of scores of sentences with these prior log-odds, elementwise."""
+        return match_of(scores, prior_log_odds, self.parameters.calibration)
 
     def score_of_logits(self, match_logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """What to add to a score so that the logit of its match rises by `match_logits`, elementwise."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 import numpy as np
@@ -149,9 +149,9 @@ def first_ranked(
 
 
 def score_all_pairs(ranker: Ranker, collection: EncodedCollection, *, progress: bool = False) -> ScoreParts:
-    """The parts (M, N) of the scores of every caption with every photo: 16 bytes a pair."""
+    """The parts (M, N) of the scores of every caption with every photo: 24 bytes a pair."""
     captions, photos = len(collection.caption_to_image), len(collection.photos)
-    parts = np.empty((4, captions * photos), dtype=np.float32)
+    parts = np.empty((len(fields(ScoreParts)), captions * photos), dtype=np.float32)
     step = _pairs_at_once(ranker)
     for start in tqdm(range(0, parts.shape[1], step), desc="all pairs", unit="batch", disable=not progress):
         rows = np.divmod(np.arange(start, min(start + step, parts.shape[1])), photos)

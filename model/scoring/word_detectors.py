@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from model.runtime.batching import distinct
 from model.runtime.protocol import EncodedText
+from model.scoring.sentence_length import completeness
 from model.weights import WeightsError
 
 _NAMES_IN_FILE = {"ids": "ids", "weights": "weights", "bias": "bias", "prior_logits": "usual"}
@@ -47,7 +48,8 @@ class DetectedWords:
         """The log-odds (B,) that sentence i is about photo `photos[i]`, and not about any photo; one sentence goes with
         every photo.
 
-        Negative where the words speak against the photo. Words without a detector count for nothing.
+        Negative where the words speak against the photo. Words without a detector count for nothing. In a short
+        sentence the words that it leaves out count for less, and its own for more (`sentence_length`).
         """
         if not (len(self.ids) and text.word_ids and len(photos)):
             return np.zeros(len(photos), dtype=np.float32)
@@ -58,8 +60,10 @@ class DetectedWords:
         pairs = np.repeat(np.arange(len(photos)), counts)
         columns = np.concatenate([columns_of_sentence[row] for row in sentence_of_pair.tolist()])
         of_words = self.log_odds[photos[pairs], columns] * self.word_weights[columns]
-        sums = np.bincount(pairs, of_words, minlength=len(photos))
-        return np.asarray(sums + self.absent_weight * self.absent_log_odds[photos], dtype=np.float32)
+        said = np.bincount(pairs, of_words, minlength=len(photos))
+        absent = self.absent_weight * self.absent_log_odds[photos]
+        whole = np.broadcast_to(completeness(text.lengths()), photos.shape)
+        return np.asarray(said / whole + whole * absent, dtype=np.float32)
 
     def per_token(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """The log-odds that each of a sentence's word pieces (T,) gives each photo by itself, unweighted: (N, T).
@@ -142,6 +146,17 @@ class WordDetectors:
         for place in np.unique(ids, return_index=True)[1].tolist():
             shares[place] = (self.weights[self.ids == ids[place]] @ parts.T).sum(axis=0)
         return shares
+
+    def prior_log_odds(self, text: EncodedText) -> NDArray[np.float32]:
+        """How usual the words of B sentences are (B,): the sum of their prior logits, weighed as in the log-odds.
+
+        0 where no word has a detector. The more negative, the fewer photos a sentence is about.
+        """
+        if not len(self.ids) or not text.word_ids:
+            return np.zeros(len(text.embeddings), dtype=np.float32)
+        used = [np.isin(self.ids, ids) for ids in text.word_ids]
+        sums = np.array([self.word_weights[columns] @ self.prior_logits[columns] for columns in used])
+        return np.asarray(sums / completeness(text.lengths()), dtype=np.float32)
 
     def of_sentences(self, word_ids: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The detectors of the words of B sentences, each word counted once, as one classifier (B, C) and bias (B,).

@@ -13,8 +13,9 @@ from model.data.shards import CaptionedPhoto
 from model.metrics import RECALL_AT, recall
 from model.processor import PixelBertProcessor
 from model.runtime.protocol import Runtime
-from model.scoring.calibration_fitting import fit_calibration
+from model.scoring.calibration_fitting import Gallery, fit_calibration
 from model.scoring.collection import encode_collection
+from model.scoring.judge import OWN_FIT
 from model.scoring.parameters import ScoringParameters
 from model.scoring.querybank import Querybank
 from model.scoring.ranker import Ranker
@@ -56,7 +57,12 @@ class DevEvaluator:
             name: rerank_photos(ranker, encode_collection(ranker, photos, processor), self._settings.shortlist)
             for name, photos in sorted(self._galleries.items())
         }
-        parameters = replace(ranker.parameters, calibration=fit_calibration(list(shortlists.values())))
+        # No judge here: only a photo's own captions fit it. `pixelseek model calibrate` fits the match that ships.
+        galleries = [
+            Gallery(lists.parts, np.where(lists.relevant, np.float32(OWN_FIT), np.float32(0.0)), lists.relevant)
+            for lists in shortlists.values()
+        ]
+        parameters = replace(ranker.parameters, calibration=fit_calibration(galleries))
         ranker = Ranker(runtime, parameters)
         figures = {
             name: {

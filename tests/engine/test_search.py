@@ -22,6 +22,7 @@ from model.runtime.loading import load_runtime
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.scoring.ranker import Ranker
+from model.scoring.sentence_length import completeness
 from model.scoring.word_detectors import WordDetectors
 from model.weights import WeightsError, generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, similarities_of
@@ -55,7 +56,8 @@ def test_the_similarity_and_the_score_are_those_of_the_model(indexed: Path, weig
         ids = [hit.photo_id for hit in hits]
         text = runtime.encode_text([SENTENCE])
         similarities = np.stack(list(library.embeddings(ids).values())) @ text.embeddings[0]
-        scores = runtime.itm_logits(text, list(library.pixel_features(ids).values())) + 2.0 * similarities
+        logits = runtime.itm_logits(text, list(library.pixel_features(ids).values()))
+        scores = completeness(text.lengths()) * (logits + 2.0 * similarities)
     np.testing.assert_allclose(similarities_of(hits), similarities, atol=2e-3)
     np.testing.assert_allclose([hit.score or 0 for hit in hits], scores, atol=1e-2)
     np.testing.assert_allclose([hit.match or 0 for hit in hits], 1 / (1 + np.exp(1.0 - 0.5 * scores)), atol=1e-2)
@@ -77,7 +79,8 @@ def test_word_detectors_count_as_the_calibration_says(indexed: Path, weights: Pa
         pooled = np.stack(list(library.pooled_features(ids).values()))
         log_odds = detectors.detect(pooled).sentence_log_odds(text, np.arange(len(ids)))
     assert np.ptp(log_odds) > 0.1
-    np.testing.assert_allclose([hit.score or 0 for hit in hits], logits + 0.5 * log_odds, atol=1e-2)
+    whole = completeness(text.lengths()) * logits
+    np.testing.assert_allclose([hit.score or 0 for hit in hits], whole + 0.5 * log_odds, atol=1e-2)
 
 
 def test_reranked_hits_go_by_score(engine: SearchEngine) -> None:

@@ -45,7 +45,7 @@ PARAMETERS = ScoringParameters(
 RECALIBRATED = replace(PARAMETERS, calibration=Calibration(similarity_scale=1.0, log_odds_scale=2.0))
 _EMBEDDING = _normal(1, EMBEDDING_SIZE)
 _EMBEDDING /= np.linalg.norm(_EMBEDDING)
-SENTENCE = EncodedText(_EMBEDDING, [_normal(2, 4)], [np.array([1, 3])])
+SENTENCE = EncodedText(_EMBEDDING, [_normal(2, 4)], [np.array([1, 3] * 5)])  # as long as a caption
 
 
 @pytest.fixture

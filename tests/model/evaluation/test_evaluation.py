@@ -129,7 +129,9 @@ def test_a_photo_off_the_shortlist_keeps_its_place_behind_it() -> None:
         photos=np.array([0]),
         candidates=np.array([[4, 2]]),
         scores=np.array([[0.9, 0.8]], dtype=np.float32),
-        parts=ScoreParts(*np.array([[[0.9, 0.8]], [[0, 0]], [[0, 0]], [[0.0, 5.0]]], dtype=np.float32)),
+        parts=ScoreParts(
+            *np.array([[[0.9, 0.8]], [[0, 0]], [[0, 0]], [[0.0, 5.0]], [[9, 9]], [[0, 0]]], dtype=np.float32)
+        ),
         relevant=np.array([[False, False]]),
         shortlist_ranks=np.array([6]),
         similarity_ranks=np.array([3]),

@@ -39,8 +39,7 @@ def test_a_match_fitted_on_some_scenes_holds_for_others(trained_on_scenes: Path,
     assert 0 < fitted.cutoff < 1
     processor = PixelBertProcessor.from_pretrained(weights)
     lists = rerank_photos(ranker, encode_collection(ranker, photos(len(scenes()), "dev", 12), processor), 16)
-    scores, right = first_hits(ranker.combine(lists.parts), lists.relevant)
-    match = ranker.match(scores)
+    match, right = first_hits(ranker.match(ranker.combine(lists.parts), lists.parts.prior_log_odds), lists.relevant)
     quality = match_quality(match, right)
     assert quality["auroc"] > 0.75
     assert quality["ece"] < 0.2

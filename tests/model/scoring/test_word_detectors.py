@@ -118,7 +118,8 @@ def test_several_sentences_go_with_photos_in_any_order(detectors: WordDetectors)
 
 def test_words_that_were_not_learned_count_for_nothing(detectors: WordDetectors) -> None:
     photo = shown(CAT, False, 4)
-    assert log_odds(detectors, sentence(CAT, RARE, 29_000), photo) == log_odds(detectors, sentence(CAT), photo)
+    with_unknown, twice = sentence(CAT, RARE, 29_000), sentence(CAT, CAT, CAT)
+    assert log_odds(detectors, with_unknown, photo) == log_odds(detectors, twice, photo)
     assert detectors.detect(np.empty((0, 4), dtype=np.float32)).sentence_log_odds(
         sentence(CAT), np.arange(0)
     ).shape == (0,)

@@ -74,7 +74,8 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     folded = without_accents(unicodedata.normalize("NFKC", _IGNORABLE.sub("", text)).casefold())
-    return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), folded)
+    # `regex` knows digits of a newer Unicode than Python may: those stay as they are.
+    return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0], digit[0])), folded)
 
 
 def fold_path(folder: str) -> str:

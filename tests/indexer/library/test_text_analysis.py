@@ -110,6 +110,12 @@ def test_what_is_folded_stays_so_and_tokens_are_letters_to_the_index(text: str) 
     assert not any(BETWEEN_TEXTS in word for word in search_words(text))
 
 
+@pytest.mark.parametrize("digits", ["\U00011f52\U00011f50", "\U0001e4f1", "\U00011da3", "\u0662\u0660", "\uff12\uff10"])
+def test_digits_of_a_newer_unicode_than_pythons_break_no_search(digits: str) -> None:
+    assert fold(digits) in (digits, "20", "1", "3")
+    assert finds(f"photo {digits}", f"photo {digits}")
+
+
 @given(st.text())
 def test_every_text_is_found_by_itself(text: str) -> None:
     assert finds(text, text) or not search_words(text)

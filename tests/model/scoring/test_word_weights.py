@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from model.runtime.protocol import EncodedText
+from model.scoring.sentence_length import completeness
 from model.scoring.word_detectors import WordDetectors
 from model.scoring.word_learning import learn_detectors
 from model.scoring.word_weights import HardList, hard_lists, learn_weighted_detectors, weighted
@@ -129,7 +130,9 @@ def test_weights_count_in_the_log_odds_of_a_sentence_and_not_in_what_each_word_s
     detected = WEIGHED.detect(features)
     plain = replace(WEIGHED, word_weights=np.ones(2, np.float32), absent_weight=1.0).detect(features)
     rows = np.arange(4)
-    expected = 2.0 * plain.log_odds[:, 0] + 0.5 * plain.log_odds[:, 1] + 1.5 * plain.absent_log_odds
+    whole = completeness(text(CAT, DOG).lengths())
+    said = 2.0 * plain.log_odds[:, 0] + 0.5 * plain.log_odds[:, 1]
+    expected = said / whole + whole * 1.5 * plain.absent_log_odds
     np.testing.assert_allclose(detected.sentence_log_odds(text(CAT, DOG), rows), expected, atol=1e-5)
     np.testing.assert_array_equal(detected.per_token(sentence(CAT, DOG)), plain.per_token(sentence(CAT, DOG)))
     np.testing.assert_allclose(

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-PICTURE = Path(__file__).parent / "search.svg"
+PICTURE = Path(__file__).parents[1] / "search.svg"
 WIDTH = 72  # characters
 
 

@@ -29,14 +29,31 @@ class Gallery:
     """(Q, K) True on the candidate that the query was written about; None where queries were written about none."""
 
 
-def fit_calibration(galleries: Sequence[Gallery]) -> Calibration:
+def fit_scales(galleries: Sequence[Gallery], *, ratio: float | None = None) -> Calibration:
+    """The scales of the sum with the best mean reciprocal rank of relevant candidates, in galleries that count alike.
+
+    Of several equally good ones the middle one, because at either end one of the parts may count for nothing. With
+    `ratio`, that of the log-odds' scale to the similarity's, only how much both count beside the ITM logit is sought.
+    """
+    judged = [gallery for gallery in galleries if gallery.relevant is not None]
+    if ratio is not None:
+        candidates = [Calibration(scale, ratio * scale) for scale in _SIMILARITY_SCALES]
+        return _best_of(candidates, judged)[1]
+    log_odds_scales = _LOG_ODDS_SCALES if any(gallery.parts.log_odds.any() for gallery in judged) else (0.0,)
+    best = [
+        _best_of([Calibration(similarity_scale, log_odds_scale) for similarity_scale in _SIMILARITY_SCALES], judged)
+        for log_odds_scale in log_odds_scales
+    ]
+    return max(best, key=lambda of_scale: of_scale[0])[1]
+
+
+def fit_calibration(galleries: Sequence[Gallery], *, ratio: float | None = None) -> Calibration:
     """Fit to the shortlists of queries in several galleries, which count alike.
 
-    The scales of the sum are those with the best mean reciprocal rank of relevant candidates; of several, the middle
-    one, because at either end one of the parts may count for nothing. The match curve has the best likelihood of what
+    The scales are those of `fit_scales`. The match curve has the best likelihood of what
     a person says of every candidate: logistic regression on score and prior log-odds, by Newton's method.
     """
-    calibration = _best_scales([gallery for gallery in galleries if gallery.relevant is not None])
+    calibration = fit_scales(galleries, ratio=ratio)
     inputs, fit, importance = [], [], []
     for gallery in galleries:
         scores = combine(gallery.parts, calibration).ravel()
@@ -72,19 +89,13 @@ def best_cutoff(match: NDArray[np.floating], right: NDArray[np.generic], weights
     return round(float(match[order[int(np.flatnonzero(youden >= youden.max() - _CUTOFF_TOLERANCE)[-1])]]), 4)
 
 
-def _best_scales(galleries: Sequence[Gallery]) -> Calibration:
-    """The scales with the best mean reciprocal rank over all pairs of them."""
-    log_odds_scales = _LOG_ODDS_SCALES if any(gallery.parts.log_odds.any() for gallery in galleries) else (0.0,)
-    best_mean, best = -1.0, Calibration()
-    for log_odds_scale in log_odds_scales:
-        candidates = [Calibration(similarity_scale, log_odds_scale) for similarity_scale in _SIMILARITY_SCALES]
-        means = [
-            float(np.mean([_reciprocal_rank(gallery, candidate) for gallery in galleries])) for candidate in candidates
-        ]
-        if max(means) > best_mean:
-            equally_good = [candidate for candidate, mean in zip(candidates, means, strict=True) if mean == max(means)]
-            best_mean, best = max(means), equally_good[len(equally_good) // 2]
-    return best
+def _best_of(candidates: Sequence[Calibration], galleries: Sequence[Gallery]) -> tuple[float, Calibration]:
+    """The best mean reciprocal rank, and the middle one of the candidates that have it."""
+    means = [
+        float(np.mean([_reciprocal_rank(gallery, candidate) for gallery in galleries])) for candidate in candidates
+    ]
+    equally_good = [candidate for candidate, mean in zip(candidates, means, strict=True) if mean == max(means)]
+    return max(means), equally_good[len(equally_good) // 2]
 
 
 def _reciprocal_rank(gallery: Gallery, scales: Calibration) -> float:

@@ -16,7 +16,7 @@ from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.scoring.absence_fitting import fit_absence_rule
-from model.scoring.calibration_fitting import fit_calibration
+from model.scoring.calibration_fitting import fit_calibration, fit_scales
 from model.scoring.collection import encode_photos
 from model.scoring.parameters import ScoringParameters
 from model.scoring.photo_space import PhotoSpace
@@ -87,11 +87,17 @@ def fit_parameters(
         JudgedGallery(ranker, processor, photos, encoder, captions=captions, progress=progress)
         for photos in datasets.values()
     ]
-    # Word detectors are in the shortlist once they have a scale. The joint pass is not, so the first scale needs none.
-    for joint in (False, True) if parameters.projection.width else (True,):
-        ranker = Ranker(runtime, parameters, joint=joint)
-        searched = [found for gallery in galleries for found in gallery.searched(ranker, shortlist, progress=progress)]
-        parameters = replace(parameters, calibration=fit_calibration(searched))
+    ratio = None
+    if len(parameters.detectors.ids):
+        # The photos of a shortlist are alike in what it ranks by: how the parts compare shows in whole galleries.
+        without_joint = Ranker(runtime, parameters, joint=False)
+        whole = [found for gallery in galleries for found in gallery.searched(without_joint, None)]
+        scales = fit_scales(whole)
+        ratio = scales.log_odds_scale / scales.similarity_scale if scales.similarity_scale else None
+        parameters = replace(parameters, calibration=scales)
+    ranker = Ranker(runtime, parameters)
+    searched = [found for gallery in galleries for found in gallery.searched(ranker, shortlist, progress=progress)]
+    parameters = replace(parameters, calibration=fit_calibration(searched, ratio=ratio))
     rule = fit_absence_rule(
         Ranker(runtime, parameters),
         processor,

@@ -86,8 +86,11 @@ class JudgedGallery:
             _Queries(encode_sentences(ranker.runtime, short), self._short_fit(short, judge)) if short else None
         )
 
-    def searched(self, ranker: Ranker, shortlist: int, *, progress: bool = False) -> Iterator[Gallery]:
-        """What searches find in the gallery as a whole and in blocks of 100 photos, by captions and short queries."""
+    def searched(self, ranker: Ranker, shortlist: int | None, *, progress: bool = False) -> Iterator[Gallery]:
+        """What searches find in the gallery as a whole and in blocks of 100 photos, by captions and short queries.
+
+        Without `shortlist` every photo is a candidate.
+        """
         count = len(self.captions)
         blocks = [(first, first + SMALL_GALLERY) for first in range(0, count - SMALL_GALLERY + 1, SMALL_GALLERY)]
         for parts in ([(0, count)], blocks):
@@ -98,10 +101,11 @@ class JudgedGallery:
                 yield _joined(galleries)
 
     def _search(
-        self, ranker: Ranker, shortlist: int, first: int, end: int, place: int, of: int, progress: bool
+        self, ranker: Ranker, shortlist: int | None, first: int, end: int, place: int, of: int, progress: bool
     ) -> list[Gallery]:
         """The photos from `first` to before `end` searched by their captions, and by every `of`-th short query."""
         collection = self.collection.part(first, end)
+        shortlist = shortlist or end - first
         lists = rerank_photos(ranker, collection, shortlist, progress=progress)
         rows = (self.collection.caption_to_image >= first) & (self.collection.caption_to_image < end)
         galleries = [_judged(lists, self._caption_fit[rows, first:end], lists.relevant)]

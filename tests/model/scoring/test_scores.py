@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from model.metrics import equal_bins
 from model.quantization import dequantize, quantize
 from model.scoring.calibration import Calibration
-from model.scoring.calibration_fitting import Gallery, best_cutoff, fit_calibration
+from model.scoring.calibration_fitting import Gallery, best_cutoff, fit_calibration, fit_scales
 from model.scoring.parts import ScoreParts
 from model.scoring.ranker import combine, match_of
 
@@ -105,6 +105,21 @@ def test_words_count_as_much_as_rank_best() -> None:
     assert fitted.log_odds_scale == pytest.approx(0.25, rel=0.4)
     assert fitted.similarity_scale == pytest.approx(10.0, rel=0.4)
     assert fit_calibration([with_parts(known, log_odds=noise)]).log_odds_scale <= 0.05
+
+
+def test_the_parts_of_the_shortlist_keep_their_ratio_beside_the_joint_pass() -> None:
+    known = gallery(4000, 20, seed=0)
+    noise = np.random.default_rng(3).normal(0, 4.0, known.fit.shape).astype(np.float32)
+    judged = with_parts(known, log_odds=(noise + 8.0 * known.fit).astype(np.float32))
+    free, bound = fit_scales([judged]), fit_scales([judged], ratio=0.1)
+    assert bound.log_odds_scale == pytest.approx(0.1 * bound.similarity_scale)
+    assert fit_calibration([judged], ratio=0.1).similarity_scale == bound.similarity_scale
+    assert free.log_odds_scale != pytest.approx(0.1 * free.similarity_scale, rel=0.2)
+    without = with_parts(judged, itm_logits=np.zeros_like(noise))
+    alone = fit_scales([without])
+    assert alone.log_odds_scale / alone.similarity_scale == pytest.approx(0.025, rel=0.5), (
+        "two standard deviations each"
+    )
 
 
 def test_queries_about_no_one_photo_decide_the_match_and_not_the_sum() -> None:

@@ -20,7 +20,7 @@ _DIRECTIONS = 128
 _MIN_PHOTOS = 20 * _DIRECTIONS  # fewer fill the space by chance
 _USUAL = 0.999  # of the photos that the space is learned from
 _RAMP = 0.5  # standard deviations, from the last usual photo to what is none at all
-_PENALTY = 1.5  # of similarity: twice as much as the best sentence for a photo is above an average one
+_PENALTY = 0.3  # of similarity: photos of kinds that training has not seen lie outside too, and are still to be found
 _MIN_LENGTH = 1e-3  # of the features of a photo it is about 20
 _NAMES = ("centre", "directions", "limits")
 

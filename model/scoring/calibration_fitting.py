@@ -50,8 +50,9 @@ def fit_scales(galleries: Sequence[Gallery], *, ratio: float | None = None) -> C
 def fit_calibration(galleries: Sequence[Gallery], *, ratio: float | None = None) -> Calibration:
     """Fit to the shortlists of queries in several galleries, which count alike.
 
-    The scales are those of `fit_scales`. The match curve has the best likelihood of what
-    a person says of every candidate: logistic regression on score and prior log-odds, by Newton's method.
+    The scales are those of `fit_scales`. The match curve has the best likelihood of what a person says of every
+    candidate: logistic regression on score and prior log-odds, by Newton's method. The
+    cut-off is that of `best_cutoff`.
     """
     calibration = fit_scales(galleries, ratio=ratio)
     inputs, fit, importance = [], [], []

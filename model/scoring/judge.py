@@ -2,7 +2,8 @@
 
 It reads no photo. A sentence that means what people wrote about a photo very likely fits it: the cosines of the
 sentence with each of the photo's captions, as all-MiniLM-L6-v2 embeds them, go through a logistic curve. On Flickr8k's
-crowd judgements of other photos' captions its AUC is 0.915; docs/development/experiments.md has the alternatives.
+crowd judgements of other photos' captions its AUC is 0.915; docs/development/experiments.md has the alternatives, and
+where the three numbers of the curve come from.
 
 The same judge gives the soft labels that the match is fitted to, and soft targets for training.
 """
@@ -22,7 +23,7 @@ _ENCODER = "all-MiniLM-L6-v2"
 _MAX_TOKENS, _SENTENCES = 128, 128
 _OF_NEAREST, _OF_MEAN, _BIAS = 6.77, 4.50, -7.19
 OWN_FIT = 0.91
-"""How many people in a hundred say that a photo's own caption fits it (Flickr8k's crowd judgements), as a share."""
+"""The share of people who say that a photo's own caption fits it (Flickr8k's crowd judgements)."""
 
 
 class SentenceEncoder:

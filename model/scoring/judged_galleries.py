@@ -21,7 +21,7 @@ from model.scoring.ranker import Ranker
 from model.scoring.shortlists import Shortlists, rerank_photos
 from model.scoring.vocabulary import content_words, singular
 
-SMALL_GALLERY = 100  # photos
+_SMALL_GALLERY = 100  # photos
 _SHORT_QUERIES = 300
 _MIN_PHOTOS = 3  # whose captions have a word, for it to be a query
 
@@ -92,7 +92,7 @@ class JudgedGallery:
         Without `shortlist` every photo is a candidate.
         """
         count = len(self.captions)
-        blocks = [(first, first + SMALL_GALLERY) for first in range(0, count - SMALL_GALLERY + 1, SMALL_GALLERY)]
+        blocks = [(first, first + _SMALL_GALLERY) for first in range(0, count - _SMALL_GALLERY + 1, _SMALL_GALLERY)]
         for parts in ([(0, count)], blocks):
             searched = [
                 self._search(ranker, shortlist, *part, place, len(parts), progress) for place, part in enumerate(parts)

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from model.atomic import replacing_folder, whole_folder
 from model.scoring.absence import AbsenceRule
@@ -32,6 +33,8 @@ from model.scoring.querybank import Querybank
 from model.scoring.vocabulary import Vocabulary
 from model.scoring.word_detectors import WordDetectors
 from model.weights import WeightsError
+
+_Part = TypeVar("_Part", Querybank, WordDetectors, Projection, PhotoSpace, Vocabulary)
 
 FOLDER = "scoring"
 CALIBRATION, QUERYBANK, DETECTORS = "calibration.json", "querybank.npy", "word_detectors.npz"
@@ -104,26 +107,27 @@ class ScoringParameters:
                 raise _Torn(f"{folder / name} and {CALIBRATION} were not fitted together. {remedy}")
         if generation_of_fit != generation:
             raise WeightsError(f"{folder} was fitted for other weights than those beside it. {remedy}")
-        querybank, detectors, projection = Querybank(), WordDetectors(), Projection()
-        if QUERYBANK in files:
-            with _readable(folder / QUERYBANK, remedy):
-                querybank = Querybank.read(io.BytesIO(files[QUERYBANK]))
-        if DETECTORS in files:
-            with _readable(folder / DETECTORS, remedy):
-                detectors = WordDetectors.read(io.BytesIO(files[DETECTORS]))
-        if PROJECTION in files:
-            with _readable(folder / PROJECTION, remedy):
-                projection = Projection.read(io.BytesIO(files[PROJECTION]))
-                if len(projection.centre) != detectors.weights.shape[1]:
-                    raise ValueError("the word detectors read other features")
-        photo_space, vocabulary = PhotoSpace(), Vocabulary()
-        if PHOTO_SPACE in files:
-            with _readable(folder / PHOTO_SPACE, remedy):
-                photo_space = PhotoSpace.read(io.BytesIO(files[PHOTO_SPACE]))
-        if VOCABULARY in files:
-            with _readable(folder / VOCABULARY, remedy):
-                vocabulary = Vocabulary.read(io.BytesIO(files[VOCABULARY]))
-        return cls(calibration, querybank, detectors, projection, photo_space, vocabulary, absence)
+
+        def part(name: str, kind: type[_Part]) -> _Part:
+            if name not in files:
+                return kind()
+            with _readable(weights / FOLDER / name, remedy):
+                return kind.read(io.BytesIO(files[name]))
+
+        detectors, projection = part(DETECTORS, WordDetectors), part(PROJECTION, Projection)
+        if projection.width and len(projection.centre) != detectors.weights.shape[1]:
+            raise WeightsError(
+                f"{folder / PROJECTION} cannot be read: the word detectors read other features. {remedy}"
+            )
+        return cls(
+            calibration,
+            part(QUERYBANK, Querybank),
+            detectors,
+            projection,
+            part(PHOTO_SPACE, PhotoSpace),
+            part(VOCABULARY, Vocabulary),
+            absence,
+        )
 
     def save(self, weights: Path, generation: str) -> None:
         """Write them into the folder `weights`, whose generation is given, in the place of any that lie there."""

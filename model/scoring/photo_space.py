@@ -20,7 +20,7 @@ _DIRECTIONS = 128
 _MIN_PHOTOS = 20 * _DIRECTIONS  # fewer fill the space by chance
 _USUAL = 0.999  # of the photos that the space is learned from
 _RAMP = 0.5  # standard deviations, from the last usual photo to what is none at all
-_PENALTY = 0.3  # of similarity: photos of kinds that training has not seen lie outside too, and are still to be found
+PENALTY = 0.3  # of similarity: photos of kinds that training has not seen lie outside too, and are still to be found
 _MIN_LENGTH = 1e-3  # of the features of a photo it is about 20
 _NAMES = ("centre", "directions", "limits")
 
@@ -78,7 +78,7 @@ class PhotoSpace:
             return np.zeros(len(pooled_features), dtype=np.float32)
         usual, other = self.limits
         ramp = (self.outside(pooled_features) - usual) / max(other - usual, np.finfo(np.float32).tiny)
-        return np.asarray(_PENALTY * np.clip(ramp, 0.0, 1.0), dtype=np.float32)
+        return np.asarray(PENALTY * np.clip(ramp, 0.0, 1.0), dtype=np.float32)
 
     @classmethod
     def read(cls, file: BinaryIO) -> Self:

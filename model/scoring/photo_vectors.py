@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from model.runtime.protocol import EncodedText
 from model.scoring.parameters import ScoringParameters
-from model.scoring.photo_space import PhotoSpace
+from model.scoring.photo_space import PENALTY, PhotoSpace
 from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
 from model.scoring.sentence_length import completeness
@@ -71,7 +71,7 @@ class PhotoVectors:
         """Names everything that a photo vector depends on beside the photo; empty where it is the embedding alone."""
         if not (len(self._querybank.embeddings) or len(self._photo_space.centre) or self._projection.width):
             return ""
-        digest = hashlib.blake2b(_LAYOUT + self._scale.tobytes(), digest_size=8)
+        digest = hashlib.blake2b(_LAYOUT + self._scale.tobytes() + np.float32(PENALTY).tobytes(), digest_size=8)
         for part in (self._querybank, self._photo_space, self._detectors, self._projection):
             for array in vars(part).values():
                 digest.update(np.ascontiguousarray(array).tobytes())

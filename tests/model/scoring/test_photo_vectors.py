@@ -217,3 +217,9 @@ def test_a_file_that_holds_no_projection_is_refused(content: bytes) -> None:
 def test_nothing_is_projected_where_no_words_were_learned() -> None:
     assert Projection.learn(WordDetectors(), normal(10, FEATURES)).width == 0
     assert Projection.learn(DETECTORS, normal(1, FEATURES)).width == 0
+
+
+def test_vectors_made_with_another_penalty_are_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = PhotoVectors(PARAMETERS).digest
+    monkeypatch.setattr("model.scoring.photo_vectors.PENALTY", 0.123)
+    assert PhotoVectors(PARAMETERS).digest != before

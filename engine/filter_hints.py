@@ -1,15 +1,16 @@
-"""Hints about filters: which of them leaves nothing good, and a query without it."""
+"""Hints about filters: which of them leaves nothing good, a query without it, and what was probably meant."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from engine.errors import QueryError
 from engine.pipeline import Candidate
-from engine.query import Part, Query, joined, parse
+from engine.query import Part, Query, joined, parse, unknown_filters, write_filter
 from engine.results import Hint
+from engine.spelling import nearest_value
 from indexer.library.filters import NO_FILTERS, Filters
 from indexer.library.view import LibraryView
 
@@ -60,6 +61,7 @@ def hints_where_none_is_good(
         for rows in sorted(fewest, key=lambda rows: (len(rows), sorted(rows)))
         if line([candidate for candidate in without_filters if unmet(candidate) <= rows])
     ]
+    hints = [*_meant_values(library, query, conditions), *hints]
     return hints[:_MAX_HINTS] or ([] if passing else [Hint("filters", f"{reason}.")])
 
 
@@ -74,7 +76,28 @@ def hints_where_none_passes(library: LibraryView, query: Query) -> list[Hint]:
         for row in range(len(conditions))
         if _photo_ids([*conditions[:row], *conditions[row + 1 :]]) or (len(conditions) == 1 and query.words)
     ]
+    hints = [*_meant_values(library, query, conditions), *hints]
     return hints[:_MAX_HINTS] or [Hint("filters", f"{reason}.")]
+
+
+def hints_about_names(query: Query) -> list[Hint]:
+    """Which words of the sentence may be meant as filters."""
+    return [
+        Hint("spelling", f"There is no filter for {source}: it is a word of the sentence.", meant)
+        for source, meant in unknown_filters(query)
+    ]
+
+
+def _meant_values(library: LibraryView, query: Query, conditions: Sequence[_Condition]) -> list[Hint]:
+    """Which value of the library was probably meant by one that no photo has."""
+    hints = []
+    for part in (part for condition in conditions if not condition.photo_ids for part in condition.parts):
+        value = nearest_value(part.value, library.filter_values(part.name))
+        source = None if value is None else write_filter(part.name, value)
+        if source is not None and library.matching(parse(source).filters).size:
+            meant = joined(replace(part, source=source) if other is part else other for other in query.parts)
+            hints.append(Hint("spelling", f"No photo passes {part.source}. Did you mean {source}?", meant))
+    return hints
 
 
 def _conditions(library: LibraryView, query: Query) -> list[_Condition]:

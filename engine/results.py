@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 NOTHING_LIKE_THAT = "Nothing like that here. The nearest photos:"
 NOTHING_LIKE_THAT_PASSES = "Nothing like that passes the filters. The nearest photos that do:"
+
+
+HintKind: TypeAlias = Literal["absent", "unknown_words", "not_english", "filters", "spelling", "place"]
+"""`absent`: nothing like that is in the library. `filters`: without a filter there is. `spelling`: a filter's name or
+value is probably misspelled. `place`: which of several places of one name is meant."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,9 @@ class Hit:
 
 @dataclass(frozen=True)
 class Hint:
-    """What a person may want to know about a search that found nothing good, and what to try instead."""
+    """What a person may want to know about a search, and what to try instead."""
 
-    kind: Literal["absent", "unknown_words", "not_english", "filters"]
-    """`absent`: nothing like that is in the library. `filters`: without a filter there is."""
+    kind: HintKind
     text: str
     """One plain sentence."""
     query: str | None = None

@@ -19,7 +19,7 @@ from engine.answers import Answers, ask
 from engine.duplicates import Copy, duplicates_of
 from engine.errors import EngineReplaced, QueryError
 from engine.explain import Explanation, WordEvidence, with_maps, word_evidence
-from engine.filter_hints import hints_where_none_is_good, hints_where_none_passes
+from engine.filter_hints import hints_about_names, hints_where_none_is_good, hints_where_none_passes
 from engine.grouping import best_count
 from engine.hints import absence_hint, word_hints
 from engine.models import open_model
@@ -397,7 +397,7 @@ class SearchEngine:
             else:
                 ordered = pipeline.newest(library, query, limit)
             hits = pipeline.to_hits(library, ordered)
-            hints = [] if hits else hints_where_none_passes(library, query)
+            hints = hints_about_names(query) + ([] if hits else hints_where_none_passes(library, query))
         return SearchResult(query.text, hits, 0, 0, clock.timings_ms, hints)
 
     def _rerank(self, shortlist: Shortlist, limit: int, sort: Sort) -> SearchResult:
@@ -410,7 +410,7 @@ class SearchEngine:
             words = word_hints(library, self._model, encoded.query.words)
             absent = absence_hint(library, self._model, encoded.query.words, ranked) if words.understood else None
             line = self._line(ranked) if words.understood and absent is None else 0
-            hints = [*([] if absent is None else [absent]), *words.hints]
+            hints = [*([] if absent is None else [absent]), *hints_about_names(encoded.query), *words.hints]
             if line == 0 and words.understood:
                 hints += self._filter_hints(shortlist, clock)
             if sort == "date":

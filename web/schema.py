@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.duplicates import Copy
 from engine.explain import MIN_MAP_ODDS
 from engine.query import write_filter
+from engine.results import HintKind
 from engine.sentences import MAX_CHARACTERS
 from engine.validation import Sort
 from indexer.library.facets import PLACE_KM, Facets, Place
@@ -126,9 +127,9 @@ class HitAnswer(ResponseModel):
 
 
 class HintAnswer(ResponseModel):
-    """Why a search found no good photo, and what to try instead."""
+    """What one may want to know about a search, such as why it found no good photo, and what to try instead."""
 
-    kind: Literal["absent", "unknown_words", "not_english", "filters"]
+    kind: HintKind
     text: str = Field(description="One sentence.")
     query: str | None = Field(description="A query to try instead.")
 
@@ -354,3 +355,5 @@ class Problem(ResponseModel):
     title: str
     status: int
     detail: str = Field(description="What is wrong, and what helps.")
+    wrong: str | None = Field(None, description="The part of the query that makes no sense, where one is to blame.")
+    queries: list[str] = Field([], description="Queries to try instead, the likeliest first.")

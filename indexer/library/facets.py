@@ -104,6 +104,20 @@ def read_facets(catalog: Database, generation: str, filters: Filters) -> Facets:
     )
 
 
+def filter_values(catalog: Database, name: str) -> list[str]:
+    """The cameras, lenses or folders that the filter `name` compares with; empty for other filters."""
+    with catalog.connect() as connection:
+        if name == "folder":
+            files = select(folder_table.c.path, directory_of(location_table.c.path)).join_from(
+                location_table, folder_table
+            )
+            return [str(PurePath(folder, os.fsdecode(below))) for folder, below in connection.execute(files.distinct())]
+        if name in ("camera", "lens"):
+            column = photo_table.c[name]
+            return [value for value in connection.execute(select(column).distinct()).scalars() if value]
+    return []
+
+
 def _clustered(cells: list[Place]) -> list[Place]:
     """Cluster the cells into places, most photos first: around the fullest cell, then the fullest of the rest."""
     cells = sorted(cells, key=lambda cell: -cell.photos)

@@ -15,7 +15,7 @@ from indexer.library.catalog import encoded_table, location_table, photo_table
 from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 from indexer.library.errors import LibraryDamaged, LibraryError
-from indexer.library.facets import Facets, read_facets
+from indexer.library.facets import Facets, filter_values, read_facets
 from indexer.library.filters import Filters, newest_photos
 from indexer.library.generations import current_generation, encodings_path, visible_photos
 from indexer.library.library import Library, in_order
@@ -98,6 +98,11 @@ class LibraryView(Library):
     def facets(self, filters: Filters) -> Facets:
         """The facets of the photos for which `filters` hold."""
         return read_facets(self.catalog, self.generation, filters)
+
+    @while_open
+    def filter_values(self, name: str) -> list[str]:
+        """The values of photos that the filter `name` compares with."""
+        return filter_values(self.catalog, name)
 
     @while_open
     def newest(self, filters: Filters, count: int) -> list[int]:

@@ -185,3 +185,35 @@ def test_a_search_asks_the_model_a_second_time_only_where_filters_leave_nothing_
     reranked.clear()
     assert dated.search(SENTENCE).absence == "Nothing like that here. The nearest photos:"
     assert reranked == [PHOTO_COUNT]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("camera:cannon", "camera:Canon"),
+        ("camera:pixle", "camera:Pixel"),
+        ("a dog camera:Cannon", "a dog camera:Canon"),
+    ],
+)
+def test_a_value_that_no_photo_has_is_corrected_to_the_nearest_of_the_library(
+    dated: SearchEngine, written: str, meant: str
+) -> None:
+    hints = dated.search(written).hints
+    assert ("spelling", meant) in [(hint.kind, hint.query) for hint in hints]
+    assert dated.search(meant).hits
+
+
+def test_a_folder_that_is_not_there_is_corrected(dated: SearchEngine) -> None:
+    folder = Path(dated.search(SENTENCE).hits[0].path).parent.name
+    hints = dated.search(f"folder:{folder[:-2]}{folder[-1]}{folder[-2]}x").hints
+    assert [hint.query for hint in hints if hint.kind == "spelling"] == [f"folder:{folder}"]
+
+
+def test_a_value_like_no_other_has_no_correction(dated: SearchEngine) -> None:
+    assert "spelling" not in [hint.kind for hint in dated.search("camera:zzz").hints]
+
+
+def test_a_word_that_may_be_meant_as_a_filter_is_named_beside_good_photos(dated: SearchEngine, good: str) -> None:
+    hint = next(hint for hint in dated.search(f"{SENTENCE} year:{good}").hints if hint.kind == "spelling")
+    assert hint.text == f"There is no filter for year:{good}: it is a word of the sentence."
+    assert hint.query == f"{SENTENCE} taken:{good}"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import QueryError
-from engine.query import FILTERS, Query, parse, parse_filter, write_filter
+from engine.query import FILTERS, Query, parse, parse_filter, unknown_filters, write_filter
 from indexer.library.filters import NO_FILTERS, Circle, Filters
 from indexer.library.text_analysis import fold
 
@@ -232,3 +232,67 @@ def test_a_filter_that_can_be_written_is_read_back(name: str, value: str) -> Non
 def test_every_usual_name_can_be_written(name: str) -> None:
     assert write_filter("camera", name) is not None
     assert write_filter("folder", f"/photos/{name}") is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "fixes"),
+    [
+        ("a dog camara:canon x", "camara:canon", ("a dog camera:canon x", 'a dog "camara:canon" x', "a dog x")),
+        ("camara: canon dog", "camara: canon", ("camera:canon dog", '"camara: canon" dog', "dog")),
+        ("Camera : canon", "Camera : canon", ("camera:canon", '"Camera : canon"')),
+        ("folder :x", "folder :x", ("folder:x", '"folder :x"')),
+        ("camara : canon", "camara : canon", ("camera:canon", '"camara : canon"')),
+        ('camera : "EOS 80D" q', 'camera : "EOS 80D"', ('camera:"EOS 80D" q', "q")),
+        ("Taken： 2021 dog", "Taken： 2021", ("taken:2021 dog", "dog")),
+        ("dog After:20211", "After:20211", ("dog",)),
+        ("taken:2021/07 a", "taken:2021/07", ("taken:2021-07 a", "a")),
+        ("a taken:14.7.2021", "taken:14.7.2021", ("a taken:2021-7-14", "a")),
+        ("-camera:canon a", "-camera:canon", ("camera:canon a", "a")),
+        ("camera: canon b", "camera: canon", ("camera:canon b", "b")),
+        ("a type:exe", "type:exe", ("a",)),
+        ("camera:", "camera:", ()),
+        ("camara:x camara:y", "camara:x", ("camera:x camara:y", '"camara:x" camara:y', "camara:y")),
+    ],
+)
+def test_the_wrong_part_is_marked_and_queries_to_try_instead_are_offered(
+    text: str, part: str, fixes: tuple[str, ...]
+) -> None:
+    with pytest.raises(QueryError) as raised:
+        parse(text)
+    wrong = raised.value.wrong
+    assert wrong is not None
+    assert (wrong.part, wrong.fixes) == (part, fixes)
+    assert wrong.before + wrong.part + wrong.after == text
+
+
+def test_a_long_text_of_nothing_but_slips_is_refused_at_once() -> None:
+    with pytest.raises(QueryError):
+        parse("camara:x " * 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("a dog tooken:2021", "a dog taken:2021"), ("kamara:canon", "camera:canon"), ("fouldre:x dog", "folder:x dog"),
+        ("date:2021-07", "taken:2021-07"), ("year:2021 dog", "taken:2021 dog"), ("since:2020", "after:2020"),
+        ("until:2020", "before:2020"), ("Album:holidays", "folder:holidays"), ("ext:jpg", "type:jpg"),
+        ("device:canon", "camera:canon"),
+    ],
+)  # fmt: skip
+def test_words_that_may_be_meant_as_filters_stay_words_and_are_named(text: str, meant: str) -> None:
+    query = parse(text)
+    assert query.filters == NO_FILTERS
+    assert [fixed for _, fixed in unknown_filters(query)] == [meant]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12:30", "note: a dog", "note : x", "before : after", "type : a", "Mission: Impossible", "Re:Zero",
+        "http://example.org", "file:///x", "year:old", '"date:2021"', "tooken:soon", "a dog", "date:", "year :2021",
+    ],
+)  # fmt: skip
+def test_a_word_with_a_colon_that_is_surely_no_filter_stays_a_word(text: str) -> None:
+    query = parse(text)
+    assert query.filters == NO_FILTERS
+    assert unknown_filters(query) == []

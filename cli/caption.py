@@ -15,6 +15,7 @@ from cli.output import print_json, printable
 @click.argument("text", required=False, help='The caption; "" removes it. Default: left as it is.')
 @click.option("--tag", multiple=True, help="Add a tag; name the option again for more.")
 @click.option("--untag", multiple=True, help="Remove a tag.")
+@click.option("--favourite/--no-favourite", default=None, help="Make it a favourite, or none. Default: left as it is.")
 @library_option
 @json_option
 def caption(
@@ -22,25 +23,30 @@ def caption(
     text: str | None,
     tag: tuple[str, ...],
     untag: tuple[str, ...],
+    favourite: bool | None,
     library: Path | None,
     as_json: bool,
 ) -> None:
-    """Write a caption or tags of a photo, or print them.
+    """Write a caption or tags of a photo, mark it as a favourite, or print them.
 
-    They are kept in the library, the file is left alone. A search that names their words finds the photo.
+    They are kept in the library, the file is left alone. A search that names their words finds the photo. The filters
+    tag:NAME and favourite:yes find it too.
 
-    Example: pixelseek caption ~/Pictures/1012.jpg "Aunt Mary blows out the candles" --tag birthday
+    Example: pixelseek caption ~/Pictures/1012.jpg "Aunt Mary blows out the candles" --tag birthday --favourite
     """
     from indexer.library.library import Library
 
     with Library.open(chosen_library(library)) as opened:
         known = opened.photo_at(photo)
-        tags = [name for name in [*known.tags, *(tag or ())] if name not in (untag or ())]
-        if text is not None or tags != known.tags:
-            opened.annotate(known.id, caption=known.caption if text is None else text, tags=tags)
+        if text is not None or tag or untag or favourite is not None:
+            opened.edit_annotation(
+                known.id, lambda before: before.edited(caption=text, tag=tag, untag=untag, favourite=favourite)
+            )
             known = opened.photo_at(photo)
     if as_json:
-        print_json({"path": known.path, "caption": known.caption, "tags": known.tags})
+        fields = ("path", "caption", "tags", "favourite")
+        print_json({name: getattr(known, name) for name in fields})
     else:
-        click.echo(f"Caption  {printable(known.caption or '-')}")
-        click.echo(f"Tags     {printable(', '.join(known.tags) or '-')}")
+        click.echo(f"Caption    {printable(known.caption or '-')}")
+        click.echo(f"Tags       {printable(', '.join(known.tags) or '-')}")
+        click.echo(f"Favourite  {'yes' if known.favourite else 'no'}")

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 @click.option("--folder", metavar="NAME", multiple=True, help="A folder's path, or its name.")
 @click.option("--near", metavar="LAT,LON,KM", multiple=True, help="Taken within so many kilometres of a place.")
 @click.option("--type", metavar="SUFFIX", multiple=True, help="jpg, png, heic, ...")
+@click.option("--tag", metavar="TAG", multiple=True, help="Has that tag, or that keyword in its file.")
+@click.option("--favourite", metavar="yes|no", multiple=True, help="Is a favourite, or is none.")
 @click.option("--verbose", "-v", is_flag=True, help="Print the match of each photo too, as a percentage.")
 @library_option
 @library_weights_option

@@ -338,7 +338,7 @@ def _normalised_value(name: str, value: str) -> str:
             raise ValueError
         normalised = FILTERS[name].normalise(value.strip())
         FILTERS[name].read(normalised)  # RuntimeError: ~user of a user who does not exist
-    except (ValueError, OverflowError, RuntimeError) as error:
+    except (LookupError, ValueError, OverflowError, RuntimeError) as error:
         raise QueryError(f"{name}:{value} makes no sense: write it like {FILTERS[name].example}.") from error
     return normalised
 
@@ -366,6 +366,11 @@ def _suffix(value: str) -> str:
     return fold(value).removeprefix(".")
 
 
+def _valid_text(value: str) -> str:
+    value.encode()  # UnicodeEncodeError is a ValueError; only paths may hold other bytes
+    return value
+
+
 def _folder(value: str) -> Filters:
     if value.startswith(("~", "/")):
         value = os.path.normpath(Path(value).expanduser())
@@ -384,6 +389,10 @@ def _type(value: str) -> Filters:
     if suffix not in PHOTO_SUFFIXES:
         raise ValueError
     return Filters(type=(next((same for same in _SAME_TYPE if suffix in same), (suffix,)),))
+
+
+def _favourite(value: str) -> Filters:
+    return Filters(favourite=({"yes": True, "no": False}[value],))
 
 
 def _period(value: str) -> tuple[int, int]:
@@ -421,10 +430,12 @@ FILTERS = {
     "taken": _FilterKind(
         lambda value: Filters(taken=(_period(value),)), "taken:2021, taken:2021-07 or taken:2021-07-14", _date
     ),
-    "camera": _FilterKind(lambda value: Filters(camera=(value,)), 'camera:canon or camera:"EOS 80D"'),
-    "lens": _FilterKind(lambda value: Filters(lens=(value,)), 'lens:50mm or lens:"EF-S 18-135"'),
+    "camera": _FilterKind(lambda value: Filters(camera=(value,)), 'camera:canon or camera:"EOS 80D"', _valid_text),
+    "lens": _FilterKind(lambda value: Filters(lens=(value,)), 'lens:50mm or lens:"EF-S 18-135"', _valid_text),
     "folder": _FilterKind(_folder, "folder:holidays or folder:/home/me/Pictures"),
     "near": _FilterKind(_near, "near:48.14,11.58,20 (latitude, longitude, kilometres)", _numbers),
     "type": _FilterKind(_type, "type:jpg, type:png or type:heic", _suffix),
+    "tag": _FilterKind(lambda value: Filters(tag=(value,)), 'tag:birthday or tag:"Aunt Mary"', _valid_text),
+    "favourite": _FilterKind(_favourite, "favourite:yes or favourite:no", fold),
 }
 """The filters by name."""

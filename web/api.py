@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from flask import Blueprint, Response, current_app, jsonify, request
-from pydantic import BaseModel
+from flask import Blueprint, Response, current_app, jsonify
 
 from engine.duplicates import duplicates_of
 from engine.query import parse
 from engine.results import Hit
 from indexer.library.photo import PhotoRecord
+from web import annotating
 from web.explanations import heat_webp, map_of
-from web.openapi import MAX_PHOTO_ID, document, operation
+from web.openapi import PHOTO, document, operation
+from web.responses import answer, revalidated
 from web.schema import (
     AskAnswer,
     AskRequest,
@@ -38,10 +38,11 @@ from web.streams import EVENT_STREAM, events
 from web.thumbnails import LARGE, SMALL
 from web.uploads import similar_to_upload
 
-_PHOTO = f"/photos/<int(max={MAX_PHOTO_ID}):photo_id>"
 _WEBP = "image/webp"
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+for module in (annotating,):
+    blueprint.register_blueprint(module.blueprint)
 
 
 @blueprint.route("/search", methods=["GET", "POST"])
@@ -61,28 +62,28 @@ def search(params: SearchRequest) -> Response:
     return jsonify(page.snapshot.result.to_json() | {"hits": _as_json(page.hits), "next": page.next})
 
 
-@blueprint.get(_PHOTO)
+@blueprint.get(PHOTO)
 @operation(response_model=PhotoAnswer, errors=(HTTPStatus.NOT_FOUND,))
 def photo(photo_id: int) -> Response:
     """The record of a photo: size, date, place, camera, annotations"""
-    return _answer(PhotoAnswer.of(_photo(photo_id)))
+    return answer(PhotoAnswer.of(_photo(photo_id)))
 
 
-@blueprint.get(f"{_PHOTO}/thumbnail")
+@blueprint.get(f"{PHOTO}/thumbnail")
 @operation(response_model=_WEBP, errors=(HTTPStatus.NOT_FOUND,))
 def thumbnail(photo_id: int) -> Response:
     """A photo as WebP for a grid, at most 640 pixels a side"""
     return _webp(photo_id, SMALL)
 
 
-@blueprint.get(f"{_PHOTO}/image")
+@blueprint.get(f"{PHOTO}/image")
 @operation(response_model=_WEBP, errors=(HTTPStatus.NOT_FOUND,))
 def image(photo_id: int) -> Response:
     """A photo as WebP for a screen, at most 2048 pixels a side"""
     return _webp(photo_id, LARGE)
 
 
-@blueprint.get(f"{_PHOTO}/similar")
+@blueprint.get(f"{PHOTO}/similar")
 @operation(request_model=SimilarRequest, response_model=SimilarAnswer, errors=(HTTPStatus.NOT_FOUND,))
 def similar(params: SimilarRequest, photo_id: int) -> Response:
     """Photos similar to one of the library
@@ -93,11 +94,11 @@ def similar(params: SimilarRequest, photo_id: int) -> Response:
     return jsonify({"hits": _as_json(hits)})
 
 
-@blueprint.get(f"{_PHOTO}/duplicates")
+@blueprint.get(f"{PHOTO}/duplicates")
 @operation(response_model=DuplicatesAnswer, errors=(HTTPStatus.NOT_FOUND,))
 def duplicates(photo_id: int) -> Response:
     """The files with the same photo or nearly the same one: copied, resized, compressed again, slightly cropped"""
-    return _answer(DuplicatesAnswer.of(duplicates_of(current_service().view(), _photo(photo_id).id)))
+    return answer(DuplicatesAnswer.of(duplicates_of(current_service().view(), _photo(photo_id).id)))
 
 
 @blueprint.post("/similar")
@@ -115,7 +116,7 @@ def similar_to(params: SimilarRequest) -> Response:
     return jsonify({"hits": _as_json(similar_to_upload(parse(params.q), params.limit))})
 
 
-@blueprint.get(f"{_PHOTO}/explain")
+@blueprint.get(f"{PHOTO}/explain")
 @operation(request_model=ExplainRequest, response_model=ExplainAnswer, errors=(HTTPStatus.NOT_FOUND,))
 def explain(params: ExplainRequest, photo_id: int) -> Response:
     """Why a photo matches a sentence: how much evidence for it each word is, and where in the photo it is seen
@@ -125,7 +126,7 @@ def explain(params: ExplainRequest, photo_id: int) -> Response:
     return jsonify(current_service().explanations.find(photo_id, parse(params.q)).to_json())
 
 
-@blueprint.get(f"{_PHOTO}/ask")
+@blueprint.get(f"{PHOTO}/ask")
 @operation(request_model=AskRequest, response_model=AskAnswer, errors=(HTTPStatus.NOT_FOUND,))
 def ask(params: AskRequest, photo_id: int) -> Response:
     """Answer a question about a photo (experimental)
@@ -136,7 +137,7 @@ def ask(params: AskRequest, photo_id: int) -> Response:
     return jsonify(current_service().searches.ask(photo_id, params.q, params.top).to_json())
 
 
-@blueprint.get(f"{_PHOTO}/heat")
+@blueprint.get(f"{PHOTO}/heat")
 @operation(request_model=HeatRequest, response_model=_WEBP, errors=(HTTPStatus.NOT_FOUND,))
 def heat(params: HeatRequest, photo_id: int) -> Response:
     """Where a word is seen, as WebP to stretch over the photo
@@ -146,28 +147,28 @@ def heat(params: HeatRequest, photo_id: int) -> Response:
     explanation = current_service().explanations.find(photo_id, parse(params.q))
     response = Response(heat_webp(map_of(explanation, params.word)), mimetype=_WEBP)
     response.add_etag()
-    return _revalidated(response)
+    return revalidated(response)
 
 
 @blueprint.get("/facets")
 @operation(request_model=FacetsRequest, response_model=FacetsAnswer)
 def facets(params: FacetsRequest) -> Response:
     """How many photos there are of each month, camera, folder and place"""
-    return _answer(FacetsAnswer.of(current_service().view().facets(parse(params.q).filters)))
+    return answer(FacetsAnswer.of(current_service().view().facets(parse(params.q).filters)))
 
 
 @blueprint.get("/status")
 @operation(response_model=StatusAnswer)
 def status() -> Response:
     """The status of the library"""
-    return _answer(StatusAnswer.of(current_service().status()))
+    return answer(StatusAnswer.of(current_service().status()))
 
 
 @blueprint.get("/index")
 @operation(response_model=JobAnswer)
 def index_progress() -> Response:
     """The progress of indexing"""
-    return _answer(JobAnswer.from_attributes(current_service().indexing.progress))
+    return answer(JobAnswer.from_attributes(current_service().indexing.progress))
 
 
 @blueprint.post("/index")
@@ -178,7 +179,7 @@ def start_indexing(params: IndexRequest) -> Response:
     """Start indexing"""
     job = current_service().indexing
     job.start(params.folders)
-    response = _answer(JobAnswer.from_attributes(job.progress))
+    response = answer(JobAnswer.from_attributes(job.progress))
     response.status_code = HTTPStatus.ACCEPTED
     return response
 
@@ -189,7 +190,7 @@ def cancel_indexing() -> Response:
     """Cancel indexing; photos that are done stay indexed"""
     job = current_service().indexing
     job.cancel()
-    return _answer(JobAnswer.from_attributes(job.progress))
+    return answer(JobAnswer.from_attributes(job.progress))
 
 
 @blueprint.get("/index/events")
@@ -219,11 +220,6 @@ def openapi() -> Response:
     return jsonify(document(current_app))
 
 
-def _answer(model: BaseModel) -> Response:
-    # Not pydantic's JSON, which is UTF-8: a file name that is not valid Unicode needs the escapes of `json`.
-    return Response(json.dumps(model.model_dump()), mimetype="application/json")
-
-
 def _as_json(hits: list[Hit]) -> list[dict[str, object]]:
     return [hit.to_json() for hit in hits]
 
@@ -238,14 +234,6 @@ def _webp(photo_id: int, side: int) -> Response:
     photo = _photo(photo_id)
     response = Response(mimetype=_WEBP)
     response.set_etag(service.thumbnails.find(photo, side).etag)
-    if _revalidated(response).status_code != HTTPStatus.NOT_MODIFIED:
+    if revalidated(response).status_code != HTTPStatus.NOT_MODIFIED:
         response.data = service.thumbnails.read(photo, side)
-    return response
-
-
-def _revalidated(response: Response) -> Response:
-    """The response, which a browser keeps and revalidates each time: without content where it has not changed."""
-    response.cache_control.private = True
-    response.cache_control.no_cache = True
-    response.make_conditional(request)
     return response

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import BadHost, HTTPException, NotFound, RequestEntityTooLarge, SecurityError
 
 from engine.errors import QueryError
-from indexer.library.errors import PhotoMissing
+from indexer.library.errors import AnnotationRefused, PhotoMissing
 from model.errors import PixelseekError
 from web.disconnection import ClientDisconnected
 from web.explanations import MapMissing
@@ -141,7 +141,7 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
             return HTTPStatus(code), error.description or ""
         case ValidationError():
             return HTTPStatus.BAD_REQUEST, _first_error(error)
-        case QueryError():
+        case QueryError() | AnnotationRefused():
             return HTTPStatus.BAD_REQUEST, str(error)
         case PhotoMissing() | PhotoUnreadable() | MapMissing():
             return HTTPStatus.NOT_FOUND, str(error)

@@ -134,6 +134,10 @@ def _label(part: Part) -> str | None:
         case "near":
             (circle,) = part.filters.near
             return f"{circle.kilometres:g} km around {_position(circle.latitude, circle.longitude)}"
+        case "tag":
+            return f"tagged {part.value}"
+        case "favourite":
+            return "favourites" if part.value == "yes" else "no favourites"
         case _:
             return part.value
 

@@ -51,7 +51,7 @@ class FormTokens:
         if request.method in _SAFE_METHODS or request.endpoint is None:
             return
         refused = "a request from %s for %s is refused: %s"
-        if request.blueprint == "api":
+        if "api" in request.blueprints:
             if _from_another_site():
                 _log.warning(refused, request.remote_addr, request.endpoint, "another site sent it")
                 raise Forbidden("another site sent this; only programs and Pixelseek's own pages may")

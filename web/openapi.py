@@ -19,8 +19,11 @@ from werkzeug.routing import Rule
 from web.schema import Problem
 
 MAX_PHOTO_ID = 2**63 - 1
+PHOTO = f"/photos/<int(max={MAX_PHOTO_ID}):photo_id>"
+"""The address of a photo, as a rule of a blueprint."""
 _JSON = "application/json"
-_METHODS = ("get", "post", "delete")
+_METHODS = ("get", "post", "patch", "delete")
+_METHODS_WITH_BODY = ("post", "patch")
 _REFERENCE = "#/components/schemas/{model}"
 _PHOTO_ID = {
     "name": "photo_id",
@@ -37,7 +40,7 @@ class Operation:
     """The request and the responses of a view."""
 
     request_model: type[BaseModel] | None
-    """Read from the query string, or from a JSON body where the method is POST."""
+    """Read from the query string, or from a JSON body where the method is POST or PATCH."""
     upload: str | None
     """The form field that holds a file."""
     response_model: type[BaseModel] | str
@@ -71,7 +74,7 @@ def operation(
 
 
 def _request(model: type[BaseModel], upload: str | None) -> BaseModel:
-    if request.method != "POST" or upload is not None:
+    if request.method.lower() not in _METHODS_WITH_BODY or upload is not None:
         return model.model_validate(request.args.to_dict())
     if request.content_length and request.mimetype != _JSON:
         raise UnsupportedMediaType(f"send {_JSON}")
@@ -123,8 +126,8 @@ def _operations(app: Flask) -> Iterator[tuple[Rule, str, Operation]]:
 
 def _operation(rule: Rule, method: str, docstring: str, described: Operation) -> dict[str, Any]:
     summary, _, description = docstring.partition("\n")
-    name = rule.endpoint.removeprefix("api.")
-    as_body = method == "post" and described.upload is None
+    name = rule.endpoint.rpartition(".")[2]
+    as_body = method in _METHODS_WITH_BODY and described.upload is None
     parameters: list[Mapping[str, Any]] = [_PHOTO_ID] if "photo_id" in rule.arguments else []
     if described.request_model is not None and not as_body:
         parameters = [*parameters, *_query_parameters(described.request_model)]

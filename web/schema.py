@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,7 @@ from engine.query import write_filter
 from engine.results import HintKind
 from engine.sentences import MAX_CHARACTERS
 from engine.validation import Sort
+from indexer.library.annotations import MAX_CAPTION, MAX_TAG, MAX_TAGS
 from indexer.library.facets import PLACE_KM, Facets, Place
 from indexer.library.photo import PhotoRecord
 from indexer.library.status import LibraryStatus
@@ -22,6 +23,7 @@ from indexer.photo_files import State
 
 _MAX_LIMIT = 200
 _MAX_FACETS = 100
+Tag = Annotated[str, Field(max_length=MAX_TAG)]
 
 
 class RequestModel(BaseModel):
@@ -84,6 +86,16 @@ class HeatRequest(ExplainRequest):
     """Which word of the sentence to show."""
 
     word: int = Field(ge=0, description="Index of the word in `words`, from 0.")
+
+
+class AnnotationRequest(RequestModel):
+    """What to write about a photo."""
+
+    caption: str | None = Field(None, max_length=MAX_CAPTION, description="Empty: the caption is deleted.")
+    tags: list[Tag] | None = Field(None, max_length=MAX_TAGS, description="These tags and no others.")
+    tag: list[Tag] = Field([], max_length=MAX_TAGS, description="Tags to add.")
+    untag: list[Tag] = Field([], max_length=MAX_TAGS, description="Tags to remove.")
+    favourite: bool | None = Field(None, description="Whether the photo is a favourite.")
 
 
 class IndexRequest(RequestModel):
@@ -266,11 +278,20 @@ class PhotoAnswer(ResponseModel):
     note: str | None = Field(description="What is wrong with a file that can still be read.")
     caption: str | None = Field(description="Written with Pixelseek; tags too.")
     tags: list[str]
+    favourite: bool
 
     @classmethod
     def of(cls, photo: PhotoRecord) -> PhotoAnswer:
         """The photo as a response."""
         return cls.from_attributes(photo, photo_id=photo.id, taken_at=photo.taken_iso())
+
+
+class AnnotationAnswer(ResponseModel):
+    """What people wrote about a photo."""
+
+    caption: str | None
+    tags: list[str]
+    favourite: bool
 
 
 class CopyAnswer(ResponseModel):

@@ -1,13 +1,14 @@
-"""Annotations: the captions and tags that people write about photos, and the full-text index over them.
+"""Annotations: the captions and tags that people write about photos, their favourites, and the full-text index.
 
 Annotations belong to the photo, so they stay when its file is moved. The program never overwrites them. The text index
-holds the tokens (`text_analysis.indexed_text`) of annotations and of titles, keywords etc. inside the files.
+holds the tokens (`text_analysis.indexed_text`) of captions, tags, and of titles, keywords etc. inside the files.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, exists, insert, select
 
@@ -19,9 +20,38 @@ from indexer.library.text_analysis import BETWEEN_TEXTS, indexed_text, search_wo
 MAX_CAPTION, MAX_TAG, MAX_TAGS = 2000, 100, 100
 
 
-def checked_annotation(caption: str | None, tags: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Caption and tags without surrounding white space and duplicates. Raises AnnotationRefused."""
-    caption, tags = (caption or "").strip(), list(dict.fromkeys(filter(None, (tag.strip() for tag in tags))))
+@dataclass(frozen=True)
+class Annotation:
+    """What people say of a photo. One that says nothing is not stored."""
+
+    caption: str | None = None
+    tags: Sequence[str] = ()
+    favourite: bool = False
+
+    def edited(
+        self,
+        *,
+        caption: str | None = None,
+        tag: Collection[str] = (),
+        untag: Collection[str] = (),
+        favourite: bool | None = None,
+    ) -> Annotation:
+        """With that caption, with the tags `tag`, without `untag`, and a favourite or not. None leaves it as it is.
+
+        An empty caption deletes it.
+        """
+        removed = {name.strip() for name in untag}
+        return Annotation(
+            self.caption if caption is None else caption,
+            [name for name in (*self.tags, *(name.strip() for name in tag)) if name not in removed],
+            self.favourite if favourite is None else favourite,
+        )
+
+
+def checked_annotation(annotation: Annotation) -> Annotation:
+    """The annotation without surrounding white space and duplicate tags. Raises AnnotationRefused."""
+    caption = (annotation.caption or "").strip()
+    tags = list(dict.fromkeys(filter(None, (tag.strip() for tag in annotation.tags))))
     for kind, text, max_length in (("caption", caption, MAX_CAPTION), *(("tag", tag, MAX_TAG) for tag in tags)):
         if len(text) > max_length:
             raise AnnotationRefused(f"a {kind} of {len(text):,} characters is longer than {max_length:,}.")
@@ -35,14 +65,22 @@ def checked_annotation(caption: str | None, tags: Sequence[str]) -> tuple[str | 
             )
     if len(tags) > MAX_TAGS:
         raise AnnotationRefused(f"{len(tags):,} tags are more than {MAX_TAGS}.")
-    return caption or None, tags
+    return Annotation(caption or None, tags, annotation.favourite)
 
 
-def annotate(connection: Connection, photo_id: int, caption: str | None, tags: Sequence[str]) -> None:
-    """Replace the caption and tags of a photo; None and no tags delete them."""
+def read_annotation(connection: Connection, photo_id: int) -> Annotation:
+    """The annotation of a photo; an empty one where nobody said anything of it."""
+    columns = annotation_table.c.caption, annotation_table.c.tags, annotation_table.c.favourite
+    row = connection.execute(select(*columns).where(annotation_table.c.photo_id == photo_id)).first()
+    return Annotation() if row is None else Annotation(*row)
+
+
+def write_annotation(connection: Connection, photo_id: int, annotation: Annotation) -> None:
+    """Replace the annotation of a photo; an empty one deletes it."""
     connection.execute(delete(annotation_table).where(annotation_table.c.photo_id == photo_id))
-    if caption or tags:
-        connection.execute(insert(annotation_table).values(photo_id=photo_id, caption=caption or None, tags=list(tags)))
+    if annotation.caption or annotation.tags or annotation.favourite:
+        values = {"caption": annotation.caption, "tags": list(annotation.tags), "favourite": annotation.favourite}
+        connection.execute(insert(annotation_table).values(photo_id=photo_id, **values))
     update_text_index(connection, [photo_id])
 
 
@@ -55,10 +93,10 @@ def inherit_annotations(connection: Connection, predecessors: Mapping[int, int])
         annotated = select(annotation_table.c.photo_id).where(annotation_table.c.photo_id.in_(chunk))
         has_own = set(connection.execute(annotated).scalars())
         replaced = {predecessors[photo_id] for photo_id in chunk if photo_id not in has_own}
-        columns = select(annotation_table.c.photo_id, annotation_table.c.caption, annotation_table.c.tags)
-        rows = {row[0]: row for row in connection.execute(columns.where(annotation_table.c.photo_id.in_(replaced)))}
+        annotations = connection.execute(select(annotation_table).where(annotation_table.c.photo_id.in_(replaced)))
+        rows = {row["photo_id"]: row for row in annotations.mappings()}
         inherited = [
-            {"photo_id": photo_id, "caption": row.caption, "tags": row.tags}
+            {**row, "photo_id": photo_id}
             for photo_id in chunk
             if photo_id not in has_own and (row := rows.get(predecessors[photo_id])) is not None
         ]

@@ -30,6 +30,7 @@ from sqlalchemy import (
     UniqueConstraint,
     cast,
     column,
+    false,
     func,
     select,
     table,
@@ -184,6 +185,7 @@ class _Annotation(TypedColumns):
     photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id), primary_key=True)
     caption: Named[str | None]
     tags: Named[list[str]] = Column(JSON)
+    favourite: Named[bool] = Column(server_default=false())
 
 
 annotation_table = Table("annotation", METADATA, _Annotation)

@@ -15,7 +15,7 @@ _PHOTOS_AT_ONCE = 1000
 FIELDS = (
     *("paths", "digest", "size", "width", "height", "taken", "taken_source"),
     *(name for name in METADATA_FIELDS if name not in DATE_FIELDS),
-    *("note", "caption", "tags"),
+    *("note", "caption", "tags", "favourite"),
 )
 """The fields of each exported photo, in that order."""
 
@@ -26,7 +26,7 @@ def exported_photos(library: Library) -> Iterator[dict[str, Any]]:
     `taken` is ISO 8601, see `Metadata.taken_iso`. `digest` is BLAKE2b-128 of the file in hexadecimal.
     """
     photos = (
-        select(photo_table, annotation_table.c.caption, annotation_table.c.tags)
+        select(photo_table, annotation_table.c.caption, annotation_table.c.tags, annotation_table.c.favourite)
         .outerjoin(annotation_table, annotation_table.c.photo_id == photo_table.c.id)
         .order_by(photo_table.c.id)
         .limit(_PHOTOS_AT_ONCE)
@@ -40,7 +40,7 @@ def exported_photos(library: Library) -> Iterator[dict[str, Any]]:
         last = rows[-1]["id"]
         paths = library.paths([row["id"] for row in rows])
         for row in rows:
-            if row["id"] in paths or row["caption"] or row["tags"]:
+            if row["id"] in paths or row["caption"] or row["tags"] or row["favourite"]:
                 metadata = Metadata(**{name: row[name] for name in METADATA_FIELDS})
                 fields = {
                     **row,
@@ -48,5 +48,6 @@ def exported_photos(library: Library) -> Iterator[dict[str, Any]]:
                     "digest": row["digest"].hex(),
                     "taken": metadata.taken_iso(),
                     "tags": row["tags"] or [],
+                    "favourite": bool(row["favourite"]),
                 }
                 yield {name: fields[name] for name in FIELDS}

@@ -8,11 +8,11 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
 
-from indexer.library.catalog import folder_table, location_table, photo_table
+from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table
 from indexer.library.database import Database
-from indexer.library.sqlite import ends_with, folded, folder_in, path_in, position
+from indexer.library.sqlite import ends_with, folded, folder_in, holds_text, path_in, position
 from indexer.library.text_analysis import fold, fold_path
 
 _EARTH_RADIUS_KM = 6371.0
@@ -52,6 +52,10 @@ class Filters:
     near: tuple[Circle, ...] = ()
     type: tuple[tuple[str, ...], ...] = ()
     """File suffixes with the dot; case does not matter."""
+    tag: tuple[str, ...] = ()
+    """A whole tag, or a whole keyword in the file, compared folded."""
+    favourite: tuple[bool, ...] = ()
+    """Whether it is a favourite."""
 
     def combined(self, other: Self) -> Self:
         """These filters together with those of `other`."""
@@ -109,6 +113,8 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         [folded(photo_table.c.camera).contains(fold(name), autoescape=True) for name in filters.camera],
         [folded(photo_table.c.lens).contains(fold(name), autoescape=True) for name in filters.lens],
         [photo_table.c.latitude.is_not(None)] if filters.near else [],
+        [_has_tag(name) for name in filters.tag],
+        [_is_favourite() if wanted else not_(_is_favourite()) for wanted in filters.favourite],
     ]
     return [place.correlate(photo_table).exists(), *(or_(*values) for values in alternatives if values)]
 
@@ -116,6 +122,16 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
 def _is_in(folder: ColumnElement[bytes], name: str) -> ColumnElement[bool]:
     begins_at = position(folder, fold_path(name))
     return begins_at == 1 if name.startswith("/") else begins_at > 0
+
+
+def _has_tag(name: str) -> ColumnElement[bool]:
+    tagged = exists().where(annotation_table.c.photo_id == photo_table.c.id, holds_text(annotation_table.c.tags, name))
+    return or_(tagged.correlate(photo_table), holds_text(photo_table.c.keywords, name))
+
+
+def _is_favourite() -> ColumnElement[bool]:
+    favourite = exists().where(annotation_table.c.photo_id == photo_table.c.id, annotation_table.c.favourite)
+    return favourite.correlate(photo_table)
 
 
 def kilometres(places: NDArray[np.float64], circle: Circle) -> NDArray[np.float64]:

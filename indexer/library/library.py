@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from indexer.library.annotations import annotate, checked_annotation, count_matching_words
+from indexer.library.annotations import (
+    Annotation,
+    checked_annotation,
+    count_matching_words,
+    read_annotation,
+    write_annotation,
+)
 from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table, query_chunks
 from indexer.library.database import Database
 from indexer.library.errors import LibraryError, PhotoMissing
@@ -27,7 +33,7 @@ from indexer.library.status import LibraryStatus, read_status
 Value = TypeVar("Value")
 
 
-_PHOTO_COLUMNS = [field.name for field in fields(PhotoRecord) if field.name not in ("path", "tags")]
+_PHOTO_COLUMNS = [field.name for field in fields(PhotoRecord) if field.name not in ("path", "tags", "favourite")]
 
 
 class Library:
@@ -110,6 +116,7 @@ class Library:
                 photo_table,
                 annotation_table.c.caption,
                 annotation_table.c.tags,
+                annotation_table.c.favourite,
                 folder_table.c.path.label("folder"),
                 folder_table.c.online,
                 location_table.c.path,
@@ -125,7 +132,8 @@ class Library:
                 for row in connection.execute(query.where(photo_table.c.id.in_(chunk))).mappings():
                     columns = {name: row[name] for name in _PHOTO_COLUMNS}
                     path = str(Path(row["folder"], row["path"]))
-                    records.setdefault(row["id"], PhotoRecord(path=path, tags=row["tags"] or [], **columns))
+                    columns |= {"path": path, "tags": row["tags"] or [], "favourite": bool(row["favourite"])}
+                    records.setdefault(row["id"], PhotoRecord(**columns))
         return list(in_order(records, photo_ids).values())
 
     @while_open
@@ -186,15 +194,31 @@ class Library:
         return None
 
     @while_open
-    def annotate(self, photo_id: int, *, caption: str | None, tags: Sequence[str]) -> None:
-        """Replace the caption and tags of a photo. It does not wait for another process that is indexing.
+    def annotate(
+        self, photo_id: int, *, caption: str | None, tags: Sequence[str], favourite: bool | None = None
+    ) -> None:
+        """Replace the caption and tags of a photo, and whether it is a favourite; None leaves that as it is.
+
+        Raises as `edit_annotation` does.
+        """
+        self.edit_annotation(
+            photo_id, lambda before: Annotation(caption, tags, before.favourite if favourite is None else favourite)
+        )
+
+    @while_open
+    def edit_annotation(self, photo_id: int, edit: Callable[[Annotation], Annotation]) -> Annotation:
+        """Replace the annotation of a photo by what `edit` makes of it, and return that.
+
+        It is one transaction: of two people who edit at once, neither undoes what the other did. It does not wait for
+        another process that is indexing.
 
         Raises PhotoMissing, and AnnotationRefused for a caption or tag that is too long or not text.
         """
         self.photo(photo_id)
-        caption, tags = checked_annotation(caption, tags)
         with self.catalog.begin() as connection:
-            annotate(connection, photo_id, caption, tags)
+            annotation = checked_annotation(edit(read_annotation(connection, photo_id)))
+            write_annotation(connection, photo_id, annotation)
+        return annotation
 
     @while_open
     def annotation_matches(self, words: Collection[str]) -> dict[int, int]:

@@ -39,3 +39,4 @@ class PhotoRecord(Metadata):
     """What is wrong with its file, although it could be read."""
     caption: str | None
     tags: list[str]
+    favourite: bool

@@ -21,7 +21,9 @@ from sqlalchemy import (
     cast,
     create_engine,
     event,
+    exists,
     func,
+    select,
 )
 from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -243,6 +245,12 @@ def ends_with(path: ColumnElement[bytes], ending: str) -> ColumnElement[bool]:
     """Whether a path from `path_in` ends with `ending`."""
     suffix = os.fsencode(ending).lower()
     return func.substr(path, -len(suffix)) == suffix
+
+
+def holds_text(texts: SQLColumnExpression[list[str]], text: str) -> ColumnElement[bool]:
+    """Whether a JSON list of texts has `text` as one of them, compared folded."""
+    value = func.json_each(texts).table_valued("value")
+    return exists(select(value.c.value).where(func.fold(value.c.value, type_=String) == fold(text)))
 
 
 def directory_of(path: SQLColumnExpression[str]) -> ColumnElement[bytes]:

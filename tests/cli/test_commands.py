@@ -198,14 +198,22 @@ def test_similar_prints_similarities_or_json(indexed: Path, photos: Path, weight
 def test_caption_writes_what_a_search_then_finds(library: Path, photos: Path) -> None:
     options = ("--library", library)
     photo = photos / "scene 05.jpg"
-    assert pixelseek("caption", photo, *options).stdout == "Caption  -\nTags     -\n"
+    assert pixelseek("caption", photo, *options).stdout == "Caption    -\nTags       -\nFavourite  no\n"
     run = pixelseek("caption", photo, "Aunt Mary", "--tag", "cake", "--tag", "x", *options)
-    assert run.stdout == "Caption  Aunt Mary\nTags     cake, x\n"
+    assert run.stdout == "Caption    Aunt Mary\nTags       cake, x\nFavourite  no\n"
     written = json.loads(pixelseek("caption", "--json", photo, "--tag", "garden", "--untag", "x", *options).stdout)
-    assert written == {"path": str(photo), "caption": "Aunt Mary", "tags": ["cake", "garden"]}
+    assert written == {"path": str(photo), "caption": "Aunt Mary", "tags": ["cake", "garden"], "favourite": False}
     found = json.loads(pixelseek("search", "--json", "Mary in the garden", *options).stdout)
     assert found["hits"][0]["path"] == str(photo)
-    assert pixelseek("caption", photo, "", *options).stdout == "Caption  -\nTags     cake, garden\n"
+    run = pixelseek("caption", photo, "", "--favourite", *options)
+    assert run.stdout == "Caption    -\nTags       cake, garden\nFavourite  yes\n"
+    for filters in ("favourite:yes", "tag:CAKE tag:nothing"):
+        found = json.loads(pixelseek("search", "--json", filters, *options).stdout)
+        assert [hit["path"] for hit in found["hits"]] == [str(photo)]
+    found = json.loads(pixelseek("search", "--json", "a circle", "--tag", "cake", "--favourite", "no", *options).stdout)
+    assert found["hits"] == []
+    run = pixelseek("caption", photo, "--no-favourite", *options)
+    assert run.stdout == "Caption    -\nTags       cake, garden\nFavourite  no\n"
     run = pixelseek("caption", "elsewhere.jpg", "x", *options)
     assert (run.exit_code, run.stderr.count("is not in the library")) == (1, 1)
 

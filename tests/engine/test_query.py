@@ -113,6 +113,7 @@ def test_digits_and_dashes_may_be_those_of_any_script(value: str, plain: str) ->
         ("afte:2021-07", "after:2021-07"), ("foler:x", "folder:x"), ("fodler:x", "folder:x"),
         ("lense:50mm", "lens:50mm"),
         ("naer:1,2,3", "near:1,2,3"), ("typ:jpg", "type:jpg"), ("types:png", "type:png"),
+        ("tags:sea", "tag:sea"), ("favorite:yes", "favourite:yes"), ("fav:no", "favourite:no"),
     ],
 )  # fmt: skip
 def test_a_slip_in_the_name_of_a_filter_is_told(text: str, meant: str) -> None:
@@ -131,6 +132,12 @@ def test_a_place_is_latitude_longitude_and_kilometres() -> None:
     assert parse("x near:-33.86,151.21,2.5").filters == Filters(near=(Circle(-33.86, 151.21, 2.5),))
 
 
+def test_tags_and_favourites_are_filters() -> None:
+    assert parse("x tag:“Aunt Mary” tag:sea").filters == Filters(tag=("Aunt Mary", "sea"))
+    assert parse("x FAVOURITE：Yes").filters == parse("x favourite:ＹＥＳ").filters == Filters(favourite=(True,))
+    assert parse("favourite:no").filters == Filters(favourite=(False,))
+
+
 def test_a_folder_may_begin_at_home() -> None:
     assert parse("x folder:~/Pictures").filters == Filters(folder=(str(Path.home() / "Pictures"),))
 
@@ -146,6 +153,7 @@ def test_a_folder_may_begin_at_home() -> None:
         "taken:²⁰²¹x", "taken:2_021", "taken:+2021", "taken:２０２１年", "taken:٢٠٢١-٩٩", "near:1_0,2,3",
         "near:1e3,2,3", "near:١،٢",
         "folder:~nobody-of-that-name/x", "camera:\u200b", "taken:2021-07-14-", "taken:02021",
+        "favourite:", "favourite:maybe", "favourite:1", "-favourite:yes", "tag:", 'tag:""', "-tag:sea",
     ],
 )  # fmt: skip
 def test_a_filter_that_makes_no_sense_is_refused_with_an_example(text: str) -> None:
@@ -156,8 +164,9 @@ def test_a_filter_that_makes_no_sense_is_refused_with_an_example(text: str) -> N
 def test_what_is_no_text_is_refused() -> None:
     with pytest.raises(QueryError, match="not valid Unicode"):
         parse("folder:\ud800")
-    with pytest.raises(QueryError, match="like"):
-        parse_filter("folder", "\ud800")
+    for name, value in (("folder", "\ud800"), ("camera", "\udce9"), ("lens", "a\udce9"), ("tag", "\udce9")):
+        with pytest.raises(QueryError, match="like"):
+            parse_filter(name, value)
 
 
 @pytest.mark.parametrize("name", FILTERS)

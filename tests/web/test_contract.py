@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from tests.web.applications import opened
 
 QUESTIONS = 20
 """Of each kind, for each operation."""
@@ -46,6 +49,15 @@ def test_every_answer_is_as_documented(document: BaseSchema, path: str, method: 
 @pytest.mark.parametrize(("path", "method"), [named for named in OPERATIONS if named not in NOTHING_TO_ASK])
 def test_what_the_document_forbids_is_refused(document: BaseSchema, path: str, method: str) -> None:
     ask(document[path][method], GenerationMode.NEGATIVE)
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_what_is_written_about_a_photo_is_answered_as_documented(
+    library: Path, weights: Path, mode: GenerationMode
+) -> None:
+    with opened(library, weights) as app:
+        document = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
+        ask(document["/api/v1/photos/{photo_id}/annotation"]["PATCH"], mode)
 
 
 def ask(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> None:

@@ -8,6 +8,7 @@ from web.schema import PhotoAnswer
 
 RECORD = PhotoRecord(
     id=7, path="/photos/a.jpg", online=True, size=1, width=40, height=30, note=None, caption="A lake", tags=["lake"],
+    favourite=True,
     taken_at=0, taken_precision="year", taken_source="exif", camera="Canon", keywords=["water"],
 )  # fmt: skip
 

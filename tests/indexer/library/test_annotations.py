@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import threading
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from sqlalchemy import select
 
 from indexer.library.catalog import annotation_table
 from indexer.library.errors import AnnotationRefused, PhotoMissing
+from indexer.library.filters import Filters
 from indexer.library.paths import as_on_disk
 from indexer.library.photo import PhotoRecord
 from indexer.library.text_analysis import search_words
@@ -59,6 +63,62 @@ def test_what_is_written_is_kept_and_may_be_rewritten_and_removed(filled: Desk) 
     assert (photo_at(filled, "a.png").caption, photo_at(filled, "a.png").tags) == (None, [])
     with filled.open() as library, library.catalog.connect() as connection:
         assert connection.execute(select(annotation_table)).all() == []
+
+
+def favourites(desk: Desk) -> list[str]:
+    with desk.open() as library:
+        ids = library.matching(Filters(favourite=(True,))).tolist()
+        return [Path(photo.path).name for photo in library.photos(ids)]
+
+
+def make_favourite(desk: Desk, name: str) -> None:
+    with desk.open() as library:
+        library.annotate(library.photo_at(desk.photos / name).id, caption=None, tags=[], favourite=True)
+
+
+def test_a_favourite_stays_one_whatever_else_is_written_until_somebody_says_otherwise(filled: Desk) -> None:
+    make_favourite(filled, "a.png")
+    write(filled, "a.png", "A caption", "tag")
+    assert favourites(filled) == ["a.png"]
+    write(filled, "a.png", None)
+    assert favourites(filled) == ["a.png"], "nothing else is said of it"
+    with filled.open() as library:
+        library.annotate(library.photo_at(filled.photos / "a.png").id, caption=None, tags=[], favourite=False)
+        with library.catalog.connect() as connection:
+            assert connection.execute(select(annotation_table)).all() == []
+
+
+def test_a_favourite_stays_one_when_its_file_is_moved_edited_or_comes_back(filled: Desk, tmp_path: Path) -> None:
+    make_favourite(filled, "a.png")
+    path = (filled.photos / "a.png").rename(filled.photos / "moved.png")
+    filled.index()
+    assert favourites(filled) == ["moved.png"]
+    scribble(path, 9)
+    filled.index()
+    assert favourites(filled) == ["moved.png"], "edited in place"
+    content = path.read_bytes()
+    path.unlink()
+    filled.index()
+    assert favourites(filled) == []
+    path.write_bytes(content)
+    filled.index()
+    assert favourites(filled) == ["moved.png"]
+    with filled.open() as library:
+        library.back_up(tmp_path / "backup.sqlite")
+    with closing(sqlite3.connect(tmp_path / "backup.sqlite")) as backup:
+        assert backup.execute("SELECT favourite FROM annotation").fetchall() == [(1,), (1,)], "of both versions"
+
+
+def test_of_two_people_who_edit_at_once_neither_undoes_what_the_other_did(filled: Desk) -> None:
+    with filled.open() as library:
+        photo_id = library.photo_at(filled.photos / "a.png").id
+        edits = [{"tag": ["sea"]}, {"tag": ["sand"]}, {"favourite": True}, {"caption": "A beach"}]
+        with ThreadPoolExecutor() as people:
+            list(people.map(lambda edit: library.edit_annotation(photo_id, lambda a: a.edited(**edit)), edits))
+        photo = library.photo(photo_id)
+        assert (photo.caption, sorted(photo.tags), photo.favourite) == ("A beach", ["sand", "sea"], True)
+        library.edit_annotation(photo_id, lambda before: before.edited(caption="", untag=[" sea "], favourite=False))
+        assert library.photo(photo_id).tags == ["sand"]
 
 
 def test_photos_are_found_by_whole_words_in_any_case_and_without_accents(filled: Desk) -> None:

@@ -27,7 +27,7 @@ def test_everything_known_of_each_photo_is_exported(desk: Desk) -> None:
     (desk.photos / "broken.jpg").touch()
     desk.index()
     with desk.open() as library:
-        library.annotate(1, caption="A caption", tags=["one", "two"])
+        library.annotate(1, caption="A caption", tags=["one", "two"], favourite=True)
         (photo,) = exported_photos(library)
     content = path.read_bytes()
     assert tuple(photo) == FIELDS
@@ -51,6 +51,7 @@ def test_everything_known_of_each_photo_is_exported(desk: Desk) -> None:
         "note": None,
         "caption": "A caption",
         "tags": ["one", "two"],
+        "favourite": True,
     }
 
 
@@ -63,16 +64,16 @@ def test_a_time_without_a_zone_has_none(desk: Desk) -> None:
 
 
 def test_hidden_photos_are_exported_only_for_what_was_written_about_them(desk: Desk, tmp_path: Path) -> None:
-    for seed in range(3):
+    for seed in (0, 1, 2, 4):
         scribble(desk.photos / f"{seed}.png", seed)
     scribble(tmp_path / "more" / "3.png", 3)
     desk.index(desk.photos, tmp_path / "more")
     with desk.open() as library:
         library.annotate(library.photo_at(desk.photos / "1.png").id, caption=None, tags=["kept"])
+        library.annotate(library.photo_at(desk.photos / "4.png").id, caption=None, tags=[], favourite=True)
         with LibraryWriter.lock(library) as writer:
             writer.remove_folder(desk.photos)
         photos = list(exported_photos(library))
-    assert [(photo["paths"], photo["tags"]) for photo in photos] == [
-        ([], ["kept"]),
-        ([str(tmp_path / "more" / "3.png")], []),
-    ]
+    kept = {(tuple(photo["paths"]), tuple(photo["tags"]), photo["favourite"]) for photo in photos}
+    assert len(photos) == 3
+    assert kept == {((), ("kept",), False), ((), (), True), ((str(tmp_path / "more" / "3.png"),), (), False)}

@@ -174,6 +174,42 @@ def test_types_go_by_the_ending_in_any_case(desk: Desk) -> None:
     assert matching_names(desk, Filters(type=((".png",), (".gif",)))) == ["c.png", "d.jpg.gif"]
 
 
+def test_tags_go_by_the_whole_tag_as_words_are_compared_and_by_keywords_in_the_file(desk: Desk) -> None:
+    for name, tags in (("a", ["Aunt Mary", "Café"]), ("b", ["aunt"]), ("c", ["50%", 'say "hi"']), ("d", [])):
+        photo(desk.photos / f"{name}.jpg", camera=name)
+        desk.index()
+        with desk.open() as library:
+            library.annotate(library.photo_at(desk.photos / f"{name}.jpg").id, caption="Aunt", tags=tags)
+    photo(desk.photos / "e.jpg")
+    desk.index()
+    with desk.open() as library, library.catalog.begin() as connection:
+        written = {"camera": "d", "keywords": ["Łódź"]}
+        connection.execute(update(photo_table).where(photo_table.c.camera == "d").values(written))
+    assert matching_names(desk, Filters(tag=("aunt mary",))) == ["a.jpg"]
+    assert matching_names(desk, Filters(tag=("AUNT",))) == ["b.jpg"]
+    assert (
+        matching_names(desk, Filters(tag=("cafe",))) == matching_names(desk, Filters(tag=("CAFE\u0301",))) == ["a.jpg"]
+    )
+    assert matching_names(desk, Filters(tag=("lodz",))) == ["d.jpg"]
+    assert matching_names(desk, Filters(tag=("50%", "lodz"))) == ["c.jpg", "d.jpg"]
+    assert matching_names(desk, Filters(tag=('say "hi"',))) == ["c.jpg"]
+    for absent in ("mary", "50_", "%", "["):
+        assert matching_names(desk, Filters(tag=(absent,))) == []
+
+
+def test_favourites_and_others(desk: Desk) -> None:
+    for name in ("a", "b", "c"):
+        photo(desk.photos / f"{name}.jpg", camera=name)
+    desk.index()
+    with desk.open() as library:
+        library.annotate(library.photo_at(desk.photos / "a.jpg").id, caption=None, tags=[], favourite=True)
+        library.annotate(library.photo_at(desk.photos / "b.jpg").id, caption="no favourite", tags=["b"])
+    assert matching_names(desk, Filters(favourite=(True,))) == ["a.jpg"]
+    assert matching_names(desk, Filters(favourite=(False,))) == ["b.jpg", "c.jpg"]
+    assert matching_names(desk, Filters(favourite=(True, False))) == ["a.jpg", "b.jpg", "c.jpg"]
+    assert matching_names(desk, Filters(favourite=(True,), tag=("b",))) == []
+
+
 def test_folder_and_type_must_hold_of_one_location(desk: Desk) -> None:
     photo(desk.photos / "x" / "a.jpg")
     (desk.photos / "y").mkdir()

@@ -218,6 +218,25 @@ class TestMigrations:
         assert [(folder.exclude, folder.include) for folder in status.folders] == [([], [])]
         assert status.passed_over == {}
 
+    def test_what_was_written_before_there_were_favourites_is_kept_and_none_is_a_favourite(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(migrations, "HEAD", "0006")
+            desk.open().close()
+        with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection, connection:
+            connection.execute("INSERT INTO folder VALUES (1, ?, '/', TRUE, '[]', '[]')", [bytes(desk.photos)])
+            connection.execute("INSERT INTO photo (id, digest, size, width, height) VALUES (7, x'00', 9, 40, 30)")
+            connection.execute(
+                "INSERT INTO location (folder_id, path, mtime_ns, size, photo_id) VALUES (1, ?, 5, 9, 7)", [b"a.png"]
+            )
+            connection.execute("INSERT INTO annotation VALUES (7, 'A lake', '[\"sea\"]')")
+        with desk.open() as library:
+            photo = library.photo(7)
+            assert (photo.caption, photo.tags, photo.favourite) == ("A lake", ["sea"], False)
+            library.annotate(7, caption="A lake", tags=[], favourite=True)
+            assert library.photo(7).favourite
+
     def test_a_catalog_is_not_migrated_under_a_writer(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
         desk.open().close()
         monkeypatch.setattr(migrations, "HEAD", "later")

@@ -22,7 +22,7 @@ def test_a_record_has_the_fields_of_metadata() -> None:
 
 @pytest.mark.parametrize("name", sorted(HINTS.keys() - {"path", "online"}))  # those of its file, in tables of their own
 def test_the_catalog_stores_each_field_as_that_type(name: str) -> None:
-    column = annotation_table.c[name] if name in ("caption", "tags") else photo_table.c[name]
+    column = annotation_table.c[name] if name in ("caption", "tags", "favourite") else photo_table.c[name]
     if HINTS[name] == list[str]:
         assert (column.nullable, type(column.type)) == (False, JSON)
     else:

@@ -29,7 +29,7 @@ def ask(photo: Path, words: tuple[str, ...], top: int, weights: str, device: str
 
     answers = ask_file(photo.expanduser(), " ".join(words), top=top, weights=weights, device=device)
     if as_json:
-        print_json({"photo": str(photo), **answers.to_json()})
+        print_json(answers.to_json())
         return
     if not answers.known:
         click.echo(f"I do not know: no answer reaches {answers.cutoff:.0%}. What comes nearest:")

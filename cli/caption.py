@@ -44,8 +44,9 @@ def caption(
             )
             known = opened.photo_at(photo)
     if as_json:
-        fields = ("path", "caption", "tags", "favourite")
-        print_json({name: getattr(known, name) for name in fields})
+        from web.schema import PhotoAnswer  # one shape with the API
+
+        print_json(PhotoAnswer.of(known).model_dump())
     else:
         click.echo(f"Caption    {printable(known.caption or '-')}")
         click.echo(f"Tags       {printable(', '.join(known.tags) or '-')}")

@@ -60,7 +60,7 @@ def explain(
 
         draw_panels(explained).save(output, format="PNG")
     if as_json:
-        print_json({"photo": str(photo), **explained.explanation.to_json()})
+        print_json(explained.explanation.to_json())
         return
     click.echo(f"{explained.explanation.match:.0%} match")
     width = max(len(word.word) for word in explained.explanation.words)

@@ -52,4 +52,8 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as error:
-            raise click.NoSuchCommand(error.command_name, possibilities=self._names, ctx=ctx) from None
+            raise click.NoSuchCommand(error.command_name, possibilities=self.possible_names(), ctx=ctx) from None
+
+    def possible_names(self) -> list[str]:
+        """The names that a command goes by, for suggestions."""
+        return list(self._names)

@@ -22,7 +22,7 @@ from cli.options import (
     library_weights_option,
     open_model,
 )
-from cli.output import print_json, printable
+from cli.output import counted, print_json, printable, shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from indexer.indexing import IndexProgress, IndexReport
+    from indexer.library.status import LibraryStatus
 
 _FAILURES_SHOWN = 3
 _UNREADABLE_SHOWN = 10
@@ -64,13 +65,13 @@ def index(
 
     Example: pixelseek index ~/Pictures /media/camera
     """
-    report, failures = index_photos(
+    report, status = index_photos(
         chosen_library(library), folders or [], weights, device=device, exclude=exclude or None, include=include or None
     )
     if as_json:
         print_json(asdict(report))
     else:
-        print_report(report, failures)
+        print_report(report, status)
     for path, reason in report.not_read:
         click.echo(f"pixelseek: error: {printable(path)} could not be read: {reason}", err=True)
     if report.not_read:
@@ -85,8 +86,8 @@ def index_photos(
     device: str | None = None,
     exclude: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
-) -> tuple[IndexReport, list[tuple[str, str]]]:
-    """Index `folders` behind a progress bar; the report, and every file the library has skipped with the reason."""
+) -> tuple[IndexReport, LibraryStatus]:
+    """Index `folders` behind a progress bar; the report, and the status of the library after it."""
     from indexer.indexing import index_folders
     from indexer.library.view import LibraryView
 
@@ -109,18 +110,21 @@ def index_photos(
             exclude=exclude,
             include=include,
         )
-        return report, opened.status().failures
+        return report, opened.status()
 
 
-def print_report(report: IndexReport, failures: Sequence[tuple[str, str]]) -> None:
-    """Say what an indexing run did, in a line, and what it could not read."""
+def print_report(report: IndexReport, status: LibraryStatus | None = None) -> None:
+    """Say what an indexing run did, in a line, and what it could not read; with `status` also what the library has."""
+    failures = status.failures if status else []
     always = ("new", "unchanged")
     counts = [f"{count:,} {name}" for name, count in report.counts().items() if count or name in always]
     if report.unreadable:
         counts.append(f"{len(report.unreadable):,} could not be looked at")
-    click.echo(f"Photos: {', '.join(counts)} ({report.seconds:.1f} s)")
+    click.echo(f"Files: {', '.join(counts)} ({report.seconds:.1f} s)")
+    if status and status.locations > (photos := status.photos + status.waiting):
+        click.echo(f"  {counted(photos, 'photo')} in {status.locations:,} files: copies of the same bytes count once")
     for path, reason in [*report.unreadable[:_UNREADABLE_SHOWN], *failures[:_FAILURES_SHOWN]]:
-        click.echo(f"  {printable(path)}: {reason}")
+        click.echo(f"  {shown_path(path)}: {reason}")
     if len(report.unreadable) > _UNREADABLE_SHOWN:
         click.echo("  ... `pixelseek index --json` lists all that could not be read")
     if len(failures) > _FAILURES_SHOWN:

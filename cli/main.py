@@ -23,7 +23,7 @@ from model.errors import PixelseekError
 
 _SECTIONS = {
     "Commands": ("index", "watch", "search", "similar", "explain", "caption", "serve", "status", "config"),
-    "More commands": ("library", "model"),
+    "More commands": ("library", "model", "completion"),
     "Experimental": ("ask",),
 }
 _MOVED = dict.fromkeys(("data", "train", "evaluate", "calibrate", "heads"), "model") | dict.fromkeys(
@@ -60,6 +60,10 @@ class _Pixelseek(LazyGroup):
             group = super().get_command(ctx, _MOVED[cmd_name])
             return group.get_command(ctx, cmd_name) if isinstance(group, LazyGroup) else None
         return super().get_command(ctx, cmd_name)
+
+    def possible_names(self) -> list[str]:
+        """The names that a command goes by."""
+        return [*super().possible_names(), *_MOVED]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

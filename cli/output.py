@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
+from cli.paths import link, short_path, takes_links
 from engine.results import Hit, SearchResult
 
 BEST, MORE = "Best", "More like this"
 """The headings of the two groups of a result."""
 _BAR_CELLS = 10
+_NUMBERS = re.compile(r"\[\n[-+.,\s\deE]*\]")
+"""A list of numbers over several lines. No text has a line break: JSON escapes it."""
 
 
 def print_json(value: Any) -> None:
     """Print `value` as JSON. Pure ASCII: any file name survives any pipe and any terminal."""
-    click.echo(json.dumps(value, indent=2))
+    click.echo(_NUMBERS.sub(_in_one_line, json.dumps(value, indent=2)))
+
+
+def _in_one_line(numbers: re.Match[str]) -> str:
+    return " ".join(numbers[0].split()).replace("[ ", "[").replace(" ]", "]")
 
 
 def print_result(result: SearchResult, *, verbose: bool = False, options: Sequence[str] = ()) -> None:
@@ -54,7 +63,7 @@ def print_hits(hits: Sequence[Hit]) -> None:
 def _print_lines(hits: Sequence[Hit], measure: Callable[[Hit], str], rank: int) -> None:
     for number, hit in enumerate(hits, start=rank):
         away = "" if hit.online else "  (not reachable now)"
-        click.echo(f"{number:4}  {measure(hit)}{printable(hit.path)}{away}")
+        click.echo(f"{number:4}  {measure(hit)}{shown_path(hit.path)}{away}")
 
 
 def _nothing(_hit: Hit) -> str:
@@ -75,12 +84,25 @@ def bar(fraction: float) -> str:
     return ("█" * full + " ▏▎▍▌▋▊▉"[eighths]).rstrip().ljust(_BAR_CELLS)
 
 
+def counted(count: int, thing: str) -> str:
+    """Such as `1 photo` and `2,000 photos`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def readable_size(size: int) -> str:
     """`size` bytes as people read it."""
     for unit, suffix in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if size >= unit:
             return f"{size / unit:,.1f} {suffix}"
     return f"{size} bytes"
+
+
+def shown_path(path: str) -> str:
+    """The absolute `path` as it is printed: for a person short and a link, in a pipe whole."""
+    if not sys.stdout.isatty():
+        return printable(path)
+    text = printable(short_path(path))
+    return link(text, path) if takes_links() else text
 
 
 def printable(path: str) -> str:

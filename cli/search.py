@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.hits import copy_option, open_option, use_hits
 from cli.options import (
     chosen_library,
     json_option,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 @click.option("--tag", metavar="TAG", multiple=True, help="Has that tag, or that keyword in its file.")
 @click.option("--favourite", metavar="yes|no", multiple=True, help="Is a favourite, or is none.")
 @click.option("--verbose", "-v", is_flag=True, help="Print the match of each photo too, as a percentage.")
+@open_option
+@copy_option
 @library_option
 @library_weights_option
 @library_device_option
@@ -62,6 +65,8 @@ def search(
     rerank: bool,
     without: tuple[str, ...],
     verbose: bool,
+    open_first: bool,
+    copy_to: Path | None,
     library: Path | None,
     weights: str,
     device: str | None,
@@ -98,6 +103,7 @@ def search(
         print_json(result.to_json())
     else:
         print_result(result, verbose=verbose, options=[] if library is None else ["--library", str(library)])
+    use_hits(result.hits, open_first=open_first, copy_to=copy_to)
 
 
 def _load(weights: str, library: Path | None, device: str | None, rerank: bool) -> TrainedModel:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cli.hits import copy_option, open_option, use_hits
 from cli.options import FILE, chosen_library, json_option, library_device_option, library_option, library_weights_option
 from cli.output import print_hits, print_json
 
@@ -13,11 +14,22 @@ from cli.output import print_hits, print_json
 @click.command()
 @click.argument("photo", type=FILE, metavar="FILE", help="A photo, in the library or not.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="How many photos to print.")
+@open_option
+@copy_option
 @library_option
 @library_weights_option
 @library_device_option
 @json_option
-def similar(photo: Path, limit: int, library: Path | None, weights: str, device: str | None, as_json: bool) -> None:
+def similar(
+    photo: Path,
+    limit: int,
+    open_first: bool,
+    copy_to: Path | None,
+    library: Path | None,
+    weights: str,
+    device: str | None,
+    as_json: bool,
+) -> None:
     """Find the photos most similar to one, best first.
 
     The number is the similarity, at most 1. The photo itself is left out. One that is not in the library is
@@ -30,6 +42,7 @@ def similar(photo: Path, limit: int, library: Path | None, weights: str, device:
     with SearchEngine.open(chosen_library(library), weights=weights, device=device) as engine:
         hits = engine.similar(photo.expanduser(), limit=limit)
     if as_json:
-        print_json({"photo": str(photo), "hits": [hit.to_json() for hit in hits]})
+        print_json({"hits": [hit.to_json() for hit in hits]})
     else:
         print_hits(hits)
+    use_hits(hits, open_first=open_first, copy_to=copy_to)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.options import chosen_library, json_option, library_option, viewed_generation, viewed_weights_option
-from cli.output import print_json, printable
+from cli.output import print_json, printable, shown_path
 
 if TYPE_CHECKING:
     from indexer.library.status import LibraryStatus
@@ -36,38 +36,11 @@ def status(library: Path | None, weights: str | None, as_json: bool) -> None:
         status = opened.status()
     name = weights or recorded_weights(folder)
     if as_json:
-        print_json(_as_json(status, name))
+        from web.schema import StatusAnswer  # one shape with the API
+
+        print_json(StatusAnswer.of(status, name).model_dump())
     else:
         _print_summary(status, name)
-
-
-def _as_json(status: LibraryStatus, weights: str | None) -> dict[str, Any]:
-    from indexer.selection import DEFAULT_EXCLUDES, NO_MEDIA
-
-    return {
-        "library": str(status.path),
-        "photos": status.photos,
-        "waiting": status.waiting,
-        "failed": status.failed,
-        "failures": [{"path": path, "reason": reason} for path, reason in status.failures],
-        "folders": [
-            {
-                "path": folder.path,
-                "online": folder.online,
-                "files": folder.locations,
-                "exclude": folder.exclude,
-                "include": folder.include,
-            }
-            for folder in status.folders
-        ],
-        "left_out_by_default": [*DEFAULT_EXCLUDES, NO_MEDIA],
-        "passed_over": status.passed_over,
-        "bytes": status.bytes_on_disk,
-        "weights": weights,
-        "generation": status.generation,
-        "other_generations": status.other_generations,
-        "index_fresh": status.index_fresh,
-    }
 
 
 def _print_summary(status: LibraryStatus, weights: str | None) -> None:
@@ -95,7 +68,7 @@ def _print_summary(status: LibraryStatus, weights: str | None) -> None:
     for name, value in rows:
         click.echo(f"{name:9}{value}")
     for path, reason in status.failures[:_FAILURES_SHOWN]:
-        click.echo(f"  {printable(path)}: {reason}")
+        click.echo(f"  {shown_path(path)}: {reason}")
     if status.failed > _FAILURES_SHOWN:
         click.echo(f"  and {status.failed - _FAILURES_SHOWN:,} more: pixelseek status --json lists them all")
 

@@ -77,7 +77,7 @@ def watch(
         unread = [entry for entry in [*report.not_read, *report.unreadable] if entry not in reported]
         reported.update(unread)
         if report.added or report.changed or report.moved or report.removed or report.offline:
-            print_report(replace(report, unreadable=[], left_out=[]), [])
+            print_report(replace(report, unreadable=[], left_out=[]))
             if log_file is not None:  # on the terminal it stands already
                 log.info(
                     "indexed: %s", ", ".join(f"{count:,} {name}" for name, count in report.counts().items() if count)

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, current_app, jsonify
 from engine.duplicates import duplicates_of
 from engine.query import parse
 from engine.results import Hit
+from indexer.library.defaults import recorded_weights
 from indexer.library.photo import PhotoRecord
 from web import annotating
 from web.explanations import heat_webp, map_of
@@ -121,7 +122,7 @@ def similar_to(params: SimilarRequest) -> Response:
 def explain(params: ExplainRequest, photo_id: int) -> Response:
     """Why a photo matches a sentence: how much evidence for it each word is, and where in the photo it is seen
 
-    The answer is what `pixelseek explain --json` prints, without `photo`. Filters and excluded terms are left out.
+    The answer is what `pixelseek explain --json` prints. Filters and excluded terms are left out.
     """
     return jsonify(current_service().explanations.find(photo_id, parse(params.q)).to_json())
 
@@ -161,7 +162,8 @@ def facets(params: FacetsRequest) -> Response:
 @operation(response_model=StatusAnswer)
 def status() -> Response:
     """The status of the library"""
-    return answer(StatusAnswer.of(current_service().status()))
+    service = current_service()
+    return answer(StatusAnswer.of(service.status(), recorded_weights(service.library)))
 
 
 @blueprint.get("/index")

@@ -20,6 +20,7 @@ from indexer.library.facets import PLACE_KM, Facets, Place
 from indexer.library.photo import PhotoRecord
 from indexer.library.status import LibraryStatus
 from indexer.photo_files import State
+from indexer.selection import DEFAULT_EXCLUDES, NO_MEDIA
 
 _MAX_LIMIT = 200
 _MAX_FACETS = 100
@@ -161,7 +162,7 @@ class SearchAnswer(ResponseModel):
 
 
 class SimilarAnswer(ResponseModel):
-    """Similar photos, most similar first."""
+    """Similar photos, most similar first: what `pixelseek similar --json` prints."""
 
     hits: list[HitAnswer]
 
@@ -181,7 +182,7 @@ class WordAnswer(ResponseModel):
 
 
 class ExplainAnswer(ResponseModel):
-    """Why a photo matches a sentence: what `pixelseek explain --json` prints, without `photo`."""
+    """Why a photo matches a sentence: what `pixelseek explain --json` prints."""
 
     sentence: str
     match: float = Field(description="Match of the sentence alone: excluded terms and annotations are left out.")
@@ -253,7 +254,7 @@ class FacetsAnswer(ResponseModel):
 
 
 class PhotoAnswer(ResponseModel):
-    """What is known of a photo."""
+    """What is known of a photo: what `pixelseek caption --json` prints."""
 
     photo_id: int
     path: str
@@ -335,8 +336,9 @@ class FailureAnswer(ResponseModel):
 
 
 class StatusAnswer(ResponseModel):
-    """Where the library stands."""
+    """Where the library stands: what `pixelseek status --json` prints."""
 
+    library: str = Field(description="The folder of the library.")
     photos: int = Field(description="Photos that a search can find.")
     waiting: int = Field(description="Photos that are not encoded yet.")
     failed: int
@@ -344,16 +346,22 @@ class StatusAnswer(ResponseModel):
     passed_over: dict[str, int] = Field(description="How many files of other types there are, by suffix.")
     folders: list[FolderAnswer]
     bytes_on_disk: int = Field(description="Size of the library itself, without photos and thumbnails.")
+    weights: str | None = Field(description="The name of the model; null where it is unknown.")
     generation: str = Field(description="The model's generation, a digest of its weights and settings.")
+    other_generations: dict[str, int] = Field(description="Bytes of files that other models made, by generation.")
+    left_out_by_default: list[str] = Field(description="Patterns of files that are not indexed in any folder.")
     index_fresh: bool = Field(
         description="Whether the FAISS index covers every photo; photos outside it are compared one by one."
     )
 
     @classmethod
-    def of(cls, status: LibraryStatus) -> StatusAnswer:
-        """The status as a response."""
+    def of(cls, status: LibraryStatus, weights: str | None) -> StatusAnswer:
+        """The status as a response; `weights` is the name of the model."""
         return cls.from_attributes(
             status,
+            library=str(status.path),
+            weights=weights,
+            left_out_by_default=[*DEFAULT_EXCLUDES, NO_MEDIA],
             failures=[FailureAnswer.model_construct(path=path, reason=reason) for path, reason in status.failures],
             folders=[FolderAnswer.from_attributes(folder, files=folder.locations) for folder in status.folders],
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cli.options import chosen_library, json_option, library_option, viewed_generation, viewed_weights_option
-from cli.output import print_json, printable, readable_size
+from cli.output import print_json, readable_size, shown_path
 
 _ONLY = "  (the only one that can be reached now)"
 _MARKS = {
@@ -52,15 +52,15 @@ def duplicates(agreement: float | None, library: Path | None, weights: str | Non
 
         groups = find_duplicates(opened, agreement=MIN_AGREEMENT if agreement is None else agreement, progress=show)
     if as_json:
-        print_json({"groups": [[asdict(copy) for copy in group] for group in groups]})
+        print_json({"groups": [{"copies": [asdict(copy) for copy in group]} for group in groups]})
         return
     for group in groups:
         here = sum(copy.state == "here" for copy in group)
         for copy in group:
             mark = _ONLY if here == 1 and copy.state == "here" else _MARKS[copy.state]
             size = f"{copy.width} x {copy.height}"
-            click.echo(f"{size:>13}  {readable_size(copy.size):>9}  {printable(copy.path)}{mark}")
+            click.echo(f"{size:>13}  {readable_size(copy.size):>9}  {shown_path(copy.path)}{mark}")
             for path in copy.links:
-                click.echo(f"{'the same file:':>26} {printable(path)}")
+                click.echo(f"{'the same file:':>26} {shown_path(path)}")
         click.echo()
     click.echo(f"{len(groups):,} groups")

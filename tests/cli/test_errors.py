@@ -139,7 +139,17 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("serach", "search"), ("Status", "status"), ("libary", "library"), ("explian", "explain"), ("photos", None)],
+    [
+        ("serach", "search"),
+        ("Status", "status"),
+        ("libary", "library"),
+        ("explian", "explain"),
+        ("completoin", "completion"),
+        ("duplicats", "duplicates"),  # also those that are in a group
+        ("verfy", "verify"),
+        ("tarin", "train"),
+        ("photos", None),
+    ],
 )
 def test_a_slip_in_a_commands_name_is_told_the_right_one(typed: str, meant: str | None) -> None:
     run = pixelseek(typed, SENTENCE)

@@ -19,6 +19,7 @@ from engine.exclusion import exclusion_penalties, search_direction
 from engine.query import Query
 from engine.results import Hit
 from indexer.library.filters import NO_FILTERS
+from indexer.library.photo import PhotoRecord
 from indexer.library.text_analysis import search_words
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
@@ -254,19 +255,22 @@ def newest(library: LibraryView, query: Query, count: int) -> list[Candidate]:
 def to_hits(library: LibraryView, candidates: list[Candidate]) -> list[Hit]:
     """The candidates as hits."""
     photos = {photo.id: photo for photo in library.photos([candidate.photo_id for candidate in candidates])}
-    return [
-        Hit(
-            path=photos[candidate.photo_id].path,
-            photo_id=candidate.photo_id,
-            similarity=candidate.similarity,
-            match=candidate.match,
-            score=candidate.score,
-            width=photos[candidate.photo_id].width,
-            height=photos[candidate.photo_id].height,
-            online=photos[candidate.photo_id].online,
-        )
-        for candidate in _present(candidates, photos)
-    ]
+    return [_hit(photos[candidate.photo_id], candidate) for candidate in _present(candidates, photos)]
+
+
+def _hit(photo: PhotoRecord, candidate: Candidate) -> Hit:
+    return Hit(
+        path=photo.path,
+        photo_id=photo.id,
+        similarity=candidate.similarity,
+        match=candidate.match,
+        score=candidate.score,
+        width=photo.width,
+        height=photo.height,
+        size=photo.size,
+        taken_at=photo.taken_iso(),
+        online=photo.online,
+    )
 
 
 def _annotated(

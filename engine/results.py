@@ -29,17 +29,25 @@ class Hit:
     width: int
     """Width in pixels of the upright photo."""
     height: int
+    size: int
+    """Bytes of the file."""
+    taken_at: str | None
+    """When it was taken, in ISO 8601 (`PhotoRecord.taken_iso`); None for no date."""
     online: bool
     """False while the folder it lies in cannot be reached."""
 
     def to_json(self) -> dict[str, Any]:
-        """The hit as the command line and the API print it."""
+        """The hit as the command line prints it; the API adds the address of a thumbnail."""
         return {
             "path": self.path,
             "photo_id": self.photo_id,
             "similarity": None if self.similarity is None else round(self.similarity, 4),
             "match": None if self.match is None else round(self.match, 4),
             "score": None if self.score is None else round(self.score, 4),
+            "width": self.width,
+            "height": self.height,
+            "size": self.size,
+            "taken_at": self.taken_at,
             "online": self.online,
         }
 

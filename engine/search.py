@@ -26,6 +26,7 @@ from engine.models import open_model
 from engine.pipeline import Candidate, Clock, EncodedQuery, Shortlist
 from engine.query import Query, parse
 from engine.results import Hint, Hit, SearchResult
+from engine.seen_words import seen_words
 from engine.validation import (
     Sort,
     check_excluded,
@@ -255,6 +256,12 @@ class SearchEngine:
         with self._answering():
             pooled = require_photo(self._library.pooled_features([photo_id]), photo_id)
             return self._word_evidence(parse(query).words, pooled)
+
+    @while_open
+    def seen_words(self, photo_ids: Sequence[int]) -> dict[int, list[str]]:
+        """What the word detectors say of each of these photos that is still encoded: at most three words."""
+        pooled = self._library.pooled_features(photo_ids)
+        return seen_words(self._ranker.parameters.detectors, self._model.processor, pooled)
 
     @while_open
     def explain(self, photo_id: int, query: str | Query) -> Explanation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, current_app, jsonify, url_for
 
 from engine.duplicates import duplicates_of
 from engine.query import parse
@@ -51,7 +51,7 @@ for module in (annotating,):
 def search(params: SearchRequest) -> Response:
     """Find photos with a sentence
 
-    The answer is what `pixelseek search --json` prints. The query may hold filters and excluded terms:
+    The answer is what `pixelseek search --json` prints, with thumbnails. The query may hold filters and excluded terms:
     `a beach taken:2021 -crowd`.
     """
     service, query = current_service(), parse(params.q)
@@ -223,7 +223,7 @@ def openapi() -> Response:
 
 
 def _as_json(hits: list[Hit]) -> list[dict[str, object]]:
-    return [hit.to_json() for hit in hits]
+    return [hit.to_json() | {"thumbnail": url_for("api.thumbnail", photo_id=hit.photo_id)} for hit in hits]
 
 
 def _photo(photo_id: int) -> PhotoRecord:

@@ -131,7 +131,8 @@ def _first_page_context(snapshot: ResultSnapshot) -> dict[str, Any]:
     """The variables of the first page's template."""
     result = snapshot.result
     page = Page(snapshot, 0, result.hits[: _first_page_size(snapshot)])
-    return {"query": snapshot.query.text, "page": page, "result": result, "sort": snapshot.sort}
+    seen = current_service().engine().seen_words([hit.photo_id for hit in page.hits])
+    return {"query": snapshot.query.text, "page": page, "result": result, "sort": snapshot.sort, "seen": seen}
 
 
 @blueprint.get("/filters")

@@ -136,6 +136,11 @@ class HitAnswer(ResponseModel):
         description="Probability that a person says that the photo fits the sentence, 0 to 1; null without a rerank."
     )
     score: float | None = Field(description="Orders the reranked hits; null without a rerank.")
+    width: int = Field(description="Pixels of the upright photo.")
+    height: int
+    size: int = Field(description="Bytes of the file.")
+    taken_at: str | None = Field(description="When it was taken, as in the record of a photo; null for no date.")
+    thumbnail: str = Field(description="Address of its thumbnail on this server, at most 640 pixels a side.")
     online: bool = Field(description="False while its folder cannot be reached.")
 
 
@@ -148,7 +153,7 @@ class HintAnswer(ResponseModel):
 
 
 class SearchAnswer(ResponseModel):
-    """Photos that fit the sentence, best first: what `pixelseek search --json` prints, and `next`."""
+    """Photos that fit the sentence, best first: what `pixelseek search --json` prints, with thumbnails, and `next`."""
 
     query: str
     hits: list[HitAnswer]

@@ -21,7 +21,7 @@ from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.weights import generation
 from tests.cli.commands import pixelseek, pixelseek_alone
-from tests.engine.libraries import PHOTO_COUNT, SENTENCE, SPREAD
+from tests.engine.libraries import HIT_FIELDS, PHOTO_COUNT, SENTENCE, SPREAD
 from web.access import password_hash
 
 GROUPS = {"library": library, "model": model}
@@ -81,7 +81,7 @@ def test_search_prints_json(indexed: Path, weights: Path) -> None:
     assert list(result) == ["query", "hits", "line", "hints", "reranked", "timings_ms"]
     assert result["query"] == SENTENCE
     assert len(result["hits"]) == PHOTO_COUNT
-    assert {tuple(hit) for hit in result["hits"]} == {("path", "photo_id", "similarity", "match", "score", "online")}
+    assert {tuple(hit) for hit in result["hits"]} == {HIT_FIELDS}
     assert [hit["score"] for hit in result["hits"]] == sorted((hit["score"] for hit in result["hits"]), reverse=True)
     assert all(Path(hit["path"]).exists() for hit in result["hits"]), "any file name survives"
     assert {"text", "shortlist", "features", "rerank", "total"} == result["timings_ms"].keys()

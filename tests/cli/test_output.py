@@ -9,7 +9,10 @@ from engine.results import Hint, Hit, SearchResult
 
 
 def result(matches: list[float | None], line: int, *hints: Hint, reranked: int | None = None) -> SearchResult:
-    hits = [Hit(f"/{rank}.jpg", rank, 0.25, match, match, 4, 3, True) for rank, match in enumerate(matches, start=1)]
+    hits = [
+        Hit(f"/{rank}.jpg", rank, 0.25, match, match, 4, 3, 9, None, True)
+        for rank, match in enumerate(matches, start=1)
+    ]
     count = sum(match is not None for match in matches) if reranked is None else reranked
     return SearchResult("a dog", hits, line, count, {"total": 1.0}, list(hints))
 

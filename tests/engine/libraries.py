@@ -27,6 +27,8 @@ from tests.model.scenes import caption, draw, scenes
 
 SENTENCE = "a red circle and a blue square"
 PHOTO_COUNT = 12
+HIT_FIELDS = ("path", "photo_id", "similarity", "match", "score", "width", "height", "size", "taken_at", "online")
+"""Of a hit in JSON."""
 
 
 def write_weights(folder: Path, *, seed: int, layers: int = 2) -> Path:

@@ -28,7 +28,7 @@ MIN_MAP_ODDS = 20.0
 """Only a word whose odds are at least so many times the usual ones has a map: those point to the right half of two
 photos in 9 of 10 cases (`benchmarks/pointing.py`), maps of weaker words less often."""
 Strength = Literal["strong", "weak", "none", "against"]
-_STRONG_ODDS, _WEAK_ODDS = 5.0, 1.5
+STRONG_ODDS, _WEAK_ODDS = 5.0, 1.5
 
 # Dark blue and yellow differ in lightness too, so people with any colour vision can tell them apart.
 _LOW_COLOUR, _HIGH_COLOUR = (0, 16, 60), (255, 221, 51)
@@ -70,7 +70,7 @@ class WordEvidence:
             return "none"
         if self.log_odds < 0:
             return "against"
-        return "strong" if self.log_odds >= math.log(_STRONG_ODDS) else "weak"
+        return "strong" if self.log_odds >= math.log(STRONG_ODDS) else "weak"
 
     @property
     def can_be_shown(self) -> bool:

@@ -18,6 +18,7 @@ from engine import pipeline
 from engine.answers import Answers, ask
 from engine.duplicates import Copy, duplicates_of
 from engine.errors import EngineReplaced, QueryError
+from engine.example_sentences import SAMPLE, example_sentences, plain_texts
 from engine.explain import Explanation, WordEvidence, with_maps, word_evidence
 from engine.filter_hints import hints_about_names, hints_where_none_is_good, hints_where_none_passes
 from engine.grouping import best_count
@@ -312,6 +313,18 @@ class SearchEngine:
         except WeightsError:
             return False
         return True
+
+    @while_open
+    def example_sentences(self) -> list[str]:
+        """Sentences that may find something in this library, the most promising first: tags and captions that people
+        wrote, and what the word detectors see in some of the photos. Nothing was searched for yet."""
+        photo_ids = self._library.photo_ids()
+        some = photo_ids[np.linspace(0, len(photo_ids) - 1, min(len(photo_ids), SAMPLE), dtype=np.int64)]
+        written = plain_texts(self._library.common_texts(SAMPLE))
+        with self._answering():
+            pooled = list(self._library.pooled_features(some.tolist()).values())
+            detected = self._ranker.detect_words(np.stack(pooled)) if pooled else None
+        return written + ([] if detected is None else example_sentences(self._model.processor, detected))
 
     @while_open
     def facets(self, query: str | Query = "") -> Facets:

@@ -20,6 +20,7 @@ from web.schema import (
     AskAnswer,
     AskRequest,
     DuplicatesAnswer,
+    ExamplesAnswer,
     ExplainAnswer,
     ExplainRequest,
     FacetsAnswer,
@@ -27,6 +28,7 @@ from web.schema import (
     HeatRequest,
     IndexRequest,
     JobAnswer,
+    OverviewAnswer,
     PhotoAnswer,
     SearchAnswer,
     SearchRequest,
@@ -40,6 +42,7 @@ from web.thumbnails import LARGE, SMALL
 from web.uploads import similar_to_upload
 
 _WEBP = "image/webp"
+_MAX_WAIT_S = 10.0
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 for module in (annotating,):
@@ -156,6 +159,25 @@ def heat(params: HeatRequest, photo_id: int) -> Response:
 def facets(params: FacetsRequest) -> Response:
     """How many photos there are of each month, camera, folder and place"""
     return answer(FacetsAnswer.of(current_service().view().facets(parse(params.q).filters)))
+
+
+@blueprint.get("/overview")
+@operation(response_model=OverviewAnswer)
+def overview() -> Response:
+    """What is in the library at a glance: the newest photos, years and folders"""
+    service = current_service()
+    return _answer(OverviewAnswer.of(service.overviews.latest(), service.photo_count()))
+
+
+@blueprint.get("/examples")
+@operation(response_model=ExamplesAnswer)
+def examples() -> Response:
+    """Sentences made of this library's own words, each with a good first photo
+
+    The first request waits for them for some seconds.
+    """
+    sentences = current_service().examples.latest(wait_s=_MAX_WAIT_S)
+    return _answer(ExamplesAnswer(ready=sentences is not None, examples=sentences or []))
 
 
 @blueprint.get("/status")

@@ -32,12 +32,12 @@ from web.openapi import MAX_PHOTO_ID, document
 from web.searches import CursorUnknown, Page, Position, ResultSnapshot
 from web.service import current_service
 from web.shapes import ratio_class, ratio_styles
+from web.start_page import start_page
 from web.uploads import similar_to_upload
 
 PHOTOS_A_PAGE = 48
 _SIMILAR = 12
 _MORE_SIMILAR = 60
-_EXAMPLES = ("a dog running on the beach", "children playing in the snow", "something to eat on a table")
 _RERANKED_PLACEHOLDER = "<!-- reranked -->"
 _MAX_ANSWERS = 3
 _DAY_S = 86400
@@ -63,7 +63,7 @@ def search() -> AnyResponse | str:
             "welcome.html", reason=str(error), library=service.library, job=service.indexing, query=query
         )
     if not query:
-        return render_template("home.html", photos=photos, examples=_EXAMPLES)
+        return start_page(photos)
     if excluded := request.args.get("exclude", "").replace('"', "").strip():
         return redirect(url_for("pages.search", q=f'{query} -"{excluded}"', sort=request.args.get("sort")))
     parsed = parse(query)

@@ -17,6 +17,7 @@ from engine.sentences import MAX_CHARACTERS
 from engine.validation import Sort
 from indexer.library.annotations import MAX_CAPTION, MAX_TAG, MAX_TAGS
 from indexer.library.facets import PLACE_KM, Facets, Place
+from indexer.library.overview import Group, Overview
 from indexer.library.photo import PhotoRecord
 from indexer.library.status import LibraryStatus
 from indexer.photo_files import State
@@ -256,6 +257,45 @@ class FacetsAnswer(ResponseModel):
             folders=counts("folder", facets.folders, _MAX_FACETS),
             places=[PlaceAnswer.of(place) for place in facets.places],
         )
+
+
+class GroupAnswer(ResponseModel):
+    """Photos of one year or folder."""
+
+    name: str = Field(description="A year, or the absolute path of a folder.")
+    filter: str | None = Field(description="The filter that finds them; null where a query cannot express it.")
+    photos: int = Field(description="How many photos there are; of a folder, how many files.")
+    cover: int = Field(description="The id of one of them.")
+
+
+class OverviewAnswer(ResponseModel):
+    """What is in the library at a glance."""
+
+    photos: int = Field(description="How many photos a search can find.")
+    newest: list[int] = Field(description="Ids of the photos that were taken last, the newest first; at most 12.")
+    years: list[GroupAnswer] = Field(description="The latest first.")
+    folders: list[GroupAnswer] = Field(description="The indexed folders; in place of a single one, those in it.")
+
+    @classmethod
+    def of(cls, overview: Overview, photos: int) -> OverviewAnswer:
+        """The overview as a response."""
+
+        def groups(name: str, groups: list[Group]) -> list[GroupAnswer]:
+            return [GroupAnswer.from_attributes(group, filter=write_filter(name, group.name)) for group in groups]
+
+        return cls.from_attributes(
+            overview,
+            photos=photos,
+            years=groups("taken", overview.years),
+            folders=groups("folder", overview.folders),
+        )
+
+
+class ExamplesAnswer(ResponseModel):
+    """Sentences that find good photos in this library."""
+
+    ready: bool = Field(description="False while the first sentences are looked for: ask again.")
+    examples: list[str] = Field(description="At most 6; none where the weights have no word detectors.")
 
 
 class PhotoAnswer(ResponseModel):

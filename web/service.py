@@ -21,6 +21,7 @@ from web.explanations import Explanations
 from web.indexing import IndexJob
 from web.metrics import Metrics
 from web.searches import Searches
+from web.start import Examples, Overviews
 from web.thumbnails import Thumbnails
 
 _KEY = "pixelseek"
@@ -49,6 +50,8 @@ class Service:
         self.thumbnails = Thumbnails(library)
         self.searches = Searches(self.engine)
         self.explanations = Explanations(self.engine, self.searches)
+        self.overviews = Overviews(self.view)
+        self.examples = Examples(self.engine, self.searches.queue)
         self.indexing = IndexJob(library, self.model, roots)
         self.metrics = Metrics(photos=self.photo_count, waiting=lambda: self.searches.queue.waiting)
 
@@ -106,6 +109,7 @@ class Service:
         """Stop indexing, searches and thumbnails, and close the library."""
         self.indexing.close()
         self.searches.queue.close()
+        self.examples.close()
         self.thumbnails.close()
         with self._lock:
             self._is_closed = True

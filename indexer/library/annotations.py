@@ -84,6 +84,17 @@ def write_annotation(connection: Connection, photo_id: int, annotation: Annotati
     update_text_index(connection, [photo_id])
 
 
+def common_texts(connection: Connection, count: int) -> list[str]:
+    """The `count` tags and captions that stand at most photos, the most frequent first."""
+    has_location = exists().where(location_table.c.photo_id == annotation_table.c.photo_id)
+    texts = Counter[str]()
+    for caption, tags in connection.execute(
+        select(annotation_table.c.caption, annotation_table.c.tags).where(has_location)
+    ):
+        texts.update(filter(None, [*tags, caption]))
+    return [text for text, _ in texts.most_common(count)]
+
+
 def inherit_annotations(connection: Connection, predecessors: Mapping[int, int]) -> None:
     """Copy to each photo the annotation of the photo that it replaced, unless it has one of its own.
 

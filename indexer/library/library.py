@@ -15,6 +15,7 @@ from sqlalchemy import select
 from indexer.library.annotations import (
     Annotation,
     checked_annotation,
+    common_texts,
     count_matching_words,
     read_annotation,
     write_annotation,
@@ -219,6 +220,12 @@ class Library:
             annotation = checked_annotation(edit(read_annotation(connection, photo_id)))
             write_annotation(connection, photo_id, annotation)
         return annotation
+
+    @while_open
+    def common_texts(self, count: int) -> list[str]:
+        """The `count` tags and captions that stand at most photos, the most frequent first."""
+        with self.catalog.connect() as connection:
+            return common_texts(connection, count)
 
     @while_open
     def annotation_matches(self, words: Collection[str]) -> dict[int, int]:

@@ -22,6 +22,7 @@ from indexer.library.library import Library, in_order
 from indexer.library.lifetime import while_open
 from indexer.library.locking import writer_lock
 from indexer.library.opening import open_catalog
+from indexer.library.overview import Overview, read_overview
 from indexer.library.photo import FileIdentity
 from indexer.library.photo_vectors import PhotoVectors
 from indexer.library.reconciliation import is_consistent, reconcile
@@ -103,6 +104,11 @@ class LibraryView(Library):
     def filter_values(self, name: str) -> list[str]:
         """The values of photos that the filter `name` compares with."""
         return filter_values(self.catalog, name)
+
+    @while_open
+    def overview(self, *, newest: int) -> Overview:
+        """What is in the library at a glance, with the `newest` newest photos."""
+        return read_overview(self.catalog, self.generation, newest)
 
     @while_open
     def newest(self, filters: Filters, count: int) -> list[int]:

@@ -17,7 +17,13 @@ from tests.web.applications import opened
 
 QUESTIONS = 20
 """Of each kind, for each operation."""
-NOTHING_TO_ASK = (("/api/v1/status", "GET"), ("/api/v1/index", "GET"), ("/api/v1/index/events", "GET"))
+NOTHING_TO_ASK = (
+    ("/api/v1/status", "GET"),
+    ("/api/v1/overview", "GET"),
+    ("/api/v1/examples", "GET"),
+    ("/api/v1/index", "GET"),
+    ("/api/v1/index/events", "GET"),
+)
 OPERATIONS = (
     # POST and DELETE of /index are left out: they would index. tests/web/test_indexing.py does.
     ("/api/v1/search", "GET"),

@@ -1,0 +1,103 @@
+"""The start page: the search box, with the library below it."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from model.scoring.calibration import Calibration
+from model.weights import find_weights
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, recalibrate
+from tests.web.applications import opened
+from web.service import service_of
+from web.start import Examples
+from web.start_page import full_rows
+
+
+def test_the_newest_photos_years_and_folders_are_links(client: FlaskClient) -> None:
+    page = client.get("/").text
+    newest = re.findall(r'<li><a href="(/photos/\d+)">', page)
+    assert len(newest) == len(set(newest)) == PHOTO_COUNT
+    assert client.get(newest[0]).status_code == 200
+    searches = [html.unescape(address) for address in re.findall(r'<li><a href="(/\?q=[^"]+)" title', page)]
+    assert len(searches) >= 2, "a year and a folder"
+    for address in searches:
+        assert "/thumbnail" in client.get(address).text, f"{address} finds something"
+    assert page.count("<img src=") - 1 == page.count('loading="lazy"'), "but for the icon of the page"
+
+
+def test_the_api_says_what_the_page_shows(client: FlaskClient) -> None:
+    overview: Any = client.get("/api/v1/overview").json
+    page = client.get("/").text
+    assert (overview["photos"], len(overview["newest"])) == (PHOTO_COUNT, PHOTO_COUNT)
+    assert [f"/photos/{photo_id}" for photo_id in overview["newest"]] == re.findall(
+        r'<li><a href="(/photos/\d+)">', page
+    )
+    for group in (*overview["years"], *overview["folders"]):
+        assert f"/photos/{group['cover']}/thumbnail" in page
+        found: Any = client.get("/api/v1/search", query_string={"q": group["filter"], "limit": 50}).json
+        assert group["cover"] in [hit["photo_id"] for hit in found["hits"]]
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, 1), (5, 4), (7, 6), (11, 6), (12, 12), (30, 12)])
+def test_no_row_is_ragged(count: int, shown: int) -> None:
+    assert len(full_rows([None] * count)) == shown  # type: ignore[list-item]
+
+
+def test_what_was_added_is_there_at_the_next_look(library: Path, photos: Path, weights: Path, tmp_path: Path) -> None:
+    with opened(library, weights) as app:
+        client = app.test_client()
+        assert len(client.get("/api/v1/overview").get_json()["folders"]) == 1
+        more = tmp_path / "more"
+        more.mkdir()
+        (more / "another.jpg").write_bytes((photos / "scene 05.jpg").read_bytes() + b" ")
+        index(library, more, weights)
+        overview = client.get("/api/v1/overview").get_json()
+        assert overview["photos"] == PHOTO_COUNT + 1
+        assert str(more) in [folder["name"] for folder in overview["folders"]]
+
+
+def test_sentences_to_try_are_only_those_with_a_good_first_hit(
+    library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(library, weights) as app:
+        service = service_of(app)
+        view = service.view()
+        first, second = view.photo_ids().tolist()[:2]
+        view.annotate(first, caption=SENTENCE, tags=["camera:canon"])
+        view.annotate(second, caption=None, tags=["zebra"])
+        recalibrate(service.engine(), monkeypatch, Calibration(match_scale=3.0, match_bias=-20.0, cutoff=0.3))
+        assert Examples(service.engine, service.searches.queue).latest(wait_s=60) == [], "nothing is good"
+        recalibrate(service.engine(), monkeypatch, Calibration(match_scale=1.0, match_bias=20.0, cutoff=0.3))
+        answer = app.test_client().get("/api/v1/examples").get_json()
+        assert answer["ready"]
+        assert set(answer["examples"]) == {SENTENCE, "zebra"}
+        assert f">{SENTENCE}</a>" in app.test_client().get("/").text
+
+
+def test_the_page_does_not_wait_for_sentences(library: Path, weights: Path) -> None:
+    with opened(library, weights) as app:
+        assert "data-wanted" in app.test_client().get("/").text
+
+
+def test_sentences_of_real_photos_find_them(shared: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for path in sorted((shared / "photos").glob("*.jpg"))[:24]:
+        shutil.copy(path, photos)
+    index(tmp_path / "library", photos, find_weights())
+    with opened(tmp_path / "library", find_weights()) as app:
+        client = app.test_client()
+        answer = client.get("/api/v1/examples").get_json()
+        assert answer["ready"]
+        assert answer["examples"]
+        for sentence in answer["examples"]:
+            found = client.get("/api/v1/search", query_string={"q": sentence, "limit": 1}).get_json()
+            assert found["line"] >= 1
+            assert found["hits"][0]["match"] > 0.3

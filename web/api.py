@@ -37,6 +37,7 @@ from web.schema import (
     StatusAnswer,
 )
 from web.service import current_service
+from web.start import NEWEST
 from web.streams import EVENT_STREAM, events
 from web.thumbnails import LARGE, SMALL
 from web.uploads import similar_to_upload
@@ -166,7 +167,8 @@ def facets(params: FacetsRequest) -> Response:
 def overview() -> Response:
     """What is in the library at a glance: the newest photos, years and folders"""
     service = current_service()
-    return _answer(OverviewAnswer.of(service.overviews.latest(), service.photo_count()))
+    favourites = service.view().favourites(NEWEST)
+    return answer(OverviewAnswer.of(service.overviews.latest(), favourites, service.photo_count()))
 
 
 @blueprint.get("/examples")
@@ -177,7 +179,7 @@ def examples() -> Response:
     The first request waits for them for some seconds.
     """
     sentences = current_service().examples.latest(wait_s=_MAX_WAIT_S)
-    return _answer(ExamplesAnswer(ready=sentences is not None, examples=sentences or []))
+    return answer(ExamplesAnswer(ready=sentences is not None, examples=sentences or []))
 
 
 @blueprint.get("/status")

@@ -273,11 +273,12 @@ class OverviewAnswer(ResponseModel):
 
     photos: int = Field(description="How many photos a search can find.")
     newest: list[int] = Field(description="Ids of the photos that were taken last, the newest first; at most 12.")
+    favourites: list[int] = Field(description="Ids of the newest favourites, likewise.")
     years: list[GroupAnswer] = Field(description="The latest first.")
     folders: list[GroupAnswer] = Field(description="The indexed folders; in place of a single one, those in it.")
 
     @classmethod
-    def of(cls, overview: Overview, photos: int) -> OverviewAnswer:
+    def of(cls, overview: Overview, favourites: list[int], photos: int) -> OverviewAnswer:
         """The overview as a response."""
 
         def groups(name: str, groups: list[Group]) -> list[GroupAnswer]:
@@ -286,6 +287,7 @@ class OverviewAnswer(ResponseModel):
         return cls.from_attributes(
             overview,
             photos=photos,
+            favourites=favourites,
             years=groups("taken", overview.years),
             folders=groups("folder", overview.folders),
         )

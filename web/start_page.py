@@ -15,6 +15,7 @@ from indexer.library.overview import Group
 from indexer.library.photo import PhotoRecord
 from model.weights import WeightsError
 from web.service import current_service
+from web.start import NEWEST
 
 _ROWS = (12, 6, 4, 3, 2, 1)
 """Numbers of photos that fill their rows at any width (`start.css`)."""
@@ -37,8 +38,9 @@ def start_page(photos: int) -> str:
     service = current_service()
     overview = service.overviews.latest()
     folders = overview.folders[:_MAX_FOLDERS]
+    favourites = service.view().favourites(NEWEST)
     covers = [group.cover for group in (*overview.years, *folders)]
-    records = {photo.id: photo for photo in service.view().photos([*overview.newest, *covers])}
+    records = {photo.id: photo for photo in service.view().photos([*overview.newest, *favourites, *covers])}
     examples: list[str] | None = []
     with suppress(EngineError, WeightsError):
         examples = service.examples.latest()
@@ -47,6 +49,7 @@ def start_page(photos: int) -> str:
         photos=photos,
         examples=examples,
         newest=full_rows([records[photo_id] for photo_id in overview.newest if photo_id in records]),
+        favourites=full_rows([records[photo_id] for photo_id in favourites if photo_id in records]),
         years=_cards("taken", overview.years, records),
         folders=_cards("folder", folders, records),
         job=service.indexing,

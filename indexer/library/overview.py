@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, cast, exists, func, select
+from sqlalchemy import ColumnElement, Integer, cast, exists, func, select
 
-from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table
+from indexer.library.catalog import annotation_table, encoded_table, folder_table, location_table, photo_table
 from indexer.library.database import Database
 from indexer.library.filters import clock
 from indexer.library.sqlite import directory_of
@@ -19,6 +19,7 @@ from indexer.library.sqlite import directory_of
 _DAY_S = 86400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_DAY = 200_000  # days before 1970: integer division in SQL rounds towards zero, so days are made positive
+_NEWEST_FIRST = (clock.desc().nulls_last(), photo_table.c.taken_microsecond.desc(), photo_table.c.id.desc())
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,23 @@ class Overview:
     """The indexed folders; in place of a single one, the folders in it. By path."""
 
 
+def read_favourites(catalog: Database, generation: str, count: int) -> list[int]:
+    """Ids of the `count` favourites that were taken last, the newest first."""
+    favourites = select(photo_table.c.id).join(annotation_table).where(annotation_table.c.favourite)
+    with catalog.connect() as connection:
+        visible = favourites.where(*_is_visible(generation))
+        return list(connection.execute(visible.order_by(*_NEWEST_FIRST).limit(count)).scalars())
+
+
 def read_overview(catalog: Database, generation: str, newest: int) -> Overview:
     """The overview of the photos that this generation has encoded, with the `newest` newest ones."""
-    is_encoded = exists().where(encoded_table.c.generation == generation, encoded_table.c.photo_id == photo_table.c.id)
-    has_file = exists().where(location_table.c.photo_id == photo_table.c.id)
+    is_encoded, has_file = _is_visible(generation)
     count, cover = func.count(), func.max(photo_table.c.id)
     day: ColumnElement[int] = cast(clock + _EARLIEST_DAY * _DAY_S, Integer) // _DAY_S
     directory = directory_of(location_table.c.path)
     with catalog.connect() as connection:
-        newest_first = (clock.desc().nulls_last(), photo_table.c.taken_microsecond.desc(), photo_table.c.id.desc())
         ids = connection.execute(
-            select(photo_table.c.id).where(is_encoded, has_file).order_by(*newest_first).limit(newest)
+            select(photo_table.c.id).where(is_encoded, has_file).order_by(*_NEWEST_FIRST).limit(newest)
         )
         newest_ids = list(ids.scalars())
         days = connection.execute(
@@ -72,7 +79,13 @@ def read_overview(catalog: Database, generation: str, newest: int) -> Overview:
     return Overview(newest_ids, _years(days), _folders(directories))
 
 
-def _years(days: Sequence[Row[Any]]) -> list[Group]:
+def _is_visible(generation: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Whether a photo is encoded, and whether it has a file."""
+    is_encoded = exists().where(encoded_table.c.generation == generation, encoded_table.c.photo_id == photo_table.c.id)
+    return is_encoded, exists().where(location_table.c.photo_id == photo_table.c.id)
+
+
+def _years(days: Sequence[Any]) -> list[Group]:
     """The years, of (day, photos, cover)."""
     years: dict[int, list[tuple[int, int]]] = {}
     for number, photos, cover in days:
@@ -83,7 +96,7 @@ def _years(days: Sequence[Row[Any]]) -> list[Group]:
     ]
 
 
-def _folders(directories: Sequence[Row[Any]]) -> list[Group]:
+def _folders(directories: Sequence[Any]) -> list[Group]:
     """The folders to begin with, of (indexed folder, folder below it, files in that very folder, cover)."""
     inside: dict[PurePath, list[tuple[PurePath, int, int]]] = {}
     for root, below, files, cover in directories:

@@ -22,7 +22,7 @@ from indexer.library.library import Library, in_order
 from indexer.library.lifetime import while_open
 from indexer.library.locking import writer_lock
 from indexer.library.opening import open_catalog
-from indexer.library.overview import Overview, read_overview
+from indexer.library.overview import Overview, read_favourites, read_overview
 from indexer.library.photo import FileIdentity
 from indexer.library.photo_vectors import PhotoVectors
 from indexer.library.reconciliation import is_consistent, reconcile
@@ -109,6 +109,11 @@ class LibraryView(Library):
     def overview(self, *, newest: int) -> Overview:
         """What is in the library at a glance, with the `newest` newest photos."""
         return read_overview(self.catalog, self.generation, newest)
+
+    @while_open
+    def favourites(self, count: int) -> list[int]:
+        """Ids of the `count` newest favourites that a search can find."""
+        return read_favourites(self.catalog, self.generation, count)
 
     @while_open
     def newest(self, filters: Filters, count: int) -> list[int]:

@@ -45,6 +45,19 @@ def test_the_api_says_what_the_page_shows(client: FlaskClient) -> None:
         assert group["cover"] in [hit["photo_id"] for hit in found["hits"]]
 
 
+def test_favourites_are_shown_once_there_are_some(library: Path, weights: Path) -> None:
+    with opened(library, weights) as app:
+        client, view = app.test_client(), service_of(app).view()
+        assert 'id="favourites"' not in client.get("/").text
+        for photo_id in view.photo_ids().tolist()[:5]:
+            view.annotate(photo_id, caption=None, tags=[], favourite=True)
+        page = client.get("/").text
+        shown = page[page.index('id="favourites"') : page.index('id="years"')]
+        assert shown.count("<li>") == 4
+        assert '<a href="/?q=favourite:yes">Favourites</a>' in shown
+        assert len(client.get("/api/v1/overview").get_json()["favourites"]) == 5
+
+
 @pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, 1), (5, 4), (7, 6), (11, 6), (12, 12), (30, 12)])
 def test_no_row_is_ragged(count: int, shown: int) -> None:
     assert len(full_rows([None] * count)) == shown  # type: ignore[list-item]

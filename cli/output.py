@@ -33,8 +33,8 @@ def _in_one_line(numbers: re.Match[str]) -> str:
 def print_result(result: SearchResult, *, verbose: bool = False, options: Sequence[str] = ()) -> None:
     """The hits of a search in their two groups, each under its heading; `verbose`: each with its match.
 
-    Where nothing was reranked there are no groups, and each hit has its similarity if there was a sentence. Commands to
-    try instead, with the same `options`, go to standard error.
+    Where nothing was reranked there are no groups; each hit has its similarity, or without a sentence its date.
+    Commands to try instead, with the same `options`, go to standard error.
     """
     best, others = result.hits[: result.line], result.hits[result.line :]
     measure = (_match if verbose else _nothing) if result.reranked else _similarity
@@ -75,7 +75,13 @@ def _match(hit: Hit) -> str:
 
 
 def _similarity(hit: Hit) -> str:
-    return "" if hit.similarity is None else f"{hit.similarity:6.3f}  "
+    """The similarity; of a photo that was found by filters alone, when it was taken."""
+    return _date(hit) if hit.similarity is None else f"{hit.similarity:6.3f}  "
+
+
+def _date(hit: Hit) -> str:
+    """As exact as it is known, to the minute."""
+    return f"{(hit.taken_at or '-')[: len('2021-07-14T10:30')].replace('T', ' '):16}  "
 
 
 def bar(fraction: float) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -161,14 +162,22 @@ def test_search_takes_filters_as_options_and_in_the_sentence(indexed: Path, phot
     assert "after:soon makes no sense: write it like after:2021-07." in run.stderr
 
 
-def test_search_by_filters_alone_lists_photos_without_figures(indexed: Path, photos: Path, weights: Path) -> None:
-    run = pixelseek("search", "--type", "jpg", "--limit", "2", "--library", indexed, "--weights", weights)
-    lines = run.stdout.splitlines()
-    assert [line.split(maxsplit=1)[0] for line in lines] == ["1", "2"]
-    assert all(line.split(maxsplit=1)[1].startswith(str(photos)) for line in lines)
-    assert (
-        json.loads(pixelseek("search", "type:jpg", "--json", "--library", indexed).stdout)["hits"][0]["score"] is None
-    )
+def test_search_by_filters_alone_lists_photos_with_their_dates(tmp_path: Path, photos: Path, weights: Path) -> None:
+    folder, options = tmp_path / "photos", ("--library", tmp_path / "library", "--weights", weights)
+    folder.mkdir()
+    names = ("IMG_20210714_103005.jpg", "IMG-20190203-WA0001.jpg", "scan.jpg")
+    for row, name in enumerate(names, start=5):
+        shutil.copy(photos / f"scene {row:02}.jpg", folder / name)
+    os.utime(folder / "scan.jpg", (0, 0))  # says nothing of when it was taken
+    assert pixelseek("index", folder, *options).exit_code == 0
+    lines = pixelseek("search", "--type", "jpg", *options).stdout.splitlines()
+    assert [line.partition(str(folder))[0] for line in lines] == [
+        "   1  2021-07-14 10:30  ",
+        "   2  2019-02-03        ",
+        "   3  -                 ",
+    ]
+    run = pixelseek("search", "type:jpg", "--json", "--library", tmp_path / "library")
+    assert json.loads(run.stdout)["hits"][0]["score"] is None
 
 
 def test_photos_on_a_disk_that_is_away_are_found_and_said_to_be(tmp_path: Path, photos: Path, weights: Path) -> None:

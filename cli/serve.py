@@ -92,6 +92,7 @@ def serve(
             channel_timeout=_IDLE_S,
             channel_request_lookahead=1,  # lets a search see that nobody waits for it any more
             max_request_body_size=MAX_UPLOAD_BYTES + _MIB,  # a little more than the application, which says it better
+            clear_untrusted_proxy_headers=False,  # a photo is shown in the file manager for no client of a proxy
             ident=None,
         )
         click.echo(f"Pixelseek is at {', for other machines at '.join(endpoint.links())}  (Ctrl-C stops it)", err=True)

@@ -30,6 +30,8 @@ class PhotoFile:
     state: State
     """`here`; `changed` since it was indexed, so that it may hold another photo; `offline`: it cannot be reached now;
     or `gone`."""
+    indexed: FileState
+    """The state of the file when it was indexed."""
     links: list[str] = field(default_factory=list)
     """Other known paths to the same file: hard links, symbolic links, and paths through linked folders."""
 
@@ -60,9 +62,10 @@ def files_of(catalog: Database, photo_ids: Sequence[int]) -> dict[int, list[Phot
             ):
                 path = os.path.join(folder, name)  # noqa: PTH118  (keeps paths that are not valid text)
                 offline = is_offline(FolderPart(folder_id, Path(folder), "", Path(mount)))
-                state, key = ("offline", path) if offline else _state_of(path, FileState(mtime_ns, size))
+                indexed = FileState(mtime_ns, size)
+                state, key = ("offline", path) if offline else _state_of(path, indexed)
                 files = files_of_photo.setdefault(photo_id, {})
-                files[key] = _with_link(files[key], path) if key in files else PhotoFile(path, state)
+                files[key] = _with_link(files[key], path) if key in files else PhotoFile(path, state, indexed)
     return {photo_id: list(files.values()) for photo_id, files in files_of_photo.items()}
 
 
@@ -84,4 +87,4 @@ def _state_of(path: str, known: FileState) -> tuple[State, object]:
 def _with_link(file: PhotoFile, path: str) -> PhotoFile:
     """The file with one more path to it."""
     paths = sorted([file.path, *file.links, path], key=lambda path: (os.path.realpath(path) != path, path))
-    return PhotoFile(paths[0], file.state, paths[1:])
+    return PhotoFile(paths[0], file.state, file.indexed, paths[1:])

@@ -12,7 +12,7 @@ from engine.query import parse
 from engine.results import Hit
 from indexer.library.defaults import recorded_weights
 from indexer.library.photo import PhotoRecord
-from web import annotating
+from web import annotating, originals
 from web.explanations import heat_webp, map_of
 from web.openapi import PHOTO, document, operation
 from web.responses import answer, revalidated
@@ -46,7 +46,7 @@ _WEBP = "image/webp"
 _MAX_WAIT_S = 10.0
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
-for module in (annotating,):
+for module in (annotating, originals):
     blueprint.register_blueprint(module.blueprint)
 
 

@@ -12,6 +12,7 @@ from werkzeug.exceptions import BadHost, HTTPException, NotFound, RequestEntityT
 
 from engine.errors import QueryError
 from indexer.library.errors import AnnotationRefused, PhotoMissing
+from indexer.originals import OriginalMissing
 from model.errors import PixelseekError
 from web.disconnection import ClientDisconnected
 from web.explanations import MapMissing
@@ -143,7 +144,7 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
             return HTTPStatus.BAD_REQUEST, _first_error(error)
         case QueryError() | AnnotationRefused():
             return HTTPStatus.BAD_REQUEST, str(error)
-        case PhotoMissing() | PhotoUnreadable() | MapMissing():
+        case PhotoMissing() | PhotoUnreadable() | OriginalMissing() | MapMissing():
             return HTTPStatus.NOT_FOUND, str(error)
         case CursorUnknown():
             return HTTPStatus.GONE, str(error)

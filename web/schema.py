@@ -342,6 +342,12 @@ class AnnotationAnswer(ResponseModel):
     favourite: bool
 
 
+class ShownAnswer(ResponseModel):
+    """The file that the file manager shows."""
+
+    path: str
+
+
 class CopyAnswer(ResponseModel):
     """A file with nearly the same photo."""
 

@@ -36,7 +36,14 @@ def served(app: Flask, host: str = "127.0.0.1") -> Iterator[str]:
     """The address at which `app` is served meanwhile, by the server of `pixelseek serve`."""
     channels: dict[int, Any] = {}
     with socket.create_server((host, 0)) as listener:
-        server: Any = create_server(app, map=channels, sockets=[listener], threads=16, channel_request_lookahead=1)
+        server: Any = create_server(
+            app,
+            map=channels,
+            sockets=[listener],
+            threads=16,
+            channel_request_lookahead=1,
+            clear_untrusted_proxy_headers=False,
+        )
         thread = Thread(target=server.run)
         thread.start()
         try:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, fields, replace
 
 from engine.errors import QueryError
 from engine.pipeline import Candidate
-from engine.query import Part, Query, joined, parse, unknown_filters, write_filter
+from engine.query import Part, Query, joined, named_city, parse, unknown_filters, write_filter
 from engine.results import Hint
 from engine.spelling import nearest_value
 from indexer.library.filters import NO_FILTERS, Filters
 from indexer.library.view import LibraryView
+from indexer.metadata.places import GAZETTEER
 
 _MAX_HINTS = 3
 _ALL_HOLD = ("after", "before")
@@ -81,11 +82,27 @@ def hints_where_none_passes(library: LibraryView, query: Query) -> list[Hint]:
 
 
 def hints_about_names(query: Query) -> list[Hint]:
-    """Which words of the sentence may be meant as filters."""
-    return [
+    """Which words of the sentence may be meant as filters, and which city a filter means."""
+    spelling = [
         Hint("spelling", f"There is no filter for {source}: it is a word of the sentence.", meant)
         for source, meant in unknown_filters(query)
     ]
+    return spelling + _hints_about_places(query)
+
+
+def _hints_about_places(query: Query) -> list[Hint]:
+    """Which of several cities of one name a filter means."""
+    hints = []
+    for part in query.parts:
+        named = named_city(part.value) if part.name == "near" else None
+        cities = GAZETTEER.cities_named(named[0]) if named else []
+        if len(cities) > 1:
+            largest, second = cities[0].full_name, cities[1].full_name
+            other = write_filter("near", f"{second},{named[1]:g}") if named else None
+            meant = joined(replace(part, source=other or "") if part is this else this for this in query.parts)
+            text = f"{part.source} is {largest}, the largest of {len(cities)} places of that name."
+            hints.append(Hint("place", text, meant if other and second != largest else None))
+    return hints
 
 
 def _meant_values(library: LibraryView, query: Query, conditions: Sequence[_Condition]) -> list[Hint]:

@@ -27,7 +27,8 @@ import regex
 from engine.errors import QueryError, WrongPart
 from engine.sentences import checked_text
 from indexer.library.filters import NO_FILTERS, Circle, Filters
-from indexer.library.text_analysis import fold, search_words
+from indexer.library.text_analysis import fold, search_words, spaced_words
+from indexer.metadata.places import GAZETTEER
 from indexer.scanning import PHOTO_SUFFIXES
 
 _MINUS = "\\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
@@ -56,6 +57,8 @@ _SIGNS = str.maketrans(
 _DATE = regex.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", regex.ASCII)
 _NUMBER = regex.compile(r"[-+]?\d+(?:\.\d+)?", regex.ASCII)
 _MIN_YEAR = 1826  # of the oldest photo that survives
+_KILOMETRES = 20.0
+"""Around a city for which none are given."""
 _MIN_ABBREVIATION = 3
 _SHORT_NAME = 4  # letters: with one letter replaced, near becomes year, and type becomes tyre
 _MIN_SIMILAR = 0.66
@@ -150,7 +153,7 @@ def joined(parts: Iterable[Part]) -> str:
     return " ".join(part.source for part in parts)
 
 
-class _Refused(ValueError):  # noqa: N818
+class _Refused(QueryError):  # noqa: N818
     """A part of a query that makes no sense."""
 
     def __init__(self, message: str, meant: str = "", *, more: int = 0, may_be_words: bool = False) -> None:
@@ -243,6 +246,8 @@ def _part(match: regex.Match[str], following: regex.Match[str] | None) -> Part:
 
 def _meant_value(name: str, value: str) -> str:
     """The filter that was probably meant by that invalid value; empty where nobody knows."""
+    if name == "near":
+        return _meant_place(value)
     if name not in ("taken", "after", "before"):
         return ""
     numbers = regex.split(r"[^0-9]+", _ascii_digits(value).strip())
@@ -362,6 +367,12 @@ def _numbers(value: str) -> str:
     return ",".join(numbers)
 
 
+def _place(value: str) -> str:
+    if not spaced_words(value):
+        raise ValueError
+    return _valid_text(value)
+
+
 def _suffix(value: str) -> str:
     return fold(value).removeprefix(".")
 
@@ -377,8 +388,50 @@ def _folder(value: str) -> Filters:
     return Filters(folder=(value,))
 
 
+def named_city(value: str) -> tuple[str, float] | None:
+    """The name of a city in a value of `near:`, and the kilometres around it; None for a latitude and longitude."""
+    if not any(letter.isalpha() for letter in value):
+        return None
+    pieces = [piece.strip() for piece in value.translate(_SIGNS).split(",")]
+    if _NUMBER.fullmatch(_ascii_digits(pieces[-1])):
+        return ", ".join(pieces[:-1]), float(_ascii_digits(pieces[-1]))
+    return ", ".join(pieces), _KILOMETRES
+
+
+def _near_value(value: str) -> str:
+    city = named_city(value)
+    if city is None:
+        return _numbers(value)
+    if not GAZETTEER.cities_named(city[0]):
+        meant = _meant_place(value)
+        if meant.startswith("place:"):
+            raise QueryError(f"near:{value} needs a city, and this is a country or region: did you mean {meant}?")
+        question = f" Did you mean {meant}?" if meant else ""
+        raise QueryError(f"near:{value}: no city of that name is known.{question} Or say it like near:48.14,11.58,20.")
+    return value
+
+
+def _meant_place(value: str) -> str:
+    """The filter that was probably meant by `near:` with the name of no city; empty where nobody knows."""
+    city = named_city(value)
+    if city is None or GAZETTEER.cities_named(city[0]):
+        return ""
+    name, kilometres = city
+    if GAZETTEER.is_area(name):
+        return f'place:"{name}"' if " " in name else f"place:{name}"
+    around = f",{kilometres:g}" if 0 < kilometres < math.inf and kilometres != _KILOMETRES else ""
+    return next(
+        (f'near:"{near}{around}"' if " " in near else f"near:{near}{around}" for near in GAZETTEER.similar_names(name)),
+        "",
+    )
+
+
 def _near(value: str) -> Filters:
-    latitude, longitude, kilometres = (float(number) for number in value.split(","))
+    if (city := named_city(value)) is not None:
+        largest = GAZETTEER.cities_named(city[0])[0]
+        latitude, longitude, kilometres = largest.latitude, largest.longitude, city[1]
+    else:
+        latitude, longitude, kilometres = (float(number) for number in value.split(","))
     if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 < kilometres < math.inf):
         raise ValueError
     return Filters(near=(Circle(latitude, longitude, kilometres),))
@@ -433,7 +486,10 @@ FILTERS = {
     "camera": _FilterKind(lambda value: Filters(camera=(value,)), 'camera:canon or camera:"EOS 80D"', _valid_text),
     "lens": _FilterKind(lambda value: Filters(lens=(value,)), 'lens:50mm or lens:"EF-S 18-135"', _valid_text),
     "folder": _FilterKind(_folder, "folder:holidays or folder:/home/me/Pictures"),
-    "near": _FilterKind(_near, "near:48.14,11.58,20 (latitude, longitude, kilometres)", _numbers),
+    "place": _FilterKind(
+        lambda value: Filters(place=(value,)), 'place:lisbon, place:portugal or place:"New York"', _place
+    ),
+    "near": _FilterKind(_near, "near:munich,20 or near:48.14,11.58,20 (latitude, longitude, kilometres)", _near_value),
     "type": _FilterKind(_type, "type:jpg, type:png or type:heic", _suffix),
     "tag": _FilterKind(lambda value: Filters(tag=(value,)), 'tag:birthday or tag:"Aunt Mary"', _valid_text),
     "favourite": _FilterKind(_favourite, "favourite:yes or favourite:no", fold),

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePath
 
-from engine.query import Part, Query, joined, parse, write_filter
+from engine.query import Part, Query, joined, named_city, parse, write_filter
 from indexer.library.facets import Facets
-from web.schema import PlaceAnswer
 
 _MAX_CHOICES = 12
 
@@ -82,11 +81,7 @@ def choices(query: Query, facets: Facets) -> Choices:
         all_dates=without_dates,
         cameras=_toggles(parts, "camera", facets.cameras),
         folders=_toggles(parts, "folder", _distinctive(facets.folders)),
-        places=[
-            _toggle(parts, answer.filter, _position(place.latitude, place.longitude), "", place.photos)
-            for place in facets.places[:_MAX_CHOICES]
-            for answer in [PlaceAnswer.of(place)]
-        ],
+        places=_toggles(parts, "place", {place.name: place.photos for place in facets.places}),
     )
 
 
@@ -133,6 +128,8 @@ def _label(part: Part) -> str | None:
             return _short(part.value)
         case "near":
             (circle,) = part.filters.near
+            if (city := named_city(part.value)) is not None:
+                return f"{city[1]:g} km around {city[0]}"
             return f"{circle.kilometres:g} km around {_position(circle.latitude, circle.longitude)}"
         case "tag":
             return f"tagged {part.value}"

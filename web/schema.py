@@ -16,7 +16,7 @@ from engine.results import HintKind
 from engine.sentences import MAX_CHARACTERS
 from engine.validation import Sort
 from indexer.library.annotations import MAX_CAPTION, MAX_TAG, MAX_TAGS
-from indexer.library.facets import PLACE_KM, Facets, Place
+from indexer.library.facets import Facets, Place
 from indexer.library.overview import Group, Overview
 from indexer.library.photo import PhotoRecord
 from indexer.library.status import LibraryStatus
@@ -222,15 +222,17 @@ class FacetAnswer(ResponseModel):
 class PlaceAnswer(ResponseModel):
     """A place where photos were taken."""
 
-    latitude: float
+    name: str = Field(description="City or region, and country: `Lisbon, Portugal`.")
+    country: str
+    latitude: float = Field(description="The mean of the photos' positions.")
     longitude: float
-    filter: str = Field(description="The filter to add to a query.")
+    filter: str | None = Field(description="The filter to add to a query; null where a query cannot express it.")
     photos: int
 
     @classmethod
     def of(cls, place: Place) -> PlaceAnswer:
         """The place as a response."""
-        return cls.from_attributes(place, filter=f"near:{place.latitude},{place.longitude},{PLACE_KM:g}")
+        return cls.from_attributes(place, filter=write_filter("place", place.name))
 
 
 class FacetsAnswer(ResponseModel):
@@ -255,7 +257,7 @@ class FacetsAnswer(ResponseModel):
             months=counts("taken", facets.months),
             cameras=counts("camera", facets.cameras, _MAX_FACETS),
             folders=counts("folder", facets.folders, _MAX_FACETS),
-            places=[PlaceAnswer.of(place) for place in facets.places],
+            places=[PlaceAnswer.of(place) for place in facets.places[:_MAX_FACETS]],
         )
 
 
@@ -319,6 +321,10 @@ class PhotoAnswer(ResponseModel):
     lens: str | None
     latitude: float | None
     longitude: float | None
+    place: str | None = Field(description="City or region, and country, by the position: `Lisbon, Portugal`.")
+    city: str | None
+    region: str | None
+    country: str | None
     title: str | None = Field(description="Written into the file by another program; description and keywords too.")
     description: str | None
     keywords: list[str]

@@ -124,6 +124,10 @@ class _Photo(TypedColumns):
     """The metadata in the file itself, if the columns above differ from it because of an XMP sidecar."""
     metadata_version: Named[int] = Column(server_default="0")
     """The `METADATA_VERSION` of the program that read the metadata."""
+    city: Named[str | None]
+    """Derived from the position, as region and country are (`metadata.places`)."""
+    region: Named[str | None]
+    country: Named[str | None]
 
 
 photo_table = Table("photo", METADATA, _Photo, UniqueConstraint("digest", "size"))

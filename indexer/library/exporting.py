@@ -15,7 +15,7 @@ _PHOTOS_AT_ONCE = 1000
 FIELDS = (
     *("paths", "digest", "size", "width", "height", "taken", "taken_source"),
     *(name for name in METADATA_FIELDS if name not in DATE_FIELDS),
-    *("note", "caption", "tags", "favourite"),
+    *("city", "region", "country", "note", "caption", "tags", "favourite"),
 )
 """The fields of each exported photo, in that order."""
 

@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Integer, Select, cast, exists, func, select
 
 from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table, query_chunks
 from indexer.library.database import Database
-from indexer.library.filters import Circle, Filters, clock, conditions, kilometres, matching_photos
+from indexer.library.filters import Filters, clock, conditions, matching_photos
+from indexer.library.photo import place_text
 from indexer.library.sqlite import directory_of
 
 _DAY_S = 86400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_DAY = 200_000  # days before 1970: integer division in SQL rounds towards zero, so days are made positive
-_CELLS_PER_DEGREE = 10
-_MAX_PLACES = 100
-PLACE_KM = 20.0
-"""Photos within this distance of a cluster's centre belong to its place."""
 
 
 @dataclass(frozen=True)
 class Place:
     """A place where photos were taken."""
 
+    name: str
+    """As `PhotoRecord.place`: `Lisbon, Portugal`."""
+    country: str
     latitude: float
-    """Degrees."""
+    """Degrees; the mean of the photos' positions."""
     longitude: float
     photos: int
 
@@ -48,7 +49,7 @@ class Facets:
     folders: dict[str, int]
     """By the absolute path of a folder, including the folders inside it; most first. Files are counted, not photos."""
     places: list[Place]
-    """Most photos first; at most a hundred."""
+    """Most photos first."""
 
 
 def read_facets(catalog: Database, generation: str, filters: Filters) -> Facets:
@@ -58,10 +59,6 @@ def read_facets(catalog: Database, generation: str, filters: Filters) -> Facets:
     """
     count = func.count()
     day = cast(clock + _EARLIEST_DAY * _DAY_S, Integer) // _DAY_S
-    cell = [
-        cast((degrees + 360) * _CELLS_PER_DEGREE, Integer)
-        for degrees in (photo_table.c.latitude, photo_table.c.longitude)
-    ]
     directory = directory_of(location_table.c.path)
     months, cameras, folders = Counter[str](), Counter[str](), Counter[str]()
     with catalog.connect() as connection:
@@ -93,45 +90,46 @@ def read_facets(catalog: Database, generation: str, filters: Filters) -> Facets:
                 folders[str(path)] += number
                 if path == root:
                     break
-        where = select(func.avg(photo_table.c.latitude), func.avg(photo_table.c.longitude), count)
-        placed = where.where(photo_table.c.latitude.is_not(None)).group_by(*cell)
-        cells = [Place(*row) for row in rows(placed, replace(filters, near=()))]
+        names = (func.coalesce(photo_table.c.city, photo_table.c.region), photo_table.c.country)
+        positions = (func.sum(photo_table.c.latitude), func.sum(photo_table.c.longitude))
+        named = select(*names, *positions, count).where(photo_table.c.country.is_not(None)).group_by(*names)
+        places = _places(rows(named, replace(filters, near=(), place=())))
     return Facets(
         dict(sorted(months.items())),
         dict(cameras.most_common()),
         dict(folders.most_common()),
-        _clustered(cells),
+        places,
     )
 
 
 def filter_values(catalog: Database, name: str) -> list[str]:
-    """The cameras, lenses or folders that the filter `name` compares with; empty for other filters."""
+    """The cameras, lenses, folders or names of places that the filter `name` compares with; empty for other filters."""
     with catalog.connect() as connection:
         if name == "folder":
             files = select(folder_table.c.path, directory_of(location_table.c.path)).join_from(
                 location_table, folder_table
             )
             return [str(PurePath(folder, os.fsdecode(below))) for folder, below in connection.execute(files.distinct())]
-        if name in ("camera", "lens"):
-            column = photo_table.c[name]
-            return [value for value in connection.execute(select(column).distinct()).scalars() if value]
-    return []
+        names = ("city", "region", "country") if name == "place" else (name,) if name in ("camera", "lens") else ()
+        return [
+            value
+            for column in (photo_table.c[column] for column in names)
+            for value in connection.execute(select(column).distinct()).scalars()
+            if value
+        ]
 
 
-def _clustered(cells: list[Place]) -> list[Place]:
-    """Cluster the cells into places, most photos first: around the fullest cell, then the fullest of the rest."""
-    cells = sorted(cells, key=lambda cell: -cell.photos)
-    positions = np.array([(cell.latitude, cell.longitude) for cell in cells], dtype=np.float64).reshape(-1, 2)
-    photos = np.array([cell.photos for cell in cells], dtype=np.int64)
-    free = np.ones(len(cells), dtype=np.bool_)
-    places: list[Place] = []
-    for row, cell in enumerate(cells):
-        if free[row] and len(places) < _MAX_PLACES:
-            near = free & (kilometres(positions, Circle(cell.latitude, cell.longitude, PLACE_KM)) <= PLACE_KM)
-            near[row] = True
-            places.append(Place(round(cell.latitude, 3), round(cell.longitude, 3), int(photos[near].sum())))
-            free &= ~near
-    return sorted(places, key=lambda place: -place.photos)
+def _places(rows: Iterable[Any]) -> list[Place]:
+    """The places of city, country, sums of latitudes and longitudes, and number of photos; most photos first."""
+    sums: dict[tuple[str, str], NDArray[np.float64]] = {}
+    for city, country, *numbers in rows:
+        name = place_text(city, country) or country
+        sums[name, country] = sums.get((name, country), np.zeros(3)) + np.array(numbers, dtype=np.float64)
+    places = [
+        Place(name, country, round(latitude / photos, 3), round(longitude / photos, 3), int(photos))
+        for (name, country), (latitude, longitude, photos) in sums.items()
+    ]
+    return sorted(places, key=lambda place: (-place.photos, place.name))
 
 
 def _conditions(catalog: Database, generation: str, filters: Filters) -> Iterator[list[ColumnElement[bool]]]:

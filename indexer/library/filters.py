@@ -8,14 +8,16 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select
 
 from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table
 from indexer.library.database import Database
-from indexer.library.sqlite import ends_with, folded, folder_in, holds_text, path_in, position
-from indexer.library.text_analysis import fold, fold_path
+from indexer.library.sqlite import ends_with, folded, folder_in, holds_text, path_in, position, words_of
+from indexer.library.text_analysis import fold, fold_path, spaced_words
+from indexer.metadata.places import GAZETTEER
 
 _EARTH_RADIUS_KM = 6371.0
+_MAX_CITIES = 50
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class Filters:
     folder: tuple[str, ...] = ()
     """An absolute path, or the name of a folder anywhere (`2021/june`: june in 2021), compared folded."""
     near: tuple[Circle, ...] = ()
+    place: tuple[str, ...] = ()
+    """Words in the name of city, region or country; of several with commas between, each. Or another name of a city or
+    country: `Lisboa`."""
     type: tuple[tuple[str, ...], ...] = ()
     """File suffixes with the dot; case does not matter."""
     tag: tuple[str, ...] = ()
@@ -113,10 +118,40 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         [folded(photo_table.c.camera).contains(fold(name), autoescape=True) for name in filters.camera],
         [folded(photo_table.c.lens).contains(fold(name), autoescape=True) for name in filters.lens],
         [photo_table.c.latitude.is_not(None)] if filters.near else [],
+        [_is_at(name) for name in filters.place],
         [_has_tag(name) for name in filters.tag],
         [_is_favourite() if wanted else not_(_is_favourite()) for wanted in filters.favourite],
     ]
     return [place.correlate(photo_table).exists(), *(or_(*values) for values in alternatives if values)]
+
+
+def _is_at(place: str) -> ColumnElement[bool]:
+    """Whether a photo was taken at a place of that name; of several names with commas between, at each."""
+    photo = photo_table.c
+    names = [func.coalesce(column, "") for column in (photo.city, photo.region, photo.country)]
+    words = words_of(names[0] + " | " + names[1] + " | " + names[2])
+    pieces = [_is_within(piece.strip(), words) for piece in place.split(",") if spaced_words(piece)]
+    return and_(*pieces) if pieces else false()
+
+
+def _is_within(name: str, words: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a photo was taken at a place whose `words` hold that name, or that goes by it in another language."""
+    photo, country = photo_table.c, GAZETTEER.country_named(name)
+    cities = GAZETTEER.cities_named(name)[:_MAX_CITIES]
+    return or_(
+        words.contains(spaced_words(name), autoescape=True),
+        *([] if country is None else [photo.country == country]),
+        *(
+            and_(
+                photo.country == city.country,
+                or_(
+                    and_(photo.city == city.name, photo.region.is_not_distinct_from(city.region)),
+                    photo.region == city.name,
+                ),
+            )
+            for city in cities
+        ),
+    )
 
 
 def _is_in(folder: ColumnElement[bytes], name: str) -> ColumnElement[bool]:

@@ -14,6 +14,7 @@ from indexer.library.errors import LibraryError, LibraryMissing, LibraryTooNew
 from indexer.library.lifetime import Lifetime
 from indexer.library.locking import writer_lock
 from indexer.library.paths import normalized
+from indexer.library.photo_metadata import update_places
 
 _MIGRATION_WAIT_S = 30.0
 
@@ -75,6 +76,7 @@ def _migrate(folder: Path, catalog: Database, *, create: bool) -> None:
         migrations.upgrade(connection)
         if revision is not None:
             rebuild_text_index(connection)  # the rules of text analysis may have changed too
+            update_places(connection)  # and so may the names of places
 
 
 def _missing(folder: Path) -> LibraryMissing:

@@ -35,8 +35,22 @@ class PhotoRecord(Metadata):
     width: int
     """Pixels, upright, as height is."""
     height: int
+    city: str | None
+    """Derived from the position, as region and country are; in English."""
+    region: str | None
+    country: str | None
     note: str | None
     """What is wrong with its file, although it could be read."""
     caption: str | None
     tags: list[str]
     favourite: bool
+
+    @property
+    def place(self) -> str | None:
+        """Where it was taken, such as `Lisbon, Portugal`; None where that is not known."""
+        return place_text(self.city or self.region, self.country)
+
+
+def place_text(city: str | None, country: str | None) -> str | None:
+    """City, or region, and country as one text; each once."""
+    return ", ".join(dict.fromkeys(name for name in (city, country) if name)) or None

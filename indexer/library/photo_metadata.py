@@ -20,7 +20,9 @@ from indexer.library.annotations import update_text_index
 from indexer.library.catalog import location_table, photo_table, query_chunks
 from indexer.metadata.dates import date_in_name, date_of_file
 from indexer.metadata.fields import METADATA_FIELDS, Metadata
+from indexer.metadata.places import places_at
 
+_PLACE_FIELDS = ("city", "region", "country")
 GUESSED_DATE_SOURCES = ("name", "file")
 """The sources of a date that is guessed, not read from the file."""
 
@@ -39,6 +41,18 @@ def update_photo_metadata(connection: Connection, photo_ids: Collection[int]) ->
         update_text_index(connection, chunk)
 
 
+def update_places(connection: Connection) -> None:
+    """Name the places of all photos anew, by their positions."""
+    photo = photo_table.c
+    rows = connection.execute(
+        select(photo.id, photo.latitude, photo.longitude).where(photo.latitude.is_not(None))
+    ).all()
+    places = places_at((row.latitude, row.longitude) for row in rows)
+    changes = [{"changed_id": row.id, **asdict(place)} for row, place in zip(rows, places, strict=True)]
+    if changes:
+        connection.execute(update(photo_table).where(photo.id == bindparam("changed_id")), changes)
+
+
 def nonempty_fields(metadata: Metadata) -> dict[str, Any]:
     """The fields that are known."""
     return {name: value for name, value in asdict(metadata).items() if value not in (None, [])}
@@ -54,10 +68,11 @@ def _changes(connection: Connection, photo_ids: Sequence[int], now: float) -> It
         .order_by(location.mtime_ns, location.path, location.folder_id)
     ):
         files[file.photo_id].append(file)
-    columns = select(photo_table.c.id, photo_table.c.own, *(photo_table.c[name] for name in METADATA_FIELDS))
+    stored_names = (*METADATA_FIELDS, *_PLACE_FIELDS)
+    columns = select(photo_table.c.id, photo_table.c.own, *(photo_table.c[name] for name in stored_names))
     for row in connection.execute(columns.where(photo_table.c.id.in_(list(files)))).mappings():
         locations = files[row["id"]]
-        stored = {name: row[name] for name in METADATA_FIELDS}
+        stored = {name: row[name] for name in stored_names}
         own = _metadata(stored if row["own"] is None else row["own"])
         if own.taken_source in GUESSED_DATE_SOURCES:
             own = own.without_date()
@@ -65,7 +80,8 @@ def _changes(connection: Connection, photo_ids: Sequence[int], now: float) -> It
         merged = reduce(Metadata.completed_by, [*sidecars, own])
         if merged.taken_at is None:
             merged = _with_guessed_date(merged, locations, now)
-        values = {**asdict(merged), "own": nonempty_fields(own) if sidecars else None}
+        (place,) = places_at([(merged.latitude, merged.longitude)])
+        values = {**asdict(merged), **asdict(place), "own": nonempty_fields(own) if sidecars else None}
         if values != {**stored, "own": row["own"]}:
             yield {"changed_id": row["id"], **values}
 

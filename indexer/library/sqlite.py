@@ -31,7 +31,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from indexer.library.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryMissing
 from indexer.library.file_version import file_version
 from indexer.library.lifetime import Lifetime
-from indexer.library.text_analysis import fold, fold_path
+from indexer.library.text_analysis import fold, fold_path, spaced_words
 from model.atomic import remove_leftovers, replacing
 
 _BUSY_TIMEOUT_S = 10.0
@@ -161,6 +161,7 @@ class SqliteDatabase:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.create_function("fold", 1, _fold, deterministic=True)
+        connection.create_function("words", 1, _words, deterministic=True)
         connection.create_function("fold_path", 1, _fold_path, deterministic=True)
 
     @staticmethod
@@ -222,6 +223,17 @@ def folded(text: SQLColumnExpression[str | None]) -> ColumnElement[str]:
 def _fold(text: str | None) -> str | None:
     """Cached: it is called for each photo, but there are few names of cameras."""
     return None if text is None else fold(text)
+
+
+def words_of(text: SQLColumnExpression[str | None]) -> ColumnElement[str]:
+    """The words of the text, folded, with a space before and behind each."""
+    return func.words(text, type_=String)
+
+
+@lru_cache(maxsize=10_000)
+def _words(text: str | None) -> str | None:
+    """Cached: there are few names of places."""
+    return None if text is None else spaced_words(text)
 
 
 def folder_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) -> ColumnElement[bytes]:

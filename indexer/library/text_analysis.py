@@ -21,6 +21,7 @@ _UNSPACED = r"[\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{Hangul}\p{LB=SA
 _ACCENT = regex.compile(rf"([{_ALPHABETS}])\p{{Mn}}+")
 _NON_ASCII_LATIN = regex.compile(r"[\p{Latin}--\p{ASCII}]", regex.V1)
 _FOREIGN_DIGIT = regex.compile(r"[\p{Nd}--\p{ASCII}]", regex.V1)
+_LETTERS = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 _IGNORABLE = regex.compile(r"\p{Default_Ignorable_Code_Point}|\u0640")  # U+0640 only lengthens an Arabic word
 _CLUSTER = r"(?=[\p{Extended_Pictographic}\p{RI}]|[0-9#*]\uFE0F?\u20E3)\X"
 _WORD = regex.compile(
@@ -76,6 +77,12 @@ def fold(text: str) -> str:
     folded = without_accents(unicodedata.normalize("NFKC", _IGNORABLE.sub("", text)).casefold())
     # `regex` knows digits of a newer Unicode than Python may: those stay as they are.
     return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0], digit[0])), folded)
+
+
+def spaced_words(text: str) -> str:
+    """The words of `text`, folded, with a space before and behind each; empty without a word."""
+    words = _LETTERS.findall(fold(text))
+    return f" {' '.join(words)} " if words else ""
 
 
 def fold_path(folder: str) -> str:

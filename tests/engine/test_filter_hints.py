@@ -217,3 +217,10 @@ def test_a_word_that_may_be_meant_as_a_filter_is_named_beside_good_photos(dated:
     hint = next(hint for hint in dated.search(f"{SENTENCE} year:{good}").hints if hint.kind == "spelling")
     assert hint.text == f"There is no filter for year:{good}: it is a word of the sentence."
     assert hint.query == f"{SENTENCE} taken:{good}"
+
+
+def test_of_several_cities_of_one_name_the_largest_is_taken_and_named(dated: SearchEngine) -> None:
+    hint = next(hint for hint in dated.search("a dog near:springfield,9").hints if hint.kind == "place")
+    assert hint.text.startswith("near:springfield,9 is Springfield, Missouri, United States, the largest of ")
+    assert hint.query == 'a dog near:"Springfield, Massachusetts, United States,9"'
+    assert [hint.kind for hint in dated.search("near:munich").hints] == ["filters"]

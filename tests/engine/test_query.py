@@ -305,3 +305,47 @@ def test_a_word_with_a_colon_that_is_surely_no_filter_stays_a_word(text: str) ->
     query = parse(text)
     assert query.filters == NO_FILTERS
     assert unknown_filters(query) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "latitude", "longitude", "kilometres"),
+    [
+        ("munich", 48.137, 11.575, 20), ("München,7.5", 48.137, 11.575, 7.5), ('"new york"', 40.714, -74.006, 20),
+        ('"paris, texas"', 33.661, -95.556, 20), ("portland,maine,٥", 43.657, -70.259, 5),
+        ("ミュンヘン、50", 48.137, 11.575, 50),
+    ],
+)  # fmt: skip
+def test_a_place_is_also_the_name_of_a_city(value: str, latitude: float, longitude: float, kilometres: float) -> None:
+    (circle,) = parse(f"a dog near:{value}").filters.near
+    assert (round(circle.latitude, 3), round(circle.longitude, 3)) == (latitude, longitude)
+    assert circle.kilometres == kilometres
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "fixes"),
+    [
+        ("near:muncih,7 dog", "Did you mean near:Munich,7?", ("near:Munich,7 dog", "dog")),
+        ("dog near:portugal", "did you mean place:portugal?", ("dog place:portugal", "dog")),
+        ("dog near:qqqqqqq", "no city of that name is known", ("dog",)),
+        ("dog near:munich,0", "write it like", ("dog",)),
+        ("dog near:munich,-5", "write it like", ("dog",)),
+        ("dog near:munich,,", "no city of that name is known", None),
+        ("naer:munich", "did you mean near:munich?", ("near:munich", '"naer:munich"')),
+        ("plaec:munich", "did you mean place:munich?", ("place:munich", '"plaec:munich"')),
+        ('place:"--"', "write it like place:lisbon", ()),
+    ],
+)
+def test_a_city_that_is_not_known_is_refused_with_what_was_probably_meant(
+    text: str, message: str, fixes: tuple[str, ...] | None
+) -> None:
+    with pytest.raises(QueryError, match=re.escape(message)) as raised:
+        parse(text)
+    assert raised.value.wrong is not None
+    assert fixes is None or raised.value.wrong.fixes == fixes
+
+
+def test_words_that_other_programs_use_for_places_are_named() -> None:
+    assert [fixed for _, fixed in unknown_filters(parse("city:lisbon country:portugal"))] == [
+        "place:lisbon country:portugal",
+        "city:lisbon place:portugal",
+    ]

@@ -44,10 +44,10 @@ def test_a_folder_counts_what_lies_in_folders_inside_it(album: Desk) -> None:
     assert inside == {".": 5, "2021": 3, "2021/bath": 1, "old": 1, os.fsdecode(b"caf\xe9"): 1}
 
 
-def test_photos_near_one_another_are_of_one_place(album: Desk) -> None:
+def test_photos_of_one_city_are_of_one_place(album: Desk) -> None:
     munich, vienna = facets(album).places
-    assert (munich.photos, vienna.photos) == (2, 1)
-    assert vienna == Place(*VIENNA, photos=1)
+    assert (munich.name, munich.country, munich.photos) == ("Munich, Germany", "Germany", 2)
+    assert vienna == Place("Vienna, Austria", "Austria", *VIENNA, photos=1)
 
 
 def test_what_is_filtered_by_is_counted_as_if_it_were_not(album: Desk) -> None:
@@ -60,6 +60,7 @@ def test_what_is_filtered_by_is_counted_as_if_it_were_not(album: Desk) -> None:
     assert set(in_july.folders.values()) == {2, 1}
     near = facets(album, near=(Circle(*VIENNA, 10),))
     assert len(near.places) == 2
+    assert len(facets(album, place=("austria",)).places) == 2
     assert near.cameras == {"Hasselblad": 1}
     in_folder = facets(album, folder=("bath",))
     assert in_folder.months == {"2021-07": 1}

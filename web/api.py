@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -12,8 +13,9 @@ from engine.query import parse
 from engine.results import Hit
 from indexer.library.defaults import recorded_weights
 from indexer.library.photo import PhotoRecord
-from web import annotating, originals
+from web import annotating, folders, originals
 from web.explanations import heat_webp, map_of
+from web.folder_choice import folder_to_index
 from web.openapi import PHOTO, document, operation
 from web.responses import answer, revalidated
 from web.schema import (
@@ -46,8 +48,8 @@ _WEBP = "image/webp"
 _MAX_WAIT_S = 10.0
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
-for module in (annotating, originals):
-    blueprint.register_blueprint(module.blueprint)
+for theme in (annotating.blueprint, folders.api, originals.blueprint):
+    blueprint.register_blueprint(theme)
 
 
 @blueprint.route("/search", methods=["GET", "POST"])
@@ -194,7 +196,7 @@ def status() -> Response:
 @operation(response_model=JobAnswer)
 def index_progress() -> Response:
     """The progress of indexing"""
-    return answer(JobAnswer.from_attributes(current_service().indexing.progress))
+    return answer(JobAnswer.of(current_service().indexing))
 
 
 @blueprint.post("/index")
@@ -204,8 +206,8 @@ def index_progress() -> Response:
 def start_indexing(params: IndexRequest) -> Response:
     """Start indexing"""
     job = current_service().indexing
-    job.start(params.folders)
-    response = answer(JobAnswer.from_attributes(job.progress))
+    job.start([folder_to_index(folder) for folder in params.folders])
+    response = answer(JobAnswer.of(job))
     response.status_code = HTTPStatus.ACCEPTED
     return response
 
@@ -216,7 +218,7 @@ def cancel_indexing() -> Response:
     """Cancel indexing; photos that are done stay indexed"""
     job = current_service().indexing
     job.cancel()
-    return answer(JobAnswer.from_attributes(job.progress))
+    return answer(JobAnswer.of(job))
 
 
 @blueprint.get("/index/events")
@@ -233,7 +235,7 @@ def index_events() -> Response:
         version = -1
         while True:
             version, latest = job.changed_since(version, wait_s=5.0)
-            yield JobAnswer.from_attributes(latest).model_dump_json()
+            yield json.dumps(JobAnswer.of(job, latest).model_dump())
             if latest.state != "running":
                 return
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from typing import Literal
 
 from indexer.indexing import IndexProgress, IndexReport, index_folders
+from indexer.library.errors import LibraryError, LibraryMissing
+from indexer.library.passed_over import PassedOver
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.errors import PixelseekError
+from web.pace import Pace, time_left
 
 _log = logging.getLogger("pixelseek.indexing")
 _MAX_FOLDERS_NAMED = 3
+_LATEST = 12
+_MIN_PAUSE_S = 2.0  # between two looks at the library
 
 State = Literal["idle", "running", "done", "cancelled", "failed"]
 
@@ -42,13 +48,47 @@ class Progress:
     failed: int = 0
     message: str | None = None
     """How the run ended."""
+    rate: float | None = None
+    """Files per second; None while that is unknown."""
+    seconds_left: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The progress in words."""
+        if self.state != "running":
+            return self.message or "Nothing is being indexed from here."
+        if not self.total:
+            return "Looking for photos"
+        skipped = f", {self.failed:,} skipped" if self.failed else ""
+        read = f"{self.done:,} of {self.total:,} files read{skipped}"
+        if self.done == self.total:
+            return f"{read}; finishing"
+        if self.rate is None or self.seconds_left is None:
+            return read
+        return f"{read}; {self.rate:,.{1 if self.rate < 10 else 0}f} photos/s, {time_left(self.seconds_left)}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the latest run has brought into the library so far, and what the library passes over."""
+
+    newest: list[int] = field(default_factory=list)
+    """Ids of the photos that the run added last, the latest first."""
+    passed_over: list[PassedOver] = field(default_factory=list)
 
 
 class IndexJob:
     """The indexing of one server, at most one run at a time. Threads may share one."""
 
-    def __init__(self, library: Path, model: Callable[[], TrainedModel], roots: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        library: Path,
+        model: Callable[[], TrainedModel],
+        roots: Sequence[Path],
+        view: Callable[[], LibraryView],
+    ) -> None:
         self._library = library
+        self._view = view
         self._model = model
         self.roots = [root.expanduser().resolve() for root in roots]
         self._changed = Condition()
@@ -56,25 +96,51 @@ class IndexJob:
         self._version = 0
         self._cancelled = False
         self._thread: Thread | None = None
+        self._pace = Pace()
+        self._last_known: int | None = None
+        """The id of the last photo before the run; None before the first run."""
+        self._outcome = Outcome()
+        self._looked_at = 0.0
+        self._outcome_lock = Lock()
 
     @property
     def progress(self) -> Progress:
         """The progress now."""
         return self._progress
 
-    def start(self, folders: Sequence[str]) -> None:
-        """Index `folders`; where the list is empty, every known folder.
+    def outcome(self) -> Outcome:
+        """What the run had brought into the library at the last look, a few seconds ago at most."""
+        with self._outcome_lock:
+            if time.monotonic() - self._looked_at > _MIN_PAUSE_S or self._progress.state != "running":
+                try:
+                    view = self._view()
+                    latest = [] if self._last_known is None else view.latest_ids(_LATEST, after=self._last_known)
+                    self._outcome = Outcome(latest, view.passed_over())
+                except LibraryError:  # there is no library yet, or the server stops: the progress is told all the same
+                    pass
+                self._looked_at = time.monotonic()
+            return self._outcome
 
-        Raises AlreadyIndexing, and FolderNotAllowed for a folder that is not inside an allowed root.
+    def allowed(self, folder: str) -> Path:
+        """The folder, if it is inside an allowed root. Raises FolderNotAllowed."""
+        path = Path(folder).expanduser().resolve()
+        if not any(path.is_relative_to(root) for root in self.roots):
+            raise FolderNotAllowed(f"{folder} is not inside a folder that may be added: pixelseek serve --root FOLDER.")
+        return path
+
+    def start(self, folders: Sequence[Path]) -> None:
+        """Index `folders`, which must be allowed; where the list is empty, every known folder.
+
+        Raises AlreadyIndexing.
         """
-        allowed = [self._allowed(folder) for folder in folders]
         with self._changed:
             if self._progress.state == "running":
                 raise AlreadyIndexing("indexing is running already. Wait until it is done, or cancel it.")
             self._cancelled = False
+            self._pace, self._last_known = Pace(), self._latest_id()
             self._publish(Progress("running"))
-            _log.info("indexing %s", ", ".join(map(str, allowed)) or "every folder of the library")
-            self._thread = Thread(target=self._run, args=(allowed,), name="indexing", daemon=True)
+            _log.info("indexing %s", ", ".join(map(str, folders)) or "every folder of the library")
+            self._thread = Thread(target=self._run, args=(folders,), name="indexing", daemon=True)
             self._thread.start()
 
     def cancel(self) -> None:
@@ -93,11 +159,12 @@ class IndexJob:
         if self._thread is not None:
             self._thread.join()
 
-    def _allowed(self, folder: str) -> Path:
-        path = Path(folder).expanduser().resolve()
-        if not any(path.is_relative_to(root) for root in self.roots):
-            raise FolderNotAllowed(f"{folder} is not inside a folder that may be added: pixelseek serve --root FOLDER.")
-        return path
+    def _latest_id(self) -> int:
+        """The id of the latest photo of the library; 0 where there is none."""
+        try:
+            return next(iter(self._view().latest_ids(1)), 0)
+        except LibraryMissing:
+            return 0
 
     def _run(self, folders: Sequence[Path]) -> None:
         try:
@@ -116,12 +183,12 @@ class IndexJob:
                     weights=model.lasting_name,
                     progress=self._note,
                 )
-            end = replace(self._progress, state="done", message=_summary(report))
+            end = self._ended("done", _summary(report))
         except _Cancelled:
-            end = replace(self._progress, state="cancelled", message="Cancelled. Photos that were done stay indexed.")
+            end = self._ended("cancelled", "Cancelled. Photos that were done stay indexed.")
             _log.info("indexing was cancelled")
         except Exception as error:  # also a bug must show on the page
-            end = replace(self._progress, state="failed", message=str(error))
+            end = self._ended("failed", str(error))
             is_bug = not isinstance(error, PixelseekError | OSError)
             _log.error("indexing failed: %s", error, exc_info=is_bug)
         else:
@@ -129,11 +196,25 @@ class IndexJob:
         with self._changed:
             self._publish(end)
 
+    def _ended(self, state: State, message: str) -> Progress:
+        return replace(self._progress, state=state, message=message, rate=None, seconds_left=None)
+
     def _note(self, progress: IndexProgress) -> None:
         if self._cancelled:
             raise _Cancelled
         with self._changed:
-            self._publish(Progress("running", progress.done, progress.total, progress.failed))
+            self._pace.note(progress.done, time.monotonic())
+            rate, seconds_left = self._pace.rate, self._pace.seconds_left(progress.total)
+            self._publish(
+                Progress(
+                    "running",
+                    progress.done,
+                    progress.total,
+                    progress.failed,
+                    rate=rate,
+                    seconds_left=seconds_left,
+                )
+            )
 
     def _publish(self, progress: Progress) -> None:
         self._progress = progress

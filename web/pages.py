@@ -28,6 +28,9 @@ from model.weights import WeightsError
 from web.disconnection import ClientDisconnected
 from web.explanations import MapMissing, map_of, strongest_at
 from web.filtering import active, choices
+from web.folder_choice import folder_to_index, may_list_folders
+from web.folder_keys import path_of
+from web.folders import welcome
 from web.openapi import MAX_PHOTO_ID, document
 from web.searches import CursorUnknown, Page, Position, ResultSnapshot
 from web.service import current_service
@@ -59,9 +62,7 @@ def search() -> AnyResponse | str:
         if query or not photos:
             raise
     except (EngineError, LibraryMissing) as error:
-        return render_template(
-            "welcome.html", reason=str(error), library=service.library, job=service.indexing, query=query
-        )
+        return welcome(str(error), query)
     if not query:
         return start_page(photos)
     if excluded := request.args.get("exclude", "").replace('"', "").strip():
@@ -272,14 +273,22 @@ def library() -> str:
         status = service.status()
     except LibraryMissing:
         status = None
-    return render_template("library.html", status=status, job=service.indexing, library=service.library)
+    return render_template(
+        "library.html",
+        status=status,
+        job=service.indexing,
+        outcome=service.indexing.outcome(),
+        library=service.library,
+        may_list_folders=may_list_folders(),
+    )
 
 
 @blueprint.post("/library/index")
 def start_indexing() -> AnyResponse:
     """Start indexing a folder, or all known folders."""
-    folder = request.form.get("folder", "").strip()
-    current_service().indexing.start([folder] if folder else [])
+    folder, chosen = request.form.get("folder", "").strip(), request.form.get("chosen")
+    named: list[str | Path] = [path_of(chosen)] if chosen else [folder] if folder else []
+    current_service().indexing.start([folder_to_index(path) for path in named])
     return redirect(url_for("pages.library"))
 
 

@@ -15,6 +15,7 @@ from engine.query import write_filter
 from engine.results import HintKind
 from engine.sentences import MAX_CHARACTERS
 from engine.validation import Sort
+from indexer.folder_listing import FolderListing, ListedFolder
 from indexer.library.annotations import MAX_CAPTION, MAX_TAG, MAX_TAGS
 from indexer.library.facets import Facets, Place
 from indexer.library.overview import Group, Overview
@@ -22,6 +23,8 @@ from indexer.library.photo import PhotoRecord
 from indexer.library.status import LibraryStatus
 from indexer.photo_files import State
 from indexer.selection import DEFAULT_EXCLUDES, NO_MEDIA
+from web.folder_keys import key_of
+from web.indexing import IndexJob, Progress
 
 _MAX_LIMIT = 200
 _MAX_FACETS = 100
@@ -377,6 +380,41 @@ class DuplicatesAnswer(ResponseModel):
         return cls.model_construct(copies=[CopyAnswer.from_attributes(copy) for copy in copies])
 
 
+class FoldersRequest(RequestModel):
+    """Which folder to list."""
+
+    at: str | None = Field(None, max_length=20_000, description="The `at` of a folder; none: where folders begin.")
+
+
+class ListedFolderAnswer(ResponseModel):
+    """A folder that may be indexed."""
+
+    path: str
+    at: str = Field(description="Lists this folder: its path, percent-encoded.")
+    photos: int | None = Field(description="How many photos were counted in it; null where it could not be read.")
+    is_complete: bool = Field(description="Whether all were counted: the time is limited.")
+    problem: str | None = Field(description="Why it cannot be read.")
+
+    @classmethod
+    def of(cls, folder: ListedFolder) -> ListedFolderAnswer:
+        """The folder as a response."""
+        return cls.from_attributes(folder, path=str(folder.path), at=key_of(folder.path))
+
+
+class FoldersAnswer(ResponseModel):
+    """Folders that may be indexed."""
+
+    path: str | None = Field(description="Of the folder that is listed; null where folders begin.")
+    folders: list[ListedFolderAnswer]
+    left_out: int = Field(description="How many more folders lie there.")
+
+    @classmethod
+    def of(cls, listing: FolderListing) -> FoldersAnswer:
+        """The listing as a response."""
+        folders = [ListedFolderAnswer.of(folder) for folder in listing.folders]
+        return cls.from_attributes(listing, path=None if listing.path is None else str(listing.path), folders=folders)
+
+
 class FolderAnswer(ResponseModel):
     """An indexed folder."""
 
@@ -426,6 +464,15 @@ class StatusAnswer(ResponseModel):
         )
 
 
+class PassedOverAnswer(ResponseModel):
+    """Files that cannot be found, for one reason."""
+
+    reason: str = Field(description="Why a file could not be read, or the suffix of a kind that is not read.")
+    is_photo: bool = Field(description="Whether the files have names of photos; false: of kinds that are not read.")
+    files: int
+    examples: list[str] = Field(description="Paths of a few of them; of kinds that are not read, of their folders.")
+
+
 class JobAnswer(ResponseModel):
     """The progress of indexing."""
 
@@ -434,6 +481,21 @@ class JobAnswer(ResponseModel):
     total: int = 0
     failed: int = Field(0, description="Files that could not be read as photos.")
     message: str | None = Field(None, description="How indexing ended.")
+    text: str = Field("", description="The progress in one sentence.")
+    rate: float | None = Field(None, description="Files per second, over half a minute; null while it is unknown.")
+    seconds_left: float | None = Field(None, description="How long it still takes; null while that is unknown.")
+    newest: list[int] = Field([], description="Ids of the photos that this run added last, the latest first.")
+    passed_over: list[PassedOverAnswer] = Field([], description="The files of the library that are not searched.")
+
+    @classmethod
+    def of(cls, job: IndexJob, progress: Progress | None = None) -> JobAnswer:
+        """The progress, by default that of now, as a response."""
+        outcome = job.outcome()
+        return cls.from_attributes(
+            progress or job.progress,
+            newest=outcome.newest,
+            passed_over=[PassedOverAnswer.from_attributes(group) for group in outcome.passed_over],
+        )
 
 
 class Problem(ResponseModel):

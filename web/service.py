@@ -52,7 +52,7 @@ class Service:
         self.explanations = Explanations(self.engine, self.searches)
         self.overviews = Overviews(self.view)
         self.examples = Examples(self.engine, self.searches.queue)
-        self.indexing = IndexJob(library, self.model, roots)
+        self.indexing = IndexJob(library, self.model, roots, self.view)
         self.metrics = Metrics(photos=self.photo_count, waiting=lambda: self.searches.queue.waiting)
 
     def engine(self) -> SearchEngine:

@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import exists, select
 
 from indexer.library.annotations import (
     Annotation,
@@ -27,6 +27,7 @@ from indexer.library.filters import Filters, matching_photos
 from indexer.library.generations import current_generation
 from indexer.library.lifetime import while_open
 from indexer.library.opening import open_catalog
+from indexer.library.passed_over import PassedOver, read_passed_over
 from indexer.library.paths import composed, normalized
 from indexer.library.photo import PhotoRecord
 from indexer.library.status import LibraryStatus, read_status
@@ -85,6 +86,20 @@ class Library:
     def status(self) -> LibraryStatus:
         """The status of the library, for the generation that answers searches."""
         return read_status(self.path, self.catalog, self.current_generation())
+
+    @while_open
+    def passed_over(self) -> list[PassedOver]:
+        """The files in the folders that cannot be found, in groups, with the reason."""
+        with self.catalog.connect() as connection:
+            return read_passed_over(connection)
+
+    @while_open
+    def latest_ids(self, count: int, *, after: int = 0) -> list[int]:
+        """Ids of the `count` photos that were added last, the latest first, of those with an id above `after`."""
+        has_file = exists().where(location_table.c.photo_id == photo_table.c.id)
+        query = select(photo_table.c.id).where(photo_table.c.id > after, has_file)
+        with self.catalog.connect() as connection:
+            return list(connection.execute(query.order_by(photo_table.c.id.desc()).limit(count)).scalars())
 
     @while_open
     def back_up(self, target: str | Path) -> None:

@@ -38,6 +38,7 @@ OPERATIONS = (
     ("/api/v1/photos/{photo_id}/heat", "GET"),
     ("/api/v1/photos/{photo_id}/ask", "GET"),
     ("/api/v1/facets", "GET"),
+    ("/api/v1/folders", "GET"),
     ("/api/v1/similar", "POST"),
     *NOTHING_TO_ASK,
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, expect
 
+from indexer.indexing import IndexProgress
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 from tests.web.applications import opened, served
 from tests.web.test_browser import CHROMIUM, PHONE, RULES, address, chromium, tab
+from web.indexing import IndexJob
 from web.service import service_of
 
 __all__ = ["address", "chromium"]
@@ -78,3 +82,95 @@ def test_the_start_page_with_sentences_is_accessible(chromium: Browser, app: Fla
         }""")
         result = Axe().run(page, options={"runOnly": RULES})
         assert result.violations_count == 0, result.generate_report()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_from_an_empty_home_to_the_first_search(
+    chromium: Browser, weights: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripts: bool
+) -> None:
+    shutil.copytree(photos, tmp_path / "home" / "Pictures")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("indexer.folder_listing._MOUNTS", ())
+    with (
+        opened(tmp_path / "library", weights, HOSTS=("localhost", "127.0.0.1")) as app,
+        served(app) as address,
+        tab(chromium, address, java_script_enabled=scripts, viewport=PHONE, has_touch=True) as page,
+    ):
+        page.goto("/")
+        expect(page.get_by_role("heading", name="Where are your photos?")).to_be_visible()
+        page.get_by_role("link", name="All of your home folder").tap()
+        page.get_by_role("link", name="Pictures", exact=True).tap()
+        button = page.get_by_role("button", name="Index this folder")
+        box = button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44, "large enough for a finger"
+        button.tap()
+        expect(page.get_by_role("status")).to_have_text(f"Photos: {PHOTO_COUNT} new, 1 skipped.", timeout=120_000)
+        expect(page.get_by_role("list", name="Photos that were added last").get_by_role("link")).to_have_count(12)
+        page.get_by_text("Damaged or cut short").tap()
+        expect(page.get_by_text("broken.jpg")).to_be_visible()
+        page.get_by_role("link", name="Search them").tap()
+        page.get_by_role("searchbox", name="Describe a photo").fill(SENTENCE)
+        page.get_by_role("button", name="Search").tap()
+        expect(page.locator(".reranked .photos li").first).to_be_visible()
+
+
+def test_the_first_photos_flow_in_and_can_be_searched_while_others_are_read(
+    chromium: Browser, weights: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexer.batches.ENCODED_AT_ONCE", 4)
+    monkeypatch.setattr("web.indexing._MIN_PAUSE_S", 0.0)
+    note, held, go_on = IndexJob._note, threading.Event(), threading.Event()
+
+    def hold(job: IndexJob, progress: IndexProgress) -> None:
+        note(job, progress)
+        if progress.done == 10:
+            held.set()
+            go_on.wait(120)
+
+    monkeypatch.setattr(IndexJob, "_note", hold)
+    with (
+        opened(tmp_path / "library", weights, ROOTS=[photos]) as app,
+        served(app) as address,
+        tab(chromium, address) as page,
+    ):
+        page.goto("/library")
+        page.get_by_label("Add a folder").fill(str(photos))
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("list", name="Photos that were added last").get_by_role("link")).to_have_count(8)
+        assert held.wait(60)
+        expect(page.get_by_role("status")).to_have_text(re.compile("^10 of 13 files read"))
+        page.get_by_role("searchbox", name="Describe a photo").fill(SENTENCE)
+        page.keyboard.press("Enter")
+        expect(page.locator(".reranked .photos li")).to_have_count(8)
+        page.goto("/")
+        expect(page.get_by_text("10 of 13 files read")).to_be_visible()
+        go_on.set()
+        page.get_by_role("link", name="Watch").click()
+        expect(page.get_by_role("status")).to_have_text(re.compile("Photos: 12 new"), timeout=60_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_of_a_first_run_are_accessible_and_fit_a_small_screen(
+    chromium: Browser, weights: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: Any
+) -> None:
+    (tmp_path / "home" / "Pictures" / ("long name " * 20)).mkdir(parents=True)
+    shutil.copy(photos / "scene 05.jpg", tmp_path / "home" / "Pictures")
+    (tmp_path / "home" / "Pictures" / "empty.jpg").touch()
+    (tmp_path / "home" / "Pictures" / "film.mp4").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("indexer.folder_listing._MOUNTS", ())
+    with (
+        opened(tmp_path / "library", weights, HOSTS=("127.0.0.1",)) as app,
+        served(app) as address,
+        tab(chromium, address, color_scheme=scheme, viewport={"width": 320, "height": 700}) as page,
+    ):
+        for there in ("/", "/library", "/library/folders", f"/library/folders?at={tmp_path}/home/Pictures", "indexed"):
+            if there == "indexed":
+                page.get_by_role("button", name="Index this folder").click()
+                expect(page.get_by_role("status")).to_have_text(re.compile("Photos: 1 new"), timeout=60_000)
+            else:
+                page.goto(there)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 320, there
+            result = Axe().run(page, options={"runOnly": RULES})
+            assert result.violations_count == 0, f"{there}: {result.generate_report()}"

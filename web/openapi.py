@@ -16,9 +16,8 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import Rule
 
-from web.schema import Problem
+from web.schema import MAX_PHOTO_ID, Problem
 
-MAX_PHOTO_ID = 2**63 - 1
 PHOTO = f"/photos/<int(max={MAX_PHOTO_ID}):photo_id>"
 """The address of a photo, as a rule of a blueprint."""
 _JSON = "application/json"

@@ -93,10 +93,15 @@ def _response(photo_id: int, opened: Original) -> Response:
     return response
 
 
+def safe_name(path: str) -> str:
+    """The name of the file at `path` as any system can save it."""
+    readable = Path(path).name.encode("utf-8", "replace").decode()
+    return _UNSAFE.sub("_", unicodedata.normalize("NFC", readable))
+
+
 def _download_names(path: str) -> dict[str, str]:
     """The name under which the file is saved: in ASCII, and as Unicode (RFC 6266) where that differs."""
-    readable = Path(path).name.encode("utf-8", "replace").decode()
-    name = Path(_UNSAFE.sub("_", unicodedata.normalize("NFC", readable)))
+    name = Path(safe_name(path))
     stem, suffix = (
         unicodedata.normalize("NFKD", part).encode("ascii", "ignore").decode().strip()
         for part in (name.stem, name.suffix)

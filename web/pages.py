@@ -31,7 +31,8 @@ from web.filtering import active, choices
 from web.folder_choice import folder_to_index, may_list_folders
 from web.folder_keys import path_of
 from web.folders import welcome
-from web.openapi import MAX_PHOTO_ID, document
+from web.openapi import document
+from web.schema import MAX_PHOTO_ID
 from web.searches import CursorUnknown, Page, Position, ResultSnapshot
 from web.service import current_service
 from web.shapes import ratio_class, ratio_styles

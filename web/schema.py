@@ -26,6 +26,9 @@ from indexer.selection import DEFAULT_EXCLUDES, NO_MEDIA
 from web.folder_keys import key_of
 from web.indexing import IndexJob, Progress
 
+MAX_PHOTO_ID = 2**63 - 1
+MAX_SELECTED = 10_000
+"""Photos that one request may name."""
 _MAX_LIMIT = 200
 _MAX_FACETS = 100
 Tag = Annotated[str, Field(max_length=MAX_TAG)]
@@ -101,6 +104,27 @@ class AnnotationRequest(RequestModel):
     tag: list[Tag] = Field([], max_length=MAX_TAGS, description="Tags to add.")
     untag: list[Tag] = Field([], max_length=MAX_TAGS, description="Tags to remove.")
     favourite: bool | None = Field(None, description="Whether the photo is a favourite.")
+
+
+_PhotoIds = Annotated[
+    list[Annotated[int, Field(ge=0, le=MAX_PHOTO_ID)]],
+    Field(min_length=1, max_length=MAX_SELECTED, description="The photos, by id."),
+]
+
+
+class ZipRequest(RequestModel):
+    """The photos whose files to send."""
+
+    photo_ids: _PhotoIds
+
+
+class AnnotationsRequest(RequestModel):
+    """What to write about many photos."""
+
+    photo_ids: _PhotoIds
+    tag: list[Tag] = Field([], max_length=MAX_TAGS, description="Tags to add.")
+    untag: list[Tag] = Field([], max_length=MAX_TAGS, description="Tags to remove.")
+    favourite: bool | None = Field(None, description="Whether the photos are favourites.")
 
 
 class IndexRequest(RequestModel):
@@ -355,6 +379,12 @@ class ShownAnswer(ResponseModel):
     """The file that the file manager shows."""
 
     path: str
+
+
+class ChangedAnswer(ResponseModel):
+    """The photos that were changed."""
+
+    changed: list[int] = Field(description="Their ids. The others were so already, or are not in the library.")
 
 
 class CopyAnswer(ResponseModel):

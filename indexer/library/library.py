@@ -22,7 +22,7 @@ from indexer.library.annotations import (
 )
 from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table, query_chunks
 from indexer.library.database import Database
-from indexer.library.errors import LibraryError, PhotoMissing
+from indexer.library.errors import AnnotationRefused, LibraryError, PhotoMissing
 from indexer.library.filters import Filters, matching_photos
 from indexer.library.generations import current_generation
 from indexer.library.lifetime import while_open
@@ -235,6 +235,26 @@ class Library:
             annotation = checked_annotation(edit(read_annotation(connection, photo_id)))
             write_annotation(connection, photo_id, annotation)
         return annotation
+
+    @while_open
+    def edit_annotations(self, photo_ids: Sequence[int], edit: Callable[[Annotation], Annotation]) -> list[int]:
+        """Replace the annotations of these photos as `edit_annotation` does, all or none; the ids of those it changed.
+
+        Hidden and unknown photos are left out. Raises AnnotationRefused, which names the photo.
+        """
+        changed = []
+        photos = self.photos(photo_ids)
+        with self.catalog.begin() as connection:
+            for photo in photos:
+                before = read_annotation(connection, photo.id)
+                try:
+                    annotation = checked_annotation(edit(before))
+                except AnnotationRefused as error:
+                    raise AnnotationRefused(f"{Path(photo.path).name}: {error}") from error
+                if annotation != checked_annotation(before):
+                    write_annotation(connection, photo.id, annotation)
+                    changed.append(photo.id)
+        return changed
 
     @while_open
     def common_texts(self, count: int) -> list[str]:

@@ -37,6 +37,7 @@ OPERATIONS = (
     ("/api/v1/photos/{photo_id}/explain", "GET"),
     ("/api/v1/photos/{photo_id}/heat", "GET"),
     ("/api/v1/photos/{photo_id}/ask", "GET"),
+    ("/api/v1/photos/zip", "POST"),
     ("/api/v1/facets", "GET"),
     ("/api/v1/folders", "GET"),
     ("/api/v1/similar", "POST"),

@@ -16,7 +16,7 @@ addEventListener("paste", (event) => {
   if (take(event.clipboardData)) event.preventDefault();
 });
 addEventListener("submit", (event) => {
-  const photo = event.target.elements.photo?.files[0];
+  const photo = event.target.elements.photo?.files?.[0];
   if (!photo) return;
   event.preventDefault();
   send(photo, event.target.elements.words.value);

@@ -329,11 +329,17 @@ class SearchEngine:
     @while_open
     def facets(self, query: str | Query = "") -> Facets:
         """How many photos there are of each month, camera, folder and place among those that pass the filters of
-        `query`. Its words make no difference.
+        `query`, and resemble its sentence where it has one (`pipeline.resembling`).
 
         Raises QueryError when `query` is over MAX_CHARACTERS or not valid Unicode, or a filter is invalid.
         """
-        return self._library.facets(parse(query).filters)
+        query = parse(query)
+        if not query.words:
+            return self._library.facets(query.filters)
+        check_excluded(query)
+        with self._answering():
+            among = pipeline.resembling(self._library, pipeline.encode(self._model, query))
+        return self._library.facets(query.filters, among)
 
     @while_open
     def photo(self, photo_id: int) -> PhotoRecord:

@@ -160,8 +160,12 @@ def heat(params: HeatRequest, photo_id: int) -> Response:
 @blueprint.get("/facets")
 @operation(request_model=FacetsRequest, response_model=FacetsAnswer)
 def facets(params: FacetsRequest) -> Response:
-    """How many photos there are of each month, camera, folder and place"""
-    return answer(FacetsAnswer.of(current_service().view().facets(parse(params.q).filters)))
+    """How many photos of a search there are of each month, camera, folder and place
+
+    A sentence ranks every photo. By the score of the shortlist, those count that reach half of the way from the typical
+    photo up to the best one; and those whose captions and tags hold all words.
+    """
+    return answer(FacetsAnswer.of(current_service().facets(parse(params.q))))
 
 
 @blueprint.get("/overview")

@@ -13,7 +13,7 @@ from flask import Flask, Response, g, request
 from engine.errors import EngineError
 from indexer.library.errors import LibraryMissing
 from model.weights import WeightsError
-from web import api, errors, folders, monitoring, pages, selection
+from web import api, errors, filter_pages, folders, monitoring, pages, selection
 from web.access import Guard, password_hash
 from web.forms import FormTokens
 from web.hosts import check_host
@@ -62,7 +62,8 @@ def create_app(config: Mapping[str, Any]) -> Flask:
     guard, tokens = Guard(password), FormTokens(password)
     app.add_template_global(tokens.token, "form_token")
     app.add_template_global(tokens.field, "token_field")
-    for blueprint in (pages.blueprint, folders.pages, selection.pages, api.blueprint, monitoring.blueprint):
+    pages_and_api = (pages.blueprint, filter_pages.blueprint, folders.pages, selection.pages, api.blueprint)
+    for blueprint in (*pages_and_api, monitoring.blueprint):
         app.register_blueprint(blueprint)
     app.register_error_handler(Exception, errors.respond)
     app.before_request(_start_clock)

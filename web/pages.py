@@ -27,7 +27,7 @@ from model.errors import PixelseekError
 from model.weights import WeightsError
 from web.disconnection import ClientDisconnected
 from web.explanations import MapMissing, map_of, strongest_at
-from web.filtering import active, choices
+from web.filtering import active, with_period
 from web.folder_choice import folder_to_index, may_list_folders
 from web.folder_keys import path_of
 from web.folders import welcome
@@ -64,15 +64,23 @@ def search() -> AnyResponse | str:
             raise
     except (EngineError, LibraryMissing) as error:
         return welcome(str(error), query)
+    if changed := _with_form(query):
+        return redirect(_address(changed, request.args.get("sort")))
     if not query:
         return start_page(photos)
-    if excluded := request.args.get("exclude", "").replace('"', "").strip():
-        return redirect(url_for("pages.search", q=f'{query} -"{excluded}"', sort=request.args.get("sort")))
     parsed = parse(query)
     sort: Sort = "date" if request.args.get("sort") == "date" else "match"
     if cursor := request.args.get("cursor"):
         return _later_page(parsed, sort, cursor)
     return _first_page(parsed, sort)
+
+
+def _with_form(query: str) -> str | None:
+    """The query with what a form of the filters adds: a period, or what the photos must not show; None without one."""
+    if "from" in request.args or "until" in request.args:
+        return with_period(parse(query), *(request.args.get(name, "").strip() for name in ("from", "until")))
+    excluded = request.args.get("exclude", "").replace('"', "").strip()
+    return f'{query} -"{excluded}"'.strip() if excluded else None
 
 
 def _first_page(query: Query, sort: Sort) -> Response:
@@ -135,15 +143,6 @@ def _first_page_context(snapshot: ResultSnapshot) -> dict[str, Any]:
     page = Page(snapshot, 0, result.hits[: _first_page_size(snapshot)])
     seen = current_service().engine().seen_words([hit.photo_id for hit in page.hits])
     return {"query": snapshot.query.text, "page": page, "result": result, "sort": snapshot.sort, "seen": seen}
-
-
-@blueprint.get("/filters")
-def filters() -> str:
-    """The filters that can be added to a search."""
-    query = parse(request.args.get("q", ""))
-    offered = choices(query, current_service().view().facets(query.filters))
-    sort = request.args.get("sort")
-    return render_template("filters.html", query=query.text, sort=sort, filters=active(query), choices=offered)
 
 
 @blueprint.app_template_global("search_address")

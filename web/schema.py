@@ -74,7 +74,7 @@ class SimilarRequest(RequestModel):
 class FacetsRequest(RequestModel):
     """Which photos are counted."""
 
-    q: str = Field("", max_length=MAX_CHARACTERS, description="A query: its filters apply, its words do not.")
+    q: str = Field("", max_length=MAX_CHARACTERS, description="A query; without one, all photos are counted.")
 
 
 class ExplainRequest(RequestModel):

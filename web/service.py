@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import cast
@@ -10,13 +11,15 @@ from typing import cast
 from flask import Flask, current_app
 
 from engine.models import open_model
+from engine.query import Query
 from engine.search import SearchEngine
 from indexer.library.defaults import recorded_weights
 from indexer.library.errors import LibraryClosed, LibraryMissing
+from indexer.library.facets import Facets
 from indexer.library.status import LibraryStatus
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
-from model.weights import DEFAULT, find_weights
+from model.weights import DEFAULT, WeightsError, find_weights
 from web.explanations import Explanations
 from web.indexing import IndexJob
 from web.metrics import Metrics
@@ -100,6 +103,16 @@ class Service:
             return self.view().photo_count()
         except LibraryMissing:
             return 0
+
+    def facets(self, query: Query) -> Facets:
+        """The facets of a search. Where there is no model to read its sentence, of all photos that pass its filters.
+
+        Raises what `view` and `Searches.run` raise.
+        """
+        if query.words:
+            with suppress(WeightsError):
+                return self.searches.run(lambda engine: engine.facets(query))
+        return self.view().facets(query.filters)
 
     def status(self) -> LibraryStatus:
         """The status of the library. Raises what `LibraryView.open` raises."""

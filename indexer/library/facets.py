@@ -52,8 +52,8 @@ class Facets:
     """Most photos first."""
 
 
-def read_facets(catalog: Database, generation: str, filters: Filters) -> Facets:
-    """The facets of the photos encoded in this generation for which `filters` hold.
+def read_facets(catalog: Database, generation: str, filters: Filters, among: NDArray[np.int64] | None = None) -> Facets:
+    """The facets of the photos encoded in this generation for which `filters` hold; with `among` (N,), of these ids.
 
     Each facet ignores its own filter, so that another value can be chosen.
     """
@@ -66,7 +66,7 @@ def read_facets(catalog: Database, generation: str, filters: Filters) -> Facets:
         def rows(
             query: Select[*tuple[Any, ...]], allowed: Filters, photo_id: ColumnElement[Any] | None = None
         ) -> Iterator[Any]:
-            for condition in _conditions(catalog, generation, allowed):
+            for condition in _conditions(catalog, generation, allowed, among):
                 photos = select(photo_table.c.id).where(*condition)
                 restriction = condition if photo_id is None else [photo_id.in_(photos)]
                 yield from connection.execute(query.where(*restriction))
@@ -132,11 +132,17 @@ def _places(rows: Iterable[Any]) -> list[Place]:
     return sorted(places, key=lambda place: (-place.photos, place.name))
 
 
-def _conditions(catalog: Database, generation: str, filters: Filters) -> Iterator[list[ColumnElement[bool]]]:
-    """Lists of SQL conditions. Each photo for which `filters` hold meets exactly one of them."""
+def _conditions(
+    catalog: Database, generation: str, filters: Filters, among: NDArray[np.int64] | None
+) -> Iterator[list[ColumnElement[bool]]]:
+    """Lists of SQL conditions. Each photo of `among` for which `filters` hold meets exactly one of them."""
     is_encoded = exists().where(encoded_table.c.generation == generation, encoded_table.c.photo_id == photo_table.c.id)
-    if not filters.near:
+    if not filters.near and among is None:
         yield [*conditions(filters), is_encoded]
         return
-    for chunk in query_chunks(matching_photos(catalog, filters).tolist()):  # distances are not computed in SQL
-        yield [photo_table.c.id.in_(chunk), is_encoded]
+    photo_ids = among
+    if filters.near or photo_ids is None:  # distances are not computed in SQL
+        matching = matching_photos(catalog, filters)
+        photo_ids = matching if photo_ids is None else np.intersect1d(matching, photo_ids)
+    for chunk in query_chunks(photo_ids.tolist()):
+        yield [*conditions(filters), photo_table.c.id.in_(chunk), is_encoded]

@@ -96,9 +96,9 @@ class LibraryView(Library):
         return visible_photos(self.catalog, self.generation)
 
     @while_open
-    def facets(self, filters: Filters) -> Facets:
-        """The facets of the photos for which `filters` hold."""
-        return read_facets(self.catalog, self.generation, filters)
+    def facets(self, filters: Filters, among: NDArray[np.int64] | None = None) -> Facets:
+        """The facets of the photos for which `filters` hold; with `among` (N,), of those with these ids."""
+        return read_facets(self.catalog, self.generation, filters, among)
 
     @while_open
     def filter_values(self, name: str) -> list[str]:

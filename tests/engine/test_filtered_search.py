@@ -152,10 +152,31 @@ def test_the_line_is_that_of_all_reranked_photos_whatever_the_limit_and_the_orde
     assert dated.search(f"{SENTENCE} taken:1999").line == 0
 
 
-def test_facets_are_of_the_photos_that_a_query_lets_pass(dated: SearchEngine) -> None:
-    facets = dated.facets("anything taken:2012 -dog")
-    assert facets.cameras == {"Canon EOS 80D": 1}
-    assert len(facets.months) == PHOTO_COUNT
+def test_facets_are_of_the_photos_that_pass_the_filters(dated: SearchEngine) -> None:
+    assert dated.facets("taken:2012").cameras == {"Canon EOS 80D": 1}
+    assert len(dated.facets("taken:2012").months) == PHOTO_COUNT, "a filter does not count for itself"
     assert dated.facets().cameras == {"Canon EOS 80D": PHOTO_COUNT // 2, "Pixel 7": PHOTO_COUNT // 2}
     with pytest.raises(QueryError, match="taken"):
         dated.facets("taken:never")
+
+
+def test_facets_of_a_sentence_are_of_the_photos_that_resemble_it(dated: SearchEngine) -> None:
+    nearest = [Path(hit.path).stem for hit in dated.search(SENTENCE, rerank=False).hits]
+    counted = {month[:4] for month in dated.facets(SENTENCE).months}
+    assert 0 < len(counted) < PHOTO_COUNT
+    assert counted == set(nearest[: len(counted)]), "the first ones, down to half of the way to the typical photo"
+    assert sum(dated.facets(SENTENCE).cameras.values()) == len(counted)
+    year = nearest[0]
+    assert {month[:4] for month in dated.facets(f"{SENTENCE} taken:{year}").months} == counted
+    assert sum(dated.facets(f"{SENTENCE} taken:{year}").cameras.values()) == 1
+    assert sum(dated.facets(f"{SENTENCE} taken:{nearest[-1]}").cameras.values()) == 0
+
+
+def test_a_photo_whose_caption_holds_all_words_is_counted(dated: SearchEngine) -> None:
+    last = dated.search(SENTENCE, rerank=False).hits[-1]
+    before = set(dated.facets(SENTENCE).months)
+    dated._library.annotate(last.photo_id, caption=SENTENCE, tags=[])
+    try:
+        assert set(dated.facets(SENTENCE).months) - before == {f"{Path(last.path).stem}-06"}
+    finally:
+        dated._library.annotate(last.photo_id, caption=None, tags=[])

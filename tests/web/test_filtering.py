@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.query import parse
-from indexer.library.facets import Facets
+from indexer.library.facets import Facets, Place
 from model.scoring.calibration import Calibration
 from tests.engine.libraries import SENTENCE, index, recalibrate
 from tests.web.applications import hits, opened
@@ -34,6 +34,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, photos: Path, weights: Path) -
         exif = {
             "0th": {piexif.ImageIFD.Model: b"Canon EOS 80D" if row < 5 else b"Pixel 7"},
             "Exif": {piexif.ExifIFD.DateTimeOriginal: f"{2019 + row % 2}:0{row}:15 12:00:00".encode()},
+            "GPS": {1: b"N", 2: ((38, 1), (42, 1), (0, 1)), 3: b"W", 4: ((9, 1), (8, 1), (0, 1))} if row < 4 else {},
         }
         path = folder / (ALBUM if row < 3 else "2020/06") / f"{row}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +63,10 @@ def test_programs_are_told_what_to_add_to_a_query(client: FlaskClient) -> None:
     assert answer
     assert [(one["name"], one["photos"]) for one in answer["cameras"]] == [("Canon EOS 80D", 4), ("Pixel 7", 2)]
     assert sum(one["photos"] for one in answer["months"]) == 6
-    for kind in ("months", "cameras", "folders"):
+    assert [(one["name"], one["country"], one["photos"]) for one in answer["places"]] == [
+        ("Lisbon, Portugal", "Portugal", 3)
+    ]
+    for kind in ("months", "cameras", "folders", "places"):
         for one in answer[kind]:
             assert len(hits(client, q=f"{SENTENCE} {one['filter']}")) == one["photos"]
     narrowed = client.get("/api/v1/facets", query_string={"q": "taken:2019 camera:pixel"}).json
@@ -71,25 +75,112 @@ def test_programs_are_told_what_to_add_to_a_query(client: FlaskClient) -> None:
 
 
 def test_filters_are_put_in_and_taken_out_by_links(client: FlaskClient) -> None:
-    page = client.get("/", query_string={"q": SENTENCE}).text
-    page = client.get(links(page, "Filter")[0]).text
-    page = client.get(links(page, "2019")[0]).text
-    assert query_of(page) == f"{SENTENCE} taken:2019"
-    page = client.get(links(page, "Filter")[0]).text
-    assert links(page, "all years")
+    page = client.get("/", query_string={"q": "type:jpg"}).text
+    page = client.get(links(page, "When")[0]).text
     page = client.get(links(page, "Apr")[0]).text
-    assert query_of(page) == f"{SENTENCE} taken:2019-04", "in the place of the year"
-    page = client.get(links(page, "Filter")[0]).text
-    page = client.get(links(page, "Canon")[0]).text
-    assert query_of(page) == f'{SENTENCE} taken:2019-04 camera:"Canon EOS 80D"'
+    assert query_of(page) == "type:jpg taken:2019-04"
+    page = client.get(links(page, "When")[0]).text
+    assert links(page, "all years")
+    page = client.get(links(page, "Jun")[0]).text
+    assert query_of(page) == "type:jpg taken:2019-06", "in the place of the other month"
+    page = client.get(links(page, "Camera")[0]).text
+    page = client.get(links(page, "Pixel 7")[0]).text
+    assert query_of(page) == 'type:jpg taken:2019-06 camera:"Pixel 7"'
     assert page[page.index("reranked") :].count("/thumbnail") == 1
-    page = client.get(links(page, "April 2019")[0]).text
-    assert query_of(page) == f'{SENTENCE} camera:"Canon EOS 80D"'
-    page = client.get(links(page, "Filter")[0]).text
-    page = client.get(links(page, "Canon")[-1]).text
-    assert query_of(page) == SENTENCE, "what is chosen is taken out again"
-    page = client.get(links(client.get("/filters", query_string={"q": SENTENCE}).text, ALBUM)[0]).text
+    page = client.get(links(page, "June 2019")[0]).text
+    assert query_of(page) == 'type:jpg camera:"Pixel 7"'
+    page = client.get(links(page, "Camera")[0]).text
+    page = client.get(links(page, "Pixel 7")[-1]).text
+    assert query_of(page) == "type:jpg", "what is chosen is taken out again"
+    page = client.get(links(page, "Folder")[0]).text
+    page = client.get(links(page, ALBUM)[0]).text
     assert page[page.index("reranked") :].count("/thumbnail") == 2
+    page = client.get(links(page, "Where")[0]).text
+    page = client.get(links(page, "Lisbon")[0]).text
+    assert query_of(page).endswith(' place:"Lisbon, Portugal"')
+
+
+def test_the_numbers_are_those_of_this_search(client: FlaskClient) -> None:
+    best = hits(client)[0]
+    counted = client.get("/api/v1/facets", query_string={"q": SENTENCE}).get_json()
+    of_all = client.get("/api/v1/facets").get_json()
+    photos, total = (sum(month["photos"] for month in answer["months"]) for answer in (counted, of_all))
+    assert 0 < photos < total == 6
+    taken = client.get(f"/api/v1/photos/{best['photo_id']}").get_json()["taken_at"][:7]
+    nearest = hits(client, rerank="false")[0]["photo_id"]
+    assert client.get(f"/api/v1/photos/{nearest}").get_json()["taken_at"][:7] in [
+        month["name"] for month in counted["months"]
+    ]
+    page = client.get("/filters", query_string={"q": SENTENCE}).text
+    assert f": {photos} photo" in page or page.count('<li data-value="') >= len(counted["months"])
+    assert taken[:4] in page
+
+
+PERIODS = [
+    ({"from": "2019", "until": "2020"}, "type:jpg after:2019 before:2021"),
+    ({"from": "2019-03", "until": "2019-12"}, "type:jpg after:2019-03 before:2020-01"),
+    ({"from": "2019-03-31", "until": "2019-12-31"}, "type:jpg after:2019-03-31 before:2020-01-01"),
+    ({"from": "2019", "until": "2019"}, "type:jpg taken:2019"),
+    ({"from": "2019", "until": ""}, "type:jpg after:2019"),
+    ({"until": "2019"}, "type:jpg before:2020"),
+    ({"from": "", "until": ""}, "type:jpg"),
+]
+
+
+@pytest.mark.parametrize(("period", "query"), PERIODS)
+def test_a_form_filters_by_a_period(client: FlaskClient, period: dict[str, str], query: str) -> None:
+    answer = client.get("/", query_string={"q": "taken:2018 type:jpg after:2001", **period, "sort": "date"})
+    assert answer.status_code == 302
+    assert "sort=date" in answer.location
+    page = client.get(answer.location).text
+    assert query_of(page) == query
+    filters = client.get("/filters", query_string={"q": query}).text
+    first, last = re.findall(r'name="(?:from|until)" value="([^"]*)"', filters)
+    assert (first, last) == (period.get("from", ""), period.get("until", "")), "the form shows the period"
+
+
+def test_a_period_that_makes_no_sense_is_told(client: FlaskClient) -> None:
+    answer = client.get("/", query_string={"q": "dog", "from": "soon", "until": "2019"}, follow_redirects=True)
+    assert answer.status_code == 400
+    assert "<mark>after:soon</mark>" in answer.text
+
+
+def test_folders_are_a_tree_and_cities_lie_in_their_country() -> None:
+    paths = {"/p": 9, "/p/2018": 5, "/p/2018/Lisbon": 2, "/p/2018/Porto": 3, "/p/old": 4}
+    places = [Place("Porto, Portugal", "Portugal", 41.1, -8.6, 3), Place("Lisbon, Portugal", "Portugal", 38.7, -9.1, 2),
+              Place("Munich, Germany", "Germany", 48.1, 11.6, 9)]  # fmt: skip
+    offered = choices(parse("folder:/p/2018/Porto place:munich"), Facets({}, {}, paths, places))
+    tree = [(choice.label, [inner.label for inner in choice.inside]) for choice in offered.folders]
+    assert tree == [("2018", ["Lisbon", "Porto"]), ("old", [])]
+    porto = offered.folders[0].inside[1]
+    assert (porto.chosen, porto.photos, porto.query) == (True, 3, "place:munich")
+    countries = [(choice.label, choice.photos, len(choice.inside)) for choice in offered.places]
+    assert countries == [("Germany", 9, 1), ("Portugal", 5, 2), ("munich", 0, 0)]
+    assert offered.places[-1].chosen
+    assert offered.places[-1].query == "folder:/p/2018/Porto"
+
+
+def test_many_folders_are_folded_away_but_for_the_chosen_one() -> None:
+    paths = (
+        {"/p": 60}
+        | {f"/p/{year}": 2 for year in range(30)}
+        | {f"/p/{year}/{name}": 1 for year in range(30) for name in "ab"}
+    )
+    offered = choices(parse("folder:/p/7/a"), Facets({}, {}, paths, []))
+    assert [choice.label for choice in offered.folders if choice.is_open] == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("months", "labels"),
+    [
+        ({"2019-03": 1}, ["Jan 2019", "Feb", "Mar"]),
+        ({"2019-03": 1, "2020-05": 2}, ["Jan 2019", "Feb", "Mar"]),
+        ({"2001-01": 1, "2020-05": 2}, ["2001", "2002", "2003"]),
+        ({}, []),
+    ],
+)
+def test_few_years_are_shown_by_month(months: dict[str, int], labels: list[str]) -> None:
+    assert [choice.label for choice in choices(parse(""), Facets(months, {}, {}, [])).dates][:3] == labels
 
 
 def test_words_are_left_out_by_a_form(client: FlaskClient) -> None:
@@ -171,12 +262,13 @@ def test_what_no_query_can_say_is_not_offered() -> None:
     facets = Facets({}, {'The "Brownie"': 2, "Box": 1}, {"/photos": 3, "/photos/a\udce9": 2, "/photos/b": 1}, [])
     offered = choices(parse("a dog"), facets)
     assert [choice.label for choice in offered.cameras] == ["Box"]
-    assert [choice.label for choice in offered.folders] == ["photos/b"]
+    assert [choice.label for choice in offered.folders] == ["b"]
 
 
 def test_a_folder_that_says_nothing_is_not_offered() -> None:
     facets = Facets({}, {}, {"/p": 5, "/p/2021": 3, "/p/2021/06": 3, "/p/b": 2, "/p/b/c": 1}, [])
-    assert [choice.label for choice in choices(parse(""), facets).folders] == ["2021/06", "p/b", "b/c"]
+    tree = [(choice.label, [inner.label for inner in choice.inside]) for choice in choices(parse(""), facets).folders]
+    assert tree == [("2021/06", []), ("b", ["c"])]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ const parsed = document.readyState === "loading"
   : Promise.resolve();
 await parsed;
 swap();
-for (const link of document.querySelectorAll("a.more")) follow(link);
+followAll();
+addEventListener("results", followAll); // the filters have put other results in their place
+
+function followAll() {
+  for (const link of document.querySelectorAll("a.more")) follow(link);
+}
 
 function swap() {
   const shortlist = document.querySelector(".shortlist");

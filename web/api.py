@@ -42,7 +42,7 @@ from web.service import current_service
 from web.start import NEWEST
 from web.streams import EVENT_STREAM, events
 from web.thumbnails import LARGE, SMALL
-from web.uploads import similar_to_upload
+from web.uploads import read_upload
 
 _WEBP = "image/webp"
 _MAX_WAIT_S = 10.0
@@ -120,7 +120,9 @@ def similar_to(params: SimilarRequest) -> Response:
 
     The upload, at most 32 MiB, is not kept. With words in `q`, the photos are similar to photo and words together.
     """
-    return jsonify({"hits": _as_json(similar_to_upload(parse(params.q), params.limit))})
+    service, query = current_service(), parse(params.q)
+    photo = read_upload(service.engine())
+    return jsonify({"hits": _as_json(service.searches.similar(photo, query, params.limit))})
 
 
 @blueprint.get(f"{PHOTO}/explain")

@@ -13,7 +13,7 @@ from flask import Flask, Response, g, request
 from engine.errors import EngineError
 from indexer.library.errors import LibraryMissing
 from model.weights import WeightsError
-from web import api, errors, filter_pages, folders, monitoring, pages, selection
+from web import api, errors, filter_pages, folders, monitoring, pages, search_by_photo, selection
 from web.access import Guard, password_hash
 from web.forms import FormTokens
 from web.hosts import check_host
@@ -32,6 +32,15 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_BLUEPRINTS = (
+    pages.blueprint,
+    filter_pages.blueprint,
+    folders.pages,
+    search_by_photo.blueprint,
+    selection.pages,
+    api.blueprint,
+    monitoring.blueprint,
+)
 _log = logging.getLogger("pixelseek.web")
 
 
@@ -62,8 +71,7 @@ def create_app(config: Mapping[str, Any]) -> Flask:
     guard, tokens = Guard(password), FormTokens(password)
     app.add_template_global(tokens.token, "form_token")
     app.add_template_global(tokens.field, "token_field")
-    pages_and_api = (pages.blueprint, filter_pages.blueprint, folders.pages, selection.pages, api.blueprint)
-    for blueprint in (*pages_and_api, monitoring.blueprint):
+    for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.register_error_handler(Exception, errors.respond)
     app.before_request(_start_clock)

@@ -19,7 +19,7 @@ from web.explanations import MapMissing
 from web.indexing import AlreadyIndexing, FolderNotAllowed
 from web.searches import Busy, CursorUnknown
 from web.thumbnails import PhotoUnreadable
-from web.uploads import MAX_UPLOAD_BYTES
+from web.uploads import MAX_UPLOAD_BYTES, UploadForgotten
 
 _RETRY_AFTER_S = 5
 _SENTENCES = ("question", "words", "q")
@@ -146,7 +146,7 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
             return HTTPStatus.BAD_REQUEST, str(error)
         case PhotoMissing() | PhotoUnreadable() | OriginalMissing() | MapMissing():
             return HTTPStatus.NOT_FOUND, str(error)
-        case CursorUnknown():
+        case CursorUnknown() | UploadForgotten():
             return HTTPStatus.GONE, str(error)
         case AlreadyIndexing():
             return HTTPStatus.CONFLICT, str(error)

@@ -37,7 +37,6 @@ from web.searches import CursorUnknown, Page, Position, ResultSnapshot
 from web.service import current_service
 from web.shapes import ratio_class, ratio_styles
 from web.start_page import start_page
-from web.uploads import similar_to_upload
 
 PHOTOS_A_PAGE = 48
 _SIMILAR = 12
@@ -255,14 +254,6 @@ def _navigation(query: Query, position: Position | None, photo_id: int) -> dict[
                 "pages.photo", photo_id=hit.photo_id, q=query.text, cursor=snapshot.cursor(neighbour)
             )
     return addresses
-
-
-@blueprint.route("/similar", methods=["GET", "POST"])
-def similar() -> str:
-    """Search by a photo: a form to upload one, and the photos most similar to it."""
-    words = request.form.get("words", "")
-    hits = similar_to_upload(parse(words), _MORE_SIMILAR) if request.method == "POST" else None
-    return render_template("similar.html", hits=hits, words=words, photo=None)
 
 
 @blueprint.get("/library")

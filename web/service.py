@@ -26,6 +26,7 @@ from web.metrics import Metrics
 from web.searches import Searches
 from web.start import Examples, Overviews
 from web.thumbnails import Thumbnails
+from web.uploads import Uploads
 
 _KEY = "pixelseek"
 
@@ -52,6 +53,7 @@ class Service:
         self._lock = Lock()
         self.thumbnails = Thumbnails(library)
         self.searches = Searches(self.engine)
+        self.uploads = Uploads()
         self.explanations = Explanations(self.engine, self.searches)
         self.overviews = Overviews(self.view)
         self.examples = Examples(self.engine, self.searches.queue)

@@ -355,6 +355,9 @@ def test_a_photo_is_searched_by_choosing_it(page: Page, photos: Path) -> None:
     page.get_by_role("button", name="Find similar photos").click()
     expect(page.get_by_role("heading", name="Photos similar to yours")).to_be_visible()
     expect(page.locator(".photos li")).to_have_count(PHOTO_COUNT - 1)
+    page.reload()
+    expect(page.locator(".photos li")).to_have_count(PHOTO_COUNT - 1)
+    assert page.get_by_role("img", name="Your photo").evaluate("image => image.naturalWidth") > 100
 
 
 @pytest.mark.parametrize("event", ["drop", "paste"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -27,7 +28,7 @@ def _no_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
 
 def send(client: FlaskClient, content: bytes, address: str = "/api/v1/similar?limit=5") -> tuple[int, str]:
     data = {"photo": (io.BytesIO(content), "photo.jpg"), "csrf_token": token(client)}
-    answer = client.post(address, data=data, content_type="multipart/form-data")
+    answer = client.post(address, data=data, content_type="multipart/form-data", follow_redirects=True)
     return answer.status_code, answer.text
 
 
@@ -49,13 +50,50 @@ def test_the_page_shows_them(client: FlaskClient, photos: Path) -> None:
     assert page.count("/thumbnail") == PHOTO_COUNT - 1, "not the photo itself"
 
 
+def test_the_address_of_the_results_names_the_upload(client: FlaskClient, photos: Path) -> None:
+    data = {"photo": (io.BytesIO((photos / "scene 02.jpg").read_bytes()), "photo.jpg"), "csrf_token": token(client)}
+    answer = client.post("/similar", data=data, content_type="multipart/form-data")
+    assert answer.status_code == 303
+    page = client.get(answer.location)
+    assert page.status_code == 200
+    assert client.get(answer.location).text.count("/thumbnail") == page.text.count("/thumbnail"), "loaded again"
+    preview = client.get(re.search(r'src="(/similar/[^"]+/preview)"', page.text)[1])  # type: ignore[index]
+    with Image.open(io.BytesIO(preview.data)) as image, Image.open(photos / "scene 02.jpg") as photo:
+        assert image.format == "WEBP"
+        assert image.width / image.height == pytest.approx(photo.width / photo.height, rel=0.02)
+
+
+def test_an_upload_is_forgotten_when_many_others_came(
+    client: FlaskClient, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.uploads._MAX_KEPT", 0)
+    status, page = send(client, (photos / "scene 02.jpg").read_bytes(), "/similar")
+    assert status == 410
+    assert "This photo is no longer in memory: choose it again." in page
+    assert 'type="file"' in page
+    assert client.get("/similar/unknown/preview").status_code == 410
+
+
+def test_an_upload_read_for_other_weights_is_forgotten(client: FlaskClient, app: Flask, photos: Path) -> None:
+    uploads, engine = service_of(app).uploads, service_of(app).engine()
+    key = uploads.keep(engine.read_photo(photos / "scene 02.jpg"), "another generation")
+    assert client.get(f"/similar?upload={key}").status_code == 410
+
+
+def test_a_filter_that_makes_no_sense_is_told_before_the_photo_is_read(client: FlaskClient) -> None:
+    data = {"photo": (io.BytesIO(b"no photo"), "photo.jpg"), "words": "taken:soon", "csrf_token": token(client)}
+    page = client.post("/similar", data=data, content_type="multipart/form-data")
+    assert page.status_code == 400
+    assert "aken:soon makes no sense" in page.text
+
+
 def test_words_may_join_the_photo(client: FlaskClient, photos: Path) -> None:
     content = (photos / "scene 01.jpg").read_bytes()
     status, text = send(client, content, "/api/v1/similar?limit=5&q=a+red+circle")
     assert status == 200
     assert None not in {hit["match"] for hit in json.loads(text)["hits"]}
     data = {"photo": (io.BytesIO(content), "photo.jpg"), "words": "a red circle", "csrf_token": token(client)}
-    page = client.post("/similar", data=data, content_type="multipart/form-data").text
+    page = client.post("/similar", data=data, content_type="multipart/form-data", follow_redirects=True).text
     assert "<q>a red circle</q>" in page
     assert page.count('<span class="unseen">, match ') == PHOTO_COUNT - 1
 

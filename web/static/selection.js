@@ -2,10 +2,6 @@
 
 const LONG_PRESS_MS = 450;
 const MAX_MOVE_PX = 10;
-await new Promise((resolve) => { // the bar comes after the photos, which are streamed
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", resolve, { once: true });
-  else resolve();
-});
 const bar = document.getElementById("selection");
 const counted = bar.querySelector(".counted");
 const said = bar.querySelector(".said");

@@ -1,4 +1,4 @@
-// Searches by a photo that is dropped on the page or pasted into it. It stays in the form, so that words can be added.
+// Searches by a photo that is dropped on the page or pasted into it, with the words that stand in the form.
 
 addEventListener("dragover", (event) => {
   if (!event.dataTransfer?.types.includes("Files")) return;
@@ -16,12 +16,9 @@ addEventListener("paste", (event) => {
   if (take(event.clipboardData)) event.preventDefault();
 });
 addEventListener("submit", (event) => {
-  const photo = event.target.elements.photo?.files?.[0];
-  if (!photo) return;
-  event.preventDefault();
-  send(photo, event.target.elements.words.value);
+  if (event.target.enctype === "multipart/form-data") document.body.classList.add("looking-at-photo");
 });
-addEventListener("popstate", () => location.reload());
+addEventListener("pageshow", () => document.body.classList.remove("looking-at-photo"));
 
 function take(transfer) {
   const photo = [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/"));
@@ -29,27 +26,18 @@ function take(transfer) {
   return Boolean(photo);
 }
 
-async function send(photo, words) {
-  const address = document.querySelector(".by-photo").href;
-  const form = new FormData();
-  form.set("photo", photo);
-  form.set("words", words);
-  form.set("csrf_token", document.querySelector("meta[name=csrf-token]").content);
-  document.body.classList.add("looking-at-photo");
-  try {
-    const answer = await fetch(address, { method: "POST", body: form });
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    document.title = page.title;
-    document.body.replaceWith(page.body);
-  } catch {
-    location.assign(address);
-    return;
+function send(photo, words) {
+  const form = document.createElement("form");
+  Object.assign(form, { method: "post", enctype: "multipart/form-data", action: document.querySelector(".by-photo").href, hidden: true });
+  const token = document.querySelector("meta[name=csrf-token]").content;
+  for (const [name, value] of [["words", words], ["csrf_token", token]]) {
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
   }
-  if (location.href !== address) history.pushState(null, "", address);
-  scrollTo(0, 0);
-  const input = document.querySelector("form.upload [name=photo]");
-  if (!input) return;
   const files = new DataTransfer();
   files.items.add(photo);
-  input.files = files.files;
+  const file = Object.assign(document.createElement("input"), { type: "file", name: "photo" });
+  file.files = files.files;
+  form.append(file);
+  document.body.append(form);
+  form.requestSubmit();
 }

@@ -70,7 +70,7 @@ def zip_archive(params: ZipRequest) -> Response:
 
 @api.patch("/photos/annotations")
 @operation(request_model=AnnotationsRequest, response_model=ChangedAnswer)
-def annotate(params: AnnotationsRequest) -> Response:
+def annotate_many(params: AnnotationsRequest) -> Response:
     """Add tags to many photos, remove tags, make them favourites or not
 
     All or none are changed. Photos that are not in the library are left out.

@@ -405,6 +405,7 @@ def test_two_tabs_watch_a_library_come_into_being(
         done = f"Photos: {PHOTO_COUNT} new, 1 skipped."
         for each_page in (page, other):
             expect(each_page.get_by_role("status")).to_have_text(done, timeout=120_000)
+            each_page.get_by_text("Damaged or cut short").click()
             expect(each_page.get_by_text("broken.jpg")).to_be_visible()
         search(page)
 

@@ -1,6 +1,7 @@
 // Replaces the shortlist by the reranked photos smoothly, and loads further photos while scrolling.
 
 const root = document.documentElement;
+const MAX_GROWTH = 1.5; // of a row that would not be full
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 root.classList.add("scripted"); // from now on this script swaps the lists, not the style sheet
 
@@ -9,6 +10,7 @@ const parsed = document.readyState === "loading"
   : Promise.resolve();
 await parsed;
 swap();
+for (const list of document.querySelectorAll(".best .photos")) new ResizeObserver(() => fillRows(list)).observe(list);
 followAll();
 addEventListener("results", followAll); // the filters have put other results in their place
 
@@ -68,4 +70,24 @@ function follow(link) {
     }
   }, { rootMargin: "150%" });
   near.observe(link);
+}
+
+// Divides the photos evenly among rows that fill the width, each with its aspect ratio.
+function fillRows(list) {
+  const photos = [...list.children];
+  const style = getComputedStyle(list);
+  const [width, gap, height] = [list.clientWidth, parseFloat(style.columnGap), parseFloat(style.gridAutoRows)];
+  const ratios = photos.map((photo) => parseFloat(getComputedStyle(photo).getPropertyValue("--ratio")));
+  const total = ratios.reduce((sum, ratio) => sum + ratio, 0);
+  const count = Math.max(1, Math.round((total * height) / width));
+  let before = 0;
+  const rowOf = ratios.map((ratio) => Math.min(count - 1, Math.floor(((before += ratio) - ratio / 2) / total * count)));
+  photos.forEach((photo, place) => {
+    const row = ratios.filter((_, other) => rowOf[other] === rowOf[place]);
+    const sum = row.reduce((all, ratio) => all + ratio, 0);
+    const fitting = (width - gap * (row.length - 1)) / sum;
+    // A hundredth of a pixel less, so that rounding never breaks a row.
+    photo.style.flex = `0 0 ${ratios[place] * Math.min(fitting, MAX_GROWTH * height) - 0.01}px`;
+    photo.style.maxWidth = "none";
+  });
 }

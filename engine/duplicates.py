@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ MIN_SIMILARITY = 0.9
 """Pixel features are compared if the cosine of the embeddings is at least this."""
 _MAX_NEIGHBOURS = 8
 _ROWS_AT_ONCE = 512
+_PAIRS_AT_ONCE = 128
 _EXISTING = ("here", "offline")
 
 
@@ -44,6 +45,8 @@ class Copy:
     now; or `gone`."""
     links: list[str]
     """Other paths that lead to the same file: there is no copy of it there."""
+    taken_at: str | None = None
+    """When the photo was taken, in ISO 8601 (`PhotoRecord.taken_iso`); None for no date."""
 
 
 def find_duplicates(
@@ -57,28 +60,85 @@ def find_duplicates(
     """
     embeddings = library.embeddings(library.photo_ids().tolist())
     photo_ids = np.array(list(embeddings), dtype=np.int64)
-    parent = {photo_id: photo_id for photo_id in photo_ids.tolist()}
+    groups = _Groups(photo_ids.tolist())
+    for compared, neighbours in near_photos(photo_ids, np.array(list(embeddings.values()))):
+        groups.join_agreeing(library, neighbours, agreement)
+        if progress is not None:
+            progress(compared, len(photo_ids))
+    paths = library.paths(photo_ids.tolist())
+    multiple = [group for group in groups.all() if sum(len(paths.get(photo_id, ())) for photo_id in group) > 1]
+    duplicates = still_duplicates(library, multiple)
+    return sorted(duplicates, key=lambda group: (-len(group), group[0].path))
 
-    def root(photo_id: int) -> int:
+
+def still_duplicates(library: LibraryView, groups: Sequence[Sequence[int]]) -> list[list[Copy]]:
+    """The files of these groups of photos as they are now, in each group the largest first.
+
+    Groups with fewer than two files that exist are left out.
+    """
+    files = files_of(library.catalog, [photo_id for group in groups for photo_id in group])
+    copies = [_copies(library, group, files) for group in groups]
+    return [group for group in copies if sum(copy.state in _EXISTING for copy in group) > 1]
+
+
+def near_copies(library: LibraryView, photo_ids: Sequence[int]) -> dict[int, list[int]]:
+    """For each of these few photos, if it has any: the others of them that are nearly the same, in their order."""
+    embeddings = library.embeddings(photo_ids)
+    known = list(embeddings)
+    if len(known) < 2:
+        return {}
+    vectors = np.stack(list(embeddings.values()))
+    similar = vectors @ vectors.T >= MIN_SIMILARITY
+    np.fill_diagonal(similar, val=False)
+    neighbours = {known[row]: [known[column] for column in np.flatnonzero(similar[row])] for row in range(len(known))}
+    groups = _Groups(known)
+    groups.join_agreeing(library, neighbours, MIN_AGREEMENT)
+    return {
+        photo_id: [other for other in group if other != photo_id]
+        for group in groups.all()
+        for photo_id in group
+        if len(group) > 1
+    }
+
+
+class _Groups:
+    """Photos in groups that grow together: each is alone at first."""
+
+    def __init__(self, photo_ids: Iterable[int]) -> None:
+        self._parent = {photo_id: photo_id for photo_id in photo_ids}
+        self._compared: set[tuple[int, int]] = set()
+
+    def join_agreeing(self, library: LibraryView, neighbours: Mapping[int, Sequence[int]], agreement: float) -> None:
+        """Join each photo with those of its neighbours whose pixel features agree with its own.
+
+        No pair is compared twice, and none that is in one group already.
+        """
+        pairs = sorted({(min(one, other), max(one, other)) for one, near in neighbours.items() for other in near})
+        for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+            some = [pair for pair in pairs[start : start + _PAIRS_AT_ONCE] if pair not in self._compared]
+            some = [pair for pair in some if self._root(pair[0]) != self._root(pair[1])]
+            self._compared.update(some)
+            features_of = library.pixel_features(sorted({photo_id for pair in some for photo_id in pair}))
+            norm_of = {photo_id: float(np.linalg.norm(features)) for photo_id, features in features_of.items()}
+            for first, second in some:
+                one, other = features_of.get(first), features_of.get(second)
+                if one is None or other is None or one.shape != other.shape:
+                    continue
+                if float(np.vdot(one, other)) >= agreement * norm_of[first] * norm_of[second]:
+                    self._parent[self._root(second)] = self._root(first)
+
+    def all(self) -> list[list[int]]:
+        """All groups, each in the order of the photos."""
+        groups: dict[int, list[int]] = defaultdict(list)
+        for photo_id in self._parent:
+            groups[self._root(photo_id)].append(photo_id)
+        return list(groups.values())
+
+    def _root(self, photo_id: int) -> int:
+        parent = self._parent
         while parent[photo_id] != photo_id:
             parent[photo_id] = photo_id = parent[parent[photo_id]]
         return photo_id
-
-    for compared, neighbours in near_photos(photo_ids, np.array(list(embeddings.values()))):
-        for photo_id, near in neighbours.items():
-            for other in _agreeing(library, photo_id, near, agreement):
-                parent[root(other)] = root(photo_id)
-        if progress is not None:
-            progress(compared, len(photo_ids))
-    groups: dict[int, list[int]] = defaultdict(list)
-    for photo_id in parent:
-        groups[root(photo_id)].append(photo_id)
-    paths = library.paths(photo_ids.tolist())
-    multiple = [group for group in groups.values() if sum(len(paths.get(photo_id, ())) for photo_id in group) > 1]
-    files = files_of(library.catalog, [photo_id for group in multiple for photo_id in group])
-    copies = [_copies(library, group, files) for group in multiple]
-    duplicates = [group for group in copies if sum(copy.state in _EXISTING for copy in group) > 1]
-    return sorted(duplicates, key=lambda group: (-len(group), group[0].path))
 
 
 def duplicates_of(library: LibraryView, photo_id: int, *, agreement: float = MIN_AGREEMENT) -> list[Copy]:
@@ -127,10 +187,10 @@ def _agreeing(library: LibraryView, photo_id: int, others: list[int], agreement:
     ]
 
 
-def _copies(library: LibraryView, photo_ids: list[int], files: dict[int, list[PhotoFile]]) -> list[Copy]:
+def _copies(library: LibraryView, photo_ids: Sequence[int], files: dict[int, list[PhotoFile]]) -> list[Copy]:
     return sorted(
         (
-            Copy(file.path, photo.id, photo.width, photo.height, photo.size, file.state, file.links)
+            Copy(file.path, photo.id, photo.width, photo.height, photo.size, file.state, file.links, photo.taken_iso())
             for photo in library.photos(photo_ids)
             for file in files.get(photo.id, ())
         ),

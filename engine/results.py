@@ -35,6 +35,8 @@ class Hit:
     """When it was taken, in ISO 8601 (`PhotoRecord.taken_iso`); None for no date."""
     online: bool
     """False while the folder it lies in cannot be reached."""
+    copies: list[int] = field(default_factory=list, compare=False)
+    """Ids of other hits of the same search that are nearly the same photo. What else was found makes no other hit."""
 
     def to_json(self) -> dict[str, Any]:
         """The hit as the command line prints it; the API adds the address of a thumbnail."""
@@ -49,6 +51,7 @@ class Hit:
             "size": self.size,
             "taken_at": self.taken_at,
             "online": self.online,
+            "copies": self.copies,
         }
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine import pipeline
 from engine.answers import Answers, ask
-from engine.duplicates import Copy, duplicates_of
+from engine.duplicates import Copy, duplicates_of, near_copies
 from engine.errors import EngineReplaced, QueryError
 from engine.example_sentences import SAMPLE, example_sentences, plain_texts
 from engine.explain import Explanation, WordEvidence, with_maps, word_evidence
@@ -223,7 +223,7 @@ class SearchEngine:
                 return pipeline.tail(library, wanted, encoded.excluded, count, among, after=after)
 
             if not query.words:
-                return pipeline.to_hits(library, nearest(photo_vector, limit, itself))
+                return self._hits(nearest(photo_vector, limit, itself))
             both = np.asarray((photo_vector + encoded.wanted) / 2, dtype=np.float32)
             combined = nearest(both, _COMBINED, itself)
             by_words = pipeline.with_similarity(library, encoded, combined)
@@ -231,7 +231,7 @@ class SearchEngine:
             if limit > len(ranked):
                 following = nearest(both, limit - len(ranked), [*itself, *combined])
                 ranked += pipeline.with_similarity(library, encoded, following)
-            return pipeline.to_hits(library, ranked[:limit])
+            return self._hits(ranked[:limit])
 
     @while_open
     def read_photo(self, path: str | Path) -> PhotoFile:
@@ -413,6 +413,14 @@ class SearchEngine:
             return None, self._runtime.encode_image([photo.picture.pixels]).embeddings[0]
         return known, require_photo(self._library.embeddings([known]), known)
 
+    def _hits(self, candidates: list[Candidate]) -> list[Hit]:
+        """The candidates as hits, which know of copies among them."""
+        copies = near_copies(self._library, [candidate.photo_id for candidate in candidates])
+        return [
+            replace(hit, copies=copies[hit.photo_id]) if hit.photo_id in copies else hit
+            for hit in pipeline.to_hits(self._library, candidates)
+        ]
+
     def _nearest(self, encoded: EncodedQuery, limit: int, clock: Clock) -> SearchResult:
         library, query = self._library, encoded.query
         with clock.stage("total"):
@@ -422,7 +430,7 @@ class SearchEngine:
                     ordered = pipeline.nearest(library, encoded.wanted, encoded.excluded, limit, among)
             else:
                 ordered = pipeline.newest(library, query, limit)
-            hits = pipeline.to_hits(library, ordered)
+            hits = self._hits(ordered)
             hints = hints_about_names(query) + ([] if hits else hints_where_none_passes(library, query))
         return SearchResult(query.text, hits, 0, 0, clock.timings_ms, hints)
 
@@ -446,7 +454,7 @@ class SearchEngine:
                 with clock.stage("shortlist"):
                     count, among = limit - reranked, shortlist.among
                     ranked += pipeline.tail(library, encoded.wanted, encoded.excluded, count, among, after=candidates)
-            hits = pipeline.to_hits(library, ranked[:limit])
+            hits = self._hits(ranked[:limit])
         return SearchResult(encoded.query.text, hits, line, reranked, clock.timings_ms, hints)
 
     def _line(self, ranked: Sequence[Candidate]) -> int:

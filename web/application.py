@@ -13,7 +13,7 @@ from flask import Flask, Response, g, request
 from engine.errors import EngineError
 from indexer.library.errors import LibraryMissing
 from model.weights import WeightsError
-from web import api, errors, filter_pages, folders, monitoring, pages, search_by_photo, selection
+from web import api, copy_pages, errors, filter_pages, folders, monitoring, pages, search_by_photo, selection
 from web.access import Guard, password_hash
 from web.forms import FormTokens
 from web.hosts import check_host
@@ -35,6 +35,7 @@ _HEADERS = {
 _BLUEPRINTS = (
     pages.blueprint,
     filter_pages.blueprint,
+    copy_pages.pages,
     folders.pages,
     search_by_photo.blueprint,
     selection.pages,

@@ -36,6 +36,7 @@ from web.schema import MAX_PHOTO_ID
 from web.searches import CursorUnknown, Page, Position, ResultSnapshot
 from web.service import current_service
 from web.shapes import ratio_class, ratio_styles
+from web.stacks import stacks
 from web.start_page import start_page
 
 PHOTOS_A_PAGE = 48
@@ -334,3 +335,5 @@ def folder_name(path: str) -> str:
 
 
 blueprint.add_app_template_filter(ratio_class)
+blueprint.add_app_template_filter(stacks)
+blueprint.add_app_template_filter(stacks)

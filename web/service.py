@@ -20,6 +20,7 @@ from indexer.library.status import LibraryStatus
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.weights import DEFAULT, WeightsError, find_weights
+from web.copies import Copies
 from web.explanations import Explanations
 from web.indexing import IndexJob
 from web.metrics import Metrics
@@ -55,6 +56,7 @@ class Service:
         self.searches = Searches(self.engine)
         self.uploads = Uploads()
         self.explanations = Explanations(self.engine, self.searches)
+        self.copies = Copies(self.view)
         self.overviews = Overviews(self.view)
         self.examples = Examples(self.engine, self.searches.queue)
         self.indexing = IndexJob(library, self.model, roots, self.view)
@@ -125,6 +127,7 @@ class Service:
         self.indexing.close()
         self.searches.queue.close()
         self.examples.close()
+        self.copies.close()
         self.thumbnails.close()
         with self._lock:
             self._is_closed = True

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.duplicates import MIN_SIMILARITY, Copy, duplicates_of, find_duplicates, near_photos
+from engine.duplicates import (
+    MIN_SIMILARITY,
+    Copy,
+    duplicates_of,
+    find_duplicates,
+    near_copies,
+    near_photos,
+    still_duplicates,
+)
+from engine.search import SearchEngine
 from indexer.library.view import LibraryView
 from model.weights import find_weights, generation
 from tests.engine.libraries import index
@@ -166,3 +175,35 @@ def test_a_link_to_a_disk_that_is_away_is_marked(album: Path, tmp_path: Path, we
     disk.rename(tmp_path / "away")
     (group,) = groups_in(tmp_path / "library", weights)
     assert [(Path(copy.path).name, copy.state) for copy in group] == [("a.jpg", "here"), ("link.jpg", "offline")]
+
+
+def test_photos_of_one_search_know_of_their_copies(real_photos: Path, tmp_path: Path) -> None:
+    weights = find_weights()
+    index(tmp_path / "library", real_photos, weights)
+    with SearchEngine.open(tmp_path / "library") as engine:
+        hits = engine.search("people", limit=50).hits
+        id_of = {Path(hit.path).name: hit.photo_id for hit in hits}
+        copies = {Path(hit.path).name: hit.copies for hit in hits}
+        first, second, third, *others = sorted(path.name for path in real_photos.glob("1*.jpg"))
+        assert set(copies["smaller.png"]) == {id_of[first], id_of["compressed.jpg"]}
+        assert set(copies[first]) == {id_of["smaller.png"], id_of["compressed.jpg"]}
+        assert copies["cropped.jpg"] == [id_of[second]]
+        assert [copies[name] for name in (third, *others) if name in copies] == [[]] * (len(others) + 1)
+        assert [hit.to_json()["copies"] for hit in hits] == [hit.copies for hit in hits]
+        assert [hit.copies for hit in engine.search("people", limit=50, rerank=False).hits if hit.copies]
+        assert [hit.copies for hit in engine.similar(id_of[first], limit=50) if hit.copies]
+
+
+def test_of_no_and_of_one_photo_and_of_photos_that_are_gone_there_are_no_copies(tmp_path: Path, weights: Path) -> None:
+    with LibraryView.open(tmp_path, generation=generation(weights), create=True) as library:
+        assert near_copies(library, []) == near_copies(library, [7]) == near_copies(library, [7, 8]) == {}
+
+
+def test_groups_are_looked_at_again(album: Path, tmp_path: Path, weights: Path) -> None:
+    shutil.copy(album / "a.jpg", album / "b.jpg")
+    (group,) = groups_of(album, tmp_path / "library", weights)
+    ids = [[copy.photo_id for copy in group[:1]]]
+    with LibraryView.open(tmp_path / "library", generation=generation(weights)) as library:
+        assert still_duplicates(library, ids) == [group]
+        (album / "b.jpg").unlink()
+        assert still_duplicates(library, ids) == []

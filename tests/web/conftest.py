@@ -32,3 +32,9 @@ def word_app(indexed: Path, word_weights: Path) -> Iterator[Flask]:
     """The same with weights that have word detectors; tests share it."""
     with opened(indexed, word_weights) as app:
         yield app
+
+
+@pytest.fixture(autouse=True)
+def _only_real_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The untrained weights of the tests take most photos for copies: here only the same picture is one."""
+    monkeypatch.setattr("engine.duplicates.MIN_AGREEMENT", 0.9999)

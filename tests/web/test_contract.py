@@ -40,6 +40,7 @@ OPERATIONS = (
     ("/api/v1/photos/zip", "POST"),
     ("/api/v1/facets", "GET"),
     ("/api/v1/folders", "GET"),
+    ("/api/v1/duplicates", "GET"),
     ("/api/v1/similar", "POST"),
     *NOTHING_TO_ASK,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from flask import Flask
 from playwright.sync_api import Browser, expect
 
 from indexer.indexing import IndexProgress
-from tests.engine.libraries import PHOTO_COUNT, SENTENCE
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import opened, served
 from tests.web.test_browser import CHROMIUM, PHONE, RULES, address, chromium, tab
 from web.indexing import IndexJob
@@ -107,7 +108,7 @@ def test_from_an_empty_home_to_the_first_search(
         button.tap()
         expect(page.get_by_role("status")).to_have_text(f"Photos: {PHOTO_COUNT} new, 1 skipped.", timeout=120_000)
         expect(page.get_by_role("list", name="Photos that were added last").get_by_role("link")).to_have_count(12)
-        page.get_by_text("Damaged or cut short").tap()
+        page.get_by_text("damaged or cut short").tap()
         expect(page.get_by_text("broken.jpg")).to_be_visible()
         page.get_by_role("link", name="Search them").tap()
         page.get_by_role("searchbox", name="Describe a photo").fill(SENTENCE)
@@ -174,3 +175,48 @@ def test_the_pages_of_a_first_run_are_accessible_and_fit_a_small_screen(
             assert page.evaluate("document.documentElement.scrollWidth") <= 320, there
             result = Axe().run(page, options={"runOnly": RULES})
             assert result.violations_count == 0, f"{there}: {result.generate_report()}"
+
+
+@pytest.fixture(scope="module")
+def stacked(weights: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a library in which one photo is there three times."""
+    folder = tmp_path_factory.mktemp("stacked")
+    album = shutil.copytree(photos, folder / "album")
+    for name in ("again.jpg", "once more.jpg"):
+        (album / name).write_bytes((album / "scene 05.jpg").read_bytes() + name.encode())
+    index(folder / "library", album, weights)
+    with opened(folder / "library", weights) as app, served(app) as address:
+        yield address
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_stack_opens_by_touch_and_by_keyboard(chromium: Browser, stacked: str, scripts: bool) -> None:
+    with tab(chromium, stacked, java_script_enabled=scripts, viewport=PHONE, has_touch=True) as page:
+        page.goto(f"/?q={SENTENCE}")
+        badge = page.locator(".reranked .stack summary")
+        expect(badge).to_have_text(re.compile(r"^\+2\s+nearly the same$"))
+        expect(page.locator(".reranked .photos a:visible")).to_have_count(PHOTO_COUNT)
+        box = badge.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 44
+        badge.tap()
+        expect(page.locator(".reranked .photos a:visible")).to_have_count(PHOTO_COUNT + 2)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        badge.press("Enter")
+        expect(page.locator(".reranked .photos a:visible")).to_have_count(PHOTO_COUNT)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_stacks_and_the_page_of_all_copies_are_accessible(chromium: Browser, stacked: str, scheme: Any) -> None:
+    with tab(chromium, stacked, color_scheme=scheme, viewport=PHONE, reduced_motion="reduce") as page:
+        page.goto("/library")
+        page.get_by_role("link", name="All photos that are nearly the same").click()
+        expect(page.get_by_role("heading", name="Copies")).to_be_visible()
+        expect(page.get_by_text("Pixelseek deletes nothing")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert Axe().run(page, options={"runOnly": RULES}).violations_count == 0
+        page.goto(f"/?q={SENTENCE}")
+        expect(page.locator(".shortlist")).to_have_count(0)
+        page.locator(".reranked .stack summary").click()
+        result = Axe().run(page, options={"runOnly": RULES})
+        assert result.violations_count == 0, result.generate_report()

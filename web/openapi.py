@@ -31,6 +31,9 @@ _PHOTO_ID = {
     "schema": {"type": "integer", "minimum": 0, "maximum": MAX_PHOTO_ID},
 }
 
+_THEMES = {"search": ("search", "similar", "facets"), "photos": ("photos",)}
+"""The tags of operations, by the first part of their addresses; the others are of the library."""
+
 View = Callable[..., Response]
 
 
@@ -104,6 +107,7 @@ def document(app: Flask) -> dict[str, Any]:
             "summary": "Find photos of a library with a sentence.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "tags": [{"name": name} for name in (*_THEMES, "library")],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": schemas["$defs"],
@@ -121,6 +125,12 @@ def _operations(app: Flask) -> Iterator[tuple[Rule, str, Operation]]:
         view = app.view_functions[rule.endpoint]
         if isinstance(described := getattr(view, "operation", None), Operation):
             yield rule, inspect.cleandoc(view.__doc__ or ""), described
+
+
+def _theme(path: str) -> str:
+    """The tag under which an operation stands."""
+    first = path.removeprefix("/api/v1/").partition("/")[0]
+    return next((theme for theme, names in _THEMES.items() if first in names), "library")
 
 
 def _operation(rule: Rule, method: str, docstring: str, described: Operation) -> dict[str, Any]:
@@ -141,6 +151,7 @@ def _operation(rule: Rule, method: str, docstring: str, described: Operation) ->
         errors.add(HTTPStatus.FORBIDDEN)
     operation: dict[str, Any] = {
         "operationId": name if method == "get" or "GET" not in (rule.methods or ()) else f"{name}_by_post",
+        "tags": [_theme(rule.rule)],
         "summary": summary,
         "parameters": parameters,
         "responses": {

@@ -47,6 +47,7 @@ class SearchRequest(RequestModel):
     q: str = Field(
         min_length=1,
         max_length=MAX_CHARACTERS,
+        examples=["a dog on the beach", "a beach -crowd taken:2021"],
         description="What the photos show, in English; with excluded terms (`-crowd`) and filters.",
     )
     limit: int = Field(20, ge=1, le=_MAX_LIMIT, description="How many photos to return.")
@@ -67,6 +68,7 @@ class SimilarRequest(RequestModel):
     q: str = Field(
         "",
         max_length=MAX_CHARACTERS,
+        examples=["at night"],
         description="Words that count as much as the photo; with excluded terms and filters.",
     )
     limit: int = Field(20, ge=1, le=_MAX_LIMIT, description="How many photos to return.")
@@ -81,20 +83,30 @@ class FacetsRequest(RequestModel):
 class ExplainRequest(RequestModel):
     """The sentence that a photo is compared with."""
 
-    q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The sentence, in English.")
+    q: str = Field(
+        min_length=1,
+        max_length=MAX_CHARACTERS,
+        examples=["a dog on the beach"],
+        description="The sentence, in English.",
+    )
 
 
 class AskRequest(RequestModel):
     """A question about a photo, and how many answers to return."""
 
-    q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The question, in English.")
+    q: str = Field(
+        min_length=1,
+        max_length=MAX_CHARACTERS,
+        examples=["how many dogs are there?"],
+        description="The question, in English.",
+    )
     top: int = Field(5, ge=1, le=_MAX_LIMIT, description="How many answers to return.")
 
 
 class HeatRequest(ExplainRequest):
     """Which word of the sentence to show."""
 
-    word: int = Field(ge=0, description="Index of the word in `words`, from 0.")
+    word: int = Field(ge=0, examples=[1], description="Index of the word in `words`, from 0.")
 
 
 class AnnotationRequest(RequestModel):
@@ -109,7 +121,7 @@ class AnnotationRequest(RequestModel):
 
 _PhotoIds = Annotated[
     list[Annotated[int, Field(ge=0, le=MAX_PHOTO_ID)]],
-    Field(min_length=1, max_length=MAX_SELECTED, description="The photos, by id."),
+    Field(min_length=1, max_length=MAX_SELECTED, examples=[[7, 9]], description="The photos, by id."),
 ]
 
 
@@ -134,6 +146,7 @@ class IndexRequest(RequestModel):
     folders: list[str] = Field(
         [],
         max_length=100,
+        examples=[["/home/me/Pictures"]],
         description="Absolute paths inside the roots that the server allows. Empty: every known folder.",
     )
 

@@ -304,6 +304,19 @@ def test_no_page_is_wider_than_the_screen(chromium: Browser, address: str, app: 
             assert page.evaluate("document.documentElement.scrollWidth") <= width, there
 
 
+def test_what_is_pressed_is_large_enough_for_a_finger(chromium: Browser, address: str, app: Flask) -> None:
+    photo_id = hits(app.test_client())[0]["photo_id"]
+    pressed = "button, .button, .chip, .order a, .more, header a:not(.skip), input:not([type=checkbox], [type=hidden])"
+    with tab(chromium, address, viewport=PHONE, has_touch=True, is_mobile=True) as page:
+        for there in ("/", f"/?q={SENTENCE}", "/library", "/similar", "/filters?q=a+dog", f"/photos/{photo_id}?q=dog"):
+            page.goto(there)
+            small = page.locator(pressed).evaluate_all(
+                "all => all.filter(each => each.checkVisibility() && each.getBoundingClientRect().height < 43.5)"
+                ".map(each => each.outerHTML)"
+            )
+            assert small == [], there
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_is_accessible(chromium: Browser, address: str, app: Flask, scheme: Any) -> None:
     photo_id = hits(app.test_client())[0]["photo_id"]

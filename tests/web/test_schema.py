@@ -3,7 +3,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import get_type_hints
 
+from flask import Flask
+
 from indexer.library.photo import PhotoRecord
+from web.openapi import document
 from web.schema import PhotoAnswer
 
 RECORD = PhotoRecord(
@@ -27,3 +30,20 @@ def test_what_an_answer_says_of_a_photo_is_what_its_record_says() -> None:
     assert (answer["photo_id"], answer["taken_at"]) == (7, "1970")
     for name in answer.keys() - {"photo_id", "taken_at"}:
         assert answer[name] == getattr(RECORD, name)
+
+
+def test_every_operation_has_a_theme_and_every_value_that_is_needed_an_example(app: Flask) -> None:
+    described = document(app)
+    themes = {theme["name"] for theme in described["tags"]}
+    schemas = described["components"]["schemas"]
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            assert set(operation["tags"]) <= themes
+            assert operation["tags"], f"{method} {path}"
+            for parameter in operation["parameters"]:
+                if parameter["required"] and parameter["name"] != "photo_id":
+                    assert parameter["schema"]["examples"], f"{method} {path}: {parameter['name']}"
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                body = schemas.get(media["schema"].get("$ref", "").rpartition("/")[2], {})
+                for name in body.get("required", []):
+                    assert body["properties"][name]["examples"], f"{method} {path}: {name}"

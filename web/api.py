@@ -13,7 +13,7 @@ from engine.query import parse
 from engine.results import Hit
 from indexer.library.defaults import recorded_weights
 from indexer.library.photo import PhotoRecord
-from web import annotating, copy_pages, folders, originals, selection
+from web import annotating, copy_pages, folders, originals, saved_searches, selection
 from web.explanations import heat_webp, map_of
 from web.folder_choice import folder_to_index
 from web.openapi import PHOTO, document, operation
@@ -48,7 +48,14 @@ _WEBP = "image/webp"
 _MAX_WAIT_S = 10.0
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
-for theme in (annotating.blueprint, copy_pages.api, folders.api, originals.blueprint, selection.api):
+for theme in (
+    annotating.blueprint,
+    copy_pages.api,
+    folders.api,
+    originals.blueprint,
+    saved_searches.api,
+    selection.api,
+):
     blueprint.register_blueprint(theme)
 
 

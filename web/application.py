@@ -13,7 +13,18 @@ from flask import Flask, Response, g, request
 from engine.errors import EngineError
 from indexer.library.errors import LibraryMissing
 from model.weights import WeightsError
-from web import api, copy_pages, errors, filter_pages, folders, monitoring, pages, search_by_photo, selection
+from web import (
+    api,
+    copy_pages,
+    errors,
+    filter_pages,
+    folders,
+    monitoring,
+    pages,
+    saved_searches,
+    search_by_photo,
+    selection,
+)
 from web.access import Guard, password_hash
 from web.forms import FormTokens
 from web.hosts import check_host
@@ -38,6 +49,7 @@ _BLUEPRINTS = (
     copy_pages.pages,
     folders.pages,
     search_by_photo.blueprint,
+    saved_searches.pages,
     selection.pages,
     api.blueprint,
     monitoring.blueprint,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import BadHost, HTTPException, NotFound, RequestEntityTooLarge, SecurityError
 
 from engine.errors import QueryError
-from indexer.library.errors import AnnotationRefused, PhotoMissing
+from indexer.library.errors import AnnotationRefused, PhotoMissing, SavedSearchMissing, SavedSearchRefused
 from indexer.originals import OriginalMissing
 from model.errors import PixelseekError
 from web.disconnection import ClientDisconnected
@@ -98,6 +98,10 @@ def _title(error: Exception, status: HTTPStatus) -> str:
     match error:
         case QueryError():
             return "This cannot be searched for"
+        case SavedSearchMissing():
+            return "This search is not saved"
+        case SavedSearchRefused():
+            return "The search cannot be saved so"
         case PhotoMissing():
             return "This photo is not in the library"
         case PhotoUnreadable():
@@ -142,9 +146,9 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
             return HTTPStatus(code), error.description or ""
         case ValidationError():
             return HTTPStatus.BAD_REQUEST, _first_error(error)
-        case QueryError() | AnnotationRefused():
+        case QueryError() | AnnotationRefused() | SavedSearchRefused():
             return HTTPStatus.BAD_REQUEST, str(error)
-        case PhotoMissing() | PhotoUnreadable() | OriginalMissing() | MapMissing():
+        case PhotoMissing() | PhotoUnreadable() | OriginalMissing() | MapMissing() | SavedSearchMissing():
             return HTTPStatus.NOT_FOUND, str(error)
         case CursorUnknown() | UploadForgotten():
             return HTTPStatus.GONE, str(error)

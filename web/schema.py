@@ -20,6 +20,7 @@ from indexer.library.annotations import MAX_CAPTION, MAX_TAG, MAX_TAGS
 from indexer.library.facets import Facets, Place
 from indexer.library.overview import Group, Overview
 from indexer.library.photo import PhotoRecord
+from indexer.library.saved_searches import MAX_NAME
 from indexer.library.status import LibraryStatus
 from indexer.photo_files import State
 from indexer.selection import DEFAULT_EXCLUDES, NO_MEDIA
@@ -78,6 +79,29 @@ class FacetsRequest(RequestModel):
     """Which photos are counted."""
 
     q: str = Field("", max_length=MAX_CHARACTERS, description="A query; without one, all photos are counted.")
+
+
+SearchName = Annotated[str, Field(min_length=1, max_length=MAX_NAME, description="Of a saved search.")]
+
+
+class SaveSearchRequest(RequestModel):
+    """A search to keep."""
+
+    name: SearchName
+    q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The query.")
+
+
+class RenameSearchRequest(RequestModel):
+    """Another name for a saved search."""
+
+    name: SearchName
+    new_name: SearchName
+
+
+class DeleteSearchRequest(RequestModel):
+    """Which saved search to delete."""
+
+    name: SearchName
 
 
 class ExplainRequest(RequestModel):
@@ -185,6 +209,25 @@ class HitAnswer(ResponseModel):
     thumbnail: str = Field(description="Address of its thumbnail on this server, at most 640 pixels a side.")
     online: bool = Field(description="False while its folder cannot be reached.")
     copies: list[int] = Field(description="Ids of other photos that this search found and that are nearly the same.")
+
+
+class SavedSearchAnswer(ResponseModel):
+    """A search that a person keeps."""
+
+    name: str
+    query: str
+
+
+class SavedSearchesAnswer(ResponseModel):
+    """The saved searches, in the order of their names."""
+
+    searches: list[SavedSearchAnswer]
+
+    @classmethod
+    def of(cls, saved: Mapping[str, str]) -> SavedSearchesAnswer:
+        """The searches by name as a response."""
+        searches = [SavedSearchAnswer.model_construct(name=name, query=query) for name, query in saved.items()]
+        return cls.model_construct(searches=searches)
 
 
 class HintAnswer(ResponseModel):

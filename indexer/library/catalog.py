@@ -195,6 +195,16 @@ class _Annotation(TypedColumns):
 annotation_table = Table("annotation", METADATA, _Annotation)
 
 
+class _SavedSearch(TypedColumns):
+    """A search that a person keeps. Only people change it."""
+
+    name: Named[str] = Column(String, primary_key=True)
+    query: Named[str]
+
+
+saved_search_table = Table("saved_search", METADATA, _SavedSearch)
+
+
 text_index_table = table("written", column("rowid", BigInteger), column("tokens", String))
 """A full-text index (`sqlite.create_text_index`): by photo id, the tokens of annotations and of texts in the file."""
 

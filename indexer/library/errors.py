@@ -53,6 +53,14 @@ class PhotoMissing(LibraryError):
     """A photo is not, or is no longer, in the library."""
 
 
+class SavedSearchMissing(LibraryError):
+    """There is no saved search of that name."""
+
+
+class SavedSearchRefused(LibraryError):
+    """The name of a saved search is taken, empty or too long, or there are too many."""
+
+
 class AnnotationRefused(LibraryError):
     """A caption or tag is too long, or is not text."""
 

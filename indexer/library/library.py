@@ -30,6 +30,7 @@ from indexer.library.opening import open_catalog
 from indexer.library.passed_over import PassedOver, read_passed_over
 from indexer.library.paths import composed, normalized
 from indexer.library.photo import PhotoRecord
+from indexer.library.saved_searches import delete_search, read_saved_searches, rename_search, save_search
 from indexer.library.status import LibraryStatus, read_status
 
 Value = TypeVar("Value")
@@ -261,6 +262,30 @@ class Library:
         """The `count` tags and captions that stand at most photos, the most frequent first."""
         with self.catalog.connect() as connection:
             return common_texts(connection, count)
+
+    @while_open
+    def saved_searches(self) -> dict[str, str]:
+        """The query of each saved search, by name and in the order of names."""
+        with self.catalog.connect() as connection:
+            return read_saved_searches(connection)
+
+    @while_open
+    def save_search(self, name: str, query: str) -> None:
+        """Keep `query` under `name`, in place of an older one of that name. Raises SavedSearchRefused."""
+        with self.catalog.begin() as connection:
+            save_search(connection, name, query)
+
+    @while_open
+    def rename_search(self, name: str, new_name: str) -> None:
+        """Rename a saved search. Raises SavedSearchMissing, and SavedSearchRefused for a name that is taken."""
+        with self.catalog.begin() as connection:
+            rename_search(connection, name, new_name)
+
+    @while_open
+    def delete_search(self, name: str) -> None:
+        """Delete a saved search. Raises SavedSearchMissing."""
+        with self.catalog.begin() as connection:
+            delete_search(connection, name)
 
     @while_open
     def annotation_matches(self, words: Collection[str]) -> dict[int, int]:

@@ -297,6 +297,7 @@ def test_no_page_is_wider_than_the_screen(chromium: Browser, address: str, app: 
             f"/photos/{photo_id}?q=dog&question=what+is+this",
             "/filters?q=a+dog",
             "/library",
+            "/searches?q=a+dog",
             "/similar",
             "/api",
         ):
@@ -328,6 +329,7 @@ def test_every_page_is_accessible(chromium: Browser, address: str, app: Flask, s
             f"/photos/{photo_id}?q=a+dog&word=1",
             f"/photos/{photo_id}?question=what+is+this",
             "/library",
+            "/searches?q=a+dog",
             "/similar",
             "/api",
         ):

@@ -1,5 +1,8 @@
 // Opens each pill as a popover over the results, which stays open while one chooses, and updates the results behind it.
 
+if (!document.querySelector(".toolbar + *") && document.readyState === "loading") {
+  await new Promise((resolve) => document.addEventListener("DOMContentLoaded", resolve, { once: true }));
+}
 const toolbar = document.querySelector(".toolbar");
 const main = document.getElementById("main");
 const pills = [...toolbar.querySelectorAll(".pill")];

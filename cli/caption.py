@@ -43,10 +43,11 @@ def caption(
                 known.id, lambda before: before.edited(caption=text, tag=tag, untag=untag, favourite=favourite)
             )
             known = opened.photo_at(photo)
+        found_text = opened.found_text(known.id)
     if as_json:
         from web.schema import PhotoAnswer  # one shape with the API
 
-        print_json(PhotoAnswer.of(known).model_dump())
+        print_json(PhotoAnswer.of(known, found_text).model_dump())
     else:
         click.echo(f"Caption    {printable(known.caption or '-')}")
         click.echo(f"Tags       {printable(', '.join(known.tags) or '-')}")

@@ -69,4 +69,6 @@ def _toml(value: Any) -> str:
     """The value as it stands in the file."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value) if isinstance(value, int) else f'"{value}"'

@@ -97,7 +97,8 @@ def index_photos(
             library, generation=model.generation, photo_vectors=model.photo_vectors, create=bool(folders)
         ) as opened,
         _photo_bar() as progress,
-        _index_bar() as index_progress,
+        _counting_bar("Search index") as index_progress,
+        _counting_bar("Reading text") as text_progress,
     ):
         report = index_folders(
             opened,
@@ -107,6 +108,7 @@ def index_photos(
             weights=model.lasting_name,
             progress=progress,
             index_progress=index_progress,
+            text_progress=text_progress,
             exclude=exclude,
             include=include,
         )
@@ -154,13 +156,15 @@ def _photo_bar() -> Iterator[Callable[[IndexProgress], None]]:
 
 
 @contextmanager
-def _index_bar() -> Iterator[Callable[[int, int], None]]:
-    """Another one for the photos that the search index takes in, which is made anew after a calibration."""
-    with _bar("Search index") as bar:
+def _counting_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Another one, for what is done when the photos are encoded."""
+    with _bar(label) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
+            if done == total:
+                bar.close()  # the next one stands below it, and the time of this one is over
 
         yield show
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--near", metavar="CITY|LAT,LON,KM", multiple=True, help="Taken around a place: munich, munich,50, ...")
 @click.option("--type", metavar="SUFFIX", multiple=True, help="jpg, png, heic, ...")
 @click.option("--tag", metavar="TAG", multiple=True, help="Has that tag, or that keyword in its file.")
+@click.option("--text", metavar="WORDS", multiple=True, help="Words that can be read in the photo.")
 @click.option("--favourite", metavar="yes|no", multiple=True, help="Is a favourite, or is none.")
 @click.option("--verbose", "-v", is_flag=True, help="Print the match of each photo too, as a percentage.")
 @open_option

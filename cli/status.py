@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import chosen_library, json_option, library_option, viewed_generation, viewed_weights_option
-from cli.output import print_json, printable, shown_path
+from cli.output import counted, print_json, printable, shown_path
 
 if TYPE_CHECKING:
     from indexer.library.status import LibraryStatus
@@ -55,6 +55,7 @@ def _print_summary(status: LibraryStatus, weights: str | None) -> None:
                 rows.append(("", f"{name} of it: {printable(', '.join(patterns))}"))
     if status.generation:
         rows.append(("Model", f"{printable(weights or 'unknown')} (generation {status.generation})"))
+    rows.append(("Text", _text(status)))
     fresh = "covers every photo" if status.index_fresh else f"covers {status.index_covers:,} of {status.encodings:,}"
     rows.append(
         ("Index", fresh if status.index_fresh else f"{fresh}; the rest are compared beside it: pixelseek index")
@@ -71,6 +72,19 @@ def _print_summary(status: LibraryStatus, weights: str | None) -> None:
         click.echo(f"  {shown_path(path)}: {reason}")
     if status.failed > _FAILURES_SHOWN:
         click.echo(f"  and {status.failed - _FAILURES_SHOWN:,} more: pixelseek status --json lists them all")
+
+
+def _text(status: LibraryStatus) -> str:
+    """In how many photos text was looked for, and how many wait."""
+    from indexer.text_extra import models_folder, reads_text
+
+    read = f"read in {counted(status.text_read, 'photo')}"
+    if not status.text_waiting:
+        return read
+    if reads_text(status.path):
+        return f"{read}, {status.text_waiting:,} wait: pixelseek index"
+    missing = "pip install 'pixelseek[text]'" if models_folder() is None else "pixelseek config read_text true"
+    return f"{read}; to read it in {status.text_waiting:,} more: {missing}"
 
 
 def _passed_over(kinds: dict[str, int]) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.annotation_match import has_all_words, word_logits
 from engine.language import is_foreign
 from engine.pipeline import Candidate
 from engine.results import NOTHING_LIKE_THAT, Hint
-from indexer.library.text_analysis import search_words, without_accents
+from indexer.library.text_analysis import without_accents
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.scoring.absence import content_ids, evidence, weakest_word
@@ -33,8 +34,8 @@ class WordHints:
 def word_hints(library: LibraryView, model: TrainedModel, sentence: str) -> WordHints:
     """Which words of a sentence the model has not learned, or that it is not English.
 
-    Words that people have written about photos of the library are understood. Where it is not known what the weights
-    have learned, there is nothing to say.
+    Words that people have written about photos of the library, or that can be read in one, are understood. Where it is
+    not known what the weights have learned, there is nothing to say.
     """
     vocabulary = model.scoring_parameters.vocabulary
     if not vocabulary.photos:
@@ -43,9 +44,9 @@ def word_hints(library: LibraryView, model: TrainedModel, sentence: str) -> Word
     unknown = [
         word
         for word in dict.fromkeys(words)
-        if not (vocabulary.knows(without_accents(word)) or library.annotation_matches(search_words(word)))
+        if not (vocabulary.knows(without_accents(word)) or word_logits(library, word))
     ]
-    wordless = not words and not library.annotation_matches(search_words(sentence))  # emoji, numbers
+    wordless = not words and not word_logits(library, sentence)  # emoji, numbers
     if wordless or is_foreign(words, unknown):
         return WordHints([_NOT_ENGLISH], False)
     understood = not unknown or any(word not in unknown and word not in FUNCTION_WORDS for word in words)
@@ -53,7 +54,12 @@ def word_hints(library: LibraryView, model: TrainedModel, sentence: str) -> Word
 
 
 def absence_hint(library: LibraryView, model: TrainedModel, sentence: str, ranked: Sequence[Candidate]) -> Hint | None:
-    """The hint that nothing is like the sentence, where the candidates `ranked` give no evidence for a word of it."""
+    """The hint that nothing is like the sentence, where the candidates `ranked` give no evidence for a word of it.
+
+    There is none where all its words are written about a photo, or can be read in one.
+    """
+    if has_all_words(library, sentence):
+        return None
     parameters = model.scoring_parameters
     if parameters.absence.min_evidence is None or not ranked or ranked[0].match is None:
         return None

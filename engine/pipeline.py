@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.annotation_match import annotation_bonus
+from engine.annotation_match import word_bonus, word_logits
 from engine.exclusion import exclusion_penalties, search_direction
 from engine.query import Query
 from engine.results import Hit
@@ -82,7 +82,7 @@ class Shortlist:
     visual: list[Candidate]
     """The photos nearest to the sentence, best first; none where the query has no sentence."""
     annotated: list[Candidate]
-    """Other photos, whose annotations match the sentence."""
+    """Other photos, whose annotations or the text in them match the sentence."""
     among: NDArray[np.int64] | None
     """(N,) Ids of the photos that pass the filters; None where there are no filters."""
     size: int
@@ -217,7 +217,7 @@ def rerank(
 
         def score(row: int, phrase: str) -> tuple[NDArray[np.float32], Scored]:
             of_model = ranker.score(encoded.text.select([row]), photos)
-            return of_model.scores + annotation_bonus(_annotation_shares(library, phrase, photo_ids), ranker), of_model
+            return of_model.scores + word_bonus(word_logits(library, phrase), photo_ids, ranker), of_model
 
         scores, of_model = score(0, encoded.query.words)
         if encoded.query.excluded:
@@ -296,25 +296,18 @@ def _annotated(
     *,
     leave_out: list[Candidate],
 ) -> list[Candidate]:
-    """The up to `count` photos whose annotations hold most words of the sentence, of equal ones the nearest."""
-    counts = library.annotation_matches(search_words(encoded.query.words))
+    """The up to `count` photos whose words say most for the sentence (`word_logits`), of equal ones the nearest."""
+    logits = word_logits(library, encoded.query.words)
     if among is not None:
-        counts = {photo_id: counts[photo_id] for photo_id in np.intersect1d(among, list(counts)).tolist()}
+        logits = {photo_id: logits[photo_id] for photo_id in np.intersect1d(among, list(logits)).tolist()}
     annotated: list[Candidate] = []
-    for level in sorted(set(counts.values()), reverse=True):
-        ids = np.array([photo_id for photo_id, words in counts.items() if words == level], dtype=np.int64)
+    for level in sorted(set(logits.values()), reverse=True):
+        ids = np.array([photo_id for photo_id, added in logits.items() if added == level], dtype=np.int64)
         annotated += nearest(library, encoded.wanted, encoded.excluded, count - len(annotated), ids)
         if len(annotated) == count:
             break
     known = {candidate.photo_id for candidate in leave_out}
     return [candidate for candidate in annotated if candidate.photo_id not in known]
-
-
-def _annotation_shares(library: LibraryView, phrase: str, photo_ids: list[int]) -> NDArray[np.float32]:
-    """(K,) Which share of the words of `phrase` the annotation of each photo holds."""
-    words = search_words(phrase)
-    counts = library.annotation_matches(words)
-    return np.array([counts.get(photo_id, 0) / max(1, len(words)) for photo_id in photo_ids], dtype=np.float32)
 
 
 def _present(candidates: Sequence[Candidate], photo_ids: Container[int]) -> list[Candidate]:

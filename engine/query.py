@@ -27,7 +27,7 @@ import regex
 from engine.errors import QueryError, WrongPart
 from engine.sentences import checked_text
 from indexer.library.filters import NO_FILTERS, Circle, Filters
-from indexer.library.text_analysis import fold, search_words, spaced_words
+from indexer.library.text_analysis import fold, indexed_text, search_words, spaced_words
 from indexer.metadata.places import GAZETTEER
 from indexer.scanning import PHOTO_SUFFIXES
 
@@ -70,7 +70,7 @@ _OTHER_NAMES = (
     | dict.fromkeys(("location", "city", "country", "region", "where"), "place")
     | dict.fromkeys(("ext", "extension", "format", "filetype"), "type")
     | dict.fromkeys(("label", "keyword", "keywords"), "tag")
-    | {"device": "camera", "around": "near", "favorite": "favourite"}
+    | {"device": "camera", "around": "near", "favorite": "favourite", "ocr": "text"}
 )
 """What other programs call a filter."""
 _SAME_TYPE = (
@@ -448,6 +448,12 @@ def _favourite(value: str) -> Filters:
     return Filters(favourite=({"yes": True, "no": False}[value],))
 
 
+def _text(value: str) -> Filters:
+    if not indexed_text(value, function_words=True):
+        raise ValueError("there is no word in it")
+    return Filters(text=(value,))
+
+
 def _period(value: str) -> tuple[int, int]:
     """Start and end of a year, a month or a day, in seconds since 1970."""
     match [int(number) for number in value.split("-")]:
@@ -492,6 +498,7 @@ FILTERS = {
     "near": _FilterKind(_near, "near:munich,20 or near:48.14,11.58,20 (latitude, longitude, kilometres)", _near_value),
     "type": _FilterKind(_type, "type:jpg, type:png or type:heic", _suffix),
     "tag": _FilterKind(lambda value: Filters(tag=(value,)), 'tag:birthday or tag:"Aunt Mary"', _valid_text),
+    "text": _FilterKind(_text, 'text:exit or text:"no parking"', _valid_text),
     "favourite": _FilterKind(_favourite, "favourite:yes or favourite:no", fold),
 }
 """The filters by name."""

@@ -112,7 +112,7 @@ def read_photo(
     content = _read_content(path)
     if isinstance(content, Failure):
         return content
-    identity = FileIdentity(hashlib.blake2b(content, digest_size=16).digest(), len(content))
+    identity = _identity(content)
     sidecar_metadata = _NOTHING if sidecar is None else read_sidecar(sidecar)
     if identity.digest in known:
         return ReadPhoto(identity, None, sidecar_metadata)
@@ -138,24 +138,42 @@ def read_metadata_of_file(path: str) -> Metadata | Failure:
     return _catch_failure(read)
 
 
+def read_upright(path: str, side: int) -> tuple[Image.Image, FileIdentity] | Failure:
+    """The photo at `path`, upright, RGB, its longest side at most `side` pixels, and its identity. Never raises."""
+    content = _read_content(path)
+    if isinstance(content, Failure):
+        return content
+    identity = _identity(content)
+    decoded = _decode(content, path, lambda width, height: _fitted(width, height, side))
+    if isinstance(decoded, Failure):
+        return decoded
+    image = _catch_failure(lambda: _resized(decoded, side))
+    return image if isinstance(image, Failure) else (image, identity)
+
+
 def make_thumbnail(path: str, side: int) -> bytes | Failure:
     """The photo at `path` as WebP, upright, without metadata, its longest side at most `side` pixels. Never raises."""
-
-    def fitted_size(width: int, height: int) -> tuple[int, int]:
-        scale = min(1.0, side / max(width, height))
-        return max(1, round(scale * width)), max(1, round(scale * height))
-
-    content = _read_content(path)
-    decoded = content if isinstance(content, Failure) else _decode(content, path, fitted_size)
-    return decoded if isinstance(decoded, Failure) else _catch_failure(lambda: _webp(fitted_size, decoded))
+    read = read_upright(path, side)
+    return read if isinstance(read, Failure) else _catch_failure(lambda: _webp(read[0]))
 
 
-def _webp(fitted_size: Callable[[int, int], Size], decoded: _Decoded) -> bytes:
+def _fitted(width: int, height: int, side: int) -> Size:
+    scale = min(1.0, side / max(width, height))
+    return max(1, round(scale * width)), max(1, round(scale * height))
+
+
+def _resized(decoded: _Decoded, side: int) -> Image.Image:
+    return decoded.image.resize(_fitted(*decoded.size, side), Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _webp(image: Image.Image) -> bytes:
     packed = io.BytesIO()
-    decoded.image.resize(fitted_size(*decoded.size), Image.Resampling.BICUBIC, reducing_gap=3.0).save(
-        packed, "WEBP", quality=_QUALITY, exif=b""
-    )
+    image.save(packed, "WEBP", quality=_QUALITY, exif=b"")
     return packed.getvalue()
+
+
+def _identity(content: bytes) -> FileIdentity:
+    return FileIdentity(hashlib.blake2b(content, digest_size=16).digest(), len(content))
 
 
 def _read_content(path: str) -> bytes | Failure:

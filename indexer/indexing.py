@@ -24,6 +24,7 @@ from indexer.metadata_refresh import refresh_metadata
 from indexer.removed_files import remember_removed_files, replaced_photos
 from indexer.scanning import Scan, scan
 from indexer.sidecars import sidecar_of
+from indexer.text_reading import read_texts
 from indexer.unsupported_files import store_unsupported_files
 from indexer.workers import ReadRequest, read_photos
 from model.image_processor import PixelBertImageProcessor
@@ -58,6 +59,8 @@ class IndexReport:
     """Files that no longer exist and were not moved."""
     encoded: int = 0
     """Photos that the model has encoded."""
+    texts_read: int = 0
+    """Photos in which text was looked for."""
     waiting: int = 0
     """Photos that the new weights could not encode yet. Until they are encoded, the old weights answer searches."""
     offline: list[str] = field(default_factory=list)
@@ -91,6 +94,8 @@ def index_folders(
     weights: str | None = None,
     progress: Callable[[IndexProgress], None] | None = None,
     index_progress: Callable[[int, int], None] | None = None,
+    text_progress: Callable[[int, int], None] | None = None,
+    read_text: bool = True,
     workers: int | None = None,
     exclude: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
@@ -115,6 +120,10 @@ def index_folders(
 
     The FAISS index is written anew if more than `newer_allowed` photos are newer than it, or if the parameters of the
     score have changed. `index_progress` is called with the number of photos it has taken in, and of all to be taken in.
+
+    At last, when all photos can be found, the text in them is read, where the extra `text` is installed, the settings
+    of the library allow it and `read_text` does. `text_progress` is called with the number of photos that were read,
+    and of all to be read.
 
     Raises FolderMissing, PatternRefused, LibraryLocked, LibraryReadOnly, and LibraryReencoded if other weights took
     over after the library was opened.
@@ -156,6 +165,8 @@ def index_folders(
         if replaces_generation:
             report.waiting = writer.complete_generation(weights)
         writer.remove_unused_files()
+        if read_text:
+            report.texts_read = read_texts(writer, workers=workers, progress=text_progress)
     report.seconds = time.monotonic() - started
     return report
 

@@ -12,10 +12,12 @@ from threading import Event
 from indexer.indexing import IndexReport, index_folders
 from indexer.library.errors import FolderMissing, LibraryError, LibraryLocked
 from indexer.library.paths import normalized
+from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
 from indexer.notifications import FolderChanges
 from indexer.scanning import is_folder
+from indexer.text_reading import read_texts
 from model.image_processor import PixelBertImageProcessor
 from model.runtime.protocol import Runtime
 
@@ -25,6 +27,8 @@ _WHOLE_PASS_S = 900.0
 """Interval at which all folders are compared, for changes that the system did not report, as on network disks."""
 _MAX_NEWER = 1000
 """So many photos may be newer than the FAISS index before its whole file is written anew."""
+_TEXT_S = 15.0
+"""In quiet times, the text in photos is read for so long at a time: a change waits no longer."""
 _PAUSE_S = 60.0
 """The index is also written after so long without indexing, and at the end."""
 
@@ -69,13 +73,15 @@ def watch_folders(
             exclude=exclude,
             include=include,
             newer_allowed=_MAX_NEWER,
+            read_text=False,  # changes do not wait for it
         )
         exclude = include = None  # they are stored with the folders now
         changes.select()
         return report
 
+    reported = changes.folders(stop or Event())
     try:
-        _index_changes(library, watched, index, changes.folders(stop or Event()), indexed=indexed, delayed=delayed)
+        _index_changes(library, watched, index, reported, indexed=indexed, delayed=delayed)
     finally:
         with suppress(LibraryError):
             _update_index(library)
@@ -91,9 +97,12 @@ def _index_changes(
     delayed: Callable[[LibraryLocked], None],
 ) -> None:
     pending, first_change, last_pass = set(watched), 0.0, time.monotonic()
-    last_run = math.inf
+    last_run, text_waits = math.inf, False
     for changed in changes:
         now = time.monotonic()
+        if text_waits and not changed and not pending:
+            with suppress(LibraryLocked):
+                text_waits = _read_text(library) > 0
         if now - last_run > _PAUSE_S:
             with suppress(LibraryLocked):
                 _update_index(library)
@@ -119,7 +128,14 @@ def _index_changes(
         if pending.issuperset(watched):
             last_pass = now
         last_run = time.monotonic()
+        text_waits = True
         pending.clear()
+
+
+def _read_text(library: LibraryView) -> int:
+    """Read the text in photos for a while; in how many."""
+    with LibraryWriter.lock(library) as writer:
+        return read_texts(writer, workers=Settings.load(library.path).threads or None, time_s=_TEXT_S)
 
 
 def _update_index(library: LibraryView) -> None:

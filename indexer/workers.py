@@ -70,6 +70,23 @@ def read_metadata_of_files(
     return _in_order(pool, read_metadata_of_file, ((path,) for path in paths), TIME_LIMIT_S)
 
 
+def read_in_processes(
+    read: Callable[..., Value | Failure],
+    requests: Iterable[tuple[Any, ...]],
+    *,
+    prepare: Callable[[], None],
+    workers: int | None = None,
+    time_limit_s: float = TIME_LIMIT_S,
+    memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+) -> Generator[Value | Failure, None, None]:
+    """The results of `read` in the order of the requests, under the limits of `read_photos`.
+
+    Each process calls `prepare` first. What that takes does not count.
+    """
+    pool = start_pool(_worker_count(workers), _prepare_and_limit, prepare, memory_limit_bytes)
+    return _in_order(pool, read, requests, time_limit_s)
+
+
 def _worker_count(requested: int | None) -> int:
     return requested or min(os.cpu_count() or 1, _MAX_WORKERS)
 
@@ -149,6 +166,11 @@ def outcome_of(future: Future[Value | Failure]) -> Value | Failure:
         return Failure.OUT_OF_MEMORY
     except ProcessExpired:
         return Failure.CRASHED
+
+
+def _prepare_and_limit(prepare: Callable[[], None], memory_limit_bytes: int) -> None:
+    prepare()
+    limit_worker(memory_limit_bytes)
 
 
 def _prepare_reader(processor: PixelBertImageProcessor, memory_limit_bytes: int) -> None:

@@ -79,8 +79,8 @@ def search(params: SearchRequest) -> Response:
 @blueprint.get(PHOTO)
 @operation(response_model=PhotoAnswer, errors=(HTTPStatus.NOT_FOUND,))
 def photo(photo_id: int) -> Response:
-    """The record of a photo: size, date, place, camera, annotations"""
-    return answer(PhotoAnswer.of(_photo(photo_id)))
+    """The record of a photo: size, date, place, camera, annotations, and the text in it"""
+    return answer(PhotoAnswer.of(_photo(photo_id), current_service().view().found_text(photo_id)))
 
 
 @blueprint.get(f"{PHOTO}/thumbnail")

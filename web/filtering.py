@@ -320,6 +320,8 @@ def _label(part: Part) -> str | None:
             if (city := named_city(part.value)) is not None:
                 return f"{city[1]:g} km around {city[0]}"
             return f"{circle.kilometres:g} km around {_position(circle.latitude, circle.longitude)}"
+        case "text":
+            return f"reads {part.value}"
         case "tag":
             return f"tagged {part.value}"
         case "favourite":

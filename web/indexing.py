@@ -51,6 +51,9 @@ class Progress:
     rate: float | None = None
     """Files per second; None while that is unknown."""
     seconds_left: float | None = None
+    texts_read: int = 0
+    """Photos in which text was looked for, after all were indexed."""
+    texts_total: int = 0
 
     @property
     def text(self) -> str:
@@ -60,6 +63,9 @@ class Progress:
         if not self.total:
             return "Looking for photos"
         skipped = f", {self.failed:,} skipped" if self.failed else ""
+        if self.texts_total:
+            read = f"All photos can be found; text read in {self.texts_read:,} of {self.texts_total:,}"
+            return read if self.seconds_left is None else f"{read}, {time_left(self.seconds_left)}"
         read = f"{self.done:,} of {self.total:,} files read{skipped}"
         if self.done == self.total:
             return f"{read}; finishing"
@@ -182,6 +188,7 @@ class IndexJob:
                     load_runtime=lambda: model.runtime,
                     weights=model.lasting_name,
                     progress=self._note,
+                    text_progress=self._note_text,
                 )
             end = self._ended("done", _summary(report))
         except _Cancelled:
@@ -215,6 +222,17 @@ class IndexJob:
                     seconds_left=seconds_left,
                 )
             )
+
+    def _note_text(self, done: int, total: int) -> None:
+        if self._cancelled:
+            raise _Cancelled
+        with self._changed:
+            if not self._progress.texts_total:
+                self._pace = Pace()
+            self._pace.note(done, time.monotonic())
+            seconds_left = self._pace.seconds_left(total)
+            progress = replace(self._progress, texts_read=done, texts_total=total, rate=None, seconds_left=seconds_left)
+            self._publish(progress)
 
     def _publish(self, progress: Progress) -> None:
         self._progress = progress

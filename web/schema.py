@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Any, Literal, Self
 
@@ -18,12 +18,14 @@ from engine.validation import Sort
 from indexer.folder_listing import FolderListing, ListedFolder
 from indexer.library.annotations import MAX_CAPTION, MAX_TAG, MAX_TAGS
 from indexer.library.facets import Facets, Place
+from indexer.library.found_text import FoundText
 from indexer.library.overview import Group, Overview
 from indexer.library.photo import PhotoRecord
 from indexer.library.saved_searches import MAX_NAME
 from indexer.library.status import LibraryStatus
 from indexer.photo_files import State
 from indexer.selection import DEFAULT_EXCLUDES, NO_MEDIA
+from indexer.text_extra import reads_text
 from web.copies import Comparison
 from web.folder_keys import key_of
 from web.indexing import IndexJob, Progress
@@ -387,6 +389,16 @@ class ExamplesAnswer(ResponseModel):
     examples: list[str] = Field(description="At most 6; none where the weights have no word detectors.")
 
 
+class TextAnswer(ResponseModel):
+    """A line of text in a photo."""
+
+    text: str
+    confidence: float = Field(description="How certain the reading is, 0 to 1.")
+    box: list[list[float]] = Field(
+        description="The corners, clockwise as one reads it from the upper left one: fractions of width and height."
+    )
+
+
 class PhotoAnswer(ResponseModel):
     """What is known of a photo: what `pixelseek caption --json` prints."""
 
@@ -418,11 +430,13 @@ class PhotoAnswer(ResponseModel):
     caption: str | None = Field(description="Written with Pixelseek; tags too.")
     tags: list[str]
     favourite: bool
+    text: list[TextAnswer] = Field(description="What can be read in the photo; empty where that was not looked for.")
 
     @classmethod
-    def of(cls, photo: PhotoRecord) -> PhotoAnswer:
-        """The photo as a response."""
-        return cls.from_attributes(photo, photo_id=photo.id, taken_at=photo.taken_iso())
+    def of(cls, photo: PhotoRecord, text: Sequence[FoundText]) -> PhotoAnswer:
+        """The photo, with the text in it, as a response."""
+        lines = [TextAnswer.from_attributes(line) for line in text]
+        return cls.from_attributes(photo, photo_id=photo.id, taken_at=photo.taken_iso(), text=lines)
 
 
 class AnnotationAnswer(ResponseModel):
@@ -560,6 +574,8 @@ class StatusAnswer(ResponseModel):
     library: str = Field(description="The folder of the library.")
     photos: int = Field(description="Photos that a search can find.")
     waiting: int = Field(description="Photos that are not encoded yet.")
+    text_read: int = Field(description="Photos in which text was looked for.")
+    text_waiting: int | None = Field(description="Photos whose text is not read yet; null where no text is read.")
     failed: int
     failures: list[FailureAnswer]
     passed_over: dict[str, int] = Field(description="How many files of other types there are, by suffix.")
@@ -579,6 +595,7 @@ class StatusAnswer(ResponseModel):
         return cls.from_attributes(
             status,
             library=str(status.path),
+            text_waiting=status.text_waiting if reads_text(status.path) else None,
             weights=weights,
             left_out_by_default=[*DEFAULT_EXCLUDES, NO_MEDIA],
             failures=[FailureAnswer.model_construct(path=path, reason=reason) for path, reason in status.failures],

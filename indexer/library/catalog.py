@@ -209,6 +209,25 @@ text_index_table = table("written", column("rowid", BigInteger), column("tokens"
 """A full-text index (`sqlite.create_text_index`): by photo id, the tokens of annotations and of texts in the file."""
 
 
+class _FoundText(TypedColumns):
+    """The text in a photo, as one reader has read it. Derived from the photo's file."""
+
+    photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id), primary_key=True, autoincrement=False)
+    reader: Named[str]
+    """`text_reader.READER`: photos that another reader has read are read again."""
+    texts: Named[list[dict[str, Any]]] = Column(JSON)
+    """The fields of each `found_text.FoundText`."""
+    failure: Named[str | None]
+    """A `decoding.Failure`: why it could not be read."""
+
+
+found_text_table = Table("found_text", METADATA, _FoundText)
+
+
+found_text_index_table = table("found", column("rowid", BigInteger), column("tokens", String))
+"""A full-text index like `text_index_table`, of the text in photos."""
+
+
 class _Encoded(TypedColumns):
     """Marks a photo as encoded by a generation. Committed after the encoding itself."""
 

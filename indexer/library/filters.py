@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select
 
-from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table
+from indexer.library.catalog import annotation_table, folder_table, found_text_index_table, location_table, photo_table
 from indexer.library.database import Database
-from indexer.library.sqlite import ends_with, folded, folder_in, holds_text, path_in, position, words_of
-from indexer.library.text_analysis import fold, fold_path, spaced_words
+from indexer.library.sqlite import ends_with, folded, folder_in, holds_text, holds_words, path_in, position, words_of
+from indexer.library.text_analysis import fold, fold_path, indexed_text, spaced_words
 from indexer.metadata.places import GAZETTEER
 
 _EARTH_RADIUS_KM = 6371.0
@@ -59,6 +59,8 @@ class Filters:
     """File suffixes with the dot; case does not matter."""
     tag: tuple[str, ...] = ()
     """A whole tag, or a whole keyword in the file, compared folded."""
+    text: tuple[str, ...] = ()
+    """Words that follow each other in a line of text in the photo, compared folded."""
     favourite: tuple[bool, ...] = ()
     """Whether it is a favourite."""
 
@@ -120,6 +122,7 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
         [photo_table.c.latitude.is_not(None)] if filters.near else [],
         [_is_at(name) for name in filters.place],
         [_has_tag(name) for name in filters.tag],
+        [_has_text(words) for words in filters.text],
         [_is_favourite() if wanted else not_(_is_favourite()) for wanted in filters.favourite],
     ]
     return [place.correlate(photo_table).exists(), *(or_(*values) for values in alternatives if values)]
@@ -162,6 +165,12 @@ def _is_in(folder: ColumnElement[bytes], name: str) -> ColumnElement[bool]:
 def _has_tag(name: str) -> ColumnElement[bool]:
     tagged = exists().where(annotation_table.c.photo_id == photo_table.c.id, holds_text(annotation_table.c.tags, name))
     return or_(tagged.correlate(photo_table), holds_text(photo_table.c.keywords, name))
+
+
+def _has_text(words: str) -> ColumnElement[bool]:
+    tokens = indexed_text(words, function_words=True)
+    found = select(found_text_index_table.c.rowid).where(holds_words(found_text_index_table.c.tokens, tokens))
+    return photo_table.c.id.in_(found)
 
 
 def _is_favourite() -> ColumnElement[bool]:

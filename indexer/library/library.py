@@ -24,6 +24,7 @@ from indexer.library.catalog import annotation_table, folder_table, location_tab
 from indexer.library.database import Database
 from indexer.library.errors import AnnotationRefused, LibraryError, PhotoMissing
 from indexer.library.filters import Filters, matching_photos
+from indexer.library.found_text import FoundText, count_found_words, read_found_text
 from indexer.library.generations import current_generation
 from indexer.library.lifetime import while_open
 from indexer.library.opening import open_catalog
@@ -292,6 +293,18 @@ class Library:
         """How many of `words` (see `text_analysis.search_words`) are written about each photo; only photos with any."""
         with self.catalog.connect() as connection:
             return count_matching_words(connection, words)
+
+    @while_open
+    def found_text(self, photo_id: int) -> list[FoundText]:
+        """The text in a photo; empty where none was found, or it was not read yet."""
+        with self.catalog.connect() as connection:
+            return read_found_text(connection, photo_id)
+
+    @while_open
+    def found_text_matches(self, words: Collection[str]) -> dict[int, int]:
+        """How many of `words` (see `text_analysis.search_words`) can be read in each photo; only photos with any."""
+        with self.catalog.connect() as connection:
+            return count_found_words(connection, words)
 
 
 def require_photo(values: Mapping[int, Value], photo_id: int) -> Value:

@@ -47,6 +47,7 @@ class Settings:
     device: str = _setting("auto", "Where the model computes: cpu, cuda, cuda:1; auto: a GPU where there is one.")
     threads: int = _setting(0, "How many threads and decoding processes to use; 0: as many as there are cores.")
     exclude: tuple[str, ...] = _setting((), "Patterns of what is left out of every folder, as in a .gitignore file.")
+    read_text: bool = _setting(True, "Whether the text in photos is read, true or false; it needs the extra text.")
 
     @classmethod
     def load(cls, library: Path) -> Settings:
@@ -98,6 +99,8 @@ def _typed(name: str, values: Sequence[str]) -> Any:
         return list(values)
     if len(values) > 1:
         raise SettingsError(f"{name} takes one value, not {len(values)}: {' '.join(values)}")
+    if isinstance(FIELDS[name].default, bool):
+        return {"true": True, "false": False}.get(values[0].lower(), values[0])
     if isinstance(FIELDS[name].default, int):
         try:
             return int(values[0])
@@ -114,6 +117,8 @@ def _checked(name: str, value: Any, where: str) -> Any:
             allowed, is_allowed = f"a whole number from 1 to {MAX_SHORTLIST}", _is_between(value, 1, MAX_SHORTLIST)
         case "threads":
             allowed, is_allowed = f"a whole number from 0 to {MAX_THREADS}", _is_between(value, 0, MAX_THREADS)
+        case "read_text":
+            allowed, is_allowed = "true or false", isinstance(value, bool)
         case "device":
             allowed = "auto, cpu, cuda or cuda:1"
             is_allowed = isinstance(value, str) and _DEVICE.fullmatch(value) is not None

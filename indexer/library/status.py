@@ -12,6 +12,7 @@ from sqlalchemy import Connection, desc, func, select
 from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table, unsupported_files_table
 from indexer.library.database import Database
 from indexer.library.encodings import Encodings
+from indexer.library.found_text import count_read_and_waiting
 from indexer.library.generations import encodings_path, generation_files
 from indexer.library.vector_store import open_vector_store
 
@@ -42,6 +43,10 @@ class LibraryStatus:
     """Photos that a search can find."""
     waiting: int
     """Photos that have a location but are not encoded by this generation: `pixelseek index` encodes them."""
+    text_read: int
+    """Photos in which text was looked for."""
+    text_waiting: int
+    """Photos in which it was not: `pixelseek index` does, where the extra `text` is installed."""
     hidden: int
     """Photos in the catalog without a location."""
     locations: int
@@ -89,6 +94,7 @@ def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus
             ).order_by(folder_table.c.path)
         )
         passed_over = read_unsupported_files(connection)
+        text_read, text_waiting = count_read_and_waiting(connection)
         failure_list = [(str(Path(folder, name)), failure or "") for folder, name, failure in failures]
         folder_list = [FolderStatus(*folder) for folder in folders]
     with closing(Encodings(encodings_path(path, generation))) as encodings:
@@ -98,6 +104,8 @@ def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus
         generation=generation,
         photos=photos,
         waiting=visible - photos,
+        text_read=text_read,
+        text_waiting=text_waiting,
         hidden=known - visible,
         locations=locations,
         failed=len(failure_list),

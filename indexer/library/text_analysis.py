@@ -91,14 +91,15 @@ def fold_path(folder: str) -> str:
     return "/".join(["", *names, ""])
 
 
-def indexed_text(text: str) -> str:
+def indexed_text(text: str, *, function_words: bool = False) -> str:
     """The tokens of `text` for the full-text index, separated by spaces; empty if it has no words.
 
-    Function words are left out if there are other words. A word with an apostrophe is indexed whole and in its parts:
+    Function words are left out if there are other words, unless `function_words` keeps them. A word with an apostrophe
+    is indexed whole and in its parts:
     anniversaire finds l'anniversaire, and ohara finds O'Hara.
     """
     words = [(word, kind, _plain(word, kind)) for word, kind in _words(text)]
-    content_words = [word for word in words if word[2] not in _FUNCTION_WORDS] or words
+    content_words = [word for word in words if function_words or word[2] not in _FUNCTION_WORDS] or words
     tokens: list[str] = []
     whole: list[str] = []
     for word, kind, plain in content_words:

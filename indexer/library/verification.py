@@ -14,6 +14,8 @@ from indexer.library.annotations import photo_tokens
 from indexer.library.catalog import (
     encoded_table,
     folder_table,
+    found_text_index_table,
+    found_text_table,
     location_table,
     photo_table,
     query_chunks,
@@ -22,6 +24,7 @@ from indexer.library.catalog import (
 )
 from indexer.library.errors import REMEDY, LibraryDamaged, LibraryError, reason
 from indexer.library.file_state import FileState
+from indexer.library.found_text import found_tokens
 from indexer.library.view import LibraryView
 
 _NORM_TOLERANCE = 1e-3
@@ -53,6 +56,7 @@ def verify(library: LibraryView) -> list[Problem]:
         *_encodings(library),
         *(Problem(library.vectors.name, message) for message in library.vectors.problems()),
         *_words(library),
+        *_found_text(library),
         *_files(library),
     ]
 
@@ -124,6 +128,27 @@ def photos_with_wrong_text(library: LibraryView) -> list[int]:
             )
             stored = dict(connection.execute(written).all())
             expected = photo_tokens(connection, part)
+            wrong += [photo_id for photo_id, tokens in expected.items() if tokens != stored.get(photo_id, "")]
+    return wrong
+
+
+def _found_text(library: LibraryView) -> Iterator[Problem]:
+    if wrong := photos_with_wrong_found_text(library):
+        yield Problem("catalog.sqlite", f"{len(wrong)} photos are not found by the text in them; {REMEDY}")
+
+
+def photos_with_wrong_found_text(library: LibraryView) -> list[int]:
+    """The photos whose entry in the full-text index of found text does not match what was found."""
+    with library.catalog.connect() as connection:
+        read = connection.execute(select(found_text_table.c.photo_id)).scalars().all()
+        indexed = connection.execute(select(found_text_index_table.c.rowid)).scalars().all()
+        wrong = sorted(set(indexed) - set(read))
+        for part in query_chunks(read):
+            entries = select(found_text_index_table.c.rowid, found_text_index_table.c.tokens).where(
+                found_text_index_table.c.rowid.in_(part)
+            )
+            stored = dict(connection.execute(entries).all())
+            expected = found_tokens(connection, part)
             wrong += [photo_id for photo_id, tokens in expected.items() if tokens != stored.get(photo_id, "")]
     return wrong
 

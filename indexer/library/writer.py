@@ -14,6 +14,7 @@ from indexer.library.annotations import update_text_index
 from indexer.library.catalog import folder_table, location_table
 from indexer.library.encodings import Encodings
 from indexer.library.errors import FolderMissing, LibraryError, LibraryReencoded
+from indexer.library.found_text import update_found_text_index
 from indexer.library.generations import (
     current_generation,
     encodings_path,
@@ -28,7 +29,7 @@ from indexer.library.paths import mount_point, normalized
 from indexer.library.photo_metadata import update_photo_metadata
 from indexer.library.reconciliation import is_consistent, reconcile, remove_marks
 from indexer.library.settings import Settings
-from indexer.library.verification import photos_with_wrong_text, unsound_encodings
+from indexer.library.verification import photos_with_wrong_found_text, photos_with_wrong_text, unsound_encodings
 from indexer.library.view import LibraryView
 
 MAX_FILES_CHECKED = 1000
@@ -174,9 +175,10 @@ class LibraryWriter:
         unsound = sorted({*wrong_photo_ids}.union(*unsound_encodings(self.view).values()))
         self.encodings.remove(unsound)
         remove_marks(self.catalog, self.generation, unsound)
-        wrong = photos_with_wrong_text(self.view)
+        wrong, wrong_found = photos_with_wrong_text(self.view), photos_with_wrong_found_text(self.view)
         with self.catalog.begin() as connection:
             update_text_index(connection, wrong)
+            update_found_text_index(connection, wrong_found)
         if next(self.view.vectors.problems(), None):
             self.view.vectors.clear()
         self.update_index()

@@ -7,6 +7,8 @@ import os
 import re
 import shlex
 import shutil
+import sqlite3
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from cli.library import library
 from cli.main import app
 from cli.model import model
 from cli.output import readable_size
+from indexer.text_extra import models_folder
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.weights import generation
@@ -224,6 +227,24 @@ def test_caption_writes_what_a_search_then_finds(library: Path, photos: Path) ->
     assert run.stdout == "Caption    -\nTags       cake, garden\nFavourite  no\n"
     run = pixelseek("caption", "elsewhere.jpg", "x", *options)
     assert (run.exit_code, run.stderr.count("is not in the library")) == (1, 1)
+
+
+def test_status_says_how_many_photos_wait_to_be_read(library: Path) -> None:
+    options = ("--library", library)
+    assert "Text     read in 0 photos\n" in pixelseek("status", *options).stdout, "icons do not wait"
+    with closing(sqlite3.connect(library / "catalog.sqlite")) as connection, connection:
+        connection.execute("UPDATE photo SET width = 1000 WHERE id < 4")
+    installed = models_folder() is not None
+    line = next(line for line in pixelseek("status", *options).stdout.splitlines() if line.startswith("Text "))
+    assert line == "Text     read in 0 photos" + (
+        ", 3 wait: pixelseek index" if installed else "; to read it in 3 more: pip install 'pixelseek[text]'"
+    )
+    as_json = json.loads(pixelseek("status", "--json", *options).stdout)
+    assert (as_json["text_read"], as_json["text_waiting"]) == (0, 3 if installed else None)
+    assert "read_text = false\n" in pixelseek("config", "read_text", "FALSE", *options).stdout
+    assert "wait" not in pixelseek("status", *options).stdout
+    refused = pixelseek("config", "read_text", "maybe", *options)
+    assert (refused.exit_code, "read_text must be true or false" in refused.stderr) == (1, True)
 
 
 def test_status_prints_json(indexed: Path, photos: Path, weights: Path) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from indexer.library.found_text import FoundText, store_found_text
+from indexer.library.library import Library
 from tests.cli.commands import pixelseek
 from tests.engine.libraries import SENTENCE
 from tests.web.applications import opened
@@ -53,9 +55,11 @@ def test_the_terminal_prints_what_the_api_answers(tmp_path: Path, photos: Path, 
     weights = ("--weights", word_weights)
     assert pixelseek("index", folder, *library, *weights).exit_code == 0
     pixelseek("caption", photo, "Aunt Mary", "--tag", "cake", *library)
+    with Library.open(tmp_path / "library") as written, written.catalog.begin() as connection:
+        store_found_text(connection, {written.photo_at(photo).id: [FoundText("EXIT", 0.9, [[0.0, 0.5]] * 4)]}, {})
     with opened(tmp_path / "library", None) as app:
         client = app.test_client()
-        for sentence in (SENTENCE, f"{SENTENCE} -circle type:jpg", "type:jpg", "Mary"):
+        for sentence in (SENTENCE, f"{SENTENCE} -circle type:jpg", "type:jpg", "text:exit", "Mary"):
             by_api = without_thumbnails(answered(client, "search", q=sentence))
             by_terminal = printed("search", sentence, *library)
             assert by_api.pop("timings_ms").keys() == by_terminal.pop("timings_ms").keys()
@@ -63,6 +67,7 @@ def test_the_terminal_prints_what_the_api_answers(tmp_path: Path, photos: Path, 
         photo_id = next(hit["photo_id"] for hit in by_api["hits"] if hit["path"] == str(photo))
         at = f"photos/{photo_id}"
         assert answered(client, at) == printed("caption", photo, *library)
+        assert answered(client, at)["text"] == [{"text": "EXIT", "confidence": 0.9, "box": [[0.0, 0.5]] * 4}]
         assert without_thumbnails(answered(client, f"{at}/similar")) == printed("similar", photo, *library)
         uploaded = client.post("/api/v1/similar", data={"photo": (io.BytesIO(photo.read_bytes()), "a.jpg")})
         assert without_thumbnails(uploaded.get_json()) == printed("similar", photo, *library)

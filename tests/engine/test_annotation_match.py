@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.annotation_match import annotation_bonus
+from engine.annotation_match import word_bonus
 from engine.pipeline import max_reranked
 from engine.search import SearchEngine
 from engine.validation import Sort
@@ -87,11 +87,10 @@ def test_an_excluded_term_in_an_annotation_takes_off_as_much(annotated: SearchEn
 
 def test_all_words_lift_a_photo_above_what_the_model_sees_and_half_of_them_hint(weights: Path) -> None:
     runtime, calibration = TrainedModel(weights, device="cpu").runtime, Calibration(match_scale=0.5)
-    none, half, whole = annotation_bonus(
-        np.array([0.0, 0.5, 1.0], dtype=np.float32), Ranker(runtime, ScoringParameters(calibration))
-    ).tolist()
+    ranker = Ranker(runtime, ScoringParameters(calibration))
+    none, half, whole = word_bonus({2: 1.5, 3: 6.0}, [1, 2, 3], ranker).tolist()
     assert none == 0
     assert half == pytest.approx(whole / 4)
     assert whole * calibration.match_scale == pytest.approx(6.0)
     flat = Ranker(runtime, ScoringParameters(Calibration(match_scale=0.0)))
-    assert np.isfinite(annotation_bonus(np.ones(1, dtype=np.float32), flat)).all()
+    assert np.isfinite(word_bonus({1: 6.0}, [1], flat)).all()

@@ -17,6 +17,7 @@ from indexer.library.writer import LibraryWriter
 from model.bundle import TrainedModel
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, index
+from tests.indexer.signs import needs_text, sign
 from tests.web.applications import hits, opened, token
 from web.service import service_of
 
@@ -64,6 +65,22 @@ def test_a_run_can_be_cancelled_and_goes_on_later(client: FlaskClient, root: Pat
     assert ended(client)["state"] == "cancelled"
     client.post("/api/v1/index", json={"folders": [str(root / "album")]})
     assert ended(client)["state"] == "done"
+
+
+@needs_text
+def test_text_is_read_when_all_photos_can_be_found_and_the_progress_says_so(client: FlaskClient, root: Path) -> None:
+    for number in range(3):
+        sign(root / "signs" / f"{number}.png", f"Number {number}")
+    client.post("/api/v1/index", json={"folders": [str(root / "signs")]})
+    sentences = {json.loads(line.removeprefix("data: "))["text"] for line in _events(client)}
+    assert "All photos can be found; text read in 1 of 3" in sentences
+    assert ended(client)["message"] == "Photos: 3 new."
+    assert [client.get("/api/v1/status").get_json()[name] for name in ("text_read", "text_waiting")] == [3, 0]
+    assert len(client.get("/api/v1/search", query_string={"q": "text:number"}).get_json()["hits"]) == 3
+
+
+def _events(client: FlaskClient) -> list[str]:
+    return [line for line in client.get("/api/v1/index/events").text.splitlines() if line.startswith("data: ")]
 
 
 @pytest.mark.parametrize("folder", ["/etc", "{root}/../library", "{root}/link", "relative", ""])

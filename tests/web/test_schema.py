@@ -19,16 +19,20 @@ RECORD = PhotoRecord(
 def test_a_photo_is_answered_with_the_fields_of_its_record() -> None:
     names = {field.name for field in fields(PhotoRecord)}
     dates = {"taken_offset", "taken_microsecond", "taken_precision"}  # they are in taken_at
-    assert PhotoAnswer.model_fields.keys() == names - dates - {"id", "size", "orientation"} | {"photo_id", "place"}
+    assert PhotoAnswer.model_fields.keys() == names - dates - {"id", "size", "orientation"} | {
+        "photo_id",
+        "place",
+        "text",
+    }
     hints = get_type_hints(PhotoRecord)
     for name in PhotoAnswer.model_fields.keys() & names - {"taken_at", "taken_source"}:
         assert PhotoAnswer.model_fields[name].annotation == hints[name]
 
 
 def test_what_an_answer_says_of_a_photo_is_what_its_record_says() -> None:
-    answer = PhotoAnswer.of(RECORD).model_dump()
+    answer = PhotoAnswer.of(RECORD, []).model_dump()
     assert (answer["photo_id"], answer["taken_at"]) == (7, "1970")
-    for name in answer.keys() - {"photo_id", "taken_at"}:
+    for name in answer.keys() - {"photo_id", "taken_at", "text"}:
         assert answer[name] == getattr(RECORD, name)
 
 

@@ -103,7 +103,7 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
     cls=_Pixelseek,
     package="cli",
     sections=_SECTIONS,
-    no_args_is_help=True,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 110},
 )
 @click.option(
@@ -114,13 +114,18 @@ def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -
     callback=_print_version,
     help="Print the version and exit.",
 )
-def app() -> None:
+@click.pass_context
+def app(ctx: click.Context) -> None:
     """Find your own photos with a sentence.
 
     \b
     pixelseek index ~/Pictures
     pixelseek search "a dog running on the beach"
     """
+    if ctx.invoked_subcommand is None:
+        from cli.next_steps import print_next_steps
+
+        print_next_steps()
 
 
 def main() -> None:

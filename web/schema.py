@@ -361,7 +361,9 @@ class OverviewAnswer(ResponseModel):
     """What is in the library at a glance."""
 
     photos: int = Field(description="How many photos a search can find.")
-    newest: list[int] = Field(description="Ids of the photos that were taken last, the newest first; at most 12.")
+    newest: list[int] = Field(
+        description="Ids of the photos that were taken last, the newest first; at most 12, and no copies."
+    )
     favourites: list[int] = Field(description="Ids of the newest favourites, likewise.")
     years: list[GroupAnswer] = Field(description="The latest first.")
     folders: list[GroupAnswer] = Field(description="The indexed folders; in place of a single one, those in it.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from threading import Condition, Lock, Thread
 
+from engine.duplicates import near_copies
 from engine.search import SearchEngine
 from indexer.library.overview import Overview
 from indexer.library.view import LibraryView
@@ -19,7 +20,7 @@ _EXAMPLES = 6
 _MIN_MATCH = 0.35
 _SHORTLIST = 16  # small, so that a person's search waits for a moment only
 _MIN_AGE_S = 60.0
-_QUICK_S = 0.1
+_QUICK_S = 1.0
 _log = logging.getLogger("pixelseek.start")
 
 
@@ -54,7 +55,8 @@ class Overviews:
 
     def _read(self, view: LibraryView, key: tuple[str, int]) -> Overview:
         started = time.monotonic()
-        self._latest, self._key = view.overview(newest=NEWEST), key
+        overview = view.overview(newest=2 * NEWEST)
+        self._latest, self._key = replace(overview, newest=_without_copies(view, overview.newest)[:NEWEST]), key
         self._read_at = time.monotonic()
         self._took_s = self._read_at - started
         return self._latest
@@ -66,6 +68,15 @@ class Overviews:
             _log.info("the overview was not read: %s", error)
         finally:
             self._is_reading = False
+
+
+def _without_copies(view: LibraryView, photo_ids: Sequence[int]) -> list[int]:
+    """The photos but for those that are nearly the same as one before them."""
+    copies, shown = near_copies(view, photo_ids), list[int]()
+    for photo_id in photo_ids:
+        if not set(copies.get(photo_id, ())).intersection(shown):
+            shown.append(photo_id)
+    return shown
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,15 @@ def start_page(photos: int) -> str:
     covers = [group.cover for group in (*overview.years, *folders)]
     records = {photo.id: photo for photo in service.view().photos([*overview.newest, *favourites, *covers])}
     examples: list[str] | None = []
+    seen: dict[int, list[str]] = {}
     with suppress(EngineError, WeightsError):
         examples = service.examples.latest()
+        seen = service.engine().seen_words([*overview.newest, *favourites])
     return render_template(
         "home.html",
         photos=photos,
         examples=examples,
+        seen=seen,
         newest=full_rows([records[photo_id] for photo_id in overview.newest if photo_id in records]),
         favourites=full_rows([records[photo_id] for photo_id in favourites if photo_id in records]),
         years=_cards("taken", overview.years, records),

@@ -146,3 +146,10 @@ def test_the_copies_lead_to_their_pages(client: FlaskClient) -> None:
     addresses = re.findall(r'<li><a href="(/photos/\d+)"', page)
     assert len(addresses) == 5
     assert all(client.get(address).status_code == 200 for address in addresses)
+
+
+def test_the_start_page_shows_one_of_the_newest_photos_that_are_nearly_the_same(client: FlaskClient) -> None:
+    newest = client.get("/api/v1/overview").get_json()["newest"]
+    names = {Path(client.get(f"/api/v1/photos/{photo_id}").get_json()["path"]).name for photo_id in newest}
+    assert len(newest) == len(names) == PHOTO_COUNT
+    assert len(names & {"scene 05.jpg", "again.jpg", "once more.jpg"}) == 1

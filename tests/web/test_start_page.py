@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,34 @@ def test_favourites_are_shown_once_there_are_some(library: Path, weights: Path) 
         assert len(client.get("/api/v1/overview").get_json()["favourites"]) == 5
 
 
+def test_a_library_that_takes_long_to_read_is_read_beside_the_page(
+    library: Path, photos: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.start._QUICK_S", 0.0)
+    monkeypatch.setattr("web.start._MIN_AGE_S", 0.0)
+    with opened(library, weights) as app:
+        client = app.test_client()
+        assert len(client.get("/api/v1/overview").get_json()["folders"]) == 1
+        more = tmp_path / "more"
+        more.mkdir()
+        (more / "another.jpg").write_bytes((photos / "scene 05.jpg").read_bytes() + b" ")
+        index(library, more, weights)
+        for _ in range(200):
+            if str(more) in [folder["name"] for folder in client.get("/api/v1/overview").get_json()["folders"]]:
+                break
+            time.sleep(0.05)
+        assert str(more) in client.get("/api/v1/overview").text
+
+
 @pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, 1), (5, 4), (7, 6), (11, 6), (12, 12), (30, 12)])
 def test_no_row_is_ragged(count: int, shown: int) -> None:
     assert len(full_rows([None] * count)) == shown  # type: ignore[list-item]
 
 
-def test_what_was_added_is_there_at_the_next_look(library: Path, photos: Path, weights: Path, tmp_path: Path) -> None:
+def test_what_was_added_is_there_at_the_next_look(
+    library: Path, photos: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.start._QUICK_S", 60.0)
     with opened(library, weights) as app:
         client = app.test_client()
         assert len(client.get("/api/v1/overview").get_json()["folders"]) == 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 
 from engine.errors import QueryError
 from engine.pipeline import Candidate
-from engine.query import Part, Query, joined, named_city, parse, unknown_filters, write_filter
+from engine.query import KILOMETRES, Part, Query, joined, named_city, parse, unknown_filters, write_filter
 from engine.results import Hint
 from engine.spelling import nearest_value
 from indexer.library.filters import NO_FILTERS, Filters
@@ -98,7 +98,8 @@ def _hints_about_places(query: Query) -> list[Hint]:
         cities = GAZETTEER.cities_named(named[0]) if named else []
         if len(cities) > 1:
             largest, second = cities[0].full_name, cities[1].full_name
-            other = write_filter("near", f"{second},{named[1]:g}") if named else None
+            around = "" if named is None or named[1] == KILOMETRES else f",{named[1]:g}"
+            other = write_filter("near", f"{second}{around}")
             meant = joined(replace(part, source=other or "") if part is this else this for this in query.parts)
             text = f"{part.source} is {largest}, the largest of {len(cities)} places of that name."
             hints.append(Hint("place", text, meant if other and second != largest else None))

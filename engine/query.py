@@ -18,7 +18,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -57,7 +57,7 @@ _SIGNS = str.maketrans(
 _DATE = regex.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", regex.ASCII)
 _NUMBER = regex.compile(r"[-+]?\d+(?:\.\d+)?", regex.ASCII)
 _MIN_YEAR = 1826  # of the oldest photo that survives
-_KILOMETRES = 20.0
+KILOMETRES = 20.0
 """Around a city for which none are given."""
 _MIN_ABBREVIATION = 3
 _SHORT_NAME = 4  # letters: with one letter replaced, near becomes year, and type becomes tyre
@@ -248,10 +248,17 @@ def _meant_value(name: str, value: str) -> str:
     """The filter that was probably meant by that invalid value; empty where nobody knows."""
     if name == "near":
         return _meant_place(value)
+    if name == "type":
+        known = [suffix.removeprefix(".") for suffix in PHOTO_SUFFIXES]
+        return next((f"type:{suffix}" for suffix in get_close_matches(_suffix(value), known, 1)), "")
     if name not in ("taken", "after", "before"):
         return ""
     numbers = regex.split(r"[^0-9]+", _ascii_digits(value).strip())
-    dates = ["-".join(numbers), "-".join(reversed(numbers))]  # 2021/7/14, 14.7.2021
+    dates = [
+        "-".join(numbers),
+        "-".join(reversed(numbers)),
+        *(number[:4] for number in numbers),
+    ]  # 2021/7/14, 14.7.2021
     return next((f"{name}:{date}" for date in dates if _is_value(name, date)), "")
 
 
@@ -395,7 +402,7 @@ def named_city(value: str) -> tuple[str, float] | None:
     pieces = [piece.strip() for piece in value.translate(_SIGNS).split(",")]
     if _NUMBER.fullmatch(_ascii_digits(pieces[-1])):
         return ", ".join(pieces[:-1]), float(_ascii_digits(pieces[-1]))
-    return ", ".join(pieces), _KILOMETRES
+    return ", ".join(pieces), KILOMETRES
 
 
 def _near_value(value: str) -> str:
@@ -419,7 +426,7 @@ def _meant_place(value: str) -> str:
     name, kilometres = city
     if GAZETTEER.is_area(name):
         return f'place:"{name}"' if " " in name else f"place:{name}"
-    around = f",{kilometres:g}" if 0 < kilometres < math.inf and kilometres != _KILOMETRES else ""
+    around = f",{kilometres:g}" if 0 < kilometres < math.inf and kilometres != KILOMETRES else ""
     return next(
         (f'near:"{near}{around}"' if " " in near else f"near:{near}{around}" for near in GAZETTEER.similar_names(name)),
         "",

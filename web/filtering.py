@@ -13,7 +13,9 @@ from engine.query import Part, Query, joined, named_city, parse, parse_filter, w
 from indexer.library.facets import Facets, Place
 from indexer.library.filters import Filters
 
-_MAX_CHOICES = 60
+_MAX_CHOICES, _MAX_FOLDERS = 60, 500
+_MAX_DEPTH = 8
+"""Folders that lie deeper are shown beside their parents."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_OPEN = 12
 """Folders and places of a longer list are folded away below their parents."""
@@ -254,14 +256,18 @@ def _folders(parts: Sequence[Part], folders: Mapping[str, int]) -> list[Choice]:
     """The folders as a tree, without those that hold the same as the one folder in them."""
     counts = {PurePath(path): count for path, count in _distinctive(folders).items()}
     inside: dict[PurePath | None, list[PurePath]] = {}
-    for path in counts:
-        inside.setdefault(next((parent for parent in path.parents if parent in counts), None), []).append(path)
+    depths: dict[PurePath | None, int] = {None: 0}
+    for path in sorted(counts, key=lambda path: len(path.parts)):
+        above = (parent for parent in path.parents if parent in counts and depths[parent] < _MAX_DEPTH)
+        parent = next(above, None)
+        depths[path] = depths[parent] + 1
+        inside.setdefault(parent, []).append(path)
     few = len(counts) <= _MAX_OPEN
     roots = [path for path in map(PurePath, folders) if str(path.parent) not in folders]
 
     def tree(parent: PurePath | None) -> list[Choice]:
         choices = []
-        for path in sorted(inside.get(parent, []), key=lambda path: str(path).casefold())[:_MAX_CHOICES]:
+        for path in sorted(inside.get(parent, []), key=lambda path: str(path).casefold())[:_MAX_FOLDERS]:
             source, below = write_filter("folder", str(path)), tree(path)
             if source is None:
                 choices += below

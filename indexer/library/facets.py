@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Integer, Select, cast, exists, func, select
 
-from indexer.library.catalog import encoded_table, folder_table, location_table, photo_table, query_chunks
+from indexer.library.catalog import (
+    annotation_table,
+    encoded_table,
+    folder_table,
+    location_table,
+    photo_table,
+    query_chunks,
+)
 from indexer.library.database import Database
 from indexer.library.filters import Filters, clock, conditions, matching_photos
 from indexer.library.photo import place_text
@@ -103,13 +110,17 @@ def read_facets(catalog: Database, generation: str, filters: Filters, among: NDA
 
 
 def filter_values(catalog: Database, name: str) -> list[str]:
-    """The cameras, lenses, folders or names of places that the filter `name` compares with; empty for other filters."""
+    """The cameras, lenses, folders, tags or places that the filter `name` compares with; empty for other filters."""
     with catalog.connect() as connection:
         if name == "folder":
             files = select(folder_table.c.path, directory_of(location_table.c.path)).join_from(
                 location_table, folder_table
             )
             return [str(PurePath(folder, os.fsdecode(below))) for folder, below in connection.execute(files.distinct())]
+        if name == "tag":
+            tags = [annotation_table.c.tags, photo_table.c.keywords]
+            lists = [values for column in tags for values in connection.execute(select(column)).scalars()]
+            return sorted({tag for values in lists for tag in values or []})
         names = ("city", "region", "country") if name == "place" else (name,) if name in ("camera", "lens") else ()
         return [
             value

@@ -223,4 +223,17 @@ def test_of_several_cities_of_one_name_the_largest_is_taken_and_named(dated: Sea
     hint = next(hint for hint in dated.search("a dog near:springfield,9").hints if hint.kind == "place")
     assert hint.text.startswith("near:springfield,9 is Springfield, Missouri, United States, the largest of ")
     assert hint.query == 'a dog near:"Springfield, Massachusetts, United States,9"'
+    (hint,) = (hint for hint in dated.search("near:springfield").hints if hint.kind == "place")
+    assert hint.query == 'near:"Springfield, Massachusetts, United States"'
     assert [hint.kind for hint in dated.search("near:munich").hints] == ["filters"]
+
+
+def test_a_tag_that_no_photo_has_is_corrected(dated: SearchEngine) -> None:
+    photo_id = dated.search(SENTENCE).hits[0].photo_id
+    dated._library.annotate(photo_id, caption=None, tags=["birthday", "Aunt Mary"])
+    try:
+        for written, meant in (("tag:birhtday", "tag:birthday"), ('tag:"ant mary"', 'tag:"Aunt Mary"')):
+            hints = dated.search(written).hints
+            assert [hint.query for hint in hints if hint.kind == "spelling"] == [meant]
+    finally:
+        dated._library.annotate(photo_id, caption=None, tags=[])

@@ -160,6 +160,23 @@ def test_folders_are_a_tree_and_cities_lie_in_their_country() -> None:
     assert offered.places[-1].query == "folder:/p/2018/Porto"
 
 
+def test_folders_nested_without_end_are_a_tree_of_some_depth() -> None:
+    paths = {"/" + "/".join("d" * depth): 500 - depth for depth in range(1, 400)}
+    offered = choices(parse(""), Facets({}, {}, paths, []))
+    depth, folders = 0, offered.folders
+    while folders:
+        depth, folders = depth + 1, list(folders[0].inside)
+    assert depth < 20
+
+
+@pytest.mark.parametrize(("written", "meant"), [("place:lisbn", "place:Lisbon"), ("place:portugl", "place:Portugal")])
+def test_a_place_that_no_photo_has_is_corrected(client: FlaskClient, written: str, meant: str) -> None:
+    answer = client.get("/api/v1/search", query_string={"q": written}).get_json()
+    assert ("spelling", meant) in [(hint["kind"], hint["query"]) for hint in answer["hints"]]
+    page = client.get("/", query_string={"q": written}).text
+    assert query_of(client.get(links(page, meant)[0]).text) == meant
+
+
 def test_many_folders_are_folded_away_but_for_the_chosen_one() -> None:
     paths = (
         {"/p": 60}

@@ -27,6 +27,7 @@ from web import (
 )
 from web.access import Guard, password_hash
 from web.forms import FormTokens
+from web.found_text import text_over
 from web.hosts import check_host
 from web.service import Service, attach, current_service, service_of
 from web.uploads import MAX_UPLOAD_BYTES
@@ -84,6 +85,7 @@ def create_app(config: Mapping[str, Any]) -> Flask:
     guard, tokens = Guard(password), FormTokens(password)
     app.add_template_global(tokens.token, "form_token")
     app.add_template_global(tokens.field, "token_field")
+    app.add_template_global(text_over)
     for blueprint in _BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.register_error_handler(Exception, errors.respond)

@@ -65,6 +65,12 @@ _AGE = """
     ALTER TABLE folder DROP COLUMN include;
     DROP TABLE passed_over;
     DROP TABLE departed;
+    ALTER TABLE photo DROP COLUMN city;
+    ALTER TABLE photo DROP COLUMN region;
+    ALTER TABLE photo DROP COLUMN country;
+    DROP TABLE saved_search;
+    DROP TABLE found_text;
+    DROP TABLE found;
     UPDATE alembic_version SET version_num = '0001';
 """
 

@@ -116,8 +116,8 @@ class SearchableIndex:
             rows = self._search(self._coarse, query, _CANDIDATES, allowed, total)
             if len(rows) >= min(MAX_PROPOSED, total):
                 return self._best(rows, inner_products(self.vectors, rows, query), count)
-        if allowed is not None and total * _SPARSITY <= len(self.ids):
-            rows = np.flatnonzero(allowed)
+        if count == total or (allowed is not None and total * _SPARSITY <= len(self.ids)):
+            rows = np.arange(len(self.ids)) if allowed is None else np.flatnonzero(allowed)
             return self._best(rows, inner_products(self.vectors, rows, query), count)
         requested = count
         while True:

@@ -25,7 +25,8 @@ MIN_SIMILARITY = 0.9
 _MAX_NEIGHBOURS = 8
 _ROWS_AT_ONCE = 512
 _PAIRS_AT_ONCE = 128
-_EXISTING = ("here", "offline")
+EXISTING = ("here", "offline")
+"""The states of files that exist as far as is known."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def still_duplicates(library: LibraryView, groups: Sequence[Sequence[int]]) -> l
     """
     files = files_of(library.catalog, [photo_id for group in groups for photo_id in group])
     copies = [_copies(library, group, files) for group in groups]
-    return [group for group in copies if sum(copy.state in _EXISTING for copy in group) > 1]
+    return [group for group in copies if sum(copy.state in EXISTING for copy in group) > 1]
 
 
 def near_copies(library: LibraryView, photo_ids: Sequence[int]) -> dict[int, list[int]]:

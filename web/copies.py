@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 
-from engine.duplicates import Copy, find_duplicates, still_duplicates
+from engine.duplicates import EXISTING, Copy, find_duplicates, still_duplicates
 from indexer.library.view import LibraryView
 from model.errors import PixelseekError
 
@@ -44,7 +44,7 @@ class Comparison:
     @property
     def smaller_bytes(self) -> int:
         """What all files but the largest of each group take."""
-        return sum(copy.size for group in self.groups for copy in group[1:] if copy.state == "here")
+        return sum(copy.size for group in self.groups for copy in group[1:] if copy.state in EXISTING)
 
 
 class Copies:

@@ -173,7 +173,8 @@ class IndexRequest(RequestModel):
         [],
         max_length=100,
         examples=[["/home/me/Pictures"]],
-        description="Absolute paths inside the roots that the server allows. Empty: every known folder.",
+        description="Absolute paths inside the roots that the server allows, or any that `folders` lists. Empty: every "
+        "known folder.",
     )
 
 

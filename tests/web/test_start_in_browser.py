@@ -50,7 +50,7 @@ def test_sentences_to_try_flow_in_and_the_keyboard_reaches_them(
         expect(page.get_by_role("searchbox")).to_be_focused()
         sentence = page.locator(".examples").get_by_role("link", name=SENTENCE)
         expect(sentence).to_be_visible()
-        for _ in range(4):
+        for _ in range(10):
             page.keyboard.press("Tab")
             if sentence.evaluate("link => link === document.activeElement"):
                 break

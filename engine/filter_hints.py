@@ -12,8 +12,8 @@ from engine.query import KILOMETRES, Part, Query, joined, named_city, parse, unk
 from engine.results import Hint
 from engine.spelling import nearest_value
 from indexer.library.filters import NO_FILTERS, Filters
+from indexer.library.gazetteer import GAZETTEER
 from indexer.library.view import LibraryView
-from indexer.metadata.places import GAZETTEER
 
 _MAX_HINTS = 3
 _ALL_HOLD = ("after", "before")

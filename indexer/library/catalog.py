@@ -125,7 +125,7 @@ class _Photo(TypedColumns):
     metadata_version: Named[int] = Column(server_default="0")
     """The `METADATA_VERSION` of the program that read the metadata."""
     city: Named[str | None]
-    """Derived from the position, as region and country are (`metadata.places`)."""
+    """Derived from the position, as region and country are (`gazetteer`)."""
     region: Named[str | None]
     country: Named[str | None]
 

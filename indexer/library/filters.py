@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, sele
 
 from indexer.library.catalog import annotation_table, folder_table, found_text_index_table, location_table, photo_table
 from indexer.library.database import Database
+from indexer.library.gazetteer import GAZETTEER
 from indexer.library.sqlite import ends_with, folded, folder_in, holds_text, holds_words, path_in, position, words_of
 from indexer.library.text_analysis import fold, fold_path, indexed_text, spaced_words
-from indexer.metadata.places import GAZETTEER
 
 _EARTH_RADIUS_KM = 6371.0
 _MAX_CITIES = 50

@@ -18,9 +18,9 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from indexer.library.annotations import update_text_index
 from indexer.library.catalog import location_table, photo_table, query_chunks
+from indexer.library.gazetteer import places_at
 from indexer.metadata.dates import date_in_name, date_of_file
 from indexer.metadata.fields import METADATA_FIELDS, Metadata
-from indexer.metadata.places import places_at
 
 _PLACE_FIELDS = ("city", "region", "country")
 GUESSED_DATE_SOURCES = ("name", "file")

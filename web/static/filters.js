@@ -10,6 +10,7 @@ const panels = new Map(); // by the name of their pill
 let facets = null; // a promise of the page of all filters, for the search that is shown
 let choices = Promise.resolve(); // one after another: each adds to the search that the one before has made
 let waiting = 0;
+let shown = location.search; // the search whose results are on the page
 const SLIDER_MS = 300; // several presses of an arrow key are one choice
 
 if (HTMLElement.prototype.showPopover) for (const pill of pills) enhance(pill);
@@ -139,6 +140,7 @@ async function update(address) {
     if (!answer.ok || !fresh) throw new Error(answer.statusText); // an error, or the start page: it is shown as it is
     facets = load(fresh.querySelector(".pill").href);
     history.pushState(null, "", answer.url);
+    shown = location.search;
     show(page, fresh);
     const filters = await facets;
     const panel = [...panels.values()].find((each) => each.matches(":popover-open"));
@@ -150,6 +152,11 @@ async function update(address) {
     location.assign(address);
   }
 }
+
+// Back to a search before the last choice. A photo over the results has an address too, but no other results.
+addEventListener("popstate", () => {
+  if (location.pathname === new URL(document.querySelector("form.search").action).pathname && location.search !== shown) location.reload();
+});
 
 function show(page, fresh) {
   document.title = page.title;

@@ -10,8 +10,8 @@ import pytest
 
 from indexer.library import migrations
 from indexer.library.filters import Filters, matching_photos
+from indexer.library.gazetteer import GAZETTEER, PlaceName, places_at
 from indexer.library.photo import place_text
-from indexer.metadata.places import GAZETTEER, PlaceName, places_at
 from tests.indexer.desk import Desk
 from tests.indexer.exif import photo
 

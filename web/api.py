@@ -41,7 +41,7 @@ from web.schema import (
 from web.service import current_service
 from web.start import NEWEST
 from web.streams import EVENT_STREAM, events
-from web.thumbnails import LARGE, SMALL
+from web.thumbnails import LARGE, SMALL, fitted
 from web.uploads import read_upload
 
 _WEBP = "image/webp"
@@ -156,12 +156,13 @@ def ask(params: AskRequest, photo_id: int) -> Response:
 @blueprint.get(f"{PHOTO}/heat")
 @operation(request_model=HeatRequest, response_model=_WEBP, errors=(HTTPStatus.NOT_FOUND,))
 def heat(params: HeatRequest, photo_id: int) -> Response:
-    """Where a word is seen, as WebP to stretch over the photo
+    """Where a word is seen, as WebP to lay over the photo: of the size of its `image`
 
     Bright where most of the evidence comes from, dark where none does. There is none (404) where `map` is null.
     """
     explanation = current_service().explanations.find(photo_id, parse(params.q))
-    response = Response(heat_webp(map_of(explanation, params.word)), mimetype=_WEBP)
+    strength, size = map_of(explanation, params.word), fitted(_photo(photo_id), LARGE)
+    response = Response(heat_webp(strength, size), mimetype=_WEBP)
     response.add_etag()
     return revalidated(response)
 

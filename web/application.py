@@ -20,7 +20,7 @@ from web import (
     filter_pages,
     folders,
     monitoring,
-    pages,
+    photo_pages,
     saved_searches,
     search_by_photo,
     selection,
@@ -45,7 +45,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _BLUEPRINTS = (
-    pages.blueprint,
+    photo_pages.blueprint,  # it is the blueprint of pages
     filter_pages.blueprint,
     copy_pages.pages,
     folders.pages,

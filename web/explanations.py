@@ -19,7 +19,6 @@ from model.errors import PixelseekError
 from web.searches import Searches
 
 _MAX_EXPLANATIONS = 256
-_CELL_SIDE = 32  # pixels; the browser scales them up
 _QUALITY = 80
 _ROWS, _COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 
@@ -78,11 +77,10 @@ def map_of(explanation: Explanation, word: int) -> NDArray[np.float32]:
     return evidence.map
 
 
-def heat_webp(strength: NDArray[np.float32]) -> bytes:
-    """A map (h, w) as a small WebP, for a page to stretch over the photo."""
-    rows, columns = strength.shape
+def heat_webp(strength: NDArray[np.float32], size: tuple[int, int]) -> bytes:
+    """A map (h, w) as a WebP of that width and height, to lay over the photo."""
     file = io.BytesIO()
-    heat(strength, (columns * _CELL_SIDE, rows * _CELL_SIDE)).save(file, "WEBP", quality=_QUALITY)
+    heat(strength, size).save(file, "WEBP", quality=_QUALITY)
     return file.getvalue()
 
 

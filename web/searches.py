@@ -7,6 +7,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import BoundedSemaphore, Lock
 from typing import TypeVar
@@ -213,20 +214,62 @@ class Searches:
 
         Raises CursorUnknown, and as `shortlist` does.
         """
-        snapshot, start = self._find(query, cursor)
+        return self._page_of(*self._find(query, cursor), limit)
+
+    def position(self, query: Query, cursor: str) -> Position:
+        """The hit at `cursor`, and its neighbours. Raises what `page` raises."""
+        position = self._position_in(*self._find(query, cursor))
+        if position is None:
+            raise CursorUnknown("there is no photo at this place: search again.")
+        return position
+
+    def _page_of(self, snapshot: ResultSnapshot, start: int, limit: int) -> Page:
         with snapshot.lock:
             hits = snapshot.result.hits
             if start + limit > len(hits) and not snapshot.is_complete:
                 self._extend(snapshot, min(2 * (start + limit), _MAX_DEPTH))
             return Page(snapshot, start, hits[start : start + limit])
 
-    def position(self, query: Query, cursor: str) -> Position:
-        """The hit at `cursor`, and its neighbours. Raises what `page` raises."""
-        page = self.page(query, cursor, 2)
-        if not page.hits:
-            raise CursorUnknown("there is no photo at this place: search again.")
-        before = page.snapshot.result.hits[page.start - 1] if page.start else None
-        return Position(page.snapshot, page.start, before, page.hits[0], page.hits[1] if len(page.hits) > 1 else None)
+    def _position_in(self, snapshot: ResultSnapshot, index: int) -> Position | None:
+        hits = self._page_of(snapshot, index, 2).hits
+        if not hits:
+            return None
+        before = snapshot.result.hits[index - 1] if index else None
+        return Position(snapshot, index, before, hits[0], hits[1] if len(hits) > 1 else None)
+
+    def locate(self, query: Query, photo_id: int, sort: Sort, cursor: str = "") -> Position | None:
+        """The place of a photo in the results of `query`; None where it is not among them.
+
+        `cursor` is where it was found. Where those results are no longer kept, it is looked for in later ones of the
+        same query, and then by searching anew. Raises as `shortlist` does.
+        """
+        with suppress(CursorUnknown):
+            position = self.position(query, cursor)
+            if position.hit.photo_id == photo_id:
+                return position
+        parts = _CURSOR.fullmatch(cursor)
+        near = int(parts[2]) if parts else 0
+        kept = self._latest(query, sort)
+        found = None if kept is None else self._locate_in(kept, photo_id, near)
+        return found or self._locate_in(self.first(query, 1, sort=sort).snapshot, photo_id, near)
+
+    def _latest(self, query: Query, sort: Sort) -> ResultSnapshot | None:
+        """The latest snapshot of that very query that is kept."""
+        with self._lock:
+            same = (
+                snapshot
+                for snapshot in reversed(self._snapshots.values())
+                if snapshot.query.text == query.text and snapshot.sort == sort
+            )
+            return next(same, None)
+
+    def _locate_in(self, snapshot: ResultSnapshot, photo_id: int, near: int) -> Position | None:
+        """The place of a photo in a snapshot, which is extended to a little beyond position `near`."""
+        if near >= len(snapshot.result.hits):
+            self._page_of(snapshot, near, 2)
+        hits = snapshot.result.hits
+        index = next((index for index, hit in enumerate(hits) if hit.photo_id == photo_id), None)
+        return None if index is None else self._position_in(snapshot, index)
 
     def _reranked(self, engine: SearchEngine, shortlist: Shortlist, limit: int, sort: Sort) -> Page:
         depth = max(limit, engine.max_reranked)  # every reranked photo, because the next pages show them

@@ -54,7 +54,7 @@ def test_every_page_that_takes_a_form_asks_for_the_token(client: FlaskClient, ap
     assert len(posted) >= 3
     for address in posted:
         for headers in ({}, OTHER_MACHINE, {"Sec-Fetch-Site": "same-origin"}):
-            assert client.post(address, headers=headers).status_code == 403
+            assert client.post(re.sub("<[^>]*>", "7", address), headers=headers).status_code == 403
 
 
 @pytest.mark.parametrize("forged", ["", "form", "form.", "form.a.b", "form.aaaaaa.AAAA", "\x00", "ü", "x" * 100_000])

@@ -30,11 +30,17 @@ def _in_one_line(numbers: re.Match[str]) -> str:
     return " ".join(numbers[0].split()).replace("[ ", "[").replace(" ]", "]")
 
 
-def print_result(result: SearchResult, *, verbose: bool = False, options: Sequence[str] = ()) -> None:
+def print_result(
+    result: SearchResult,
+    *,
+    verbose: bool = False,
+    options: Sequence[str] = (),
+    draw: Callable[[Hit], None] | None = None,
+) -> None:
     """The hits of a search in their two groups, each under its heading; `verbose`: each with its match.
 
     Where nothing was reranked there are no groups; each hit has its similarity, or without a sentence its date.
-    Commands to try instead, with the same `options`, go to standard error.
+    Commands to try instead, with the same `options`, go to standard error. `draw` draws a hit below its line.
     """
     best, others = result.hits[: result.line], result.hits[result.line :]
     measure = (_match if verbose else _nothing) if result.reranked else _similarity
@@ -42,10 +48,10 @@ def print_result(result: SearchResult, *, verbose: bool = False, options: Sequen
         click.echo(printable(result.absence))
     if best:
         click.echo(BEST)
-        _print_lines(best, measure, 1)
+        _print_lines(best, measure, 1, draw)
     if best and others:
         click.echo(f"\n{MORE}")
-    _print_lines(others, measure, 1 + result.line)
+    _print_lines(others, measure, 1 + result.line, draw)
     if not result.hits and not result.hints:
         click.echo("No photo was found.", err=True)
     for hint in result.suggestions:
@@ -55,15 +61,19 @@ def print_result(result: SearchResult, *, verbose: bool = False, options: Sequen
             click.echo(printable(f"Try: {shlex.join(['pixelseek', 'search', *options, *words])}"), err=True)
 
 
-def print_hits(hits: Sequence[Hit]) -> None:
+def print_hits(hits: Sequence[Hit], draw: Callable[[Hit], None] | None = None) -> None:
     """One line a hit: rank, similarity, path."""
-    _print_lines(hits, _similarity, 1)
+    _print_lines(hits, _similarity, 1, draw)
 
 
-def _print_lines(hits: Sequence[Hit], measure: Callable[[Hit], str], rank: int) -> None:
+def _print_lines(
+    hits: Sequence[Hit], measure: Callable[[Hit], str], rank: int, draw: Callable[[Hit], None] | None
+) -> None:
     for number, hit in enumerate(hits, start=rank):
         away = "" if hit.online else "  (not reachable now)"
         click.echo(f"{number:4}  {measure(hit)}{shown_path(hit.path)}{away}")
+        if draw is not None:
+            draw(hit)
 
 
 def _nothing(_hit: Hit) -> str:

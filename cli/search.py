@@ -19,6 +19,7 @@ from cli.options import (
 )
 from cli.output import print_json, print_result
 from cli.sentences import SentenceCommand, as_typed
+from cli.thumbnails import drawing, thumbnails_option
 
 if TYPE_CHECKING:
     from model.bundle import TrainedModel
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 @click.option("--text", metavar="WORDS", multiple=True, help="Words that can be read in the photo.")
 @click.option("--favourite", metavar="yes|no", multiple=True, help="Is a favourite, or is none.")
 @click.option("--verbose", "-v", is_flag=True, help="Print the match of each photo too, as a percentage.")
+@thumbnails_option
 @open_option
 @copy_option
 @library_option
@@ -67,6 +69,7 @@ def search(
     rerank: bool,
     without: tuple[str, ...],
     verbose: bool,
+    thumbnails: bool,
     open_first: bool,
     copy_to: Path | None,
     library: Path | None,
@@ -104,7 +107,9 @@ def search(
     if as_json:
         print_json(result.to_json())
     else:
-        print_result(result, verbose=verbose, options=[] if library is None else ["--library", str(library)])
+        options = [] if library is None else ["--library", str(library)]
+        with drawing(wanted=thumbnails) as draw:
+            print_result(result, verbose=verbose, options=options, draw=draw)
     use_hits(result.hits, open_first=open_first, copy_to=copy_to)
 
 

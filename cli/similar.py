@@ -9,11 +9,13 @@ import click
 from cli.hits import copy_option, open_option, use_hits
 from cli.options import FILE, chosen_library, json_option, library_device_option, library_option, library_weights_option
 from cli.output import print_hits, print_json
+from cli.thumbnails import drawing, thumbnails_option
 
 
 @click.command()
 @click.argument("photo", type=FILE, metavar="FILE", help="A photo, in the library or not.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, help="How many photos to print.")
+@thumbnails_option
 @open_option
 @copy_option
 @library_option
@@ -23,6 +25,7 @@ from cli.output import print_hits, print_json
 def similar(
     photo: Path,
     limit: int,
+    thumbnails: bool,
     open_first: bool,
     copy_to: Path | None,
     library: Path | None,
@@ -44,5 +47,6 @@ def similar(
     if as_json:
         print_json({"hits": [hit.to_json() for hit in hits]})
     else:
-        print_hits(hits)
+        with drawing(wanted=thumbnails) as draw:
+            print_hits(hits, draw)
     use_hits(hits, open_first=open_first, copy_to=copy_to)

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import socket
 import subprocess
 import sys
+import termios
+import tty
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from cli.paths import short_path
-from tests.cli.commands import ROOT, RUN
+from tests.cli.commands import ROOT, RUN, pixelseek
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 
-pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
 LINK = re.compile(r"\x1b\]8;;file://([^/\x1b]*)([^\x1b]*)\x1b\\(.*?)\x1b\]8;;\x1b\\")
 
 
-def on_a_terminal(*arguments: str | Path, folder: Path, **environment: str) -> str:
-    """What `pixelseek` with these arguments, started in `folder`, prints on a terminal."""
+def on_a_terminal(
+    *arguments: str | Path,
+    folder: Path,
+    environment: dict[str, str] | None = None,
+    answers: dict[bytes, bytes] | None = None,
+) -> str:
+    """What `pixelseek` with these arguments, started in `folder`, prints on a terminal.
+
+    The terminal `answers` what it is asked.
+    """
     own, its = pty.openpty()
+    tty.setraw(its)
+    termios.tcsetwinsize(its, (50, 100))
     kept = {name: value for name, value in os.environ.items() if name not in ("FORCE_HYPERLINK", "WT_SESSION")}
     with subprocess.Popen(
         [sys.executable, "-c", RUN, *map(str, arguments)],
         cwd=folder,
-        env=kept | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **environment},
+        env=kept | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **(environment or {})},
+        stdin=its,
         stdout=its,
         stderr=subprocess.DEVNULL,
     ) as process:
@@ -35,6 +49,9 @@ def on_a_terminal(*arguments: str | Path, folder: Path, **environment: str) -> s
         printed = b""
         while chunk := _read(own):
             printed += chunk
+            for question, answer in (answers or {}).items():
+                if question in chunk:
+                    os.write(own, answer)
     os.close(own)
     assert process.returncode == 0, printed
     return printed.decode().replace("\r\n", "\n")
@@ -66,7 +83,7 @@ def test_a_terminal_that_takes_no_links_gets_none(
     indexed: Path, photos: Path, weights: Path, environment: dict[str, str]
 ) -> None:
     where = ("--library", indexed, "--weights", weights, "--limit", "2")
-    printed = on_a_terminal("similar", photos / "scene 05.jpg", *where, folder=photos, **environment)
+    printed = on_a_terminal("similar", photos / "scene 05.jpg", *where, folder=photos, environment=environment)
     assert "\x1b" not in printed
     assert printed.count(".jpg\n") == 2
     assert str(photos) not in printed
@@ -74,7 +91,9 @@ def test_a_terminal_that_takes_no_links_gets_none(
 
 def test_a_link_is_forced_where_the_terminal_is_not_known(indexed: Path, photos: Path, weights: Path) -> None:
     where = ("--library", indexed, "--weights", weights, "--limit", "1")
-    printed = on_a_terminal("search", SENTENCE, *where, folder=photos, TERM="dumb", FORCE_HYPERLINK="1")
+    printed = on_a_terminal(
+        "search", SENTENCE, *where, folder=photos, environment={"TERM": "dumb", "FORCE_HYPERLINK": "1"}
+    )
     assert len(LINK.findall(printed)) == 1
 
 
@@ -104,3 +123,31 @@ def test_a_path_is_whole_where_the_current_folder_is_gone(monkeypatch: pytest.Mo
     monkeypatch.chdir(folder)
     folder.rmdir()
     assert short_path("/media/a.jpg") == "/media/a.jpg"
+
+
+SIXEL = {b"\x1b[c": b"\x1b[?62;4;22c"}
+"""What a terminal with Sixel answers when it is asked what it is."""
+
+
+@pytest.mark.skipif(find_spec("textual_image") is None, reason="the extra `thumbnails` is not installed")
+@pytest.mark.parametrize(("answers", "drawn"), [(SIXEL, "\x1bP"), ({b"\x1b[c": b"\x1b[?62c"}, "\u2580")])
+def test_thumbnails_are_drawn_as_the_terminal_can(
+    indexed: Path, photos: Path, weights: Path, answers: dict[bytes, bytes], drawn: str
+) -> None:
+    where = ("--library", indexed, "--weights", weights, "--limit", "2", "--thumbnails")
+    printed = on_a_terminal("search", SENTENCE, *where, folder=photos, answers=answers)
+    assert len(LINK.findall(printed)) == 2
+    first, second = printed.split("\x1b]8;;\x1b\\")[1:]
+    assert drawn in first
+    assert drawn in second
+
+
+def test_a_pipe_gets_no_thumbnails(indexed: Path, weights: Path) -> None:
+    where = ("--library", indexed, "--weights", weights, "--limit", "2")
+    run = pixelseek("search", SENTENCE, *where, "--thumbnails")
+    assert run.exit_code == (0 if find_spec("textual_image") else 1)
+    if run.exit_code == 0:
+        assert run.stdout == pixelseek("search", SENTENCE, *where).stdout
+        assert "there are none in a pipe" in run.stderr
+    else:
+        assert "pip install 'pixelseek[thumbnails]'" in run.stderr

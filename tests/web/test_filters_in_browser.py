@@ -93,6 +93,26 @@ def test_one_chooses_several_things_in_one_popover_and_the_results_follow(chromi
         expect_photos(page, 5)
 
 
+def test_a_photo_of_the_results_after_a_choice_opens_over_them_and_back_leads_to_them(
+    chromium: Browser, album: str
+) -> None:
+    with tab(chromium, album) as page:
+        results(page)
+        pill(page, "Camera").click()
+        page.get_by_role("dialog", name="Camera").get_by_role("link", name="Pixel 7 3 photos").click()
+        expect_photos(page, 3)
+        page.get_by_role("button", name="Done").click()
+        page.locator(".photos a").first.click()
+        expect(page.locator("dialog.overlay[open]")).to_be_visible()
+        page.go_back()
+        expect(page.locator("dialog.overlay[open]")).to_have_count(0)
+        expect_photos(page, 3)
+        page.go_back()
+        expect_photos(page, 8)
+        page.go_forward()
+        expect_photos(page, 3)
+
+
 def test_choices_made_faster_than_the_results_come_all_count(chromium: Browser, album: str) -> None:
     with tab(chromium, album) as page:
         results(page)

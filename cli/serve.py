@@ -69,6 +69,7 @@ def serve(
     from cli.logs import logging_to
     from web import close_app, create_app
     from web.access import password_hash
+    from web.service import service_of
     from web.uploads import MAX_UPLOAD_BYTES
 
     folder = chosen_library(library)
@@ -96,6 +97,7 @@ def serve(
             ident=None,
         )
         click.echo(f"Pixelseek is at {', for other machines at '.join(endpoint.links())}  (Ctrl-C stops it)", err=True)
+        service_of(app).overviews.warm_up()
         log = logging.getLogger("pixelseek.serve")
         log.info("serving the library %s at %s", folder, " and ".join(endpoint.links()))
         try:

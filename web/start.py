@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Condition, Lock, Thread
 
@@ -34,6 +35,15 @@ class Overviews:
         self._latest: Overview | None = None
         self._read_at = self._took_s = 0.0
         self._is_reading = False
+
+    def warm_up(self) -> None:
+        """Read the overview beside the first requests, so that no page waits for it."""
+
+        def read() -> None:
+            with suppress(PixelseekError):  # there is no library yet, or the server stops: a page says so
+                self.latest()
+
+        Thread(target=read, name="overview", daemon=True).start()
 
     def latest(self) -> Overview:
         """The overview. Where it takes long to read, it may be one from before the last change.

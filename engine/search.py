@@ -445,8 +445,10 @@ class SearchEngine:
             absent = absence_hint(library, self._model, encoded.query.words, ranked) if words.understood else None
             line = self._line(ranked) if words.understood and absent is None else 0
             hints = [*([] if absent is None else [absent]), *hints_about_names(encoded.query), *words.hints]
-            if line == 0 and words.understood:
-                hints += self._filter_hints(shortlist, clock)
+            filter_hints = self._filter_hints(shortlist, clock) if line == 0 and words.understood else []
+            if not candidates and not filter_hints:
+                filter_hints = hints_where_none_passes(library, encoded.query)
+            hints += filter_hints
             if sort == "date":
                 ranked = pipeline.newest_first(library, ranked, line)
             reranked = len(ranked)

@@ -149,3 +149,12 @@ def test_a_search_without_words_has_no_hint_about_them(engine: SearchEngine) -> 
 
 def test_excluded_words_and_filters_are_no_part_of_the_sentence(engine: SearchEngine) -> None:
     assert kinds(engine, "red circle -iguana type:jpg") == []
+
+
+@pytest.mark.parametrize("words", ["ein hund im schnee", "🐕", "iguana", "a square"])
+def test_where_no_photo_passes_the_filters_that_is_said_beside_the_hint_about_the_words(
+    engine: SearchEngine, words: str
+) -> None:
+    result = engine.search(f"{words} taken:1900")
+    assert result.hits == []
+    assert ("filters", words) in [(hint.kind, hint.query) for hint in result.hints]

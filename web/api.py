@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 
 from flask import Blueprint, Response, current_app, jsonify, url_for
@@ -13,6 +15,7 @@ from engine.query import parse
 from engine.results import Hit
 from indexer.library.defaults import recorded_weights
 from indexer.library.photo import PhotoRecord
+from indexer.photo_files import files_of
 from web import annotating, copy_pages, folders, originals, saved_searches, selection
 from web.explanations import heat_webp, map_of
 from web.folder_choice import folder_to_index
@@ -274,6 +277,9 @@ def _photo(photo_id: int) -> PhotoRecord:
 def _webp(photo_id: int, side: int) -> Response:
     service = current_service()
     photo = _photo(photo_id)
+    if not os.path.exists(photo.path):  # noqa: PTH110  (keeps paths that are not valid text)
+        files = files_of(service.view().catalog, [photo_id]).get(photo_id, [])
+        photo = replace(photo, path=next((file.path for file in files if file.state == "here"), photo.path))
     response = Response(mimetype=_WEBP)
     response.set_etag(service.thumbnails.find(photo, side).etag)
     if revalidated(response).status_code != HTTPStatus.NOT_MODIFIED:

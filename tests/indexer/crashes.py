@@ -230,7 +230,8 @@ def _execute(library: Path, step: Step) -> None:
                     photo = opened.photo_at(Path(path))
                 except PhotoMissing:
                     continue  # cut short
-                opened.annotate(photo.id, caption=f"what {Path(path).stem} shows", tags=["written", Path(path).stem])
+                stem = Path(path).stem
+                opened.annotate(photo.id, caption=f"what {stem} shows", tags=["written", stem], favourite=True)
 
 
 class _SlowRuntime(ColourRuntime):
@@ -293,7 +294,7 @@ def contents(library: LibraryView) -> dict[str, dict[str, Any]]:
         for row in connection.execute(select(photo_table)).mappings():
             photos[row["id"]] = {**row, "tokens": ""}
         for row in connection.execute(select(annotation_table)).mappings():
-            photos[row["photo_id"]] |= {"caption": row["caption"], "tags": row["tags"]}
+            photos[row["photo_id"]] |= {name: row[name] for name in ("caption", "tags", "favourite")}
         for photo_id, tokens in connection.execute(select(text_index_table.c.rowid, text_index_table.c.tokens)):
             photos[photo_id]["tokens"] = tokens
         for row in connection.execute(

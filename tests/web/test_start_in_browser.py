@@ -201,6 +201,9 @@ def test_a_stack_opens_by_touch_and_by_keyboard(chromium: Browser, stacked: str,
         assert min(box["width"], box["height"]) >= 44
         badge.tap()
         expect(page.locator(".reranked .photos a:visible")).to_have_count(PHOTO_COUNT + 2)
+        width = "element => element.getBoundingClientRect().width"
+        row = page.locator(".reranked .photos:has(.stack)")
+        assert page.locator(".reranked .stack").evaluate(width) == pytest.approx(row.evaluate(width)), "its own row"
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         badge.press("Enter")
         expect(page.locator(".reranked .photos a:visible")).to_have_count(PHOTO_COUNT)

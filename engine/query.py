@@ -57,6 +57,8 @@ _SIGNS = str.maketrans(
 _DATE = regex.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", regex.ASCII)
 _NUMBER = regex.compile(r"[-+]?\d+(?:\.\d+)?", regex.ASCII)
 _MIN_YEAR = 1826  # of the oldest photo that survives
+_MAX_AREAS = 5
+"""Names with commas between: a city, a region, a country."""
 KILOMETRES = 20.0
 """Around a city for which none are given."""
 _MIN_ABBREVIATION = 3
@@ -375,7 +377,7 @@ def _numbers(value: str) -> str:
 
 
 def _place(value: str) -> str:
-    if not spaced_words(value):
+    if not spaced_words(value) or value.count(",") >= _MAX_AREAS:
         raise ValueError
     return _valid_text(value)
 

@@ -19,8 +19,10 @@ def nearest_value(typed: str, values: Iterable[str]) -> str | None:
     Words are parted by white space and slashes: of `Canon EOS 80D`, `cannon` is `Canon`.
     """
     count = len([word for word in _WORD_END.split(typed.strip()) if word])
+    wanted = fold(typed)
     spelled = {fold(run): run for value in values for run in _runs(value, count)}
-    return next((spelled[near] for near in get_close_matches(fold(typed), spelled, 1, _MIN_SIMILARITY)), None)
+    alike = [run for run in spelled if abs(len(run) - len(wanted)) <= max(1, len(wanted) // 2)]
+    return next((spelled[near] for near in get_close_matches(wanted, alike, 1, _MIN_SIMILARITY)), None)
 
 
 def _runs(value: str, count: int) -> list[str]:

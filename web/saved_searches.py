@@ -22,13 +22,9 @@ api = Blueprint("saved", __name__, url_prefix="/searches")
 def page() -> str:
     """The saved searches, a form to save the query `q`, and the searches made on this machine."""
     saved = current_service().view().saved_searches()
-    return render_template("searches.html", saved=saved, query=request.args.get("q", ""), deleted=_deleted())
-
-
-def _deleted() -> tuple[str, str] | None:
-    """The name and query that have just been deleted, which can be saved again."""
     name, query = request.args.get("deleted", ""), request.args.get("query", "")
-    return (name, query) if name and query else None
+    deleted = (name, query) if name and query and name not in saved else None
+    return render_template("searches.html", saved=saved, query=request.args.get("q", ""), deleted=deleted)
 
 
 @pages.post("")

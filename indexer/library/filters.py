@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select, tuple_
 
 from indexer.library.catalog import annotation_table, folder_table, found_text_index_table, location_table, photo_table
 from indexer.library.database import Database
@@ -140,20 +140,11 @@ def _is_at(place: str) -> ColumnElement[bool]:
 def _is_within(name: str, words: ColumnElement[str]) -> ColumnElement[bool]:
     """Whether a photo was taken at a place whose `words` hold that name, or that goes by it in another language."""
     photo, country = photo_table.c, GAZETTEER.country_named(name)
-    cities = GAZETTEER.cities_named(name)[:_MAX_CITIES]
+    cities = dict.fromkeys((city.name, city.country) for city in GAZETTEER.cities_named(name)[:_MAX_CITIES])
     return or_(
         words.contains(spaced_words(name), autoescape=True),
         *([] if country is None else [photo.country == country]),
-        *(
-            and_(
-                photo.country == city.country,
-                or_(
-                    and_(photo.city == city.name, photo.region.is_not_distinct_from(city.region)),
-                    photo.region == city.name,
-                ),
-            )
-            for city in cities
-        ),
+        *(tuple_(column, photo.country).in_(list(cities)) for column in (photo.city, photo.region) if cities),
     )
 
 

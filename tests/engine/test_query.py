@@ -357,3 +357,9 @@ def test_words_that_other_programs_use_for_places_are_named() -> None:
         "place:lisbon country:portugal",
         "city:lisbon place:portugal",
     ]
+
+
+def test_a_place_of_names_without_end_is_refused() -> None:
+    assert parse('place:"a,b,c,d,e"').filters.place == ("a,b,c,d,e",)
+    with pytest.raises(QueryError, match="like place:lisbon"):
+        parse(f'place:"{"a," * 100}a"')

@@ -151,6 +151,12 @@ def test_photos_are_found_by_whole_words_of_city_region_or_country(travels: Desk
             assert sorted(Path(photo.path).stem for photo in photos) == found, place
 
 
+def test_places_without_end_are_searched_for(travels: Desk) -> None:
+    with travels.open() as library:
+        assert len(library.matching(Filters(place=("san jose", "springfield", "porto") * 50))) == 1
+        assert len(library.matching(Filters(place=(",".join(["portugal"] * 100),)))) == 2
+
+
 def test_any_of_several_places_will_do(travels: Desk) -> None:
     with travels.open() as library:
         assert len(library.matching(Filters(place=("porto", "munich")))) == 2

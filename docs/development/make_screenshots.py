@@ -12,11 +12,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from waitress.server import create_server
 
 from cli.library.demo import copy_samples
@@ -28,10 +30,52 @@ DOCS = Path(__file__).parent.parent
 PEOPLE = ("astronaut.png", "camera.png")
 CUP = "a cup of coffee on a wooden table"
 CAT = "a cat looking at the camera"
-PICTURES: dict[str, dict[str, Any]] = {
-    "web": {"address": "/?q=a cup of coffee on a table", "viewport": {"width": 1100, "height": 640}},
-    "why": {"address": f"/?q={CAT}", "viewport": {"width": 1100, "height": 640}, "color_scheme": "dark", "word": "cat"},
-    "phone": {"address": "/?q=a motorcycle in a garage", "viewport": {"width": 390, "height": 700}},
+WIDE, PHONE = {"width": 1100, "height": 680}, {"width": 390, "height": 700}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A page, and what is done on it before its picture is taken."""
+
+    address: str
+    viewport: dict[str, int] = field(default_factory=lambda: WIDE)
+    scheme: str = "light"
+    act: Callable[[Page], None] = lambda _: None
+
+
+def open_first(page: Page) -> None:
+    """Open the first photo found."""
+    page.locator(".reranked .photos a").first.click()
+    page.get_by_role("dialog").wait_for()
+
+
+def explain_cat(page: Page) -> None:
+    """Show where the cat is seen."""
+    open_first(page)
+    page.get_by_role("dialog").get_by_role("link", name="cat").click()
+    page.locator(".heat").wait_for()
+
+
+def select_some(page: Page) -> None:
+    """Select three photos."""
+    for place in (0, 1, 2):
+        page.locator(".reranked .photos li").nth(place).hover()
+        page.locator(".reranked .pick").nth(place).click()
+
+
+def choose_when(page: Page) -> None:
+    """Open the filters of dates."""
+    page.get_by_role("button", name="When").click()
+
+
+PICTURES = {
+    "start": Picture("/"),
+    "web": Picture("/?q=a cup of coffee on a table"),
+    "photo": Picture(f"/?q={CAT}", scheme="dark", act=open_first),
+    "why": Picture(f"/?q={CAT}", scheme="dark", act=explain_cat),
+    "select": Picture("/?q=an animal", act=select_some),
+    "filters": Picture("/?q=an animal", act=choose_when),
+    "phone": Picture("/?q=a motorcycle in a garage", viewport=PHONE),
 }
 
 
@@ -57,13 +101,15 @@ def take(server: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, picture in PICTURES.items():
-            options = {key: value for key, value in picture.items() if key not in ("address", "word")}
-            page = browser.new_page(base_url=server, reduced_motion="reduce", **options)
-            page.goto(picture["address"])
-            page.wait_for_selector(".reranked")
-            if "word" in picture:
-                page.locator(".photos a").first.click()
-                page.get_by_role("link", name=picture["word"]).click()
+            page = browser.new_page(
+                base_url=server,
+                reduced_motion="reduce",
+                viewport=picture.viewport,  # type: ignore[arg-type]
+                color_scheme=picture.scheme,  # type: ignore[arg-type]
+            )
+            page.goto(picture.address)
+            page.wait_for_load_state("networkidle")
+            picture.act(page)
             page.wait_for_load_state("networkidle")
             with Image.open(io.BytesIO(page.screenshot())) as image:
                 image.convert("RGB").save(DOCS / f"{name}.webp", quality=80, method=6)

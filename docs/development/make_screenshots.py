@@ -46,7 +46,7 @@ class Picture:
 def open_first(page: Page) -> None:
     """Open the first photo found."""
     page.locator(".reranked .photos a").first.click()
-    page.get_by_role("dialog").wait_for()
+    page.get_by_role("dialog").get_by_text("Why it matched").wait_for()
 
 
 def explain_cat(page: Page) -> None:
@@ -66,6 +66,7 @@ def select_some(page: Page) -> None:
 def choose_when(page: Page) -> None:
     """Open the filters of dates."""
     page.get_by_role("button", name="When").click()
+    page.get_by_role("button", name="Done").wait_for()
 
 
 PICTURES = {
@@ -73,8 +74,8 @@ PICTURES = {
     "web": Picture("/?q=a cup of coffee on a table"),
     "photo": Picture(f"/?q={CAT}", scheme="dark", act=open_first),
     "why": Picture(f"/?q={CAT}", scheme="dark", act=explain_cat),
-    "select": Picture("/?q=an animal", act=select_some),
-    "filters": Picture("/?q=an animal", act=choose_when),
+    "select": Picture("/?q=a motorcycle", act=select_some),
+    "filters": Picture("/?q=a motorcycle", act=choose_when),
     "phone": Picture("/?q=a motorcycle in a garage", viewport=PHONE),
 }
 

@@ -1,7 +1,8 @@
 // Replaces the shortlist by the reranked photos smoothly, and loads further photos while scrolling.
 
 const root = document.documentElement;
-const MAX_GROWTH = 1.5; // of a row that would not be full
+const narrow = matchMedia("(max-width: 40rem)");
+const maxGrowth = () => (narrow.matches ? 3 : 1.5); // of a row that would not be full
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 root.classList.add("scripted"); // from now on this script swaps the lists, not the style sheet
 
@@ -87,7 +88,7 @@ function fillRows(list) {
     const sum = row.reduce((all, ratio) => all + ratio, 0);
     const fitting = (width - gap * (row.length - 1)) / sum;
     // A hundredth of a pixel less, so that rounding never breaks a row.
-    photo.style.flex = `0 0 ${ratios[place] * Math.min(fitting, MAX_GROWTH * height) - 0.01}px`;
+    photo.style.flex = `0 0 ${ratios[place] * Math.min(fitting, maxGrowth() * height) - 0.01}px`;
     photo.style.maxWidth = "none";
   });
 }

@@ -91,8 +91,8 @@ def _without_copies(view: LibraryView, photo_ids: Sequence[int]) -> list[int]:
 
 @dataclass(frozen=True)
 class _Examples:
-    key: tuple[str, int]
-    """The generation, and the number of photos."""
+    key: tuple[str, int] | None
+    """The generation, and the number of photos; None where not all sentences were tried."""
     sentences: list[str]
     found_at: float
 
@@ -139,6 +139,7 @@ class Examples:
 
     def _find(self, engine: SearchEngine, key: tuple[str, int]) -> None:
         sentences: list[str] = []
+        tried: tuple[str, int] | None = key
         try:
             for sentence in self._queue.run(engine.example_sentences, bool):
                 if self._is_closed:
@@ -149,9 +150,10 @@ class Examples:
                     break
         except PixelseekError as error:  # the server stops, other weights took over, or too many searches wait
             _log.info("no more examples were looked for: %s", error)
+            tried = None
         finally:
             with self._changed:
-                self._latest = _Examples(key, sentences, time.monotonic())
+                self._latest = _Examples(tried, sentences, time.monotonic())
                 self._thread = None
                 self._changed.notify_all()
 

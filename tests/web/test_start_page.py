@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 from model.scoring.calibration import Calibration
 from model.weights import find_weights
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, recalibrate
-from tests.web.applications import opened
+from tests.web.applications import busy, opened
+from web.searches import ModelQueue
 from web.service import service_of
 from web.start import Examples
 from web.start_page import full_rows
@@ -117,6 +118,27 @@ def test_sentences_to_try_are_only_those_with_a_good_first_hit(
         assert f">{SENTENCE}</a>" in app.test_client().get("/").text
 
 
+def test_sentences_are_looked_for_again_where_too_many_searches_were_waiting(
+    library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.start._MIN_AGE_S", 0.0)
+    monkeypatch.setattr("web.start._MIN_MATCH", 0.0)
+    with opened(library, weights) as app:
+        service, queue = service_of(app), ModelQueue(0)
+        view = service.view()
+        view.annotate(view.photo_ids().tolist()[0], caption=SENTENCE, tags=[])
+        recalibrate(service.engine(), monkeypatch, Calibration(match_scale=1.0, match_bias=20.0, cutoff=0.3))
+        examples = Examples(service.engine, queue)
+        with busy(queue):
+            assert examples.latest(wait_s=60) == []
+        for _ in range(200):
+            if examples.latest():
+                break
+            time.sleep(0.05)
+        assert examples.latest() == [SENTENCE]
+        queue.close()
+
+
 def test_the_page_does_not_wait_for_sentences(library: Path, weights: Path) -> None:
     with opened(library, weights) as app:
         assert "data-wanted" in app.test_client().get("/").text
@@ -125,7 +147,7 @@ def test_the_page_does_not_wait_for_sentences(library: Path, weights: Path) -> N
 def test_sentences_of_real_photos_find_them(shared: Path, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    for path in sorted((shared / "photos").glob("*.jpg"))[:24]:
+    for path in sorted((shared / "photos").glob("*.jpg"))[:12]:
         shutil.copy(path, photos)
     index(tmp_path / "library", photos, find_weights())
     with opened(tmp_path / "library", find_weights()) as app:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 
 from indexer import text_reader
 from indexer.decoding import Failure
+from indexer.library.errors import LibraryError
 from indexer.library.found_text import FoundText, PhotoToRead, photos_to_read, store_found_text
 from indexer.library.writer import LibraryWriter
 from indexer.text_extra import reads_text
 from indexer.workers import read_in_processes
+
+
+class TextReaderBroken(LibraryError):  # noqa: N818
+    """The reader of text does not start on this machine."""
+
 
 _COMMIT_S = 5.0
 """A process that is killed loses at most the text of so many seconds."""
@@ -30,6 +37,8 @@ def read_texts(
 
     It may be killed at any moment, and stops after `time_s` seconds: the next call goes on. A photo that cannot be read
     is stored with the reason, and not read again. `progress` is called with the number of photos done, and of all.
+
+    Raises TextReaderBroken.
     """
     if not reads_text(writer.view.path):
         return 0
@@ -38,14 +47,20 @@ def read_texts(
     if not photos:
         return 0
     batch, done, started = _Batch(writer), 0, time.monotonic()
-    with closing(_results(photos, workers)) as results:
-        for photo, result in zip(photos, results, strict=True):
-            batch.add(photo.photo_id, result)
-            done += 1
-            if progress is not None:
-                progress(done, len(photos))
-            if time_s is not None and time.monotonic() - started > time_s:
-                break
+    try:
+        with closing(_results(photos, workers)) as results:
+            for photo, result in zip(photos, results, strict=True):
+                batch.add(photo.photo_id, result)
+                done += 1
+                if progress is not None:
+                    progress(done, len(photos))
+                if time_s is not None and time.monotonic() - started > time_s:
+                    break
+    except BrokenProcessPool as error:
+        raise TextReaderBroken(
+            "the text in photos cannot be read, because the extra `text` does not start. All else is done. Install it "
+            "again with `pip install --force-reinstall rapidocr`, or do without: pixelseek config read_text false"
+        ) from error
     batch.commit()
     return done
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +18,11 @@ from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
 from indexer.notifications import FolderChanges
 from indexer.scanning import is_folder
-from indexer.text_reading import read_texts
+from indexer.text_reading import TextReaderBroken, read_texts
 from model.image_processor import PixelBertImageProcessor
 from model.runtime.protocol import Runtime
 
+_log = logging.getLogger("pixelseek.watching")
 _MAX_WAIT_S = 30.0
 """If changes never end, they are indexed at this interval."""
 _WHOLE_PASS_S = 900.0
@@ -101,8 +103,13 @@ def _index_changes(
     for changed in changes:
         now = time.monotonic()
         if text_waits and not changed and not pending:
-            with suppress(LibraryLocked):
+            try:
                 text_waits = _read_text(library) > 0
+            except LibraryLocked:
+                pass
+            except TextReaderBroken as error:
+                _log.warning("%s", error)
+                text_waits = False
         if now - last_run > _PAUSE_S:
             with suppress(LibraryLocked):
                 _update_index(library)

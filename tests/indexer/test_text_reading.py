@@ -28,7 +28,7 @@ from indexer.library.settings import change
 from indexer.library.verification import verify
 from indexer.library.writer import LibraryWriter
 from indexer.text_reader import prepare_reader, read_text
-from indexer.text_reading import read_texts
+from indexer.text_reading import TextReaderBroken, read_texts
 from indexer.watching import watch_folders
 from indexer.workers import read_in_processes
 from tests.indexer.colour_runtime import colour_processor
@@ -187,6 +187,24 @@ def test_a_crash_of_the_reader_is_kept_as_the_reason(desk: Desk, monkeypatch: py
     with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection:
         assert connection.execute("SELECT texts, failure FROM found_text").fetchall() == [("[]", str(Failure.CRASHED))]
     assert desk.index().texts_read == 0
+
+
+def test_a_reader_that_does_not_start_is_an_error_and_no_fault_of_the_photos(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign(desk.photos / "a.png", "EXIT")
+    with monkeypatch.context() as broken:
+        broken.setattr(text_reader, "prepare_reader", _do_not_start)
+        with pytest.raises(TextReaderBroken, match="pip install"):
+            desk.index()
+    with desk.open() as library:
+        status = library.status()
+    assert (status.photos, status.text_read, status.text_waiting) == (1, 0, 1)
+    assert desk.index().texts_read == 1
+
+
+def _do_not_start() -> None:
+    raise ImportError("a library of the system is missing")
 
 
 def _crash(_path: str, _identity: object) -> list[FoundText]:

@@ -62,21 +62,6 @@ class Choices:
     without: list[Choice]
     """The excluded terms of the query."""
 
-    @property
-    def chosen(self) -> dict[str, int]:
-        """How many filters of each pill are chosen."""
-        return {
-            "when": int(any(self.period)),
-            "where": _count_chosen(self.places),
-            "camera": _count_chosen(self.cameras),
-            "folder": _count_chosen(self.folders),
-            "without": len(self.without),
-        }
-
-
-def _count_chosen(choices: Iterable[Choice]) -> int:
-    return sum(choice.chosen + _count_chosen(choice.inside) for choice in choices)
-
 
 def active(query: Query) -> list[Choice]:
     """The filters and excluded terms of `query`; a click removes one."""

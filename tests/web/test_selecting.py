@@ -128,6 +128,27 @@ def test_photos_are_chosen_without_scripts(chromium: Browser, address: str) -> N
         expect(page.locator(".reranked .photos li").first).to_be_visible()
 
 
+def test_other_filters_begin_a_new_selection(page: Page) -> None:
+    results(page)
+    box(page, 0)
+    page.get_by_role("button", name="Folder").click()
+    page.get_by_role("link", name="deeper").first.click()
+    expect(page.locator(".photos li")).to_have_count(1)
+    page.get_by_role("button", name="Done").click()
+    bar = page.get_by_role("form", name="Selected photos")
+    expect(bar).to_be_hidden()
+    box(page, 0)
+    expect(bar).to_contain_text("1 selected")
+
+
+def test_the_middle_of_a_narrow_photo_opens_it(chromium: Browser, address: str) -> None:
+    with tab(chromium, address, viewport={"width": 320, "height": 700}, has_touch=True) as page:
+        results(page)
+        page.locator(".reranked .photos li").first.evaluate("item => { item.style.flex = '0 0 44px'; }")
+        page.locator(".reranked .photos a").first.tap()
+        page.wait_for_url("**/photos/**")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_the_bar_is_accessible_and_covers_no_photo_for_good(

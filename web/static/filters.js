@@ -166,7 +166,8 @@ function show(page, fresh) {
   page.querySelector(".shortlist:has(~ .reranked)")?.remove();
   const kept = (element) => element.matches(".toolbar, #selection");
   for (const element of [...main.children]) if (!kept(element)) element.remove();
-  toolbar.after(...[...page.getElementById("main").children].filter((element) => !kept(element)));
+  const isNew = (element) => !kept(element) || !(element.matches(".toolbar") || document.getElementById("selection"));
+  toolbar.after(...[...page.getElementById("main").children].filter(isNew));
   dispatchEvent(new Event("results"));
 }
 

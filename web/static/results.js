@@ -11,11 +11,11 @@ const parsed = document.readyState === "loading"
   : Promise.resolve();
 await parsed;
 swap();
-for (const list of document.querySelectorAll(".best .photos")) new ResizeObserver(() => fillRows(list)).observe(list);
-followAll();
-addEventListener("results", followAll); // the filters have put other results in their place
+arrange();
+addEventListener("results", arrange); // the filters have put other results in their place
 
-function followAll() {
+function arrange() {
+  for (const list of document.querySelectorAll(".best .photos")) new ResizeObserver(() => fillRows(list)).observe(list);
   for (const link of document.querySelectorAll("a.more")) follow(link);
 }
 

@@ -16,6 +16,7 @@ const boxOf = (element) => element.closest?.(".photos li")?.querySelector(".pick
 bar.querySelector("[data-does=paths]").textContent = "Copy paths";
 count();
 addEventListener("pageshow", count); // a browser that comes back restores the check boxes
+addEventListener("results", clear); // the filters have put other results in their place
 
 function count() {
   const photos = chosen().length;
@@ -89,11 +90,13 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-bar.addEventListener("reset", () => setTimeout(() => { // once the boxes are clear
+bar.addEventListener("reset", () => setTimeout(clear)); // once the boxes are clear
+
+function clear() {
   last = null;
   tell("");
   count();
-}));
+}
 
 bar.addEventListener("submit", async (event) => {
   const does = event.submitter?.dataset.does ?? "tag";

@@ -1,7 +1,7 @@
 """What a browser has to load for a page, how soon a person sees photos, and what many searches take of memory.
 
-Each page is opened in a browser that has nothing in its cache: first while no thumbnail of its photos is kept, and then
-again. After that one person searches on and on.
+Each page is opened in a browser that has nothing in its cache: first while no thumbnail of its photos is kept, then
+again, and then on a slow phone. After that one person searches on and on.
 
 pip install -e '.[test]' && apt-get install chromium
 python -m benchmarks.pages --library LIBRARY
@@ -25,7 +25,10 @@ from benchmarks.search import SENTENCES
 from benchmarks.serving import ask, await_answer, memory
 
 PAGES = {"start": "/", "results": "/?q=a+dog+on+the+beach", "photo": "/photos/{photo}?q=a+dog+on+the+beach"}
-VIEWPORT = {"width": 1280, "height": 800}
+LAPTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+SLOW = {"offline": False, "latency": 150, "downloadThroughput": 1.6e6 / 8, "uploadThroughput": 750e3 / 8}
+"""A phone's network as Lighthouse takes it, and a processor that is four times slower."""
+SLOWER = 4
 WORDS = ("red", "small", "old", "two", "wet", "young", "happy", "white")
 WATCH = """() => {
     window.measured = { lcp: 0, cls: 0 };
@@ -83,8 +86,8 @@ def table(port: int) -> None:
             executable_path=shutil.which("chromium") or shutil.which("chromium-browser"), args=["--no-sandbox"]
         )
         photo = first_photo(browser, port)
-        for (name, path), thumbnails in itertools.product(PAGES.items(), ("made now", "kept")):
-            values = load(browser, f"http://127.0.0.1:{port}{path.format(photo=photo)}")
+        for (name, path), thumbnails in itertools.product(PAGES.items(), ("made now", "kept", "kept, slow phone")):
+            values = load(browser, f"http://127.0.0.1:{port}{path.format(photo=photo)}", slow="slow" in thumbnails)
             print(
                 f"| {name} | {thumbnails} | {values['requests']} | {values['page']:.0f} | {values['code']:.0f} | "
                 f"{values['photos']:.0f} | {values['first_byte']:.0f} | {values['first_photo']:.0f} | "
@@ -102,10 +105,15 @@ def first_photo(browser: Browser, port: int) -> int:
     return int(answer.json()["hits"][0]["photo_id"])
 
 
-def load(browser: Browser, address: str) -> dict[str, Any]:
+def load(browser: Browser, address: str, *, slow: bool) -> dict[str, Any]:
     """Open a page with an empty cache, and read what the browser says of it."""
-    context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=PHONE if slow else LAPTOP, has_touch=slow)  # type: ignore[arg-type]
     page = context.new_page()
+    if slow:
+        devtools = context.new_cdp_session(page)
+        devtools.send("Network.enable")
+        devtools.send("Network.emulateNetworkConditions", SLOW)
+        devtools.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
     page.add_init_script(f"({WATCH})()")
     page.goto(address)
     page.wait_for_load_state("networkidle")

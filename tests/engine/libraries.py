@@ -27,7 +27,19 @@ from tests.model.scenes import caption, draw, scenes
 
 SENTENCE = "a red circle and a blue square"
 PHOTO_COUNT = 12
-HIT_FIELDS = ("path", "photo_id", "similarity", "match", "score", "width", "height", "size", "taken_at", "online")
+HIT_FIELDS = (
+    "path",
+    "photo_id",
+    "similarity",
+    "match",
+    "score",
+    "width",
+    "height",
+    "size",
+    "taken_at",
+    "online",
+    "copies",
+)
 """Of a hit in JSON."""
 
 

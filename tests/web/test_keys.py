@@ -29,6 +29,18 @@ def test_a_slash_leads_to_the_search_box_and_a_question_mark_to_the_list_of_keys
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_hidden()
 
 
+def test_a_photo_over_the_results_has_the_list_of_keys_too(page: Page) -> None:
+    search(page)
+    page.wait_for_load_state("load")
+    page.locator(".reranked .photos a").first.click()
+    page.wait_for_url("**/photos/**")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_hidden()
+    assert "/photos/" in page.url, "the photo stays"
+
+
 def test_who_searches_with_the_keyboard_goes_on_with_it(page: Page) -> None:
     search(page)
     expect(page.get_by_role("searchbox")).not_to_be_focused()

@@ -17,8 +17,8 @@ addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]")) return;
   const open = document.querySelector("dialog[open]");
-  if (event.key === "?" && (!open || open === keys)) {
-    if (open) keys.close();
+  if (event.key === "?") { // over a photo too
+    if (keys.open) keys.close();
     else keys.showModal();
   } else if (event.key === "/" && !open) {
     search.focus();

@@ -73,11 +73,20 @@ function follow(link) {
   near.observe(link);
 }
 
-// Divides the photos evenly among rows that fill the width, each with its aspect ratio.
+// Divides the photos evenly among rows that fill the width, each with its aspect ratio. An open stack of copies is a row of
+// its own: the photos before and after it are divided each for themselves.
 function fillRows(list) {
-  const photos = [...list.children];
   const style = getComputedStyle(list);
-  const [width, gap, height] = [list.clientWidth, parseFloat(style.columnGap), parseFloat(style.gridAutoRows)];
+  const room = { width: list.clientWidth, gap: parseFloat(style.columnGap), height: parseFloat(style.gridAutoRows) };
+  const runs = [[]];
+  for (const photo of list.children) {
+    if (photo.querySelector(":scope > details[open]")) runs.push([]);
+    else runs.at(-1).push(photo);
+  }
+  for (const photos of runs) divide(photos, room);
+}
+
+function divide(photos, { width, gap, height }) {
   const ratios = photos.map((photo) => parseFloat(getComputedStyle(photo).getPropertyValue("--ratio")));
   const total = ratios.reduce((sum, ratio) => sum + ratio, 0);
   const count = Math.max(1, Math.round((total * height) / width));

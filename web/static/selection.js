@@ -10,6 +10,7 @@ let last = null; // the photo chosen last, from which a range goes
 let pressed = null; // a long press has just chosen a photo: the click that follows does not open it
 
 const boxes = () => [...document.querySelectorAll(".pick input")];
+const seen = () => boxes().filter((box) => box.checkVisibility()); // none inside a closed stack of copies
 const chosen = () => boxes().filter((box) => box.checked);
 const boxOf = (element) => element.closest?.(".photos li")?.querySelector(".pick input");
 
@@ -30,7 +31,7 @@ function tell(text, reverse = null) {
 }
 
 function choose(box, { range = false, checked = !box.checked } = {}) {
-  const all = boxes();
+  const all = seen();
   const [from, to] = [all.indexOf(last), all.indexOf(box)].sort((a, b) => a - b);
   for (const each of range && from >= 0 ? all.slice(from, to + 1) : [box]) each.checked = checked;
   last = box;
@@ -80,7 +81,7 @@ addEventListener("keydown", (event) => {
   if (event.key.toLowerCase() === "x" && box && !event.ctrlKey && !event.metaKey && !event.altKey) {
     choose(box, { range: event.shiftKey, checked: event.shiftKey || !box.checked });
   } else if (all && chosen().length) {
-    for (const each of boxes()) each.checked = true;
+    for (const each of seen()) each.checked = true;
     count();
   } else if (event.key === "Escape" && chosen().length) {
     bar.reset();

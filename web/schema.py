@@ -83,14 +83,18 @@ class FacetsRequest(RequestModel):
     q: str = Field("", max_length=MAX_CHARACTERS, description="A query; without one, all photos are counted.")
 
 
-SearchName = Annotated[str, Field(min_length=1, max_length=MAX_NAME, description="Of a saved search.")]
+SearchName = Annotated[
+    str, Field(min_length=1, max_length=MAX_NAME, examples=["Rex at the sea"], description="Of a saved search.")
+]
 
 
 class SaveSearchRequest(RequestModel):
     """A search to keep."""
 
     name: SearchName
-    q: str = Field(min_length=1, max_length=MAX_CHARACTERS, description="The query.")
+    q: str = Field(
+        min_length=1, max_length=MAX_CHARACTERS, examples=["a dog on the beach taken:2021"], description="The query."
+    )
 
 
 class RenameSearchRequest(RequestModel):

@@ -173,7 +173,7 @@ def test_typing_in_the_search_box_turns_no_page(page: Page) -> None:
     page.get_by_role("searchbox").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")
-    assert page.url == before
+    expect(page).to_have_url(before)
 
 
 def test_all_works_without_scripts(chromium: Browser, address: str, monkeypatch: pytest.MonkeyPatch) -> None:

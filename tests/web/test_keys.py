@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page, expect
@@ -77,7 +79,7 @@ def test_the_rows_of_the_best_are_full(
     recalibrate(service_of(app).engine(), monkeypatch)
     with tab(chromium, address, viewport={"width": width, "height": 800}, reduced_motion="reduce") as page:
         search(page)
-        page.wait_for_function("document.querySelector('.best li').style.flex")
+        expect(page.locator(".best li").first).to_have_attribute("style", re.compile("flex"))
         boxes = page.locator(".best .photos a").evaluate_all(
             "all => all.map(each => each.getBoundingClientRect().toJSON())"
         )

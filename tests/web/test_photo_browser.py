@@ -97,22 +97,22 @@ class TestOverlay:
             second = page.url
             page.go_back()
             expect(overlay(page)).to_have_count(0)
-            assert page.url == results
+            expect(page).to_have_url(results)
             expect(page.locator(".reranked .photos > li > a").nth(2)).to_be_focused()
             page.go_forward()
             expect(overlay(page).locator("figcaption")).to_have_text("3 of 5")
-            assert page.url == second
+            expect(page).to_have_url(second)
             page.reload()
             expect(page.locator("main article.photo figcaption")).to_have_text("3 of 5")
             expect(overlay(page)).to_have_count(0)
             page.go_back()
             expect(page.locator(".reranked .photos li")).to_have_count(len(SHAPES))
-            assert page.url == results
+            expect(page).to_have_url(results)
             page.go_forward()
             expect(overlay(page).locator("figcaption")).to_have_text("3 of 5")
             overlay(page).get_by_role("link", name="Back to the results").click()
             expect(overlay(page)).to_have_count(0)
-            assert page.url == results
+            expect(page).to_have_url(results)
 
     def test_a_similar_photo_opens_in_it_and_back_leads_through_them(
         self, chromium: Browser, shapes: tuple[str, dict[str, int]]
@@ -178,7 +178,7 @@ class TestOverlay:
             expect(overlay(page)).to_contain_text("no longer in the library")
             overlay(page).get_by_role("link", name="Back to the results").click()
             expect(overlay(page)).to_have_count(0)
-            assert page.url == results
+            expect(page).to_have_url(results)
             context.close()
 
     def test_a_click_for_a_new_tab_opens_one(self, chromium: Browser, shapes: tuple[str, dict[str, int]]) -> None:

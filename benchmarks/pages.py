@@ -101,8 +101,9 @@ def first_photo(browser: Browser, port: int) -> int:
     """The id of a photo that a search finds."""
     page = browser.new_page()
     answer = page.request.get(f"http://127.0.0.1:{port}/api/v1/search?q=a+dog+on+the+beach&limit=1")
+    photo_id = int(answer.json()["hits"][0]["photo_id"])
     page.close()
-    return int(answer.json()["hits"][0]["photo_id"])
+    return photo_id
 
 
 def load(browser: Browser, address: str, *, slow: bool) -> dict[str, Any]:

@@ -11,22 +11,25 @@ const parsed = document.readyState === "loading"
   : Promise.resolve();
 await parsed;
 swap();
-arrange();
 addEventListener("results", arrange); // the filters have put other results in their place
 
 function arrange() {
-  for (const list of document.querySelectorAll(".best .photos")) new ResizeObserver(() => fillRows(list)).observe(list);
+  for (const list of document.querySelectorAll(".best .photos")) {
+    fillRows(list); // at once: what is painted before would be seen to jump
+    new ResizeObserver(() => fillRows(list)).observe(list);
+  }
   for (const link of document.querySelectorAll("a.more")) follow(link);
 }
 
 function swap() {
   const shortlist = document.querySelector(".shortlist");
   const reranked = document.querySelector(".reranked");
-  if (!shortlist || !reranked) return root.classList.remove("scripted");
   const finish = () => {
-    shortlist.remove();
+    shortlist?.remove();
     root.classList.remove("scripted");
+    arrange();
   };
+  if (!shortlist || !reranked) return finish();
   if (!document.startViewTransition || reducedMotion.matches || document.hidden) return finish();
   // A photo in both lists moves from its old position to its new one, if it is in view.
   for (const photo of [...shortlist.querySelectorAll("li")]) {

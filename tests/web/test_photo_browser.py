@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.web.applications import hits, opened, served
@@ -113,6 +113,23 @@ class TestOverlay:
             overlay(page).get_by_role("link", name="Back to the results").click()
             expect(overlay(page)).to_have_count(0)
             expect(page).to_have_url(results)
+
+    def test_forward_opens_it_also_where_the_script_comes_late(
+        self, chromium: Browser, shapes: tuple[str, dict[str, int]]
+    ) -> None:
+        with tab(chromium, shapes[0]) as page:
+            page.goto(EVERY_PHOTO)
+            open_photo(page, 1)
+            expect(overlay(page).locator("figcaption")).to_have_text("2 of 5")
+            page.reload()
+            held: list[Route] = []
+            page.route("**/photo.js*", lambda route: held.append(route))
+            page.go_back(wait_until="commit")
+            expect(page.locator(".photos li").first).to_be_attached()
+            page.go_forward(wait_until="commit")
+            for route in held:
+                route.continue_()
+            expect(overlay(page).locator("figcaption")).to_have_text("2 of 5")
 
     def test_a_similar_photo_opens_in_it_and_back_leads_through_them(
         self, chromium: Browser, shapes: tuple[str, dict[str, int]]

@@ -499,3 +499,10 @@ if (document.readyState === "loading") {
 }
 const page = document.querySelector("main .photo");
 if (page) enliven(page);
+
+// Forward to a photo over the results may come before this script: then nobody has heard of it.
+const { name: navigatedTo } = performance.getEntriesByType("navigation")[0] ?? { name: location.href };
+if (history.state?.overlay && isPhoto(location) && !isPhoto({ href: navigatedTo })) {
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", () => show(location.href), { once: true });
+  else show(location.href);
+}

@@ -73,7 +73,8 @@ def test_text_is_read_when_all_photos_can_be_found_and_the_progress_says_so(clie
         sign(root / "signs" / f"{number}.png", f"Number {number}")
     client.post("/api/v1/index", json={"folders": [str(root / "signs")]})
     sentences = {json.loads(line.removeprefix("data: "))["text"] for line in _events(client)}
-    assert "All photos can be found; text read in 1 of 3" in sentences
+    # Which of the numbers are told depends on the machine: at most four events come in a second.
+    assert any(re.match(r"All photos can be found; text read in [123] of 3", sentence) for sentence in sentences)
     assert ended(client)["message"] == "Photos: 3 new."
     assert [client.get("/api/v1/status").get_json()[name] for name in ("text_read", "text_waiting")] == [3, 0]
     assert len(client.get("/api/v1/search", query_string={"q": "text:number"}).get_json()["hits"]) == 3

@@ -16,6 +16,7 @@ from indexer.library.catalog import annotation_table, location_table, photo_tabl
 from indexer.library.errors import AnnotationRefused
 from indexer.library.sqlite import holds_words
 from indexer.library.text_analysis import BETWEEN_TEXTS, indexed_text, search_words
+from indexer.library.text_indexes import update_entries
 
 MAX_CAPTION, MAX_TAG, MAX_TAGS = 2000, 100, 100
 
@@ -117,15 +118,7 @@ def inherit_annotations(connection: Connection, predecessors: Mapping[int, int])
 
 def update_text_index(connection: Connection, photo_ids: Sequence[int]) -> None:
     """Bring the full-text index up to date for these photos."""
-    for chunk in query_chunks(photo_ids):
-        connection.execute(delete(text_index_table).where(text_index_table.c.rowid.in_(chunk)))
-        rows = [
-            {"rowid": photo_id, "tokens": tokens}
-            for photo_id, tokens in photo_tokens(connection, chunk).items()
-            if tokens
-        ]
-        if rows:
-            connection.execute(insert(text_index_table), rows)
+    update_entries(connection, text_index_table, photo_ids, photo_tokens)
 
 
 def rebuild_text_index(connection: Connection) -> None:

@@ -24,6 +24,7 @@ from indexer.library.catalog import (
 from indexer.library.photo import FileIdentity
 from indexer.library.sqlite import holds_words
 from indexer.library.text_analysis import BETWEEN_TEXTS, indexed_text
+from indexer.library.text_indexes import update_entries
 
 READER = "PP-OCRv6 small, 1"
 """What reads the text now. Photos that another reader has read are read again."""
@@ -114,15 +115,7 @@ def read_found_text(connection: Connection, photo_id: int) -> list[FoundText]:
 
 def update_found_text_index(connection: Connection, photo_ids: Sequence[int]) -> None:
     """Bring the full-text index of found text up to date for these photos."""
-    for chunk in query_chunks(photo_ids):
-        connection.execute(delete(found_text_index_table).where(found_text_index_table.c.rowid.in_(chunk)))
-        rows = [
-            {"rowid": photo_id, "tokens": tokens}
-            for photo_id, tokens in found_tokens(connection, chunk).items()
-            if tokens
-        ]
-        if rows:
-            connection.execute(insert(found_text_index_table), rows)
+    update_entries(connection, found_text_index_table, photo_ids, found_tokens)
 
 
 def found_tokens(connection: Connection, photo_ids: Sequence[int]) -> dict[int, str]:

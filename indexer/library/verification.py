@@ -18,13 +18,13 @@ from indexer.library.catalog import (
     found_text_table,
     location_table,
     photo_table,
-    query_chunks,
     read_ids,
     text_index_table,
 )
 from indexer.library.errors import REMEDY, LibraryDamaged, LibraryError, reason
 from indexer.library.file_state import FileState
 from indexer.library.found_text import found_tokens
+from indexer.library.text_indexes import wrong_entries
 from indexer.library.view import LibraryView
 
 _NORM_TOLERANCE = 1e-3
@@ -121,15 +121,7 @@ def photos_with_wrong_text(library: LibraryView) -> list[int]:
     """The photos whose entry in the full-text index does not match their texts."""
     with library.catalog.connect() as connection:
         photo_ids = connection.execute(select(photo_table.c.id)).scalars().all()
-        wrong = []
-        for part in query_chunks(photo_ids):
-            written = select(text_index_table.c.rowid, text_index_table.c.tokens).where(
-                text_index_table.c.rowid.in_(part)
-            )
-            stored = dict(connection.execute(written).all())
-            expected = photo_tokens(connection, part)
-            wrong += [photo_id for photo_id, tokens in expected.items() if tokens != stored.get(photo_id, "")]
-    return wrong
+        return wrong_entries(connection, text_index_table, photo_ids, photo_tokens)
 
 
 def _found_text(library: LibraryView) -> Iterator[Problem]:
@@ -142,15 +134,8 @@ def photos_with_wrong_found_text(library: LibraryView) -> list[int]:
     with library.catalog.connect() as connection:
         read = connection.execute(select(found_text_table.c.photo_id)).scalars().all()
         indexed = connection.execute(select(found_text_index_table.c.rowid)).scalars().all()
-        wrong = sorted(set(indexed) - set(read))
-        for part in query_chunks(read):
-            entries = select(found_text_index_table.c.rowid, found_text_index_table.c.tokens).where(
-                found_text_index_table.c.rowid.in_(part)
-            )
-            stored = dict(connection.execute(entries).all())
-            expected = found_tokens(connection, part)
-            wrong += [photo_id for photo_id, tokens in expected.items() if tokens != stored.get(photo_id, "")]
-    return wrong
+        of_none = sorted(set(indexed) - set(read))
+        return of_none + wrong_entries(connection, found_text_index_table, read, found_tokens)
 
 
 def _files(library: LibraryView) -> Iterator[Problem]:

@@ -45,7 +45,7 @@ def as_typed(words: Sequence[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    from engine.query import FILTERS
+    from engine.filter_values import FILTERS
 
     head, colon, value = word.partition(":")
     if not any(letter.isspace() for letter in word) or '"' in word:

@@ -7,8 +7,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 
 from engine.errors import QueryError
+from engine.filter_values import KILOMETRES, named_city
 from engine.pipeline import Candidate
-from engine.query import KILOMETRES, Part, Query, joined, named_city, parse, unknown_filters, write_filter
+from engine.query import Part, Query, joined, parse, unknown_filters, write_filter
 from engine.results import Hint
 from engine.spelling import nearest_value
 from indexer.library.filters import NO_FILTERS, Filters

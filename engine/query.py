@@ -13,22 +13,18 @@ A text is parsed once, by the user interface that reads it. All layers below wor
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from difflib import SequenceMatcher, get_close_matches
-from pathlib import Path
 from typing import Literal
 
 import regex
 
 from engine.errors import QueryError, WrongPart
+from engine.filter_values import FILTERS, ascii_digits, meant_place, normalised_suffix, normalised_value
 from engine.sentences import checked_text
-from indexer.library.filters import NO_FILTERS, Circle, Filters
-from indexer.library.gazetteer import GAZETTEER
-from indexer.library.text_analysis import fold, indexed_text, search_words, spaced_words
+from indexer.library.filters import NO_FILTERS, Filters
+from indexer.library.text_analysis import fold, search_words
 from indexer.scanning import PHOTO_SUFFIXES
 
 _MINUS = "\\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
@@ -50,17 +46,6 @@ _PART = regex.compile(
 _QUOTES = "\"'\u00ab\u00bb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f"
 _DIRECTION_MARKS = regex.compile(r"[\p{Bidi_Control}\ufeff]")
 """Invisible characters that keyboards of right-to-left scripts insert."""
-_SIGNS = str.maketrans(
-    {"\u060c": ",", "\u3001": ",", "\u066b": "."}
-    | dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
-)
-_DATE = regex.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?", regex.ASCII)
-_NUMBER = regex.compile(r"[-+]?\d+(?:\.\d+)?", regex.ASCII)
-_MIN_YEAR = 1826  # of the oldest photo that survives
-_MAX_AREAS = 5
-"""Names with commas between: a city, a region, a country."""
-KILOMETRES = 20.0
-"""Around a city for which none are given."""
 _MIN_ABBREVIATION = 3
 _SHORT_NAME = 4  # letters: with one letter replaced, near becomes year, and type becomes tyre
 _MIN_SIMILAR = 0.66
@@ -75,14 +60,6 @@ _OTHER_NAMES = (
     | {"device": "camera", "around": "near", "favorite": "favourite", "ocr": "text"}
 )
 """What other programs call a filter."""
-_SAME_TYPE = (
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg"),
-    (".tif", ".tiff"),
-    (".heic", ".heics", ".heif", ".heifs", ".hif"),
-    (".avif", ".avifs"),
-    (".png", ".apng"),
-    (".bmp", ".dib"),
-)
 
 
 @dataclass(frozen=True)
@@ -119,7 +96,7 @@ class Query:
 
         Raises QueryError for an invalid value, with an example.
         """
-        value = _normalised_value(name, value)
+        value = normalised_value(name, value)
         part = Part(write_filter(name, value) or f"{name}:{value}", "filter", name, value, FILTERS[name].read(value))
         return replace(self, filters=self.filters.combined(part.filters), parts=(*self.parts, part))
 
@@ -229,7 +206,7 @@ def _part(match: regex.Match[str], following: regex.Match[str] | None) -> Part:
         raise _Refused(message, f"{name}:{behind}" if behind else "", more=1 if behind else 0)
     if name in FILTERS:
         try:
-            value = _normalised_value(name, value)
+            value = normalised_value(name, value)
         except QueryError as error:
             raise _Refused(str(error), _meant_value(name, value)) from error
         return Part(source, "filter", name, value, FILTERS[name].read(value))
@@ -249,13 +226,13 @@ def _part(match: regex.Match[str], following: regex.Match[str] | None) -> Part:
 def _meant_value(name: str, value: str) -> str:
     """The filter that was probably meant by that invalid value; empty where nobody knows."""
     if name == "near":
-        return _meant_place(value)
+        return meant_place(value)
     if name == "type":
         known = [suffix.removeprefix(".") for suffix in PHOTO_SUFFIXES]
-        return next((f"type:{suffix}" for suffix in get_close_matches(_suffix(value), known, 1)), "")
+        return next((f"type:{suffix}" for suffix in get_close_matches(normalised_suffix(value), known, 1)), "")
     if name not in ("taken", "after", "before"):
         return ""
-    numbers = regex.split(r"[^0-9]+", _ascii_digits(value).strip())
+    numbers = regex.split(r"[^0-9]+", ascii_digits(value).strip())
     dates = [
         "-".join(numbers),
         "-".join(reversed(numbers)),
@@ -266,7 +243,7 @@ def _meant_value(name: str, value: str) -> str:
 
 def _is_value(name: str, value: str) -> bool:
     try:
-        _normalised_value(name, value)
+        normalised_value(name, value)
     except QueryError:
         return False
     return True
@@ -321,7 +298,7 @@ def _is_misspelled(name: str, known: str) -> bool:
 def _could_be_value(name: str, value: str) -> bool:
     """Whether `value` may be meant for that filter, valid or not: at least a number where it needs one."""
     try:
-        _normalised_value(name, value or "x")
+        normalised_value(name, value or "x")
     except QueryError:
         return name != "type" and fold(value).lstrip("-+")[:1].isdigit()
     return True
@@ -341,173 +318,4 @@ def write_filter(name: str, value: str) -> str | None:
 
 def parse_filter(name: str, value: str) -> Filters:
     """The filter `name` with that value. Raises QueryError for an invalid value, with an example."""
-    return FILTERS[name].read(_normalised_value(name, value))
-
-
-def _normalised_value(name: str, value: str) -> str:
-    """The value in the form that `Part` has. Raises QueryError for an invalid one."""
-    try:
-        value.encode("utf-8", "surrogateescape")
-        if not fold(value).strip():
-            raise ValueError
-        normalised = FILTERS[name].normalise(value.strip())
-        FILTERS[name].read(normalised)  # RuntimeError: ~user of a user who does not exist
-    except (LookupError, ValueError, OverflowError, RuntimeError) as error:
-        raise QueryError(f"{name}:{value} makes no sense: write it like {FILTERS[name].example}.") from error
-    return normalised
-
-
-def _ascii_digits(value: str) -> str:
-    """Digits and signs of any script in ASCII."""
-    return fold(value.translate(_SIGNS)).translate(_SIGNS)
-
-
-def _date(value: str) -> str:
-    date = _DATE.fullmatch(_ascii_digits(value))
-    if date is None:
-        raise ValueError
-    return "-".join(number.zfill(2) for number in date.groups() if number is not None)
-
-
-def _numbers(value: str) -> str:
-    numbers = [number.strip() for number in _ascii_digits(value).split(",")]
-    if len(numbers) != 3 or not all(_NUMBER.fullmatch(number) for number in numbers):
-        raise ValueError
-    return ",".join(numbers)
-
-
-def _place(value: str) -> str:
-    if not spaced_words(value) or value.count(",") >= _MAX_AREAS:
-        raise ValueError
-    return _valid_text(value)
-
-
-def _suffix(value: str) -> str:
-    return fold(value).removeprefix(".")
-
-
-def _valid_text(value: str) -> str:
-    value.encode()  # UnicodeEncodeError is a ValueError; only paths may hold other bytes
-    return value
-
-
-def _folder(value: str) -> Filters:
-    if value.startswith(("~", "/")):
-        value = os.path.normpath(Path(value).expanduser())
-    return Filters(folder=(value,))
-
-
-def named_city(value: str) -> tuple[str, float] | None:
-    """The name of a city in a value of `near:`, and the kilometres around it; None for a latitude and longitude."""
-    if not any(letter.isalpha() for letter in value):
-        return None
-    pieces = [piece.strip() for piece in value.translate(_SIGNS).split(",")]
-    if _NUMBER.fullmatch(_ascii_digits(pieces[-1])):
-        return ", ".join(pieces[:-1]), float(_ascii_digits(pieces[-1]))
-    return ", ".join(pieces), KILOMETRES
-
-
-def _near_value(value: str) -> str:
-    city = named_city(value)
-    if city is None:
-        return _numbers(value)
-    if not GAZETTEER.cities_named(city[0]):
-        meant = _meant_place(value)
-        if meant.startswith("place:"):
-            raise QueryError(f"near:{value} needs a city, and this is a country or region: did you mean {meant}?")
-        question = f" Did you mean {meant}?" if meant else ""
-        raise QueryError(f"near:{value}: no city of that name is known.{question} Or say it like near:48.14,11.58,20.")
-    return value
-
-
-def _meant_place(value: str) -> str:
-    """The filter that was probably meant by `near:` with the name of no city; empty where nobody knows."""
-    city = named_city(value)
-    if city is None or GAZETTEER.cities_named(city[0]):
-        return ""
-    name, kilometres = city
-    if GAZETTEER.is_area(name):
-        return f'place:"{name}"' if " " in name else f"place:{name}"
-    around = f",{kilometres:g}" if 0 < kilometres < math.inf and kilometres != KILOMETRES else ""
-    return next(
-        (f'near:"{near}{around}"' if " " in near else f"near:{near}{around}" for near in GAZETTEER.similar_names(name)),
-        "",
-    )
-
-
-def _near(value: str) -> Filters:
-    if (city := named_city(value)) is not None:
-        largest = GAZETTEER.cities_named(city[0])[0]
-        latitude, longitude, kilometres = largest.latitude, largest.longitude, city[1]
-    else:
-        latitude, longitude, kilometres = (float(number) for number in value.split(","))
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 < kilometres < math.inf):
-        raise ValueError
-    return Filters(near=(Circle(latitude, longitude, kilometres),))
-
-
-def _type(value: str) -> Filters:
-    suffix = f".{value}"
-    if suffix not in PHOTO_SUFFIXES:
-        raise ValueError
-    return Filters(type=(next((same for same in _SAME_TYPE if suffix in same), (suffix,)),))
-
-
-def _favourite(value: str) -> Filters:
-    return Filters(favourite=({"yes": True, "no": False}[value],))
-
-
-def _text(value: str) -> Filters:
-    if not indexed_text(value, function_words=True):
-        raise ValueError("there is no word in it")
-    return Filters(text=(value,))
-
-
-def _period(value: str) -> tuple[int, int]:
-    """Start and end of a year, a month or a day, in seconds since 1970."""
-    match [int(number) for number in value.split("-")]:
-        case [year]:
-            start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
-        case [year, month]:
-            start = datetime(year, month, 1, tzinfo=UTC)
-            end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
-        case [year, month, day]:
-            start = datetime(year, month, day, tzinfo=UTC)
-            end = start + timedelta(days=1)
-        case _:
-            raise ValueError
-    if year < _MIN_YEAR:
-        raise ValueError
-    return int(start.timestamp()), int(end.timestamp())
-
-
-@dataclass(frozen=True)
-class _FilterKind:
-    """How the value of a filter is read, and an example of it."""
-
-    read: Callable[[str], Filters]
-    """Raises ValueError for an invalid value."""
-    example: str
-    normalise: Callable[[str], str] = str
-    """To the form that `read` takes. Raises ValueError for an invalid value."""
-
-
-FILTERS = {
-    "after": _FilterKind(lambda value: Filters(after=(_period(value)[0],)), "after:2021-07", _date),
-    "before": _FilterKind(lambda value: Filters(before=(_period(value)[0],)), "before:2021-07-14", _date),
-    "taken": _FilterKind(
-        lambda value: Filters(taken=(_period(value),)), "taken:2021, taken:2021-07 or taken:2021-07-14", _date
-    ),
-    "camera": _FilterKind(lambda value: Filters(camera=(value,)), 'camera:canon or camera:"EOS 80D"', _valid_text),
-    "lens": _FilterKind(lambda value: Filters(lens=(value,)), 'lens:50mm or lens:"EF-S 18-135"', _valid_text),
-    "folder": _FilterKind(_folder, "folder:holidays or folder:/home/me/Pictures"),
-    "place": _FilterKind(
-        lambda value: Filters(place=(value,)), 'place:lisbon, place:portugal or place:"New York"', _place
-    ),
-    "near": _FilterKind(_near, "near:munich,20 or near:48.14,11.58,20 (latitude, longitude, kilometres)", _near_value),
-    "type": _FilterKind(_type, "type:jpg, type:png or type:heic", _suffix),
-    "tag": _FilterKind(lambda value: Filters(tag=(value,)), 'tag:birthday or tag:"Aunt Mary"', _valid_text),
-    "text": _FilterKind(_text, 'text:exit or text:"no parking"', _valid_text),
-    "favourite": _FilterKind(_favourite, "favourite:yes or favourite:no", fold),
-}
-"""The filters by name."""
+    return FILTERS[name].read(normalised_value(name, value))

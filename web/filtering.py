@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import PurePath
 
 from engine.errors import QueryError
-from engine.query import Part, Query, joined, named_city, parse, parse_filter, write_filter
+from engine.filter_values import named_city
+from engine.query import Part, Query, joined, parse, parse_filter, write_filter
 from indexer.library.facets import Facets, Place
 from indexer.library.filters import Filters
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import QueryError
-from engine.query import FILTERS, Query, parse, parse_filter, unknown_filters, write_filter
+from engine.filter_values import FILTERS
+from engine.query import Query, parse, parse_filter, unknown_filters, write_filter
 from indexer.library.filters import NO_FILTERS, Circle, Filters
 from indexer.library.text_analysis import fold
 

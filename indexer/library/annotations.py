@@ -14,8 +14,9 @@ from sqlalchemy import Connection, delete, exists, insert, select
 
 from indexer.library.catalog import annotation_table, location_table, photo_table, query_chunks, text_index_table
 from indexer.library.errors import AnnotationRefused
+from indexer.library.not_shown import delete_contradicted, inherit_not_shown, read_not_shown
 from indexer.library.sqlite import holds_words
-from indexer.library.text_analysis import BETWEEN_TEXTS, indexed_text, search_words
+from indexer.library.text_analysis import BETWEEN_TEXTS, indexed_text, name_key, search_words
 from indexer.library.text_indexes import update_entries
 
 MAX_CAPTION, MAX_TAG, MAX_TAGS = 2000, 100, 100
@@ -54,19 +55,25 @@ def checked_annotation(annotation: Annotation) -> Annotation:
     caption = (annotation.caption or "").strip()
     tags = list(dict.fromkeys(filter(None, (tag.strip() for tag in annotation.tags))))
     for kind, text, max_length in (("caption", caption, MAX_CAPTION), *(("tag", tag, MAX_TAG) for tag in tags)):
-        if len(text) > max_length:
-            raise AnnotationRefused(f"a {kind} of {len(text):,} characters is longer than {max_length:,}.")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise AnnotationRefused(f"the {kind} is not valid Unicode text.") from error
-        if text and not search_words(text):
-            raise AnnotationRefused(
-                f"no search could find the {kind} {text}: write at least one letter, digit, emoji or symbol like ★."
-            )
+        if text:
+            check_text(kind, text, max_length)
     if len(tags) > MAX_TAGS:
         raise AnnotationRefused(f"{len(tags):,} tags are more than {MAX_TAGS}.")
     return Annotation(caption or None, tags, annotation.favourite)
+
+
+def check_text(kind: str, text: str, max_length: int) -> None:
+    """Raise AnnotationRefused for a text, not empty, that is too long or that no search could find."""
+    if len(text) > max_length:
+        raise AnnotationRefused(f"a {kind} of {len(text):,} characters is longer than {max_length:,}.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise AnnotationRefused(f"the {kind} is not valid Unicode text.") from error
+    if not search_words(text):
+        raise AnnotationRefused(
+            f"no search could find the {kind} {text}: write at least one letter, digit, emoji or symbol like ★."
+        )
 
 
 def read_annotation(connection: Connection, photo_id: int) -> Annotation:
@@ -77,11 +84,15 @@ def read_annotation(connection: Connection, photo_id: int) -> Annotation:
 
 
 def write_annotation(connection: Connection, photo_id: int, annotation: Annotation) -> None:
-    """Replace the annotation of a photo; an empty one deletes it."""
+    """Replace the annotation of a photo; an empty one deletes it.
+
+    A tag takes back what was said before: that the photo does not show a taught word of that name.
+    """
     connection.execute(delete(annotation_table).where(annotation_table.c.photo_id == photo_id))
     if annotation.caption or annotation.tags or annotation.favourite:
         values = {"caption": annotation.caption, "tags": list(annotation.tags), "favourite": annotation.favourite}
         connection.execute(insert(annotation_table).values(photo_id=photo_id, **values))
+    delete_contradicted(connection, photo_id, {name_key(tag) for tag in annotation.tags})
     update_text_index(connection, [photo_id])
 
 
@@ -99,21 +110,22 @@ def common_texts(connection: Connection, count: int) -> list[str]:
 def inherit_annotations(connection: Connection, predecessors: Mapping[int, int]) -> None:
     """Copy to each photo the annotation of the photo that it replaced, unless it has one of its own.
 
+    With it goes which taught words the photo does not show. What people said of a photo itself wins in either case.
     `predecessors` maps ids of photos to the ids of those they replaced.
     """
     for chunk in query_chunks(list(predecessors)):
         annotated = select(annotation_table.c.photo_id).where(annotation_table.c.photo_id.in_(chunk))
         has_own = set(connection.execute(annotated).scalars())
-        replaced = {predecessors[photo_id] for photo_id in chunk if photo_id not in has_own}
-        annotations = connection.execute(select(annotation_table).where(annotation_table.c.photo_id.in_(replaced)))
-        rows = {row["photo_id"]: row for row in annotations.mappings()}
-        inherited = [
-            {**row, "photo_id": photo_id}
-            for photo_id in chunk
-            if photo_id not in has_own and (row := rows.get(predecessors[photo_id])) is not None
-        ]
-        if inherited:
-            connection.execute(insert(annotation_table), inherited)
+        heirs = {photo_id: predecessors[photo_id] for photo_id in chunk if photo_id not in has_own}
+        query = select(annotation_table).where(annotation_table.c.photo_id.in_(set(heirs.values())))
+        rows = {row["photo_id"]: row for row in connection.execute(query).mappings()}
+        not_shown = read_not_shown(connection, list(heirs))
+        for photo_id, replaced in heirs.items():
+            if (row := rows.get(replaced)) is not None:
+                keys = not_shown.get(photo_id, {})
+                tags = [tag for tag in row["tags"] if name_key(tag) not in keys]
+                write_annotation(connection, photo_id, Annotation(row["caption"], tags, row["favourite"]))
+        inherit_not_shown(connection, heirs)
 
 
 def update_text_index(connection: Connection, photo_ids: Sequence[int]) -> None:

@@ -205,6 +205,32 @@ class _SavedSearch(TypedColumns):
 saved_search_table = Table("saved_search", METADATA, _SavedSearch)
 
 
+class _TaughtWord(TypedColumns):
+    """A word that a person teaches. The photos that show it are those with its name as a tag (`annotation_table`)."""
+
+    id = Column(Integer, primary_key=True)
+    """Never that of a deleted word: an answer that comes late must not teach another word."""
+    name: Named[str]
+    """As a person writes it."""
+    key: Named[str] = Column(String, unique=True)
+    """`text_analysis.name_key` of the name."""
+    created_at: Named[int] = Column(BigInteger)
+    """UTC seconds."""
+
+
+taught_word_table = Table("taught_word", METADATA, _TaughtWord, sqlite_autoincrement=True)
+
+
+class _NotShown(TypedColumns):
+    """A photo of which a person said that it does not show the word. It has no tag of its name."""
+
+    word_id: Named[int] = Column(ForeignKey(taught_word_table.c.id, ondelete="CASCADE"), primary_key=True)
+    photo_id: Named[int] = Column(BigInteger, ForeignKey(photo_table.c.id), primary_key=True, index=True)
+
+
+not_shown_table = Table("not_shown", METADATA, _NotShown)
+
+
 text_index_table = table("written", column("rowid", BigInteger), column("tokens", String))
 """A full-text index (`sqlite.create_text_index`): by photo id, the tokens of annotations and of texts in the file."""
 

@@ -65,6 +65,14 @@ class AnnotationRefused(LibraryError):
     """A caption or tag is too long, or is not text."""
 
 
+class TaughtWordMissing(LibraryError):
+    """There is no such taught word."""
+
+
+class TaughtWordRefused(LibraryError):
+    """The name of a taught word is no text or too long, or there are too many words or answers."""
+
+
 def reason(error: OSError) -> str:
     """The message of the operating system."""
     return error.strerror or str(error)

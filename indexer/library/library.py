@@ -33,6 +33,18 @@ from indexer.library.paths import composed, normalized
 from indexer.library.photo import PhotoRecord
 from indexer.library.saved_searches import delete_search, read_saved_searches, rename_search, save_search
 from indexer.library.status import LibraryStatus, read_status
+from indexer.library.taught_words import (
+    Offer,
+    TaughtWord,
+    answer,
+    delete_taught_word,
+    keyword_examples,
+    read_taught_word,
+    read_taught_words,
+    rename_taught_word,
+    taught_word_offers,
+    teach_word,
+)
 
 Value = TypeVar("Value")
 
@@ -287,6 +299,85 @@ class Library:
         """Delete a saved search. Raises SavedSearchMissing."""
         with self.catalog.begin() as connection:
             delete_search(connection, name)
+
+    @while_open
+    def taught_words(self) -> list[TaughtWord]:
+        """The words that people teach, in the order of their names."""
+        with self.catalog.connect() as connection:
+            return read_taught_words(connection)
+
+    @while_open
+    def taught_word(self, word_id: int) -> TaughtWord:
+        """The taught word of that id. Raises TaughtWordMissing."""
+        with self.catalog.connect() as connection:
+            return read_taught_word(connection, word_id)
+
+    @while_open
+    def teach_word(self, name: str) -> TaughtWord:
+        """The taught word of that name, which is made if there is none. Photos with that tag show it.
+
+        Raises TaughtWordRefused.
+        """
+        with self.catalog.begin() as connection:
+            return read_taught_word(connection, teach_word(connection, name))
+
+    @while_open
+    def answer(self, word_id: int, photo_ids: Sequence[int], shown: bool | None) -> dict[int, bool | None]:
+        """Say that these photos show a taught word (they get its tag), or do not, or take back what was said (None).
+
+        Hidden and unknown photos are left out. Returns what was said before of each photo of which another thing was
+        said: to undo, say that.
+
+        Raises TaughtWordMissing; TaughtWordRefused where there are too many photos that do not show it; and
+        AnnotationRefused, which names the photo, where one has too many tags.
+        """
+        names = {photo.id: Path(photo.path).name for photo in self.photos(photo_ids)}
+        with self.catalog.begin() as connection:
+            return answer(connection, word_id, names, shown)
+
+    @while_open
+    def rename_taught_word(self, word_id: int, new_name: str) -> bool:
+        """Rename a taught word, and the tag on its photos, also on hidden ones.
+
+        Where a word of the new name is taught, or photos have it as a tag, both become one with the id `word_id`: a
+        photo shows it if it shows either. Returns whether that happened; if not, renaming it back undoes it.
+
+        Raises TaughtWordMissing and TaughtWordRefused.
+        """
+        with self.catalog.begin() as connection:
+            return rename_taught_word(connection, word_id, new_name)
+
+    @while_open
+    def delete_taught_word(self, word_id: int, *, keep_tags: bool) -> TaughtWord:
+        """Delete a taught word, and the tag on its photos unless `keep_tags`; returns what it was, to undo that.
+
+        Raises TaughtWordMissing.
+        """
+        with self.catalog.begin() as connection:
+            return delete_taught_word(connection, word_id, keep_tags=keep_tags)
+
+    @while_open
+    def taught_word_offers(self) -> list[Offer]:
+        """The names of tags and keywords of enough photos to be taught, except those that are; most photos first."""
+        with self.catalog.connect() as connection:
+            return taught_word_offers(connection)
+
+    @while_open
+    def keyword_examples(self, word_id: int) -> list[int]:
+        """Ids of the photos with the name among the keywords in their files, of which people said nothing else.
+
+        Raises TaughtWordMissing.
+        """
+        with self.catalog.connect() as connection:
+            return keyword_examples(connection, word_id)
+
+    @while_open
+    def add_keyword_examples(self, word_id: int) -> list[int]:
+        """Say of all `keyword_examples` that they show the word; returns their ids. To undo, take that back.
+
+        Raises as `answer` does.
+        """
+        return list(self.answer(word_id, self.keyword_examples(word_id), shown=True))
 
     @while_open
     def annotation_matches(self, words: Collection[str]) -> dict[int, int]:

@@ -14,11 +14,13 @@ from sqlalchemy import (
     URL,
     ColumnElement,
     Connection,
+    FromClause,
     Integer,
     LargeBinary,
     SQLColumnExpression,
     String,
     cast,
+    column,
     create_engine,
     event,
     exists,
@@ -31,7 +33,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from indexer.library.errors import LibraryDamaged, LibraryError, LibraryLocked, LibraryMissing
 from indexer.library.file_version import file_version
 from indexer.library.lifetime import Lifetime
-from indexer.library.text_analysis import fold, fold_path, spaced_words
+from indexer.library.text_analysis import fold, fold_path, name_key, spaced_words
 from model.atomic import remove_leftovers, replacing
 
 _BUSY_TIMEOUT_S = 10.0
@@ -161,6 +163,7 @@ class SqliteDatabase:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.create_function("fold", 1, _fold, deterministic=True)
+        connection.create_function("name_key", 1, _name_key, deterministic=True)
         connection.create_function("words", 1, _words, deterministic=True)
         connection.create_function("fold_path", 1, _fold_path, deterministic=True)
 
@@ -263,6 +266,24 @@ def holds_text(texts: SQLColumnExpression[list[str]], text: str) -> ColumnElemen
     """Whether a JSON list of texts has `text` as one of them, compared folded."""
     value = func.json_each(texts).table_valued("value")
     return exists(select(value.c.value).where(func.fold(value.c.value, type_=String) == fold(text)))
+
+
+def names_in(texts: SQLColumnExpression[list[str]]) -> tuple[FromClause, ColumnElement[str], ColumnElement[str]]:
+    """A table of the texts in a JSON list, to be joined; its texts; and their keys (`text_analysis.name_key`)."""
+    values = func.json_each(texts).table_valued(column("value", String))
+    return values, values.c.value, func.name_key(values.c.value, type_=String)
+
+
+def holds_name(texts: SQLColumnExpression[list[str]], key: str) -> ColumnElement[bool]:
+    """Whether a JSON list of texts has one of that key (`text_analysis.name_key`)."""
+    values, text, key_of_text = names_in(texts)
+    return exists(select(text).select_from(values).where(key_of_text == key))
+
+
+@lru_cache(maxsize=10_000)
+def _name_key(name: str | None) -> str | None:
+    """Cached: it is called for each tag of each photo, but there are few tags."""
+    return None if name is None else name_key(name)
 
 
 def directory_of(path: SQLColumnExpression[str]) -> ColumnElement[bytes]:

@@ -79,6 +79,11 @@ def fold(text: str) -> str:
     return _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0], digit[0])), folded)
 
 
+def name_key(name: str) -> str:
+    """`name` folded, its white space collapsed: tags and taught words with the same key have the same name."""
+    return " ".join(fold(name).split())
+
+
 def spaced_words(text: str) -> str:
     """The words of `text`, folded, with a space before and behind each; empty without a word."""
     words = _LETTERS.findall(fold(text))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest revision, written here so that opening an up-to-date library does not import Alembic."""
 
 

@@ -28,6 +28,7 @@ def test_everything_known_of_each_photo_is_exported(desk: Desk) -> None:
     desk.index()
     with desk.open() as library:
         library.annotate(1, caption="A caption", tags=["one", "two"], favourite=True)
+        library.answer(library.teach_word("Rex").id, [1], shown=False)
         (photo,) = exported_photos(library)
     content = path.read_bytes()
     assert tuple(photo) == FIELDS
@@ -55,6 +56,7 @@ def test_everything_known_of_each_photo_is_exported(desk: Desk) -> None:
         "caption": "A caption",
         "tags": ["one", "two"],
         "favourite": True,
+        "not_shown": ["Rex"],
     }
 
 

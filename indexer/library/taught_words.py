@@ -1,0 +1,298 @@
+"""Words that people teach: names with photos that show them and photos that do not.
+
+The photos that show a word are those with its name as a tag, however it is written (`text_analysis.name_key`); of the
+others, people said that they do not show it (`not_shown`). The program never answers for them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import regex
+from sqlalchemy import Connection, Select, delete, exists, func, insert, select, true, update
+
+from indexer.library.annotations import (
+    MAX_TAG,
+    Annotation,
+    check_text,
+    checked_annotation,
+    read_annotation,
+    write_annotation,
+)
+from indexer.library.catalog import (
+    annotation_table,
+    location_table,
+    not_shown_table,
+    photo_table,
+    query_chunks,
+    taught_word_table,
+)
+from indexer.library.errors import AnnotationRefused, TaughtWordMissing, TaughtWordRefused
+from indexer.library.sqlite import holds_name, names_in
+from indexer.library.text_analysis import name_key
+
+MAX_WORDS = 1000
+MAX_NOT_SHOWN = 10_000
+"""The largest number of photos of which people may say that they do not show a word."""
+MIN_SHOWN = 3
+"""So many photos that show a word are needed to learn it."""
+MAX_OFFERS = 100
+_words, _not_shown = taught_word_table.c, not_shown_table.c
+_UNREADABLE = regex.compile(r"[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]")
+"""Characters that show nothing, or turn the text around them. Those that join letters and emoji are not among them."""
+
+
+@dataclass(frozen=True)
+class TaughtWord:
+    """A word that a person teaches. Photos without a file are kept, but not listed."""
+
+    id: int
+    name: str
+    key: str
+    """`text_analysis.name_key` of the name."""
+    created_at: int
+    """UTC seconds."""
+    shown: list[int]
+    """Ids of the photos that show it, ascending."""
+    not_shown: list[int]
+    """Ids of the photos that do not show it, ascending."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A name that enough photos have to be taught."""
+
+    name: str
+    photos: int
+    """How many have it."""
+    source: Literal["tag", "keyword"]
+    """Whether people gave it to them with Pixelseek, or it is a keyword in their files."""
+
+
+def read_taught_words(connection: Connection, word_id: int | None = None) -> list[TaughtWord]:
+    """The taught words, or only the one of that id, in the order of their keys."""
+    tags, _, key = names_in(annotation_table.c.tags)
+    shown = (
+        select(_words.id, annotation_table.c.photo_id)
+        .select_from(annotation_table)
+        .join(tags, true())
+        .join(taught_word_table, _words.key == key)
+        .where(exists().where(location_table.c.photo_id == annotation_table.c.photo_id))
+        .distinct()
+        .order_by(annotation_table.c.photo_id)
+    )
+    not_shown = (
+        select(_not_shown.word_id, _not_shown.photo_id)
+        .where(exists().where(location_table.c.photo_id == _not_shown.photo_id))
+        .order_by(_not_shown.photo_id)
+    )
+    words = select(taught_word_table).order_by(_words.key)
+    if word_id is not None:
+        words, shown = words.where(_words.id == word_id), shown.where(_words.id == word_id)
+        not_shown = not_shown.where(_not_shown.word_id == word_id)
+    photos_shown, photos_not_shown = _by_word(connection, shown), _by_word(connection, not_shown)
+    return [
+        TaughtWord(**row, shown=photos_shown[row["id"]], not_shown=photos_not_shown[row["id"]])
+        for row in connection.execute(words).mappings()
+    ]
+
+
+def _by_word(connection: Connection, query: Select[int, int]) -> dict[int, list[int]]:
+    photos = defaultdict[int, list[int]](list)
+    for word_id, photo_id in connection.execute(query):
+        photos[word_id].append(photo_id)
+    return photos
+
+
+def read_taught_word(connection: Connection, word_id: int) -> TaughtWord:
+    """The taught word of that id. Raises TaughtWordMissing."""
+    for word in read_taught_words(connection, word_id):
+        return word
+    raise TaughtWordMissing(f"there is no taught word {word_id}: it was deleted or merged with another meanwhile.")
+
+
+def teach_word(connection: Connection, name: str) -> int:
+    """The id of the taught word of that name, which is made if there is none. Raises TaughtWordRefused."""
+    name = _checked(name)
+    if (word_id := _word_of_key(connection, name_key(name))) is not None:
+        return word_id
+    if connection.execute(select(func.count()).select_from(taught_word_table)).scalar_one() >= MAX_WORDS:
+        raise TaughtWordRefused(f"{MAX_WORDS:,} words are taught already: delete some first.")
+    values = {"name": name, "key": name_key(name), "created_at": int(time.time())}
+    return connection.execute(insert(taught_word_table).values(values).returning(_words.id)).scalar_one()
+
+
+def answer(
+    connection: Connection, word_id: int, photos: Mapping[int, str], shown: bool | None
+) -> dict[int, bool | None]:
+    """Say that each of these photos shows the word, or does not, or (None) nothing of it.
+
+    `photos` maps the ids of photos to their names in messages. Returns what was said before of those of which another
+    thing was said. Raises TaughtWordMissing; TaughtWordRefused where there are too many photos that do not show it;
+    AnnotationRefused where a photo has too many tags.
+    """
+    word = read_taught_word(connection, word_id)
+    annotations = {photo_id: read_annotation(connection, photo_id) for photo_id in photos}
+    not_shown = _photos_not_shown(connection, word_id)
+    before: dict[int, bool | None] = {}
+    for photo_id, annotation in annotations.items():
+        has_tag = any(name_key(tag) == word.key for tag in annotation.tags)
+        said = True if has_tag else False if photo_id in not_shown else None
+        if said is not shown:
+            before[photo_id] = said
+    if shown is False and len(not_shown) + len(before) > MAX_NOT_SHOWN:
+        raise TaughtWordRefused(
+            f"of more than {MAX_NOT_SHOWN:,} photos you say that they do not show {word.name}: take some back first."
+        )
+    for photo_id, said in before.items():
+        if shown:
+            annotation = annotations[photo_id]
+            try:
+                annotation = checked_annotation(annotation.edited(tag=[word.name]))
+            except AnnotationRefused as error:
+                raise AnnotationRefused(f"{photos[photo_id]}: {error}") from error
+            write_annotation(connection, photo_id, annotation)
+        elif said:
+            write_annotation(connection, photo_id, _renamed(annotations[photo_id], {word.key}, None))
+    if shown is None:
+        for chunk in query_chunks([photo_id for photo_id, said in before.items() if said is False]):
+            connection.execute(
+                delete(not_shown_table).where(_not_shown.word_id == word_id, _not_shown.photo_id.in_(chunk))
+            )
+    if shown is False and before:
+        connection.execute(insert(not_shown_table), [{"word_id": word_id, "photo_id": photo_id} for photo_id in before])
+    return before
+
+
+def rename_taught_word(connection: Connection, word_id: int, new_name: str) -> bool:
+    """Rename a taught word, and the tag on its photos; returns whether that merged it with another word or tag.
+
+    Where a word of the new name is taught, or photos have it as a tag, both become one: a photo shows it if it shows
+    either. Raises TaughtWordMissing and TaughtWordRefused.
+    """
+    word = read_taught_word(connection, word_id)
+    new_name = _checked(new_name)
+    key = name_key(new_name)
+    other = None if key == word.key else _word_of_key(connection, key)
+    is_merged = other is not None or (key != word.key and bool(_photos_with_tag(connection, key)))
+    if other is not None:
+        only_of_other = _photos_not_shown(connection, other) - _photos_not_shown(connection, word_id)
+        if only_of_other:
+            rows = [{"word_id": word_id, "photo_id": photo_id} for photo_id in only_of_other]
+            connection.execute(insert(not_shown_table), rows)
+        connection.execute(delete(taught_word_table).where(_words.id == other))
+    connection.execute(update(taught_word_table).where(_words.id == word_id).values(name=new_name, key=key))
+    _rename_tag(connection, word.key, new_name)
+    if is_merged:
+        of_word = delete(not_shown_table).where(_not_shown.word_id == word_id)
+        for chunk in query_chunks(_photos_with_tag(connection, key)):
+            connection.execute(of_word.where(_not_shown.photo_id.in_(chunk)))
+    return is_merged
+
+
+def delete_taught_word(connection: Connection, word_id: int, *, keep_tags: bool) -> TaughtWord:
+    """Delete a taught word, and the tag on its photos unless `keep_tags`; returns what it was.
+
+    Raises TaughtWordMissing.
+    """
+    word = read_taught_word(connection, word_id)
+    if not keep_tags:
+        _rename_tag(connection, word.key, None)
+    connection.execute(delete(taught_word_table).where(_words.id == word_id))
+    return word
+
+
+def keyword_examples(connection: Connection, word_id: int) -> list[int]:
+    """Ids of the photos with the name of the word among the keywords in their files, of which nothing else was said.
+
+    Ascending. Raises TaughtWordMissing.
+    """
+    word = read_taught_word(connection, word_id)
+    has_file = exists().where(location_table.c.photo_id == photo_table.c.id)
+    query = select(photo_table.c.id).where(has_file, holds_name(photo_table.c.keywords, word.key))
+    return sorted({*connection.execute(query).scalars()} - {*word.shown} - {*word.not_shown})
+
+
+def taught_word_offers(connection: Connection) -> list[Offer]:
+    """The names of tags and keywords of at least `MIN_SHOWN` photos with a file, except those that are taught.
+
+    Those of most photos first, at most `MAX_OFFERS`. A name is offered once.
+    """
+    taught = set(connection.execute(select(_words.key)).scalars())
+    offers: dict[str, Offer] = {}
+    for source, photo_id, texts in (
+        ("tag", annotation_table.c.photo_id, annotation_table.c.tags),
+        ("keyword", photo_table.c.id, photo_table.c.keywords),
+    ):
+        names, name, key = names_in(texts)
+        photos = func.count(photo_id.distinct())
+        named = (
+            select(key, photos)
+            .select_from(photo_id.table)
+            .join(names, true())
+            .where(exists().where(location_table.c.photo_id == photo_id))
+            .group_by(key)
+        )
+        counts = dict(connection.execute(named.having(photos >= MIN_SHOWN)).all())
+        written = named.with_only_columns(key, name).group_by(name).order_by(photos, name)
+        writings = dict(connection.execute(written).all())  # of several writings, that of most photos
+        for key_of_name, count in counts.items():
+            if key_of_name not in taught and key_of_name not in offers and _is_allowed(writings[key_of_name]):
+                offers[key_of_name] = Offer(writings[key_of_name], count, "tag" if source == "tag" else "keyword")
+    return sorted(offers.values(), key=lambda offer: (-offer.photos, name_key(offer.name)))[:MAX_OFFERS]
+
+
+def _word_of_key(connection: Connection, key: str) -> int | None:
+    return connection.execute(select(_words.id).where(_words.key == key)).scalar_one_or_none()
+
+
+def _photos_not_shown(connection: Connection, word_id: int) -> set[int]:
+    """Ids of the photos that do not show the word, also of those without a file."""
+    return set(connection.execute(select(_not_shown.photo_id).where(_not_shown.word_id == word_id)).scalars())
+
+
+def _photos_with_tag(connection: Connection, key: str) -> Sequence[int]:
+    """Ids of the photos with a tag of that key, also of those without a file."""
+    query = select(annotation_table.c.photo_id).where(holds_name(annotation_table.c.tags, key))
+    return connection.execute(query).scalars().all()
+
+
+def _rename_tag(connection: Connection, key: str, new_name: str | None) -> None:
+    """Give the tag of that key a new name on all photos; None removes it."""
+    keys = {key} if new_name is None else {key, name_key(new_name)}
+    for photo_id in _photos_with_tag(connection, key):
+        write_annotation(connection, photo_id, _renamed(read_annotation(connection, photo_id), keys, new_name))
+
+
+def _renamed(annotation: Annotation, keys: Collection[str], new_name: str | None) -> Annotation:
+    """With `new_name`, if any, in place of the tags of these keys."""
+    is_old = [name_key(tag) in keys for tag in annotation.tags]
+    tags = [tag for tag, old in zip(annotation.tags, is_old, strict=True) if not old]
+    if new_name is not None:
+        tags.insert(is_old.index(True), new_name)
+    return Annotation(annotation.caption, tags, annotation.favourite)
+
+
+def _checked(name: str) -> str:
+    """The name, its white space collapsed. Raises TaughtWordRefused."""
+    name = " ".join(name.split())
+    if not name:
+        raise TaughtWordRefused("a taught word needs a name. Write what the photos show, such as Rex.")
+    if _UNREADABLE.search(name):
+        raise TaughtWordRefused("the name has characters that nobody can see. Type it anew instead of pasting it.")
+    try:
+        check_text("name", name, MAX_TAG)
+    except AnnotationRefused as error:
+        raise TaughtWordRefused(str(error)) from error
+    return name
+
+
+def _is_allowed(name: str) -> bool:
+    try:
+        return bool(_checked(name))
+    except TaughtWordRefused:
+        return False

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, exists, insert, select
 from indexer.library.catalog import annotation_table, location_table, photo_table, query_chunks, text_index_table
 from indexer.library.errors import AnnotationRefused
 from indexer.library.not_shown import delete_contradicted, inherit_not_shown, read_not_shown
-from indexer.library.sqlite import holds_words
+from indexer.library.sql import sql_of
 from indexer.library.text_analysis import BETWEEN_TEXTS, indexed_text, name_key, search_words
 from indexer.library.text_indexes import update_entries
 
@@ -168,6 +168,7 @@ def count_matching_words(connection: Connection, words: Collection[str]) -> dict
     counts = Counter[int]()
     has_location = exists().where(location_table.c.photo_id == text_index_table.c.rowid)
     for word in words:
-        matching = select(text_index_table.c.rowid).where(holds_words(text_index_table.c.tokens, word), has_location)
+        has_word = sql_of(connection).holds_words(text_index_table.c.tokens, word)
+        matching = select(text_index_table.c.rowid).where(has_word, has_location)
         counts.update(connection.execute(matching).scalars())
     return dict(counts)

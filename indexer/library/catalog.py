@@ -232,7 +232,7 @@ not_shown_table = Table("not_shown", METADATA, _NotShown)
 
 
 text_index_table = table("written", column("rowid", BigInteger), column("tokens", String))
-"""A full-text index (`sqlite.create_text_index`): by photo id, the tokens of annotations and of texts in the file."""
+"""A full-text index (`sql.CatalogSql`): by photo id, the tokens of annotations and of texts in the file."""
 
 
 class _FoundText(TypedColumns):

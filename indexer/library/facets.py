@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Integer, Select, cast, exists, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, cast, exists, func, select
 
 from indexer.library.catalog import (
     annotation_table,
@@ -25,7 +25,7 @@ from indexer.library.catalog import (
 from indexer.library.database import Database
 from indexer.library.filters import Filters, clock, conditions, matching_photos
 from indexer.library.photo import place_text
-from indexer.library.sqlite import directory_of
+from indexer.library.sql import sql_of
 
 _DAY_S = 86400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,22 +65,21 @@ def read_facets(catalog: Database, generation: str, filters: Filters, among: NDA
     Each facet ignores its own filter, so that another value can be chosen.
     """
     count = func.count()
-    day = cast(clock + _EARLIEST_DAY * _DAY_S, Integer) // _DAY_S
-    directory = directory_of(location_table.c.path)
+    day = (cast(clock + _EARLIEST_DAY * _DAY_S, BigInteger) // _DAY_S).label("number_of_day")
     months, cameras, folders = Counter[str](), Counter[str](), Counter[str]()
     with catalog.connect() as connection:
+        directory = sql_of(connection).directory_of(location_table.c.path).label("directory")
 
         def rows(
             query: Select[*tuple[Any, ...]], allowed: Filters, photo_id: ColumnElement[Any] | None = None
         ) -> Iterator[Any]:
-            for condition in _conditions(catalog, generation, allowed, among):
+            for condition in _conditions(connection, catalog, generation, allowed, among):
                 photos = select(photo_table.c.id).where(*condition)
                 restriction = condition if photo_id is None else [photo_id.in_(photos)]
                 yield from connection.execute(query.where(*restriction))
 
-        for number, photos in rows(
-            select(day, count).where(clock.is_not(None)).group_by(day), replace(filters, after=(), before=(), taken=())
-        ):
+        dated = select(day, count).where(clock.is_not(None)).group_by(day.name)
+        for number, photos in rows(dated, replace(filters, after=(), before=(), taken=())):
             months[(_EPOCH + timedelta(days=number - _EARLIEST_DAY)).strftime("%Y-%m")] += photos
         camera = photo_table.c.camera
         for name, photos in rows(
@@ -89,7 +88,7 @@ def read_facets(catalog: Database, generation: str, filters: Filters, among: NDA
             cameras[name] += photos
         files = select(folder_table.c.path, directory, count).join_from(location_table, folder_table)
         for folder, below, number in rows(
-            files.group_by(folder_table.c.path, directory), replace(filters, folder=()), location_table.c.photo_id
+            files.group_by(folder_table.c.path, directory.name), replace(filters, folder=()), location_table.c.photo_id
         ):
             root = PurePath(folder)
             inner = root / os.fsdecode(below)
@@ -113,9 +112,8 @@ def filter_values(catalog: Database, name: str) -> list[str]:
     """The cameras, lenses, folders, tags or places that the filter `name` compares with; empty for other filters."""
     with catalog.connect() as connection:
         if name == "folder":
-            files = select(folder_table.c.path, directory_of(location_table.c.path)).join_from(
-                location_table, folder_table
-            )
+            directory = sql_of(connection).directory_of(location_table.c.path)
+            files = select(folder_table.c.path, directory).join_from(location_table, folder_table)
             return [str(PurePath(folder, os.fsdecode(below))) for folder, below in connection.execute(files.distinct())]
         if name == "tag":
             tags = [annotation_table.c.tags, photo_table.c.keywords]
@@ -144,16 +142,16 @@ def _places(rows: Iterable[Any]) -> list[Place]:
 
 
 def _conditions(
-    catalog: Database, generation: str, filters: Filters, among: NDArray[np.int64] | None
+    connection: Connection, catalog: Database, generation: str, filters: Filters, among: NDArray[np.int64] | None
 ) -> Iterator[list[ColumnElement[bool]]]:
     """Lists of SQL conditions. Each photo of `among` for which `filters` hold meets exactly one of them."""
     is_encoded = exists().where(encoded_table.c.generation == generation, encoded_table.c.photo_id == photo_table.c.id)
     if not filters.near and among is None:
-        yield [*conditions(filters), is_encoded]
+        yield [*conditions(connection, filters), is_encoded]
         return
     photo_ids = among
     if filters.near or photo_ids is None:  # distances are not computed in SQL
         matching = matching_photos(catalog, filters)
         photo_ids = matching if photo_ids is None else np.intersect1d(matching, photo_ids)
     for chunk in query_chunks(photo_ids.tolist()):
-        yield [*conditions(filters), photo_table.c.id.in_(chunk), is_encoded]
+        yield [*conditions(connection, filters), photo_table.c.id.in_(chunk), is_encoded]

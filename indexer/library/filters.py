@@ -8,13 +8,13 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, and_, exists, false, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, not_, or_, select, tuple_
 
 from indexer.library.catalog import annotation_table, folder_table, found_text_index_table, location_table, photo_table
 from indexer.library.database import Database
 from indexer.library.gazetteer import GAZETTEER
-from indexer.library.sqlite import ends_with, folded, folder_in, holds_text, holds_words, path_in, position, words_of
-from indexer.library.text_analysis import fold, fold_path, indexed_text, spaced_words
+from indexer.library.sql import sql_of
+from indexer.library.text_analysis import indexed_text, spaced_words
 
 _EARTH_RADIUS_KM = 6371.0
 _MAX_CITIES = 50
@@ -79,12 +79,9 @@ clock = photo_table.c.taken_at + func.coalesce(photo_table.c.taken_offset, 0)
 
 def matching_photos(catalog: Database, filters: Filters) -> NDArray[np.int64]:
     """(N,) ids of the photos with a location for which `filters` hold, ascending."""
-    query = (
-        select(photo_table.c.id, photo_table.c.latitude, photo_table.c.longitude)
-        .where(*conditions(filters))
-        .order_by(photo_table.c.id)
-    )
+    columns = photo_table.c.id, photo_table.c.latitude, photo_table.c.longitude
     with catalog.connect() as connection:
+        query = select(*columns).where(*conditions(connection, filters)).order_by(photo_table.c.id)
         rows = connection.execute(query).all()
     ids = np.array([row.id for row in rows], dtype=np.int64)
     if not filters.near:
@@ -104,63 +101,59 @@ def newest_photos(catalog: Database, photo_ids: NDArray[np.int64], count: int) -
         return list(islice(newest, count))
 
 
-def conditions(filters: Filters) -> list[ColumnElement[bool]]:
+def conditions(connection: Connection, filters: Filters) -> list[ColumnElement[bool]]:
     """SQL conditions on a row of the photo table. For `near`, only that it has a position."""
+    sql, photo, file = sql_of(connection), photo_table.c, (folder_table.c.path, location_table.c.path)
     place = select(location_table).join(folder_table).where(location_table.c.photo_id == photo_table.c.id)
     if filters.folder:
-        folder = folder_in(folder_table.c.path, location_table.c.path)
-        place = place.where(or_(*(_is_in(folder, name) for name in filters.folder)))
+        place = place.where(or_(*(sql.is_in_folder(connection, *file, name) for name in filters.folder)))
     if filters.type:
-        path = path_in(folder_table.c.path, location_table.c.path)
-        place = place.where(or_(*(ends_with(path, ending) for endings in filters.type for ending in endings)))
+        place = place.where(or_(*(sql.ends_with(*file, ending) for endings in filters.type for ending in endings)))
     alternatives: list[list[ColumnElement[bool]]] = [
         *([start <= clock] for start in filters.after),
         *([end > clock] for end in filters.before),
         [and_(start <= clock, end > clock) for start, end in filters.taken],
-        [folded(photo_table.c.camera).contains(fold(name), autoescape=True) for name in filters.camera],
-        [folded(photo_table.c.lens).contains(fold(name), autoescape=True) for name in filters.lens],
-        [photo_table.c.latitude.is_not(None)] if filters.near else [],
-        [_is_at(name) for name in filters.place],
-        [_has_tag(name) for name in filters.tag],
-        [_has_text(words) for words in filters.text],
+        [sql.contains_folded(connection, photo.camera, name) for name in filters.camera],
+        [sql.contains_folded(connection, photo.lens, name) for name in filters.lens],
+        [photo.latitude.is_not(None)] if filters.near else [],
+        [_is_at(connection, name) for name in filters.place],
+        [_has_tag(connection, name) for name in filters.tag],
+        [_has_text(connection, words) for words in filters.text],
         [_is_favourite() if wanted else not_(_is_favourite()) for wanted in filters.favourite],
     ]
     return [place.correlate(photo_table).exists(), *(or_(*values) for values in alternatives if values)]
 
 
-def _is_at(place: str) -> ColumnElement[bool]:
+def _is_at(connection: Connection, place: str) -> ColumnElement[bool]:
     """Whether a photo was taken at a place of that name; of several names with commas between, at each."""
-    photo = photo_table.c
-    names = [func.coalesce(column, "") for column in (photo.city, photo.region, photo.country)]
-    words = words_of(names[0] + " | " + names[1] + " | " + names[2])
-    pieces = [_is_within(piece.strip(), words) for piece in place.split(",") if spaced_words(piece)]
+    pieces = [_is_within(connection, piece.strip()) for piece in place.split(",") if spaced_words(piece)]
     return and_(*pieces) if pieces else false()
 
 
-def _is_within(name: str, words: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether a photo was taken at a place whose `words` hold that name, or that goes by it in another language."""
+def _is_within(connection: Connection, name: str) -> ColumnElement[bool]:
+    """Whether a photo was taken at a place whose words hold that name, or that goes by it in another language."""
     photo, country = photo_table.c, GAZETTEER.country_named(name)
+    names = [func.coalesce(column, "") for column in (photo.city, photo.region, photo.country)]
+    place = names[0] + " | " + names[1] + " | " + names[2]
     cities = dict.fromkeys((city.name, city.country) for city in GAZETTEER.cities_named(name)[:_MAX_CITIES])
     return or_(
-        words.contains(spaced_words(name), autoescape=True),
+        sql_of(connection).contains_words(connection, place, name),
         *([] if country is None else [photo.country == country]),
         *(tuple_(column, photo.country).in_(list(cities)) for column in (photo.city, photo.region) if cities),
     )
 
 
-def _is_in(folder: ColumnElement[bytes], name: str) -> ColumnElement[bool]:
-    begins_at = position(folder, fold_path(name))
-    return begins_at == 1 if name.startswith("/") else begins_at > 0
+def _has_tag(connection: Connection, name: str) -> ColumnElement[bool]:
+    sql = sql_of(connection)
+    has_tag = sql.holds_text(connection, annotation_table.c.tags, name)
+    tagged = exists().where(annotation_table.c.photo_id == photo_table.c.id, has_tag)
+    return or_(tagged.correlate(photo_table), sql.holds_text(connection, photo_table.c.keywords, name))
 
 
-def _has_tag(name: str) -> ColumnElement[bool]:
-    tagged = exists().where(annotation_table.c.photo_id == photo_table.c.id, holds_text(annotation_table.c.tags, name))
-    return or_(tagged.correlate(photo_table), holds_text(photo_table.c.keywords, name))
-
-
-def _has_text(words: str) -> ColumnElement[bool]:
+def _has_text(connection: Connection, words: str) -> ColumnElement[bool]:
     tokens = indexed_text(words, function_words=True)
-    found = select(found_text_index_table.c.rowid).where(holds_words(found_text_index_table.c.tokens, tokens))
+    has_words = sql_of(connection).holds_words(found_text_index_table.c.tokens, tokens)
+    found = select(found_text_index_table.c.rowid).where(has_words)
     return photo_table.c.id.in_(found)
 
 

@@ -22,7 +22,7 @@ from indexer.library.catalog import (
     query_chunks,
 )
 from indexer.library.photo import FileIdentity
-from indexer.library.sqlite import holds_words
+from indexer.library.sql import sql_of
 from indexer.library.text_analysis import BETWEEN_TEXTS, indexed_text
 from indexer.library.text_indexes import update_entries
 
@@ -135,8 +135,7 @@ def count_found_words(connection: Connection, words: Collection[str]) -> dict[in
     counts = Counter[int]()
     has_location = exists().where(location_table.c.photo_id == found_text_index_table.c.rowid)
     for word in words:
-        query = select(found_text_index_table.c.rowid)
-        counts.update(
-            connection.execute(query.where(holds_words(found_text_index_table.c.tokens, word), has_location)).scalars()
-        )
+        has_word = sql_of(connection).holds_words(found_text_index_table.c.tokens, word)
+        matching = select(found_text_index_table.c.rowid).where(has_word, has_location)
+        counts.update(connection.execute(matching).scalars())
     return dict(counts)

@@ -9,17 +9,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, cast, exists, func, select
+from sqlalchemy import BigInteger, ColumnElement, cast, exists, func, select
 
 from indexer.library.catalog import annotation_table, encoded_table, folder_table, location_table, photo_table
 from indexer.library.database import Database
 from indexer.library.filters import clock
-from indexer.library.sqlite import directory_of
+from indexer.library.sql import sql_of
 
 _DAY_S = 86400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_DAY = 200_000  # days before 1970: integer division in SQL rounds towards zero, so days are made positive
-_NEWEST_FIRST = (clock.desc().nulls_last(), photo_table.c.taken_microsecond.desc(), photo_table.c.id.desc())
+_NEWEST_FIRST = (
+    clock.desc().nulls_last(),
+    photo_table.c.taken_microsecond.desc().nulls_last(),
+    photo_table.c.id.desc(),
+)
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,15 @@ def read_overview(catalog: Database, generation: str, newest: int) -> Overview:
     """The overview of the photos that this generation has encoded, with the `newest` newest ones."""
     is_encoded, has_file = _is_visible(generation)
     count, cover = func.count(), func.max(photo_table.c.id)
-    day: ColumnElement[int] = cast(clock + _EARLIEST_DAY * _DAY_S, Integer) // _DAY_S
-    directory = directory_of(location_table.c.path)
+    day = (cast(clock + _EARLIEST_DAY * _DAY_S, BigInteger) // _DAY_S).label("number_of_day")
     with catalog.connect() as connection:
+        directory = sql_of(connection).directory_of(location_table.c.path).label("directory")
         ids = connection.execute(
             select(photo_table.c.id).where(is_encoded, has_file).order_by(*_NEWEST_FIRST).limit(newest)
         )
         newest_ids = list(ids.scalars())
         days = connection.execute(
-            select(day, count, cover).where(clock.is_not(None), is_encoded, has_file).group_by(day)
+            select(day, count, cover).where(clock.is_not(None), is_encoded, has_file).group_by(day.name)
         ).all()
         directories = connection.execute(
             select(folder_table.c.path, directory, count, cover)
@@ -74,7 +78,7 @@ def read_overview(catalog: Database, generation: str, newest: int) -> Overview:
             .join(folder_table)
             .join(photo_table)
             .where(is_encoded)
-            .group_by(folder_table.c.path, directory)
+            .group_by(folder_table.c.path, directory.name)
         ).all()
     return Overview(newest_ids, _years(days), _folders(directories))
 

@@ -1,4 +1,4 @@
-"""All that is particular to SQLite: opening, watching, checking and backing up a file, and SQL of its dialect."""
+"""A database in a file of SQLite: opening, watching, checking and backing it up, and its own SQL functions."""
 
 from __future__ import annotations
 
@@ -10,23 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import (
-    URL,
-    ColumnElement,
-    Connection,
-    FromClause,
-    Integer,
-    LargeBinary,
-    SQLColumnExpression,
-    String,
-    cast,
-    column,
-    create_engine,
-    event,
-    exists,
-    func,
-    select,
-)
+from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.engine import Dialect, ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -209,75 +193,10 @@ def _has_log(path: Path) -> bool:
     return log.exists() and log.stat().st_size > 0
 
 
-def path_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
-    """The bytes of the absolute path of a file in a folder, ASCII letters in lower case.
-
-    Bytes, because LIKE does not distinguish between bytes that are not valid text.
-    """
-    return cast(func.lower(cast(folder, String) + "/" + cast(path, String)), LargeBinary)
-
-
-def folded(text: SQLColumnExpression[str | None]) -> ColumnElement[str]:
-    """The text, folded by `text_analysis.fold`."""
-    return func.fold(text, type_=String)
-
-
 @lru_cache(maxsize=10_000)
 def _fold(text: str | None) -> str | None:
     """Cached: it is called for each photo, but there are few names of cameras."""
     return None if text is None else fold(text)
-
-
-def words_of(text: SQLColumnExpression[str | None]) -> ColumnElement[str]:
-    """The words of the text, folded, with a space before and behind each."""
-    return func.words(text, type_=String)
-
-
-@lru_cache(maxsize=10_000)
-def _words(text: str | None) -> str | None:
-    """Cached: there are few names of places."""
-    return None if text is None else spaced_words(text)
-
-
-def folder_in(folder: SQLColumnExpression[str], path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
-    """The bytes of the absolute path of a file's folder, folded by `text_analysis.fold_path`."""
-    below = cast(directory_of(path), String)
-    return func.fold_path(cast(cast(folder, String) + "/" + below, LargeBinary), type_=LargeBinary)
-
-
-@lru_cache(maxsize=10_000)
-def _fold_path(path: bytes) -> bytes:
-    """Cached: it is called for each file, but there are few folders."""
-    return os.fsencode(fold_path(os.fsdecode(path)))
-
-
-def position(path: ColumnElement[bytes], part: str) -> ColumnElement[int]:
-    """The position of `part` in a path from `folder_in`, from 1; 0 if it does not occur."""
-    return func.instr(path, os.fsencode(part), type_=Integer)
-
-
-def ends_with(path: ColumnElement[bytes], ending: str) -> ColumnElement[bool]:
-    """Whether a path from `path_in` ends with `ending`."""
-    suffix = os.fsencode(ending).lower()
-    return func.substr(path, -len(suffix)) == suffix
-
-
-def holds_text(texts: SQLColumnExpression[list[str]], text: str) -> ColumnElement[bool]:
-    """Whether a JSON list of texts has `text` as one of them, compared folded."""
-    value = func.json_each(texts).table_valued("value")
-    return exists(select(value.c.value).where(func.fold(value.c.value, type_=String) == fold(text)))
-
-
-def names_in(texts: SQLColumnExpression[list[str]]) -> tuple[FromClause, ColumnElement[str], ColumnElement[str]]:
-    """A table of the texts in a JSON list, to be joined; its texts; and their keys (`text_analysis.name_key`)."""
-    values = func.json_each(texts).table_valued(column("value", String))
-    return values, values.c.value, func.name_key(values.c.value, type_=String)
-
-
-def holds_name(texts: SQLColumnExpression[list[str]], key: str) -> ColumnElement[bool]:
-    """Whether a JSON list of texts has one of that key (`text_analysis.name_key`)."""
-    values, text, key_of_text = names_in(texts)
-    return exists(select(text).select_from(values).where(key_of_text == key))
 
 
 @lru_cache(maxsize=10_000)
@@ -286,20 +205,13 @@ def _name_key(name: str | None) -> str | None:
     return None if name is None else name_key(name)
 
 
-def directory_of(path: SQLColumnExpression[str]) -> ColumnElement[bytes]:
-    """The bytes of `path` up to its last slash; empty without a slash."""
-    text = cast(path, String)
-    return cast(func.rtrim(text, func.replace(text, "/", "")), LargeBinary)
+@lru_cache(maxsize=10_000)
+def _words(text: str | None) -> str | None:
+    """Cached: there are few names of places."""
+    return None if text is None else spaced_words(text)
 
 
-def create_text_index(connection: Connection, name: str, column: str) -> None:
-    """Create a full-text index of texts that are already tokenized, with spaces between the tokens.
-
-    The tokenizer `ascii` of FTS5 splits only at ASCII spaces and punctuation.
-    """
-    connection.exec_driver_sql(f"CREATE VIRTUAL TABLE {name} USING fts5({column}, tokenize = 'ascii')")
-
-
-def holds_words(column: SQLColumnExpression[str], tokens: str) -> ColumnElement[bool]:
-    """Whether a text of a full-text index contains `tokens`, separated by spaces, as a phrase."""
-    return column.match(f'"{tokens}"')
+@lru_cache(maxsize=10_000)
+def _fold_path(path: bytes) -> bytes:
+    """Cached: it is called for each file, but there are few folders."""
+    return os.fsencode(fold_path(os.fsdecode(path)))

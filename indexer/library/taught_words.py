@@ -13,7 +13,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 import regex
-from sqlalchemy import Connection, Select, delete, exists, func, insert, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    SQLColumnExpression,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 
 from indexer.library.annotations import (
     MAX_TAG,
@@ -32,7 +44,7 @@ from indexer.library.catalog import (
     taught_word_table,
 )
 from indexer.library.errors import AnnotationRefused, TaughtWordMissing, TaughtWordRefused
-from indexer.library.sqlite import holds_name, names_in
+from indexer.library.sql import sql_of
 from indexer.library.text_analysis import name_key
 
 MAX_WORDS = 1000
@@ -75,7 +87,7 @@ class Offer:
 
 def read_taught_words(connection: Connection, word_id: int | None = None) -> list[TaughtWord]:
     """The taught words, or only the one of that id, in the order of their keys."""
-    tags, _, key = names_in(annotation_table.c.tags)
+    tags, _, key = sql_of(connection).names_in(connection, annotation_table.c.tags)
     shown = (
         select(_words.id, annotation_table.c.photo_id)
         .select_from(annotation_table)
@@ -213,7 +225,7 @@ def keyword_examples(connection: Connection, word_id: int) -> list[int]:
     """
     word = read_taught_word(connection, word_id)
     has_file = exists().where(location_table.c.photo_id == photo_table.c.id)
-    query = select(photo_table.c.id).where(has_file, holds_name(photo_table.c.keywords, word.key))
+    query = select(photo_table.c.id).where(has_file, _holds_name(connection, photo_table.c.keywords, word.key))
     return sorted({*connection.execute(query).scalars()} - {*word.shown} - {*word.not_shown})
 
 
@@ -228,7 +240,7 @@ def taught_word_offers(connection: Connection) -> list[Offer]:
         ("tag", annotation_table.c.photo_id, annotation_table.c.tags),
         ("keyword", photo_table.c.id, photo_table.c.keywords),
     ):
-        names, name, key = names_in(texts)
+        names, name, key = sql_of(connection).names_in(connection, texts)
         photos = func.count(photo_id.distinct())
         named = (
             select(key, photos)
@@ -257,8 +269,14 @@ def _photos_not_shown(connection: Connection, word_id: int) -> set[int]:
 
 def _photos_with_tag(connection: Connection, key: str) -> Sequence[int]:
     """Ids of the photos with a tag of that key, also of those without a file."""
-    query = select(annotation_table.c.photo_id).where(holds_name(annotation_table.c.tags, key))
+    query = select(annotation_table.c.photo_id).where(_holds_name(connection, annotation_table.c.tags, key))
     return connection.execute(query).scalars().all()
+
+
+def _holds_name(connection: Connection, texts: SQLColumnExpression[list[str]], key: str) -> ColumnElement[bool]:
+    """Whether a JSON list of texts has one of that key (`text_analysis.name_key`)."""
+    values, text, key_of_text = sql_of(connection).names_in(connection, texts)
+    return exists(select(text).select_from(values).where(key_of_text == key))
 
 
 def _rename_tag(connection: Connection, key: str, new_name: str | None) -> None:

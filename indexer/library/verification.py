@@ -114,7 +114,8 @@ def unsound_encodings(library: LibraryView) -> dict[str, list[int]]:
 
 def _words(library: LibraryView) -> Iterator[Problem]:
     if wrong := photos_with_wrong_text(library):
-        yield Problem("catalog.sqlite", f"{len(wrong)} photos are not found by what is written about them; {REMEDY}")
+        message = f"{len(wrong)} photos are not found by what is written about them; {REMEDY}"
+        yield Problem(library.catalog.name, message)
 
 
 def photos_with_wrong_text(library: LibraryView) -> list[int]:
@@ -126,7 +127,7 @@ def photos_with_wrong_text(library: LibraryView) -> list[int]:
 
 def _found_text(library: LibraryView) -> Iterator[Problem]:
     if wrong := photos_with_wrong_found_text(library):
-        yield Problem("catalog.sqlite", f"{len(wrong)} photos are not found by the text in them; {REMEDY}")
+        yield Problem(library.catalog.name, f"{len(wrong)} photos are not found by the text in them; {REMEDY}")
 
 
 def photos_with_wrong_found_text(library: LibraryView) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from indexer.library.sqlite import create_text_index
+from indexer.library.sql import sql_of
 
 revision = "0010"
 down_revision = "0009"
@@ -21,4 +21,4 @@ def upgrade() -> None:
         sa.Column("failure", sa.String),
         sa.PrimaryKeyConstraint("photo_id", name="pk_found_text"),
     )
-    create_text_index(op.get_bind(), "found", "tokens")
+    sql_of(op.get_bind()).create_text_index(op.get_bind(), "found")

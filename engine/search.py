@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from engine.pipeline import Candidate, Clock, EncodedQuery, Shortlist
 from engine.query import Query, parse
 from engine.results import Hint, Hit, SearchResult
 from engine.seen_words import seen_words
+from engine.teaching import SUGGESTED, Quality, Teaching
 from engine.validation import (
     Sort,
     check_excluded,
@@ -44,6 +45,7 @@ from indexer.library.library import require_photo
 from indexer.library.lifetime import Lifetime, while_open
 from indexer.library.photo import PhotoRecord
 from indexer.library.settings import Settings
+from indexer.library.taught_words import TaughtWord
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.runtime.protocol import EncodedImages
@@ -69,6 +71,7 @@ class SearchEngine:
         self._model = model
         self._runtime = model.runtime
         self._ranker = model.ranker
+        self._teaching = Teaching(library, model.photo_vectors)
         self._lock = Lock()
 
     @classmethod
@@ -340,6 +343,23 @@ class SearchEngine:
         with self._answering():
             among = pipeline.resembling(self._library, pipeline.encode(self._model, query))
         return self._library.facets(query.filters, among)
+
+    @while_open
+    def taught_quality(self, word: TaughtWord) -> Quality:
+        """How well the photos of a taught word are told from others."""
+        with self._answering():
+            return self._teaching.quality(word)
+
+    @while_open
+    def suggestions(self, word: TaughtWord, *, count: int = SUGGESTED, leave_out: Collection[int] = ()) -> list[int]:
+        """Ids of up to `count` photos of which it helps most to know whether they show a taught word, best first.
+
+        None is an example of it already, or among `leave_out`. Before any photo shows it, they are those that a search
+        for its name finds.
+        """
+        with self._answering():
+            wanted = None if word.shown else pipeline.encode(self._model, Query(word.name)).wanted
+            return self._teaching.suggestions(word, count, leave_out=leave_out, wanted=wanted)
 
     @while_open
     def photo(self, photo_id: int) -> PhotoRecord:

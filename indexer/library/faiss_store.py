@@ -116,6 +116,20 @@ class Snapshot:
         after = ~np.isin(exact[0], first[0])
         return np.concatenate([first[0], exact[0][after]])[:count], np.concatenate([first[1], exact[1][after]])[:count]
 
+    def vectors_of(self, photo_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Ids (K,) and vectors (K, D) of those of these photos that can be found, ascending by id."""
+        newer = np.isin(self.newer_ids, photo_ids)
+        ids, vectors = self.newer_ids[newer], self.newer_vectors[newer]
+        if self.index is not None:
+            wanted = np.isin(self.index.ids, photo_ids)
+            if self.visible is not None:
+                wanted &= self.visible
+            of_index = self.index.vectors[wanted]
+            ids = np.concatenate([self.index.ids[wanted], ids])
+            vectors = np.concatenate([of_index, vectors]) if len(vectors) else of_index
+        order = np.argsort(ids)
+        return ids[order], vectors[order]
+
 
 class FaissStore:
     """A `vector_store.VectorStore`: a FAISS index in a file, and the encodings that it does not hold yet.
@@ -156,6 +170,10 @@ class FaissStore:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The photos nearest to `query` (Q,): see `Snapshot.nearest`."""
         return self.snapshot().nearest(query, count, among)
+
+    def vectors_of(self, photo_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """The vectors of photos: see `Snapshot.vectors_of`."""
+        return self.snapshot().vectors_of(photo_ids)
 
     def covered(self) -> int:
         """How many encodings the index holds; 0 if the index is not used."""

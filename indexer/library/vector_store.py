@@ -37,6 +37,9 @@ class VectorStore(Protocol):
         that the store does not hold yet are found as well.
         """
 
+    def vectors_of(self, photo_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Ids (K,) and vectors (K, D) of those of these photos that a search can find, ascending by id."""
+
     def covered(self) -> int:
         """How many encodings the store holds. A search also compares the others."""
 

@@ -133,6 +133,11 @@ class LibraryView(Library):
         return self.vectors.search(np.asarray(query, dtype=np.float32), count, among)
 
     @while_open
+    def photo_vectors(self, photo_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Ids (K,) and vectors (K, D), which `shortlist` compares, of those of these photos that can be found."""
+        return self.vectors.vectors_of(photo_ids)
+
+    @while_open
     def embeddings(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """The embedding (E,) of each of these photos that is still encoded, in the order of `photo_ids`."""
         return in_order(self.encodings.vectors(photo_ids), photo_ids)

@@ -99,6 +99,12 @@ class PhotoVectors:
             vectors[rows, size] = _finite(own / max(self._scale, np.float32(1.0)))
         return vectors
 
+    def blocks(self, embedding_size: int) -> tuple[slice, ...]:
+        """Where in a vector the embedding stands, and the projected features: what says what a photo shows."""
+        end = embedding_size + 1 + self._projection.width
+        projected = (slice(embedding_size + 1, end),) if self._projection.width else ()
+        return (slice(0, embedding_size), *projected)
+
     def hubness(self, embeddings: NDArray[np.float32], pooled_features: NDArray[np.float32]) -> NDArray[np.float32]:
         """What is subtracted from the similarity of photos (N,), from embeddings (N, E) and pooled features (N, C): how
         near they are to every sentence, and a penalty where they are unlike any photo."""

@@ -22,7 +22,7 @@ from cli.groups import LazyGroup
 from model.errors import PixelseekError
 
 _SECTIONS = {
-    "Commands": ("index", "watch", "search", "similar", "explain", "caption", "serve", "status", "config"),
+    "Commands": ("index", "watch", "search", "similar", "explain", "caption", "teach", "serve", "status", "config"),
     "More commands": ("library", "model", "completion"),
     "Experimental": ("ask",),
 }

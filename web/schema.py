@@ -149,7 +149,7 @@ class AnnotationRequest(RequestModel):
     favourite: bool | None = Field(None, description="Whether the photo is a favourite.")
 
 
-_PhotoIds = Annotated[
+PhotoIds = Annotated[
     list[Annotated[int, Field(ge=0, le=MAX_PHOTO_ID)]],
     Field(min_length=1, max_length=MAX_SELECTED, examples=[[7, 9]], description="The photos, by id."),
 ]
@@ -158,13 +158,13 @@ _PhotoIds = Annotated[
 class ZipRequest(RequestModel):
     """The photos whose files to send."""
 
-    photo_ids: _PhotoIds
+    photo_ids: PhotoIds
 
 
 class AnnotationsRequest(RequestModel):
     """What to write about many photos."""
 
-    photo_ids: _PhotoIds
+    photo_ids: PhotoIds
     tag: list[Tag] = Field([], max_length=MAX_TAGS, description="Tags to add.")
     untag: list[Tag] = Field([], max_length=MAX_TAGS, description="Tags to remove.")
     favourite: bool | None = Field(None, description="Whether the photos are favourites.")

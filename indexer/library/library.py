@@ -35,10 +35,12 @@ from indexer.library.saved_searches import delete_search, read_saved_searches, r
 from indexer.library.status import LibraryStatus, read_status
 from indexer.library.taught_words import (
     Offer,
+    Source,
     TaughtWord,
     answer,
     delete_taught_word,
     keyword_examples,
+    photos_named,
     read_taught_word,
     read_taught_words,
     rename_taught_word,
@@ -185,21 +187,29 @@ class Library:
 
     @while_open
     def photo_at(self, path: str | Path) -> PhotoRecord:
-        """The photo whose file is at `path`, in any Unicode form (NFC, NFD). Raises PhotoMissing if there is none."""
+        """The photo whose file is at `path`, in any Unicode form (NFC, NFD).
+
+        Raises PhotoMissing if there is none, or the file could not be read as a photo.
+        """
         path = Path(path)
         candidates = normalized(path), path.expanduser().resolve()
         for candidate in candidates:
             above = [str(parent) for parent in candidate.parents]
-            query = select(location_table.c.photo_id, folder_table.c.path, location_table.c.path).join(folder_table)
+            query = select(location_table.c.photo_id, location_table.c.failure)
             with self.catalog.connect() as connection:
                 for folder_id, folder in connection.execute(
                     select(folder_table.c.id, folder_table.c.path).where(folder_table.c.path.in_(above))
                 ).all():
                     location = query.where(
-                        folder_table.c.id == folder_id, location_table.c.path == str(candidate.relative_to(folder))
+                        location_table.c.folder_id == folder_id,
+                        location_table.c.path == str(candidate.relative_to(folder)),
                     )
-                    photo_id = connection.execute(location).scalars().first()
-                    if photo_id is not None:
+                    for photo_id, failure in connection.execute(location):
+                        if photo_id is None:
+                            raise PhotoMissing(
+                                f"{path} could not be read as a photo: {failure}. Put a sound file in its place, and "
+                                "index again: pixelseek index"
+                            )
                         return replace(self.photo(photo_id), path=str(candidate))
         if (photo := self._at_other_form(candidates)) is not None:
             return photo
@@ -361,6 +371,12 @@ class Library:
         """The names of tags and keywords of enough photos to be taught, except those that are; most photos first."""
         with self.catalog.connect() as connection:
             return taught_word_offers(connection)
+
+    @while_open
+    def photos_named(self, name: str, source: Source) -> list[int]:
+        """Ids of the photos that have that name as a tag, or as a keyword in their files; hidden ones left out."""
+        with self.catalog.connect() as connection:
+            return photos_named(connection, name, source)
 
     @while_open
     def keyword_examples(self, word_id: int) -> list[int]:

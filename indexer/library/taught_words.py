@@ -10,10 +10,11 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import regex
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Select,
@@ -53,6 +54,13 @@ MAX_NOT_SHOWN = 10_000
 MIN_SHOWN = 3
 """So many photos that show a word are needed to learn it."""
 MAX_OFFERS = 100
+Source: TypeAlias = Literal["tag", "keyword"]
+"""Whether people gave a name to photos with Pixelseek, or it is a keyword in their files."""
+_NAMES: dict[Source, tuple[Column[int], Column[list[str]]]] = {
+    "tag": (annotation_table.c.photo_id, annotation_table.c.tags),
+    "keyword": (photo_table.c.id, photo_table.c.keywords),
+}
+"""The columns of photo ids and of names."""
 _words, _not_shown = taught_word_table.c, not_shown_table.c
 _UNREADABLE = regex.compile(r"[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]")
 """Characters that show nothing, or turn the text around them. Those that join letters and emoji are not among them."""
@@ -73,6 +81,11 @@ class TaughtWord:
     not_shown: list[int]
     """Ids of the photos that do not show it, ascending."""
 
+    @property
+    def needed(self) -> int:
+        """How many more photos that show it are needed to learn it."""
+        return max(0, MIN_SHOWN - len(self.shown))
+
 
 @dataclass(frozen=True)
 class Offer:
@@ -81,8 +94,7 @@ class Offer:
     name: str
     photos: int
     """How many have it."""
-    source: Literal["tag", "keyword"]
-    """Whether people gave it to them with Pixelseek, or it is a keyword in their files."""
+    source: Source
 
 
 def read_taught_words(connection: Connection, word_id: int | None = None) -> list[TaughtWord]:
@@ -224,9 +236,15 @@ def keyword_examples(connection: Connection, word_id: int) -> list[int]:
     Ascending. Raises TaughtWordMissing.
     """
     word = read_taught_word(connection, word_id)
-    has_file = exists().where(location_table.c.photo_id == photo_table.c.id)
-    query = select(photo_table.c.id).where(has_file, _holds_name(connection, photo_table.c.keywords, word.key))
-    return sorted({*connection.execute(query).scalars()} - {*word.shown} - {*word.not_shown})
+    return sorted({*photos_named(connection, word.name, "keyword")} - {*word.shown} - {*word.not_shown})
+
+
+def photos_named(connection: Connection, name: str, source: Source) -> list[int]:
+    """Ids of the photos with a file that have that tag or keyword, however it is written; ascending."""
+    photo_id, texts = _NAMES[source]
+    has_file = exists().where(location_table.c.photo_id == photo_id)
+    query = select(photo_id).where(has_file, _holds_name(connection, texts, name_key(name)))
+    return list(connection.execute(query.order_by(photo_id)).scalars())
 
 
 def taught_word_offers(connection: Connection) -> list[Offer]:
@@ -236,10 +254,7 @@ def taught_word_offers(connection: Connection) -> list[Offer]:
     """
     taught = set(connection.execute(select(_words.key)).scalars())
     offers: dict[str, Offer] = {}
-    for source, photo_id, texts in (
-        ("tag", annotation_table.c.photo_id, annotation_table.c.tags),
-        ("keyword", photo_table.c.id, photo_table.c.keywords),
-    ):
+    for source, (photo_id, texts) in _NAMES.items():
         names, name, key = sql_of(connection).names_in(connection, texts)
         photos = func.count(photo_id.distinct())
         named = (
@@ -254,7 +269,7 @@ def taught_word_offers(connection: Connection) -> list[Offer]:
         writings = dict(connection.execute(written).all())  # of several writings, that of most photos
         for key_of_name, count in counts.items():
             if key_of_name not in taught and key_of_name not in offers and _is_allowed(writings[key_of_name]):
-                offers[key_of_name] = Offer(writings[key_of_name], count, "tag" if source == "tag" else "keyword")
+                offers[key_of_name] = Offer(writings[key_of_name], count, source)
     return sorted(offers.values(), key=lambda offer: (-offer.photos, name_key(offer.name)))[:MAX_OFFERS]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from indexer.library.library import Library
 from tests.cli.commands import ROOT, RUN, pixelseek
 
 SHELLS = ("bash", "zsh", "fish")
@@ -78,3 +79,8 @@ def test_bash_offers_commands_and_options(home: Path) -> None:
     assert _offered_by_bash(home, "library", "dup") == ["duplicates"]
     assert _offered_by_bash(home, "search", '"a dog"', "--copy") == ["--copy-to"]
     assert _offered_by_bash(home, "completion", "z") == ["zsh"]
+    assert _offered_by_bash(home, "teach", "R") == [], "there is no library"
+    with Library.open(home / "library", create=True) as library:
+        for name in ("Réx", "Max"):
+            library.teach_word(name)
+    assert _offered_by_bash(home, "teach", "--library", f"{home}/library", "re") == ["Réx"]

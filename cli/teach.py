@@ -16,6 +16,7 @@ from cli.output import counted, print_json, printable
 from model.errors import PixelseekError
 
 if TYPE_CHECKING:
+    from engine.teaching import Quality
     from indexer.library.library import Library
     from indexer.library.taught_words import TaughtWord
 
@@ -200,13 +201,15 @@ def _print_list(library: Library, folder: Path | None, *, as_json: bool) -> None
     from web.teaching_schema import TaughtWordsAnswer, TaughtWordSummary  # one shape with the API
 
     words, offers = library.taught_words(), library.taught_word_offers()
+    qualities = _qualities(library, words)
     if as_json:
-        print_json(TaughtWordsAnswer.of([TaughtWordSummary.of(word) for word in words], offers).model_dump())
+        summaries = [TaughtWordSummary.of(word, qualities.get(word.id)) for word in words]
+        print_json(TaughtWordsAnswer.of(summaries, offers).model_dump())
         return
     if not words:
         click.echo("No word is taught yet. Name some photos that show one: pixelseek teach Rex FILE...")
     for word in words:
-        click.echo(printable(f"{word.name}: {_examples(word)}"))
+        _print_known(word, qualities)
     if offers:
         click.echo("\nCould be taught:")
     for offer in offers:
@@ -221,7 +224,7 @@ def _print_word(library: Library, word: TaughtWord, message: str, folder: Path |
         return
     if message:
         click.echo(printable(message))
-    click.echo(printable(f"{word.name}: {_examples(word)}"))
+    _print_known(word, _qualities(library, [word]))
     if keywords := library.keyword_examples(word.id):
         add = _command(folder, word.name, "--from-keywords")
         click.echo(
@@ -229,20 +232,36 @@ def _print_word(library: Library, word: TaughtWord, message: str, folder: Path |
         )
 
 
-def _examples(word: TaughtWord) -> str:
-    """How many photos show it and how many do not, and how many are missing."""
+def _print_known(word: TaughtWord, qualities: Mapping[int, Quality]) -> None:
+    """How many photos show the word and how many do not, and how well it is learned or how many are missing."""
     from indexer.library.taught_words import MIN_SHOWN
 
     shown, not_shown = len(word.shown), len(word.not_shown)
-    text = f"{counted(shown, 'photo')} {'shows' if shown == 1 else 'show'} it, "
+    text = f"{word.name}: {counted(shown, 'photo')} {'shows' if shown == 1 else 'show'} it, "
     text += f"{not_shown:,} {'does' if not_shown == 1 else 'do'} not."
-    return f"{text} To learn it, {MIN_SHOWN} that show it are needed: {word.needed} more." if word.needed else text
+    if word.needed:
+        text += f" To learn it, {MIN_SHOWN} that show it are needed: {word.needed} more."
+    elif word.id in qualities:
+        text += f" {qualities[word.id].text}"
+    click.echo(printable(text))
+
+
+def _qualities(library: Library, words: Sequence[TaughtWord]) -> dict[int, Quality]:
+    """How well each word is learned, by its id; of none where there is no model to ask."""
+    from engine.search import SearchEngine
+
+    learned = [word for word in words if not word.needed]
+    if learned:
+        with suppress(PixelseekError), SearchEngine.open(library.path) as engine:
+            return {word.id: engine.taught_quality(word) for word in learned}
+    return {}
 
 
 def _as_json(library: Library, word: TaughtWord) -> dict[str, Any]:
     from web.teaching_schema import TaughtWordAnswer, TaughtWordSummary  # one shape with the API
 
-    return TaughtWordAnswer.with_examples(TaughtWordSummary.of(word), word, library).model_dump()
+    summary = TaughtWordSummary.of(word, _qualities(library, [word]).get(word.id))
+    return TaughtWordAnswer.with_examples(summary, word, library).model_dump()
 
 
 def _command(library: Path | None, name: str, *options: str) -> str:

@@ -16,7 +16,7 @@ from engine.results import Hit
 from indexer.library.defaults import recorded_weights
 from indexer.library.photo import PhotoRecord
 from indexer.photo_files import files_of
-from web import annotating, copy_pages, folders, originals, saved_searches, selection
+from web import annotating, copy_pages, folders, originals, saved_searches, selection, teaching_api
 from web.explanations import heat_webp, map_of
 from web.folder_choice import folder_to_index
 from web.openapi import PHOTO, document, operation
@@ -58,6 +58,7 @@ for theme in (
     originals.blueprint,
     saved_searches.api,
     selection.api,
+    teaching_api.blueprint,
 ):
     blueprint.register_blueprint(theme)
 

@@ -11,7 +11,14 @@ from pydantic import ValidationError
 from werkzeug.exceptions import BadHost, HTTPException, NotFound, RequestEntityTooLarge, SecurityError
 
 from engine.errors import QueryError
-from indexer.library.errors import AnnotationRefused, PhotoMissing, SavedSearchMissing, SavedSearchRefused
+from indexer.library.errors import (
+    AnnotationRefused,
+    PhotoMissing,
+    SavedSearchMissing,
+    SavedSearchRefused,
+    TaughtWordMissing,
+    TaughtWordRefused,
+)
 from indexer.originals import OriginalMissing
 from model.errors import PixelseekError
 from web.disconnection import ClientDisconnected
@@ -102,6 +109,10 @@ def _title(error: Exception, status: HTTPStatus) -> str:
             return "This search is not saved"
         case SavedSearchRefused():
             return "The search cannot be saved so"
+        case TaughtWordMissing():
+            return "This word is not taught"
+        case TaughtWordRefused():
+            return "The word cannot be taught so"
         case PhotoMissing():
             return "This photo is not in the library"
         case PhotoUnreadable():
@@ -146,9 +157,11 @@ def _explain(error: Exception) -> tuple[HTTPStatus, str]:
             return HTTPStatus(code), error.description or ""
         case ValidationError():
             return HTTPStatus.BAD_REQUEST, _first_error(error)
-        case QueryError() | AnnotationRefused() | SavedSearchRefused():
+        case QueryError() | AnnotationRefused() | SavedSearchRefused() | TaughtWordRefused():
             return HTTPStatus.BAD_REQUEST, str(error)
-        case PhotoMissing() | PhotoUnreadable() | OriginalMissing() | MapMissing() | SavedSearchMissing():
+        case PhotoMissing() | PhotoUnreadable() | OriginalMissing() | MapMissing():
+            return HTTPStatus.NOT_FOUND, str(error)
+        case SavedSearchMissing() | TaughtWordMissing():
             return HTTPStatus.NOT_FOUND, str(error)
         case CursorUnknown() | UploadForgotten():
             return HTTPStatus.GONE, str(error)

@@ -20,18 +20,23 @@ from web.schema import MAX_PHOTO_ID, Problem
 
 PHOTO = f"/photos/<int(max={MAX_PHOTO_ID}):photo_id>"
 """The address of a photo, as a rule of a blueprint."""
+WORD = "/taught-words/<int:word_id>"
+"""The address of a taught word, likewise. With a limit, a larger number would be answered with 405 instead of 404."""
 _JSON = "application/json"
 _METHODS = ("get", "post", "patch", "delete")
 _METHODS_WITH_BODY = ("post", "patch")
 _REFERENCE = "#/components/schemas/{model}"
-_PHOTO_ID = {
-    "name": "photo_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "integer", "minimum": 0, "maximum": MAX_PHOTO_ID},
+_PATH_PARAMETERS = {
+    name: {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0, "maximum": MAX_PHOTO_ID, "examples": [7]},
+    }
+    for name in ("photo_id", "word_id")
 }
 
-_THEMES = {"search": ("search", "similar", "facets"), "photos": ("photos",)}
+_THEMES = {"search": ("search", "similar", "facets"), "photos": ("photos",), "teaching": ("taught-words",)}
 """The tags of operations, by the first part of their addresses; the others are of the library."""
 
 View = Callable[..., Response]
@@ -137,7 +142,9 @@ def _operation(rule: Rule, method: str, docstring: str, described: Operation) ->
     summary, _, description = docstring.partition("\n")
     name = rule.endpoint.rpartition(".")[2]
     as_body = method in _METHODS_WITH_BODY and described.upload is None
-    parameters: list[Mapping[str, Any]] = [_PHOTO_ID] if "photo_id" in rule.arguments else []
+    parameters: list[Mapping[str, Any]] = [
+        described for name, described in _PATH_PARAMETERS.items() if name in rule.arguments
+    ]
     if described.request_model is not None and not as_body:
         parameters = [*parameters, *_query_parameters(described.request_model)]
     response_model = described.response_model

@@ -149,8 +149,9 @@ class AnnotationRequest(RequestModel):
     favourite: bool | None = Field(None, description="Whether the photo is a favourite.")
 
 
+PhotoId = Annotated[int, Field(ge=0, le=MAX_PHOTO_ID)]
 PhotoIds = Annotated[
-    list[Annotated[int, Field(ge=0, le=MAX_PHOTO_ID)]],
+    list[PhotoId],
     Field(min_length=1, max_length=MAX_SELECTED, examples=[[7, 9]], description="The photos, by id."),
 ]
 

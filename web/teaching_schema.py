@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
+from engine.teaching import SUGGESTED, Quality, QualityState
 from indexer.library.annotations import MAX_TAG
 from indexer.library.library import Library
-from indexer.library.taught_words import Offer, TaughtWord
-from web.schema import PhotoIds, RequestModel, ResponseModel
+from indexer.library.taught_words import Offer, Source, TaughtWord
+from web.schema import MAX_SELECTED, PhotoId, PhotoIds, RequestModel, ResponseModel
+
+MAX_SUGGESTED = 100
 
 WordName = Annotated[
     str,
@@ -45,6 +48,32 @@ class DeleteWordRequest(RequestModel):
     keep_tags: bool = Field(False, description="Whether the photos that show the word keep its name as a tag.")
 
 
+class SuggestionsRequest(RequestModel):
+    """Which photos to ask about."""
+
+    limit: int = Field(SUGGESTED, ge=1, le=MAX_SUGGESTED, description="How many photos to return.")
+    leave_out: list[PhotoId] = Field(
+        [], max_length=MAX_SELECTED, examples=[[7, 9]], description="Photos that were passed over, by id."
+    )
+
+
+class QualityAnswer(ResponseModel):
+    """How well the photos that show a word are told from others, if each is judged by what the others teach."""
+
+    state: QualityState = Field(
+        description="`few`: too few photos show it. `unclear`: they have too little in common, or contradict one "
+        "another. `alike`: others look like it."
+    )
+    text: str = Field(description="In plain sentences.")
+    found: int = Field(description="How many of the `tested` photos that show the word are taken for it.")
+    tested: int
+    confused: int = Field(description="How many of the `refused` photos that do not show it are taken for it too.")
+    refused: int
+    others_percent: float = Field(
+        description="Of 100 photos of which nobody said anything, how many are taken for it: some may well show it."
+    )
+
+
 class TaughtWordSummary(ResponseModel):
     """A word that people teach, in figures."""
 
@@ -54,15 +83,19 @@ class TaughtWordSummary(ResponseModel):
     shown_count: int = Field(description="How many photos show it: those with its name as a tag.")
     not_shown_count: int = Field(description="Of how many photos people said that they do not show it.")
     needed: int = Field(description="How many more photos that show it are needed to learn it; 0: enough.")
+    quality: QualityAnswer | None = Field(
+        description="How well it is learned; null before that, and where the model cannot be asked."
+    )
 
     @classmethod
-    def of(cls, word: TaughtWord) -> TaughtWordSummary:
+    def of(cls, word: TaughtWord, quality: Quality | None) -> TaughtWordSummary:
         """The word as a response."""
         return cls.from_attributes(
             word,
             created_at=datetime.fromtimestamp(word.created_at, UTC).isoformat(),
             shown_count=len(word.shown),
             not_shown_count=len(word.not_shown),
+            quality=None if quality is None else QualityAnswer.model_construct(**quality.to_json()),
         )
 
 
@@ -71,7 +104,7 @@ class OfferAnswer(ResponseModel):
 
     name: str
     photos: int
-    source: Literal["tag", "keyword"] = Field(
+    source: Source = Field(
         description="`tag`: people tagged them with Pixelseek. `keyword`: it is a keyword in their files."
     )
 
@@ -93,6 +126,51 @@ class ExampleAnswer(ResponseModel):
 
     photo_id: int
     path: str
+
+
+class SaidAnswer(ResponseModel):
+    """A photo of which another thing is said now."""
+
+    photo_id: int
+    before: bool | None = Field(
+        description="What was said before, whether it shows the word; null: nothing. To undo, say that."
+    )
+
+
+class AnsweredAnswer(ResponseModel):
+    """What has changed."""
+
+    changed: list[SaidAnswer] = Field(
+        description="Of the other photos the same was said before, or they are not in the library."
+    )
+    word: TaughtWordSummary
+
+    @classmethod
+    def of(cls, before: Mapping[int, bool | None], word: TaughtWordSummary) -> AnsweredAnswer:
+        """What was said before of each photo that was changed, as a response."""
+        changed = [SaidAnswer.model_construct(photo_id=photo_id, before=said) for photo_id, said in before.items()]
+        return cls.model_construct(changed=changed, word=word)
+
+
+class RenamedAnswer(ResponseModel):
+    """A taught word that was renamed."""
+
+    merged: bool = Field(description="Whether there was such a word or tag before: both are one now.")
+    word: TaughtWordSummary
+
+
+class SuggestedPhotoAnswer(ExampleAnswer):
+    """A photo to ask a person about."""
+
+    width: int = Field(description="Pixels of the upright photo.")
+    height: int
+    thumbnail: str = Field(description="Address of its thumbnail on this server, at most 640 pixels a side.")
+
+
+class SuggestionsAnswer(ResponseModel):
+    """The photos of which it helps most to know whether they show a word, those that help most first."""
+
+    photos: list[SuggestedPhotoAnswer]
 
 
 class TaughtWordAnswer(TaughtWordSummary):

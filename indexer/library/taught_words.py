@@ -54,6 +54,8 @@ MAX_NOT_SHOWN = 10_000
 MIN_SHOWN = 3
 """So many photos that show a word are needed to learn it."""
 MAX_OFFERS = 100
+_MAX_ID = 2**63 - 1
+"""The largest number that a database can compare."""
 Source: TypeAlias = Literal["tag", "keyword"]
 """Whether people gave a name to photos with Pixelseek, or it is a keyword in their files."""
 _NAMES: dict[Source, tuple[Column[int], Column[list[str]]]] = {
@@ -134,8 +136,9 @@ def _by_word(connection: Connection, query: Select[int, int]) -> dict[int, list[
 
 def read_taught_word(connection: Connection, word_id: int) -> TaughtWord:
     """The taught word of that id. Raises TaughtWordMissing."""
-    for word in read_taught_words(connection, word_id):
-        return word
+    if word_id <= _MAX_ID:
+        for word in read_taught_words(connection, word_id):
+            return word
     raise TaughtWordMissing(f"there is no taught word {word_id}: it was deleted or merged with another meanwhile.")
 
 

@@ -73,6 +73,12 @@ def test_the_terminal_prints_what_the_api_answers(tmp_path: Path, photos: Path, 
         assert without_thumbnails(uploaded.get_json()) == printed("similar", photo, *library)
         assert answered(client, f"{at}/explain", q=SENTENCE) == near(printed("explain", photo, SENTENCE, *weights))
         assert answered(client, f"{at}/ask", q="what is red?") == near(printed("ask", photo, "what is red?", *weights))
+        taught = [folder / f"scene 0{number}.jpg" for number in (1, 2, 3)]
+        pixelseek("teach", "Rex", *taught, "--not", photo, *library)
+        (word,) = answered(client, "taught-words")["words"]
+        assert word["quality"]["tested"] == len(taught)
+        assert answered(client, "taught-words") == near(printed("teach", "--list", *library))
+        assert answered(client, f"taught-words/{word['id']}") == near(printed("teach", "rex", *library))
         assert answered(client, "status") == printed("status", *library)
         groups = [group["copies"] for group in printed("library", "duplicates", *library)["groups"]]
         group = next(copies for copies in groups if str(folder / "copy.jpg") in [copy["path"] for copy in copies])

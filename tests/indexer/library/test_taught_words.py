@@ -160,6 +160,7 @@ def test_what_is_not_there_cannot_be_changed_and_its_number_is_not_given_to_anot
         assert library.teach_word("Max").id != gone
         for change in (
             lambda: library.taught_word(gone),
+            lambda: library.taught_word(2**63),
             lambda: library.answer(gone, [a], shown=True),
             lambda: library.rename_taught_word(gone, "Max"),
             lambda: library.delete_taught_word(gone, keep_tags=True),

@@ -24,6 +24,7 @@ from web import (
     saved_searches,
     search_by_photo,
     selection,
+    teaching_pages,
 )
 from web.access import Guard, password_hash
 from web.forms import FormTokens
@@ -52,6 +53,7 @@ _BLUEPRINTS = (
     search_by_photo.blueprint,
     saved_searches.pages,
     selection.pages,
+    teaching_pages.blueprint,
     api.blueprint,
     monitoring.blueprint,
 )

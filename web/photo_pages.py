@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from flask import Response, make_response, render_template, request, url_for
+from werkzeug.exceptions import BadRequest
 
 from engine.answers import Answers
 from engine.camera_names import camera_name
@@ -18,7 +19,7 @@ from engine.query import Query, parse, write_filter
 from engine.results import Hit
 from engine.validation import Sort
 from indexer.library.annotations import Annotation
-from indexer.library.errors import AnnotationRefused
+from indexer.library.errors import AnnotationRefused, TaughtWordRefused
 from indexer.library.photo import PhotoRecord
 from indexer.metadata.dates import clock_time
 from indexer.originals import missing_in_words
@@ -34,6 +35,7 @@ from web.pages import blueprint, search_address
 from web.same_machine import is_from_this_machine
 from web.searches import Position
 from web.service import current_service
+from web.taught_words import ANSWERS, said_of_photo
 from web.thumbnails import LARGE, SMALL, PhotoUnreadable, Thumbnails
 
 __all__ = ["blueprint"]
@@ -69,7 +71,9 @@ def photo(photo_id: int) -> str:
 
 @blueprint.post(PHOTO)
 def write_about(photo_id: int) -> Response:
-    """Write a caption or a tag, or mark a favourite, and show the page with a way to undo that.
+    """Write a caption or a tag, mark a favourite, or say whether the photo shows a taught word.
+
+    The page that is shown then has a way to undo that.
 
     For the script of the page, which sends `part`, the answer is the part of the page that has changed.
     """
@@ -86,8 +90,11 @@ def write_about(photo_id: int) -> Response:
 
     refused = None
     try:
-        current_service().view().edit_annotation(photo_id, edit)
-    except AnnotationRefused as error:
+        if "word" in form:
+            undo.update(_say(photo_id, form.get("word", type=int), form.get("said", "")))
+        else:
+            current_service().view().edit_annotation(photo_id, edit)
+    except (AnnotationRefused, TaughtWordRefused) as error:
         refused = str(error)
         undo.clear()
     typed = {"caption": form.get("caption"), "tag": form.get("tag")} if refused else {}
@@ -95,7 +102,7 @@ def write_about(photo_id: int) -> Response:
     if form.get("part"):
         record = current_service().view().photo(photo_id)
         response = make_response(
-            render_template("written.html", photo=record, title=_title(record), **_links(), **shown)
+            render_template("written.html", photo=record, title=_title(record), **_context(photo_id), **shown)
         )
     else:
         response = make_response(_page(photo_id, **shown))
@@ -115,6 +122,15 @@ def _undo(before: Annotation, after: Annotation) -> dict[str, Any]:
     if before.favourite != after.favourite:
         fields["favourite"] = ["yes" if before.favourite else "no"]
     return fields
+
+
+def _say(photo_id: int, word_id: int | None, said: str) -> dict[str, Any]:
+    """Say whether the photo shows a taught word; returns the fields of a form that undoes that."""
+    if word_id is None or said not in ANSWERS:
+        raise BadRequest("the form names no taught word, or no answer")
+    before = current_service().view().answer(word_id, [photo_id], ANSWERS[said])
+    earlier = {shown: name for name, shown in ANSWERS.items()}
+    return {"word": [word_id], "said": [earlier[before[photo_id]]]} if before else {}
 
 
 def _page(photo_id: int, **written: Any) -> str:
@@ -158,14 +174,19 @@ def _page(photo_id: int, **written: Any) -> str:
         answers=_answers(photo_id, question),
         copies=[copy for copy in copies if files.path not in (copy.path, *copy.links)],
         similar=[hit for hit in neighbours if hit.photo_id not in copy_ids][:_SIMILAR],
-        **_links(),
+        **_context(photo_id),
         **written,
     )
 
 
-def _links() -> dict[str, Any]:
-    """What the part about captions and tags needs: where its forms go, and how a tag is searched for."""
-    return {"here": request.full_path.removesuffix("?"), "write_filter": write_filter}
+def _context(photo_id: int) -> dict[str, Any]:
+    """What the part about captions and tags needs: taught words, where its forms go, how a tag is searched for."""
+    query = _parse_or_empty(request.args.get("q", ""))
+    return {
+        "here": request.full_path.removesuffix("?"),
+        "taught": said_of_photo(photo_id, query),
+        "write_filter": write_filter,
+    }
 
 
 def _files(record: PhotoRecord, files: list[PhotoFile], thumbnails: Thumbnails) -> _Files:

@@ -33,13 +33,13 @@ api = Blueprint("selection", __name__)
 @pages.post("/zip")
 def download() -> Response:
     """The files of the photos that are chosen in a form, as a zip archive."""
-    return _archive(_chosen())
+    return _archive(chosen_photos())
 
 
 @pages.post("/paths")
 def paths() -> Response:
     """The paths of the photos that are chosen in a form, a line each."""
-    lines = [photo.path for photo in current_service().view().photos(_chosen())]
+    lines = [photo.path for photo in current_service().view().photos(chosen_photos())]
     return Response(os.fsencode("".join(f"{line}\n" for line in lines)), mimetype="text/plain")
 
 
@@ -86,11 +86,16 @@ def annotate_many(params: AnnotationsRequest) -> Response:
     return answer(ChangedAnswer(changed=changed))
 
 
-def _chosen() -> list[int]:
+def chosen_photos() -> list[int]:
     """The ids of the photos that are chosen in the form. Raises BadRequest where none is."""
     values = request.form.getlist("photo")
     if not values:
         raise BadRequest("choose some photos first")
+    return photo_numbers(values)
+
+
+def photo_numbers(values: Sequence[str]) -> list[int]:
+    """The ids of photos in fields of a form, each once. Raises BadRequest."""
     if len(values) > MAX_SELECTED:
         raise BadRequest(f"choose at most {MAX_SELECTED:,} photos")
     if not all(value.isascii() and value.isdecimal() and int(value) <= MAX_PHOTO_ID for value in values):
@@ -99,7 +104,7 @@ def _chosen() -> list[int]:
 
 
 def _edited(edit: functools.partial[Annotation], what: str) -> str:
-    photo_ids = _chosen()
+    photo_ids = chosen_photos()
     changed = current_service().view().edit_annotations(photo_ids, edit)
     return render_template(
         "selected.html", what=what, changed=len(changed), unchanged=len(photo_ids) - len(changed), back=_back()

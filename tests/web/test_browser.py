@@ -286,6 +286,7 @@ def test_no_page_is_wider_than_the_screen(chromium: Browser, address: str, app: 
             "/filters?q=a+dog",
             "/library",
             "/searches?q=a+dog",
+            "/teach",
             "/similar",
             "/api",
         ):
@@ -318,6 +319,7 @@ def test_every_page_is_accessible(chromium: Browser, address: str, app: Flask, s
             f"/photos/{photo_id}?question=what+is+this",
             "/library",
             "/searches?q=a+dog",
+            "/teach",
             "/similar",
             "/api",
         ):

@@ -102,6 +102,7 @@ function clear() {
 bar.addEventListener("submit", async (event) => {
   const does = event.submitter?.dataset.does ?? "tag";
   if (does === "zip") return; // the browser shows its own progress
+  if (does === "teach") return; // on a page of its own
   if (does === "paths" && !navigator.clipboard) return; // over plain HTTP there is none: the list opens as a page
   event.preventDefault();
   const ids = chosen().map((box) => Number(box.value));

@@ -33,7 +33,8 @@ class _Teach(click.Command):
 
 def _repeated(arguments: Sequence[str]) -> Iterator[str]:
     option = None
-    for place, argument in enumerate(arguments):
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    for place, argument in enumerate(arguments[:end]):
         if argument in _OF_FILES:
             option = argument
             if place + 1 == len(arguments) or arguments[place + 1].startswith("-"):
@@ -44,6 +45,7 @@ def _repeated(arguments: Sequence[str]) -> Iterator[str]:
         if option is not None:
             yield option
         yield argument
+    yield from arguments[end:]
 
 
 def _names(ctx: click.Context, _parameter: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -121,6 +123,8 @@ def teach(
 
 def _answer(library: Library, name: str, files: Mapping[bool | None, Sequence[Path]]) -> tuple[TaughtWord, str]:
     """Say of the photos in these files what they are listed under. All files are looked up before anything is said."""
+    if Path(name).is_file():
+        raise click.UsageError(f"{printable(name)} is a file. Name the word first: {_command(None, 'Rex')} FILE...")
     photo_ids = {shown: _photo_ids(library, paths) for shown, paths in files.items()}
     said = [photo_id for ids in photo_ids.values() for photo_id in set(ids)]
     if twice := {photo_id for photo_id in said if said.count(photo_id) > 1}:

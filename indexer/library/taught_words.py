@@ -136,10 +136,17 @@ def _by_word(connection: Connection, query: Select[int, int]) -> dict[int, list[
 
 def read_taught_word(connection: Connection, word_id: int) -> TaughtWord:
     """The taught word of that id. Raises TaughtWordMissing."""
-    if word_id <= _MAX_ID:
-        for word in read_taught_words(connection, word_id):
-            return word
-    raise TaughtWordMissing(f"there is no taught word {word_id}: it was deleted or merged with another meanwhile.")
+    _name_and_key(connection, word_id)
+    return read_taught_words(connection, word_id)[0]
+
+
+def _name_and_key(connection: Connection, word_id: int) -> tuple[str, str]:
+    """Of a taught word, without its photos: finding those takes a while. Raises TaughtWordMissing."""
+    query = select(_words.name, _words.key).where(_words.id == word_id)
+    row = connection.execute(query).first() if word_id <= _MAX_ID else None
+    if row is None:
+        raise TaughtWordMissing(f"there is no taught word {word_id}: it was deleted or merged with another meanwhile.")
+    return row.name, row.key
 
 
 def teach_word(connection: Connection, name: str) -> int:
@@ -162,29 +169,29 @@ def answer(
     thing was said. Raises TaughtWordMissing; TaughtWordRefused where there are too many photos that do not show it;
     AnnotationRefused where a photo has too many tags.
     """
-    word = read_taught_word(connection, word_id)
+    name, key = _name_and_key(connection, word_id)
     annotations = {photo_id: read_annotation(connection, photo_id) for photo_id in photos}
     not_shown = _photos_not_shown(connection, word_id)
     before: dict[int, bool | None] = {}
     for photo_id, annotation in annotations.items():
-        has_tag = any(name_key(tag) == word.key for tag in annotation.tags)
+        has_tag = any(name_key(tag) == key for tag in annotation.tags)
         said = True if has_tag else False if photo_id in not_shown else None
         if said is not shown:
             before[photo_id] = said
     if shown is False and len(not_shown) + len(before) > MAX_NOT_SHOWN:
         raise TaughtWordRefused(
-            f"of more than {MAX_NOT_SHOWN:,} photos you say that they do not show {word.name}: take some back first."
+            f"of more than {MAX_NOT_SHOWN:,} photos you say that they do not show {name}: take some back first."
         )
     for photo_id, said in before.items():
         if shown:
             annotation = annotations[photo_id]
             try:
-                annotation = checked_annotation(annotation.edited(tag=[word.name]))
+                annotation = checked_annotation(annotation.edited(tag=[name]))
             except AnnotationRefused as error:
                 raise AnnotationRefused(f"{photos[photo_id]}: {error}") from error
             write_annotation(connection, photo_id, annotation)
         elif said:
-            write_annotation(connection, photo_id, _renamed(annotations[photo_id], {word.key}, None))
+            write_annotation(connection, photo_id, _renamed(annotations[photo_id], {key}, None))
     if shown is None:
         for chunk in query_chunks([photo_id for photo_id, said in before.items() if said is False]):
             connection.execute(
@@ -201,11 +208,11 @@ def rename_taught_word(connection: Connection, word_id: int, new_name: str) -> b
     Where a word of the new name is taught, or photos have it as a tag, both become one: a photo shows it if it shows
     either. Raises TaughtWordMissing and TaughtWordRefused.
     """
-    word = read_taught_word(connection, word_id)
+    _, old_key = _name_and_key(connection, word_id)
     new_name = _checked(new_name)
     key = name_key(new_name)
-    other = None if key == word.key else _word_of_key(connection, key)
-    is_merged = other is not None or (key != word.key and bool(_photos_with_tag(connection, key)))
+    other = None if key == old_key else _word_of_key(connection, key)
+    is_merged = other is not None or (key != old_key and bool(_photos_with_tag(connection, key)))
     if other is not None:
         only_of_other = _photos_not_shown(connection, other) - _photos_not_shown(connection, word_id)
         if only_of_other:
@@ -213,7 +220,7 @@ def rename_taught_word(connection: Connection, word_id: int, new_name: str) -> b
             connection.execute(insert(not_shown_table), rows)
         connection.execute(delete(taught_word_table).where(_words.id == other))
     connection.execute(update(taught_word_table).where(_words.id == word_id).values(name=new_name, key=key))
-    _rename_tag(connection, word.key, new_name)
+    _rename_tag(connection, old_key, new_name)
     if is_merged:
         of_word = delete(not_shown_table).where(_not_shown.word_id == word_id)
         for chunk in query_chunks(_photos_with_tag(connection, key)):
@@ -257,23 +264,34 @@ def taught_word_offers(connection: Connection) -> list[Offer]:
     """
     taught = set(connection.execute(select(_words.key)).scalars())
     offers: dict[str, Offer] = {}
-    for source, (photo_id, texts) in _NAMES.items():
-        names, name, key = sql_of(connection).names_in(connection, texts)
-        photos = func.count(photo_id.distinct())
-        named = (
-            select(key, photos)
-            .select_from(photo_id.table)
-            .join(names, true())
-            .where(exists().where(location_table.c.photo_id == photo_id))
-            .group_by(key)
-        )
-        counts = dict(connection.execute(named.having(photos >= MIN_SHOWN)).all())
-        written = named.with_only_columns(key, name).group_by(name).order_by(photos, name)
-        writings = dict(connection.execute(written).all())  # of several writings, that of most photos
-        for key_of_name, count in counts.items():
-            if key_of_name not in taught and key_of_name not in offers and _is_allowed(writings[key_of_name]):
-                offers[key_of_name] = Offer(writings[key_of_name], count, source)
+    for source in _NAMES:
+        for name, count in _photos_by_name(connection, source).items():
+            key = name_key(name)
+            if count >= MIN_SHOWN and key not in taught and key not in offers and _is_allowed(name):
+                offers[key] = Offer(name, count, source)
     return sorted(offers.values(), key=lambda offer: (-offer.photos, name_key(offer.name)))[:MAX_OFFERS]
+
+
+def _photos_by_name(connection: Connection, source: Source) -> dict[str, int]:
+    """How many photos with a file have each name. Of several writings of one it has that of most photos."""
+    photo_id, texts = _NAMES[source]
+    names, text, _ = sql_of(connection).names_in(connection, texts)
+    rows = select(text, photo_id).select_from(photo_id.table).join(names, true())
+    rows = rows.where(exists().where(location_table.c.photo_id == photo_id))
+    photos = func.count(photo_id.distinct())
+    counts = dict(connection.execute(rows.with_only_columns(text, photos).group_by(text).order_by(text)).all())
+    writings = defaultdict[str, list[str]](list)
+    for written in counts:
+        writings[name_key(written)].append(written)
+    several = [written for same in writings.values() if len(same) > 1 for written in same]
+    photo_ids = defaultdict[str, set[int]](set)  # a photo may have a name in two writings
+    for chunk in query_chunks(several):
+        for written, row_id in connection.execute(rows.where(text.in_(chunk))):
+            photo_ids[name_key(written)].add(row_id)
+    return {
+        max(same, key=counts.__getitem__): len(photo_ids[key]) if len(same) > 1 else counts[same[0]]
+        for key, same in writings.items()
+    }
 
 
 def _word_of_key(connection: Connection, key: str) -> int | None:

@@ -85,6 +85,8 @@ def test_a_person_teaches_a_word_and_sees_what_is_still_needed() -> None:
     assert teach("Rex", "--take-back", "c.png", "g.png", "--not", "copy.png", "--take-back=h.png").splitlines() == [
         "3 photos changed.", "Rex: 1 photo shows it, 2 do not. To learn it, 3 that show it are needed: 2 more.",
     ]  # fmt: skip
+    assert "-x: 1 photo shows it" in teach("--not", "b.png", "--", "-x", "h.png")
+    teach("--delete", "--", "-x")
     word = known("REX")
     assert (word["name"], word["needed"], files(word["shown"]), files(word["not_shown"])) == ("Rex", 2, "f", "ab")
     assert json.loads(teach("--list", "--json")) == {
@@ -150,6 +152,7 @@ def test_what_cannot_be_done_is_said_with_the_remedy_and_changes_nothing() -> No
         (("Rex", "--not"), "name a file after --not"),
         (("Rex", "--take-back", "--json"), "name a file after --take-back"),
         (("Rex", "h.png", "--delete"), "one at a time"),
+        (("g.png", "h.png"), "g.png is a file. Name the word first: pixelseek teach Rex FILE..."),
         (("Rex", "--keep-tags"), "--keep-tags goes with --delete"),
         (("--delete",), "name the word"),
         (("Rex", "--list"), "To see one: pixelseek teach Rex"),

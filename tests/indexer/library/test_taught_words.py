@@ -283,8 +283,7 @@ def test_photos_with_the_name_as_a_keyword_are_offered_and_added_only_when_asked
         a, b, e, *others = ids(library, desk, "abexyz")
         for photo_id in others:
             library.annotate(photo_id, caption=None, tags=["Boat", "boat", "dog"])
-        for photo_id in others[:2]:
-            library.annotate(photo_id, caption=None, tags=["Boat", "dog", "house"])
+        library.annotate(others[0], caption=None, tags=["Boat", "dog", "house"])
         assert library.taught_word_offers() == [
             Offer("rex", 4, "keyword"), Offer("Boat", 3, "tag"), Offer("dog", 3, "tag"),
         ]  # fmt: skip

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from engine.errors import QueryError
+from engine.phrases import Phrase, TaughtName
 from engine.query import Query, parse
 from model.bundle import TrainedModel
 from model.processor import PixelBertProcessor
@@ -54,6 +55,8 @@ class WordEvidence:
     detector."""
     map: NDArray[np.float32] | None = None
     """(h, w), 0 to 1, a grid over the photo: where the word is seen. None where there is no map of it."""
+    is_taught: bool = False
+    """Whether it is a word that a person taught this library. Nobody knows where in a photo such a word is seen."""
 
     @property
     def odds(self) -> str:
@@ -75,7 +78,7 @@ class WordEvidence:
     @property
     def can_be_shown(self) -> bool:
         """Whether a map of the word says where it is."""
-        return self.log_odds >= math.log(MIN_MAP_ODDS)
+        return not self.is_taught and self.log_odds >= math.log(MIN_MAP_ODDS)
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,22 @@ def with_maps(
         else word
         for word, span in zip(words, spans, strict=True)
     ]
+
+
+def in_sentence_order(
+    phrase: Phrase, others: Sequence[WordEvidence], taught: Sequence[WordEvidence], processor: PixelBertProcessor
+) -> list[WordEvidence]:
+    """The evidence of all words of a phrase, from that of its taught words and that of the `others`."""
+    left, names = list(others), iter(taught)
+    words: list[WordEvidence] = []
+    for piece in phrase.pieces:
+        if isinstance(piece, TaughtName):
+            words.append(next(names))
+        else:
+            count = len(processor.words(piece))
+            words += left[:count]
+            del left[:count]
+    return words
 
 
 def with_attention(

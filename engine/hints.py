@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.annotation_match import has_all_words, word_logits
 from engine.language import is_foreign
+from engine.phrases import Phrase
 from engine.pipeline import Candidate
 from engine.results import NOTHING_LIKE_THAT, Hint
 from indexer.library.text_analysis import without_accents
@@ -53,12 +54,15 @@ def word_hints(library: LibraryView, model: TrainedModel, sentence: str) -> Word
     return WordHints([_unknown(unknown)] if unknown else [], understood)
 
 
-def absence_hint(library: LibraryView, model: TrainedModel, sentence: str, ranked: Sequence[Candidate]) -> Hint | None:
+def absence_hint(
+    library: LibraryView, model: TrainedModel, sentence: Phrase, ranked: Sequence[Candidate]
+) -> Hint | None:
     """The hint that nothing is like the sentence, where the candidates `ranked` give no evidence for a word of it.
 
-    There is none where all its words are written about a photo, or can be read in one.
+    There is none where all its words are written about a photo, or can be read in one. Of taught words there are
+    photos.
     """
-    if has_all_words(library, sentence):
+    if has_all_words(library, sentence.text):
         return None
     parameters = model.scoring_parameters
     if parameters.absence.min_evidence is None or not ranked or ranked[0].match is None:
@@ -66,7 +70,7 @@ def absence_hint(library: LibraryView, model: TrainedModel, sentence: str, ranke
     pooled = list(library.pooled_features([candidate.photo_id for candidate in ranked]).values())
     if not pooled:
         return None
-    ids = content_ids(model.processor, parameters.vocabulary, sentence)
+    ids = content_ids(model.processor, parameters.vocabulary, sentence.others)
     weakest = weakest_word(parameters.detectors, np.stack(pooled), ids)
     return _ABSENT if parameters.absence.is_absent(evidence(ranked[0].match, weakest)) else None
 

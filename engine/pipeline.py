@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.annotation_match import word_bonus, word_logits
 from engine.exclusion import exclusion_penalties, search_direction
+from engine.phrases import Phrase
 from engine.query import Query
 from engine.results import Hit
 from indexer.library.filters import NO_FILTERS
@@ -24,7 +25,8 @@ from indexer.library.text_analysis import search_words
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.runtime.protocol import EncodedImages, EncodedText
-from model.scoring.ranker import Ranker, Scored
+from model.scoring.parts import PreparedPhotos
+from model.scoring.ranker import Ranker
 
 _VISUAL_PER_ANNOTATED = 4
 """One annotation candidate per four visual candidates."""
@@ -44,16 +46,34 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Direction:
+    """Where the photos lie that are looked for."""
+
+    vector: NDArray[np.float32]
+    """(D,) Their vectors have the largest inner products with it."""
+    embedding: NDArray[np.float32]
+    """(E,) Their similarity is that to it."""
+    lowered: Mapping[int, float] = field(default_factory=dict)
+    """What the inner product of a photo is lowered by, by photo id."""
+
+
+@dataclass(frozen=True)
 class EncodedQuery:
     """A query, and its sentence and excluded terms as one model encodes them."""
 
     query: Query
     generation: str
     """Of the model: no other can use it."""
-    text: EncodedText
+    phrases: tuple[Phrase, ...]
     """The sentence, where there is one, and the excluded terms behind it."""
+    text: EncodedText
+    """What the network reads of each; the whole phrase where that is nothing."""
     vectors: NDArray[np.float32]
-    """(P, D) The vector of each, which the shortlist compares with those of photos. It begins with the embedding."""
+    """(P, D) The vector of each, which the shortlist compares with those of photos. It begins with the embedding, to
+    which taught words may have added something."""
+    lowered: Mapping[int, float]
+    """What a photo's inner product with the vector of the sentence is lowered by, by photo id: those of which a person
+    said that they do not show a taught word."""
     timings_ms: Mapping[str, float]
 
     @property
@@ -65,6 +85,28 @@ class EncodedQuery:
     def excluded(self) -> NDArray[np.float32]:
         """(X, D) The vectors of the excluded terms."""
         return self.vectors[len(self.vectors) - len(self.query.excluded) :]
+
+    @property
+    def has_taught(self) -> bool:
+        """Whether there are taught words in it."""
+        return any(phrase.taught for phrase in self.phrases)
+
+    @property
+    def direction(self) -> Direction:
+        """Where the photos of the sentence lie, where there is one."""
+        return self.direction_with(self.wanted, self.text.embeddings[0])
+
+    def direction_with(self, vector: NDArray[np.float32], embedding: NDArray[np.float32]) -> Direction:
+        """Where the photos lie that have the largest inner product with `vector`, away from the excluded terms."""
+        return Direction(search_direction(vector, self.excluded), embedding, self.lowered)
+
+    def words(self, row: int) -> tuple[float, float]:
+        """How many word pieces phrase `row` has, and how many of them the network reads; 1 for each taught word that it
+        does not read."""
+        phrase, read = self.phrases[row], float(self.text.lengths()[row])
+        if not phrase.read:
+            return float(phrase.unread), float(phrase.unread)
+        return read + phrase.unread, read
 
     def embeddings_only(self) -> EncodedQuery:
         """The same without the word features, which are large and only the rerank reads."""
@@ -113,16 +155,38 @@ def max_reranked(shortlist: int) -> int:
     return shortlist + max(1, shortlist // _VISUAL_PER_ANNOTATED)
 
 
-def encode(model: TrainedModel, query: Query) -> EncodedQuery:
-    """Encode the sentence of `query` and its excluded terms; nothing is computed where it has neither."""
-    clock, phrases = Clock(), [query.words, *query.excluded] if query.words else list(query.excluded)
+def encode(model: TrainedModel, query: Query, read: Callable[[str], Phrase] = Phrase.plain) -> EncodedQuery:
+    """Encode the sentence of `query` and its excluded terms; nothing is computed where it has neither.
+
+    `read` finds the taught words of a library in each.
+    """
+    clock, texts = Clock(), [query.words, *query.excluded] if query.words else list(query.excluded)
     text = EncodedText(np.empty((0, 0), dtype=np.float32), [])
-    vectors = text.embeddings
-    if phrases:
-        with clock.stage("total"), clock.stage("text"):
-            text = model.runtime.encode_text(phrases)
-            vectors = model.photo_vectors.of_sentences(text).vectors
-    return EncodedQuery(query, model.generation, text, vectors, clock.timings_ms)
+    if not texts:
+        return EncodedQuery(query, model.generation, (), text, text.embeddings, {}, clock.timings_ms)
+    with clock.stage("total"), clock.stage("text"):
+        phrases = tuple(read(text) for text in texts)
+        text = model.runtime.encode_text([phrase.read or phrase.text for phrase in phrases])
+        vectors = model.photo_vectors.of_sentences(text).vectors
+        encoded = EncodedQuery(query, model.generation, phrases, text, vectors, {}, clock.timings_ms)
+        if encoded.has_taught:
+            encoded = _with_taught(model, encoded)
+    return encoded
+
+
+def _with_taught(model: TrainedModel, encoded: EncodedQuery) -> EncodedQuery:
+    """The query with the detectors of its taught words in its vectors."""
+    vectors, lowered = encoded.vectors.copy(), dict[int, float]()
+    for row, phrase in enumerate(encoded.phrases):
+        if phrase.taught and not phrase.read:
+            vectors[row] = 0
+        for name in phrase.taught:
+            scale = name.share * model.photo_vectors.taught_scale(*encoded.words(row))
+            vectors[row] += np.float32(scale) * name.detector.weights
+            if row == 0 and encoded.query.words:
+                for photo_id, excess in name.too_likely.items():
+                    lowered[photo_id] = lowered.get(photo_id, 0.0) + scale * excess
+    return replace(encoded, vectors=vectors, lowered=lowered)
 
 
 def filtered(library: LibraryView, query: Query) -> NDArray[np.int64] | None:
@@ -141,32 +205,36 @@ def shortlist(library: LibraryView, encoded: EncodedQuery, size: int) -> Shortli
         return Shortlist(encoded, [], [], None, size, clock.timings_ms)
     with clock.stage("total"), clock.stage("shortlist"):
         among = filtered(library, encoded.query)
-        visual = nearest(library, encoded.wanted, encoded.excluded, size, among)
+        visual = nearest(library, encoded.direction, size, among)
         annotated = _annotated(library, encoded, max_reranked(size) - size, among, leave_out=visual)
     return Shortlist(encoded, visual, annotated, among, size, clock.timings_ms)
 
 
-def nearest(
-    library: LibraryView,
-    wanted: NDArray[np.float32],
-    excluded: NDArray[np.float32],
-    count: int,
-    among: NDArray[np.int64] | None,
-) -> list[Candidate]:
-    """The `count` photos that the vector `wanted` (D,) ranks first, away from `excluded` (X, D), best first.
-
-    Their similarity is that of embeddings, which vectors begin with.
-    """
-    ids, _ = library.shortlist(search_direction(wanted, excluded), count, among)
+def nearest(library: LibraryView, direction: Direction, count: int, among: NDArray[np.int64] | None) -> list[Candidate]:
+    """The `count` photos that lie farthest in `direction`, best first."""
+    ids, _ = _ranked(library, direction, count, among)
     embeddings = library.embeddings(ids.tolist())
     if not embeddings:
         return []
     stacked = np.stack(list(embeddings.values()))
     # Not BLAS: there the sum of a row depends on the rows beside it.
-    similarities = np.einsum("ke,e->k", stacked, wanted[: stacked.shape[1]])
+    similarities = np.einsum("ke,e->k", stacked, direction.embedding)
     return [
         Candidate(photo_id, similarity) for photo_id, similarity in zip(embeddings, similarities.tolist(), strict=True)
     ]
+
+
+def _ranked(
+    library: LibraryView, direction: Direction, count: int, among: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Ids (K,) and inner products (K,) of the K <= `count` photos that lie farthest in `direction`, best first."""
+    lowered = direction.lowered
+    ids, products = library.shortlist(direction.vector, count + len(lowered), among)
+    if lowered:
+        products = products - np.array([lowered.get(photo_id, 0.0) for photo_id in ids.tolist()], dtype=np.float32)
+        order = np.lexsort((ids, -products))[:count]
+        ids, products = ids[order], products[order]
+    return ids, products
 
 
 def resembling(library: LibraryView, encoded: EncodedQuery) -> NDArray[np.int64]:
@@ -175,7 +243,7 @@ def resembling(library: LibraryView, encoded: EncodedQuery) -> NDArray[np.int64]
     A sentence ranks every photo. Those count that reach half of the way from the typical photo, the median, up to the
     best one, and those whose annotations hold all words. It costs one inner product for each photo.
     """
-    ids, products = library.shortlist(search_direction(encoded.wanted, encoded.excluded), library.photo_count())
+    ids, products = _ranked(library, encoded.direction, library.photo_count())
     if not ids.size:
         return ids
     half_way = (products.max() + np.median(products)) / 2
@@ -215,20 +283,65 @@ def rerank(
             )
         )
 
-        def score(row: int, phrase: str) -> tuple[NDArray[np.float32], Scored]:
-            of_model = ranker.score(encoded.text.select([row]), photos)
-            return of_model.scores + word_bonus(word_logits(library, phrase), photo_ids, ranker), of_model
+        vectors = vectors_of(library, photo_ids) if encoded.has_taught else None
 
-        scores, of_model = score(0, encoded.query.words)
+        def score(row: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            scores, priors = score_phrase(ranker, encoded, row, photos, photo_ids, vectors)
+            logits = word_logits(library, encoded.phrases[row].text)
+            return scores + word_bonus(logits, photo_ids, ranker), priors
+
+        scores, priors = score(0)
         if encoded.query.excluded:
-            excluded = [score(row, phrase)[0] for row, phrase in enumerate(encoded.query.excluded, start=1)]
+            excluded = [score(row)[0] for row in range(1, 1 + len(encoded.query.excluded))]
             scores = scores - exclusion_penalties(np.stack(excluded))
         scores = scores.round(_SCORE_DECIMALS)
-        matches = ranker.match(scores, of_model.parts.prior_log_odds)
+        matches = ranker.match(scores, priors)
         return [
             replace(candidates[row], score=float(scores[row]), match=float(matches[row]))
             for row in np.lexsort((np.array(photo_ids), -scores)).tolist()
         ]
+
+
+def score_phrase(
+    ranker: Ranker,
+    encoded: EncodedQuery,
+    row: int,
+    photos: PreparedPhotos,
+    photo_ids: Sequence[int],
+    vectors: NDArray[np.float32] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The scores (K,) of K photos for phrase `row`, and its prior log-odds (K,).
+
+    `vectors` (K, D) are those of the photos; without them taught words count for nothing.
+    """
+    phrase = encoded.phrases[row]
+    if phrase.read:
+        of_network = ranker.score(encoded.text.select([row]), photos)
+        scores, priors = of_network.scores, of_network.parts.prior_log_odds
+    else:
+        scores, priors = np.zeros((2, len(photo_ids)), dtype=np.float32)
+    if phrase.taught and vectors is not None:
+        words, _ = encoded.words(row)
+        log_odds = sum(name.share * name.log_odds(photo_ids, vectors) for name in phrase.taught)
+        scores = scores + ranker.taught_scores(np.asarray(log_odds, dtype=np.float32), words)
+        priors = priors + np.float32(phrase.unread * ranker.taught_prior(words))
+    return scores, priors
+
+
+def match_of_sentence(
+    library: LibraryView, ranker: Ranker, encoded: EncodedQuery, photo: PreparedPhotos, photo_id: int
+) -> float:
+    """The match of a photo for the sentence alone."""
+    return float(ranker.match(*score_phrase(ranker, encoded, 0, photo, [photo_id], vectors_of(library, [photo_id])))[0])
+
+
+def vectors_of(library: LibraryView, photo_ids: Sequence[int]) -> NDArray[np.float32]:
+    """(K, D) The vectors of these photos; zeros for photos that have gone."""
+    ids, vectors = library.photo_vectors(np.array(photo_ids, dtype=np.int64))
+    row_of = {photo_id: row for row, photo_id in enumerate(photo_ids)}
+    in_order = np.zeros((len(photo_ids), vectors.shape[1]), dtype=np.float32)
+    in_order[[row_of[photo_id] for photo_id in ids.tolist()]] = vectors
+    return in_order
 
 
 def newest_first(library: LibraryView, ranked: list[Candidate], count: int) -> list[Candidate]:
@@ -246,8 +359,7 @@ def newest_first(library: LibraryView, ranked: list[Candidate], count: int) -> l
 
 def tail(
     library: LibraryView,
-    wanted: NDArray[np.float32],
-    excluded: NDArray[np.float32],
+    direction: Direction,
     count: int,
     among: NDArray[np.int64] | None,
     *,
@@ -258,7 +370,7 @@ def tail(
     They come from a search of their own, so that the order of the reranked photos cannot depend on `count`.
     """
     before = {candidate.photo_id for candidate in after}
-    following = nearest(library, wanted, excluded, count + len(before), among)
+    following = nearest(library, direction, count + len(before), among)
     return [candidate for candidate in following if candidate.photo_id not in before][:count]
 
 
@@ -303,7 +415,7 @@ def _annotated(
     annotated: list[Candidate] = []
     for level in sorted(set(logits.values()), reverse=True):
         ids = np.array([photo_id for photo_id, added in logits.items() if added == level], dtype=np.int64)
-        annotated += nearest(library, encoded.wanted, encoded.excluded, count - len(annotated), ids)
+        annotated += nearest(library, encoded.direction, count - len(annotated), ids)
         if len(annotated) == count:
             break
     known = {candidate.photo_id for candidate in leave_out}

@@ -19,11 +19,12 @@ from engine.answers import Answers, ask
 from engine.duplicates import Copy, duplicates_of, near_copies
 from engine.errors import EngineReplaced, QueryError
 from engine.example_sentences import SAMPLE, example_sentences, plain_texts
-from engine.explain import Explanation, WordEvidence, with_maps, word_evidence
+from engine.explain import Explanation, WordEvidence, in_sentence_order, with_maps, word_evidence
 from engine.filter_hints import hints_about_names, hints_where_none_is_good, hints_where_none_passes
 from engine.grouping import best_count
 from engine.hints import absence_hint, word_hints
 from engine.models import open_model
+from engine.phrases import Phrase, PhraseReader
 from engine.pipeline import Candidate, Clock, EncodedQuery, Shortlist
 from engine.query import Query, parse
 from engine.results import Hint, Hit, SearchResult
@@ -72,6 +73,7 @@ class SearchEngine:
         self._runtime = model.runtime
         self._ranker = model.ranker
         self._teaching = Teaching(library, model.photo_vectors)
+        self._phrases = PhraseReader(library, model, self._teaching)
         self._lock = Lock()
 
     @classmethod
@@ -142,7 +144,7 @@ class SearchEngine:
         check_limit(limit)
         shortlist = self._shortlist_size(shortlist)
         with self._answering():
-            encoded = pipeline.encode(self._model, query)
+            encoded = self._encode(query)
             if not rerank:
                 return self._nearest(encoded, limit, Clock(encoded.timings_ms))
             return self._rerank(pipeline.shortlist(self._library, encoded, shortlist), limit, sort)
@@ -157,7 +159,7 @@ class SearchEngine:
         check_query(query)
         size = self._shortlist_size(size)
         with self._answering():
-            candidates = pipeline.shortlist(self._library, pipeline.encode(self._model, query), size)
+            candidates = pipeline.shortlist(self._library, self._encode(query), size)
             clock = Clock(candidates.timings_ms)
             with clock.stage("total"):
                 in_order = candidates.visual if query.words else pipeline.newest(self._library, query, size)
@@ -181,7 +183,7 @@ class SearchEngine:
         query = parse(query)
         check_query(query)
         with self._answering():
-            return pipeline.encode(self._model, query)
+            return self._encode(query)
 
     @while_open
     def nearest(self, encoded: EncodedQuery, *, limit: int = 20) -> SearchResult:
@@ -217,13 +219,14 @@ class SearchEngine:
         with self._answering():
             photo_id, embedding = self._embedding(known)
             among = pipeline.filtered(library, query)
-            encoded = pipeline.encode(self._model, query)
+            encoded = self._encode(query)
             itself = [] if photo_id is None else [Candidate(photo_id)]
 
             (photo_vector,) = self._model.photo_vectors.of_embeddings(embedding[None])
 
             def nearest(wanted: NDArray[np.float32], count: int, after: Sequence[Candidate]) -> list[Candidate]:
-                return pipeline.tail(library, wanted, encoded.excluded, count, among, after=after)
+                direction = encoded.direction_with(wanted, embedding)
+                return pipeline.tail(library, direction, count, among, after=after)
 
             if not query.words:
                 return self._hits(nearest(photo_vector, limit, itself))
@@ -259,7 +262,8 @@ class SearchEngine:
         """
         with self._answering():
             pooled = require_photo(self._library.pooled_features([photo_id]), photo_id)
-            return self._word_evidence(parse(query).words, pooled)
+            phrase = self._phrases.read(parse(query).words)
+            return self._with_taught(phrase, self._word_evidence(phrase, pooled), photo_id)
 
     @while_open
     def seen_words(self, photo_ids: Sequence[int]) -> dict[int, list[str]]:
@@ -284,17 +288,18 @@ class SearchEngine:
             embedding = require_photo(library.embeddings([photo_id]), photo_id)
             features = require_photo(library.pixel_features([photo_id]), photo_id)
             pooled = require_photo(library.pooled_features([photo_id]), photo_id)
-            words = self._word_evidence(sentence, pooled)
-            encoded = EncodedImages(embedding[None], [features], pooled[None])
-            match = float(self._ranker.score(self._runtime.encode_text([sentence]), encoded).match[0])
+            photos = self._ranker.prepare(EncodedImages(embedding[None], [features], pooled[None]))
+            phrase = self._phrases.read(sentence)
+            words = self._word_evidence(phrase, pooled)
+            match = pipeline.match_of_sentence(library, self._ranker, self._encode(Query(sentence)), photos, photo_id)
         # Not under the lock, because decoding takes its time.
         pixels = self._pixels(photo) if any(word.can_be_shown for word in words) else None
         if pixels is not None:
             with self._answering():
                 cells, size = self._runtime.cells(pixels), (photo.width, photo.height)
                 detectors = self._ranker.parameters.detectors
-                words = with_maps(words, model.processor, sentence, detectors, cells, size)
-        return Explanation(sentence, match, words)
+                words = with_maps(words, model.processor, phrase.others, detectors, cells, size)
+        return Explanation(sentence, match, self._with_taught(phrase, words, photo_id))
 
     @while_open
     def ask(self, photo_id: int, question: str, *, top: int = 5) -> Answers:
@@ -341,7 +346,7 @@ class SearchEngine:
             return self._library.facets(query.filters)
         check_excluded(query)
         with self._answering():
-            among = pipeline.resembling(self._library, pipeline.encode(self._model, query))
+            among = pipeline.resembling(self._library, self._encode(query))
         return self._library.facets(query.filters, among)
 
     @while_open
@@ -412,8 +417,26 @@ class SearchEngine:
                 )
             yield
 
-    def _word_evidence(self, sentence: str, pooled: NDArray[np.float32]) -> list[WordEvidence]:
-        return word_evidence(self._model.processor, sentence, self._ranker.detect_words(pooled[None]))
+    def _encode(self, query: Query) -> EncodedQuery:
+        return pipeline.encode(self._model, query, self._phrases.read)
+
+    def _word_evidence(self, phrase: Phrase, pooled: NDArray[np.float32]) -> list[WordEvidence]:
+        """The evidence of the words that are not taught. Raises QueryError where there is no word in the phrase."""
+        processor = self._model.processor
+        if phrase.taught and not processor.words(phrase.others):
+            return []
+        return word_evidence(processor, phrase.others, self._ranker.detect_words(pooled[None]))
+
+    def _with_taught(self, phrase: Phrase, others: list[WordEvidence], photo_id: int) -> list[WordEvidence]:
+        """The evidence of all words, given that of those that are not taught."""
+        if not phrase.taught:
+            return others
+        vectors = pipeline.vectors_of(self._library, [photo_id])
+        taught = [
+            WordEvidence(name.name, float(name.log_odds([photo_id], vectors)[0]), is_taught=True)
+            for name in phrase.taught
+        ]
+        return in_sentence_order(phrase, others, taught, self._model.processor)
 
     def _pixels(self, photo: PhotoRecord) -> NDArray[np.uint8] | None:
         """The photo as the model reads it; None where its file is not to be read, or holds another photo by now."""
@@ -447,7 +470,7 @@ class SearchEngine:
             if query.words:
                 with clock.stage("shortlist"):
                     among = pipeline.filtered(library, query)
-                    ordered = pipeline.nearest(library, encoded.wanted, encoded.excluded, limit, among)
+                    ordered = pipeline.nearest(library, encoded.direction, limit, among)
             else:
                 ordered = pipeline.newest(library, query, limit)
             hits = self._hits(ordered)
@@ -462,7 +485,7 @@ class SearchEngine:
         with clock.stage("total"):
             ranked = pipeline.rerank(library, self._ranker, encoded, candidates, clock)
             words = word_hints(library, self._model, encoded.query.words)
-            absent = absence_hint(library, self._model, encoded.query.words, ranked) if words.understood else None
+            absent = absence_hint(library, self._model, encoded.phrases[0], ranked) if words.understood else None
             line = self._line(ranked) if words.understood and absent is None else 0
             hints = [*([] if absent is None else [absent]), *hints_about_names(encoded.query), *words.hints]
             filter_hints = self._filter_hints(shortlist, clock) if line == 0 and words.understood else []
@@ -475,7 +498,7 @@ class SearchEngine:
             if limit > reranked:
                 with clock.stage("shortlist"):
                     count, among = limit - reranked, shortlist.among
-                    ranked += pipeline.tail(library, encoded.wanted, encoded.excluded, count, among, after=candidates)
+                    ranked += pipeline.tail(library, encoded.direction, count, among, after=candidates)
             hits = self._hits(ranked[:limit])
         return SearchResult(encoded.query.text, hits, line, reranked, clock.timings_ms, hints)
 
@@ -497,7 +520,7 @@ class SearchEngine:
         if known.issuperset(candidate.photo_id for candidate in candidates):
             return []
         ranked = pipeline.rerank(self._library, self._ranker, unfiltered, candidates, clock)
-        if absence_hint(self._library, self._model, encoded.query.words, ranked) is not None:
+        if absence_hint(self._library, self._model, encoded.phrases[0], ranked) is not None:
             return []
         return hints_where_none_is_good(self._library, encoded.query, ranked, self._line)
 

@@ -5,7 +5,6 @@ A detector is made from the photo vectors of the generation in use, and kept whi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
@@ -13,11 +12,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explain import STRONG_ODDS
 from indexer.library.taught_words import MIN_SHOWN, TaughtWord
 from indexer.library.view import LibraryView
 from model.scoring.photo_vectors import PhotoVectors
-from model.scoring.taught_detector import Background, TaughtDetector
+from model.scoring.taught_detector import TAKEN_LOG_ODDS, Background, TaughtDetector
 
 SUGGESTED = 12
 _MAX_TYPICAL = 4096
@@ -27,6 +25,7 @@ _MAX_GROWTH = 0.1
 _CANDIDATES = 60
 _TOO_ALIKE = 0.8
 """Of photos with a larger likeness, one is asked about before any other."""
+_TINY = 1e-9
 _FIRST_GUESS = 5
 """With fewer photos that show a word, nobody knows how good its detector is."""
 _MIN_NOT_SHOWN = 3
@@ -127,10 +126,20 @@ class Teaching:
         likely = [photo_id for photo_id in best.tolist() if photo_id not in known][:_CANDIDATES]
         if detector is None:
             return self._different(likely, count, learned)
-        doubtful = np.argsort(np.abs(detector.log_odds(typical.vectors) - math.log(STRONG_ODDS)), kind="stable")
+        doubtful = np.argsort(np.abs(detector.log_odds(typical.vectors) - TAKEN_LOG_ODDS), kind="stable")
         border = [photo_id for photo_id in typical.ids[doubtful].tolist() if photo_id not in known][:_CANDIDATES]
         first = self._different(likely, (count + 1) // 2, learned)
         return self._different([*first, *border, *likely], count, learned)
+
+    def agreement(self, word: TaughtWord, direction: NDArray[np.float32]) -> float:
+        """How far the photos that show the word lie above typical photos in a direction (D,), in standard deviations of
+        those; 0 where there are none."""
+        learned = self._learn(word)
+        if learned is None or learned.detector is None:
+            return 0.0
+        typical = learned.typical.vectors @ direction
+        shown = learned.examples[: len(learned.detector.shown)] @ direction
+        return float((shown.mean() - typical.mean()) / max(typical.std(), _TINY))
 
     def _enough(self, learned: _Learned | None) -> TaughtDetector | None:
         """The detector, if enough photos show the word."""
@@ -213,13 +222,12 @@ class Teaching:
 
 def _quality_of(detector: TaughtDetector, others: NDArray[np.float32]) -> Quality:
     """The quality of a detector that gives photos that nobody was asked about the log-odds `others` (N,)."""
-    needed = math.log(STRONG_ODDS)
     shown = detector.shown[~np.isnan(detector.shown)]
     if not len(shown):
         return Quality("few", "The photos that show it are nearly the same one: name others that differ.")
-    found, tested = int((shown >= needed).sum()), len(shown)
-    confused, refused = int((detector.not_shown >= needed).sum()), len(detector.not_shown)
-    percent = 100.0 * float((others >= needed).mean()) if len(others) else 0.0
+    found, tested = int((shown >= TAKEN_LOG_ODDS).sum()), len(shown)
+    confused, refused = int((detector.not_shown >= TAKEN_LOG_ODDS).sum()), len(detector.not_shown)
+    percent = 100.0 * float((others >= TAKEN_LOG_ODDS).mean()) if len(others) else 0.0
     of_others = "less than 1" if percent < 1 else f"about {percent:.0f}"
     text = (
         f"Finds {found} of {tested} of its photos; of 100 photos that nobody was asked about, it takes {of_others} "

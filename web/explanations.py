@@ -68,11 +68,11 @@ def map_of(explanation: Explanation, word: int) -> NDArray[np.float32]:
         raise QueryError(f"there is no word {word}: the sentence has {len(explanation.words)}, counted from 0.")
     evidence = explanation.words[word]
     if evidence.map is None:
-        reason = (
-            "the photo's file cannot be read, or has changed"
-            if evidence.can_be_shown
-            else f"it speaks for the photo less than {MIN_MAP_ODDS:g} times"
-        )
+        reason = f"it speaks for the photo less than {MIN_MAP_ODDS:g} times"
+        if evidence.can_be_shown:
+            reason = "the photo's file cannot be read, or has changed"
+        elif evidence.is_taught:
+            reason = "it was taught by whole photos"
         raise MapMissing(f"there is no map of {evidence.word}: {reason}.")
     return evidence.map
 

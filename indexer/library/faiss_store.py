@@ -161,6 +161,11 @@ class FaissStore:
         """The file's name."""
         return self._path.name
 
+    def version(self) -> object:
+        """A value that changes when the catalog, the encodings or the index do."""
+        with self._lock:
+            return self._version_now()
+
     def count(self) -> int:
         """How many photos a search can find."""
         return len(self.snapshot())
@@ -257,5 +262,5 @@ class FaissStore:
 
     def _version_now(self) -> tuple[object, ...]:
         if not self._encodings.exists():
-            return (None,)
+            return (self._catalog.version(),)
         return self._catalog.version(), self._encodings.database.version(), file_version(self._path)

@@ -41,6 +41,7 @@ from indexer.library.taught_words import (
     delete_taught_word,
     keyword_examples,
     photos_named,
+    read_taught_names,
     read_taught_word,
     read_taught_words,
     rename_taught_word,
@@ -315,6 +316,12 @@ class Library:
         """The words that people teach, in the order of their names."""
         with self.catalog.connect() as connection:
             return read_taught_words(connection)
+
+    @while_open
+    def taught_names(self) -> dict[int, str]:
+        """The names of the taught words, by id."""
+        with self.catalog.connect() as connection:
+            return read_taught_names(connection)
 
     @while_open
     def taught_word(self, word_id: int) -> TaughtWord:

@@ -99,6 +99,11 @@ class Offer:
     source: Source
 
 
+def read_taught_names(connection: Connection) -> dict[int, str]:
+    """The name of each taught word, by its id."""
+    return {row.id: row.name for row in connection.execute(select(_words.id, _words.name))}
+
+
 def read_taught_words(connection: Connection, word_id: int | None = None) -> list[TaughtWord]:
     """The taught words, or only the one of that id, in the order of their keys."""
     tags, _, key = sql_of(connection).names_in(connection, annotation_table.c.tags)

@@ -125,6 +125,12 @@ def search_words(text: str) -> set[str]:
     return words - _FUNCTION_WORDS or words
 
 
+def words_with_places(text: str) -> list[tuple[str, int, int]]:
+    """The words of `text`, which is in Unicode form NFC: each as `search_words` has it, with its start and its end."""
+    words = ((_plain(match[0], match.lastgroup), *match.span()) for match in _WORD.finditer(text))
+    return [word for word in words if word[0]]
+
+
 def _words(text: str) -> Iterator[tuple[str, str | None]]:
     """Each word as it is written in the text, and its kind."""
     for match in _WORD.finditer(unicodedata.normalize("NFC", text)):

@@ -23,6 +23,9 @@ class VectorStore(Protocol):
     def name(self) -> str:
         """Its name in messages."""
 
+    def version(self) -> object:
+        """A value that changes when the catalog, the encodings or the store do."""
+
     def count(self) -> int:
         """How many photos a search can find: those that have a file and an encoding."""
 

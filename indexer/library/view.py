@@ -86,6 +86,11 @@ class LibraryView(Library):
         self.encodings.close()
 
     @while_open
+    def version(self) -> object:
+        """A value that changes when anything in the library does, in this process or another."""
+        return self.vectors.version()
+
+    @while_open
     def photo_count(self) -> int:
         """How many photos a search can find: those with a location that this generation has encoded."""
         return self.vectors.count()

@@ -61,6 +61,8 @@ class PhotoVectors:
         self._photo_space = parameters.photo_space if hubness else PhotoSpace()
         # A calibration that was never fitted ranks by similarity where there is no joint pass.
         self._scale = np.float32(calibration.log_odds_scale / (calibration.similarity_scale or 1.0))
+        # And one whose log-odds count for nothing still counts those of taught words.
+        self._taught_scale = np.float32((calibration.log_odds_scale or 1.0) / (calibration.similarity_scale or 1.0))
         self._half_scale = np.sqrt(min(self._scale, np.float32(1.0)))
         uses_words = detectors and self._scale > 0 and parameters.projection.width
         self._detectors = parameters.detectors if uses_words else WordDetectors()
@@ -125,6 +127,14 @@ class PhotoVectors:
             vectors[:, size + 1 : end] = self._scale / self._half_scale * of_words
             offsets = self._scale * (constants + weights @ self._projection.centre) / share[:, 0]
         return SentenceVectors(vectors, offsets, completeness(text.lengths()))
+
+    def taught_scale(self, words: float, read_words: float) -> float:
+        """What the weights (D,) of a taught word's detector are multiplied with, to be added to a sentence's vector.
+
+        The sentence has `words` word pieces, the taught word among them, of which the network reads `read_words`.
+        """
+        whole = completeness(np.array([words, read_words], dtype=np.float32)).prod()
+        return float(self._taught_scale / whole)
 
     def of_embeddings(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """The vectors (B, D) that find photos by the cosine to `embeddings` (B, E)."""

@@ -35,6 +35,8 @@ _PRIOR_EXAMPLES = 10
 _MIN_SEPARATION, _MAX_SEPARATION = 0.1, 6.0
 _CONFIDENCE = 0.7
 """What log-odds are multiplied with, because the scores of photos that show a word spread more than those of others."""
+TAKEN_LOG_ODDS = 1.6
+"""A photo with at least these log-odds, five times the usual odds, is taken for one that shows the word."""
 MAX_LOG_ODDS = 10.0
 """Of a photo for a word, so that no word outweighs all others of a sentence."""
 MAX_EXAMPLES = 200

@@ -11,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.exclusion import search_direction
+from engine.pipeline import vectors_of
 from engine.search import SearchEngine
+from indexer.library.library import Library
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.runtime.protocol import EncodedImages
@@ -127,6 +129,39 @@ def test_excluded_words_change_the_order_and_the_nearest_follow(engine: SearchEn
     similarity_of = {hit.photo_id: hit.similarity for hit in plain}
     to_the_wanted_words = [similarity_of[hit.photo_id] for hit in without]
     np.testing.assert_allclose(similarities_of(without), np.array(to_the_wanted_words, dtype=float), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "sentence", ["Rex", "Rex and a red circle", "a blue square with Rex, a red circle, and a square"]
+)
+def test_a_taught_word_counts_in_the_shortlist_as_in_the_score(
+    library: Path, fitted: Path, tmp_path: Path, sentence: str
+) -> None:
+    copy = shutil.copytree(library, tmp_path / "library")
+    with Library.open(copy) as opened:
+        shown = opened.latest_ids(3)
+        opened.answer(opened.teach_word("Rex").id, shown, shown=True)
+    with SearchEngine.open(copy, weights=fitted, device="cpu") as engine:
+        order = [hit.photo_id for hit in engine.search(sentence, rerank=False, limit=100).hits]
+        encoded = engine.encode(sentence)
+    (name,) = encoded.phrases[0].taught
+    model = TrainedModel(fitted, device="cpu")
+    ranker = Ranker(model.runtime, model.scoring_parameters, joint=False)
+    with LibraryView.open(copy, generation=model.generation, photo_vectors=model.photo_vectors) as view:
+        photos = EncodedImages(
+            np.stack(list(view.embeddings(order).values())),
+            list(view.pixel_features(order).values()),
+            np.stack(list(view.pooled_features(order).values())),
+        )
+        log_odds = name.detector.log_odds(vectors_of(view, order))
+    rest = sentence.replace("Rex", "").strip()
+    words = 1 if not rest else 1 + model.runtime.encode_text([rest]).lengths()[0]
+    scores = ranker.taught_scores(log_odds, words)
+    if rest:
+        scores = scores + ranker.score(model.runtime.encode_text([rest]), photos).scores
+    assert len(set(np.round(log_odds, 2))) > PHOTO_COUNT // 2, "otherwise nothing is tested"
+    assert (np.diff(scores) < 2e-2).all()
+    assert scores[0] > scores[-1] + 1
 
 
 def test_a_calibration_that_was_made_anew_holds_for_the_next_search_of_an_old_library(

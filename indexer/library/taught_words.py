@@ -255,7 +255,12 @@ def keyword_examples(connection: Connection, word_id: int) -> list[int]:
 
 
 def photos_named(connection: Connection, name: str, source: Source) -> list[int]:
-    """Ids of the photos with a file that have that tag or keyword, however it is written; ascending."""
+    """Ids of the photos with a file that have that tag or keyword, however it is written; ascending.
+
+    Of a name that cannot be taught there are none.
+    """
+    if not _is_allowed(name):
+        return []
     photo_id, texts = _NAMES[source]
     has_file = exists().where(location_table.c.photo_id == photo_id)
     query = select(photo_id).where(has_file, _holds_name(connection, texts, name_key(name)))

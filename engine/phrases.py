@@ -116,8 +116,7 @@ class PhraseReader:
         """The phrase of that text."""
         version = self._library.version()
         if version != self._version:
-            names = self._library.taught_names()
-            self._word_of_name = {_name_of(name): word_id for word_id, name in names.items() if _name_of(name)}
+            self._word_of_name = _word_of_name(self._library.taught_names())
             self._known = {}
             self._version = version
         if not self._word_of_name:
@@ -164,6 +163,18 @@ class PhraseReader:
         text = self._model.runtime.encode_text([word.name])
         (vector,) = self._model.photo_vectors.of_sentences(text).vectors
         return self._teaching.agreement(word, vector) >= _MIN_AGREEMENT
+
+
+def taught_words_in(text: str, names: Mapping[int, str]) -> list[int]:
+    """Ids of the taught words that a text holds, each once, in its order; `names` are those of all, by id."""
+    word_of_name = _word_of_name(names)
+    places = _places(unicodedata.normalize("NFC", text), word_of_name) if word_of_name else ()
+    return list(dict.fromkeys(word_id for _, _, word_id in places))
+
+
+def _word_of_name(names: Mapping[int, str]) -> dict[tuple[str, ...], int]:
+    """The ids of taught words, by their names as they are compared."""
+    return {_name_of(name): word_id for word_id, name in names.items() if _name_of(name)}
 
 
 def _name_of(text: str) -> tuple[str, ...]:

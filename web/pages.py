@@ -30,7 +30,7 @@ from web.service import current_service
 from web.shapes import ratio_class, ratio_styles
 from web.stacks import stacks
 from web.start_page import start_page
-from web.taught_words import taught_words_in
+from web.taught_words import searched_for
 
 PHOTOS_A_PAGE = 48
 _MORE_SIMILAR = 60
@@ -87,7 +87,7 @@ def _first_page(query: Query, sort: Sort) -> Response:
         query=query.text,
         sort=sort,
         filters=active(query),
-        taught=taught_words_in(query),
+        taught=searched_for(query),
         shortlist=shortlist.hits[:PHOTOS_A_PAGE],
         awaited=bool(shortlist.hits),
         hints=hints,
@@ -118,8 +118,9 @@ def _later_page(query: Query, sort: Sort, cursor: str) -> AnyResponse | str:
         return redirect(search_address(query.text, sort))
     if not page.start:
         context = _first_page_context(page.snapshot)
-        taught = taught_words_in(query)
-        return render_template("results.html", awaited=False, filters=active(query), taught=taught, **context)
+        return render_template(
+            "results.html", awaited=False, filters=active(query), taught=searched_for(query), **context
+        )
     return render_template("more.html", query=query.text, page=page, first=page.snapshot.cursor(0))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from engine.phrases import taught_words_in
 from engine.query import Query
+from indexer.library.errors import TaughtWordMissing
 from indexer.library.taught_words import TaughtWord
-from indexer.library.text_analysis import spaced_words
 from web.service import current_service
 
 ANSWERS = {"yes": True, "no": False, "back": None}
@@ -16,28 +17,26 @@ ANSWERS = {"yes": True, "no": False, "back": None}
 
 @dataclass(frozen=True)
 class SaidOfPhoto:
-    """A taught word, and whether a person said that a photo shows it."""
+    """Whether a person said that a photo shows a taught word."""
 
-    word: TaughtWord
-    said: bool | None
+    word_id: int
+    name: str
+    shown: bool | None
 
 
-def taught_words_in(query: Query, words: Sequence[TaughtWord] | None = None) -> list[TaughtWord]:
+def searched_for(query: Query) -> list[TaughtWord]:
     """The taught words that the sentence of a query holds."""
-    sentence = spaced_words(query.words)
-    if not sentence:
-        return []
-    words = current_service().view().taught_words() if words is None else words
-    return [word for word in words if (name := spaced_words(word.name)) and name in sentence]
+    view = current_service().view()
+    words = []
+    for word_id in taught_words_in(query.words, view.taught_names()):
+        with suppress(TaughtWordMissing):  # deleted a moment ago
+            words.append(view.taught_word(word_id))
+    return words
 
 
 def said_of_photo(photo_id: int, query: Query) -> list[SaidOfPhoto]:
-    """What was said of a photo: of the words in the query, and of the others of which anything was."""
-    words = current_service().view().taught_words()
-    searched = {word.id for word in taught_words_in(query, words)}
-    every = [
-        SaidOfPhoto(word, True if photo_id in word.shown else False if photo_id in word.not_shown else None)
-        for word in words
-    ]
-    about = [said for said in every if said.word.id in searched or said.said is not None]
-    return sorted(about, key=lambda said: said.word.id not in searched)
+    """What was said of a photo: of the taught words in the query, and of the others of which anything was."""
+    view = current_service().view()
+    names, said = view.taught_names(), view.said_of(photo_id)
+    word_ids = dict.fromkeys((*taught_words_in(query.words, names), *said))
+    return [SaidOfPhoto(word_id, names[word_id], said.get(word_id)) for word_id in word_ids if word_id in names]

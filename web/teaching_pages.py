@@ -246,6 +246,8 @@ def _qualities(taught: Sequence[TaughtWord]) -> dict[int, Quality]:
     until = time.monotonic() + _QUALITIES_S
     with suppress(EngineError, WeightsError, Busy):
         for word in taught:
+            if word.needed:
+                continue
             if time.monotonic() > until:
                 break
             qualities[word.id] = _quality(word)

@@ -41,6 +41,7 @@ from indexer.library.taught_words import (
     delete_taught_word,
     keyword_examples,
     photos_named,
+    read_said_of,
     read_taught_names,
     read_taught_word,
     read_taught_words,
@@ -322,6 +323,12 @@ class Library:
         """The names of the taught words, by id."""
         with self.catalog.connect() as connection:
             return read_taught_names(connection)
+
+    @while_open
+    def said_of(self, photo_id: int) -> dict[int, bool]:
+        """Whether a photo shows a taught word, by the id of the word: of those of which people said so."""
+        with self.catalog.connect() as connection:
+            return read_said_of(connection, photo_id)
 
     @while_open
     def taught_word(self, word_id: int) -> TaughtWord:

@@ -154,6 +154,14 @@ def _name_and_key(connection: Connection, word_id: int) -> tuple[str, str]:
     return row.name, row.key
 
 
+def read_said_of(connection: Connection, photo_id: int) -> dict[int, bool]:
+    """Whether a photo shows a taught word, by the id of the word: of those of which people said so."""
+    keys = {name_key(tag) for tag in read_annotation(connection, photo_id).tags}
+    shown = connection.execute(select(_words.id).where(_words.key.in_(keys))).scalars()
+    not_shown = connection.execute(select(_not_shown.word_id).where(_not_shown.photo_id == photo_id)).scalars()
+    return dict.fromkeys(shown, True) | dict.fromkeys(not_shown, False)
+
+
 def teach_word(connection: Connection, name: str) -> int:
     """The id of the taught word of that name, which is made if there is none. Raises TaughtWordRefused."""
     name = _checked(name)

@@ -7,6 +7,11 @@ const undos = []; // how to undo what was done on this page, the latest last
 let sent = Promise.resolve(); // one answer after another, so that the page ends with the latest
 let pending = 0;
 
+// A page that answers a form has the address of the form: from now on it can be loaded again and kept as a bookmark.
+if (!part("standing").dataset.address.startsWith(location.pathname + location.search)) {
+  history.replaceState(history.state, "", part("standing").dataset.address);
+}
+
 addEventListener("submit", (event) => {
   const form = event.target, pressed = event.submitter;
   if (form.id === "told" && undos.length) return handle(event, () => undos.pop()());
@@ -145,7 +150,8 @@ function ask(action, fields, isWhole = false) {
 
 function show(page, isWhole) {
   const focused = document.activeElement, hadFocus = part("asking").contains(focused) || focused === document.body;
-  if (!pending) for (const name of ["standing", "known", "choosing"]) renew(name, page);
+  if (!pending) for (const name of ["standing", "known"]) renew(name, page);
+  if (isWhole || !(pending || isUsed(part("choosing")))) renew("choosing", page);
   if (isWhole || (!cards().length && !pending)) {
     renew("asking", page);
     if (hadFocus) cards()[0]?.querySelector("a").focus({ preventScroll: true });
@@ -160,8 +166,15 @@ function show(page, isWhole) {
 }
 
 function renew(name, page) {
-  const fresh = page.getElementById(name);
-  if (fresh) part(name).replaceWith(document.adoptNode(fresh));
+  const fresh = document.adoptNode(page.getElementById(name));
+  const opened = [...part(name).querySelectorAll("details")].map((details) => details.open);
+  fresh.querySelectorAll("details").forEach((details, place) => { details.open = Boolean(opened[place]); });
+  part(name).replaceWith(fresh);
+}
+
+// Whether a person has chosen photos there, or is typing.
+function isUsed(place) {
+  return place.contains(document.activeElement) || place.querySelector(":checked") !== null;
 }
 
 function tell(text) {

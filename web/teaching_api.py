@@ -40,7 +40,7 @@ def taught_words() -> Response:
     """
     view = current_service().view()
     words = view.taught_words()
-    qualities = qualities_of(words)
+    qualities = _qualities_of(words)
     summaries = [TaughtWordSummary.of(word, qualities.get(word.id)) for word in words]
     return answer(TaughtWordsAnswer.of(summaries, view.taught_word_offers()))
 
@@ -134,7 +134,7 @@ def suggest_photos(params: SuggestionsRequest, word_id: int) -> Response:
     return answer(SuggestionsAnswer.model_construct(photos=photos))
 
 
-def qualities_of(words: Sequence[TaughtWord]) -> dict[int, Quality]:
+def _qualities_of(words: Sequence[TaughtWord]) -> dict[int, Quality]:
     """How well each word is learned, by its id; of none where the model cannot be asked now."""
     learned = [word for word in words if not word.needed]
     if not learned:
@@ -146,9 +146,9 @@ def qualities_of(words: Sequence[TaughtWord]) -> dict[int, Quality]:
 
 def _summary(word_id: int) -> TaughtWordSummary:
     word = current_service().view().taught_word(word_id)
-    return TaughtWordSummary.of(word, qualities_of([word]).get(word_id))
+    return TaughtWordSummary.of(word, _qualities_of([word]).get(word_id))
 
 
 def _word(word: TaughtWord) -> Response:
-    summary = TaughtWordSummary.of(word, qualities_of([word]).get(word.id))
+    summary = TaughtWordSummary.of(word, _qualities_of([word]).get(word.id))
     return answer(TaughtWordAnswer.with_examples(summary, word, current_service().view()))

@@ -136,7 +136,7 @@ def _say(photo_id: int, word_id: int | None, said: str) -> dict[str, Any]:
 def _page(photo_id: int, **written: Any) -> str:
     service = current_service()
     query, cursor = _parse_or_empty(request.args.get("q", "")), request.args.get("cursor", "")
-    question, word = request.args.get("question", "").strip(), request.args.get("word", "")
+    question, word = request.args.get("question", "").strip(), request.args.get("word", type=int)
     record = service.view().photo(photo_id)
     files = _files(record, files_of(service.view().catalog, [photo_id]).get(photo_id, []), service.thumbnails)
     copies = duplicates_of(service.view(), photo_id)
@@ -249,13 +249,13 @@ def _answers(photo_id: int, question: str) -> Answers | None:
     return current_service().searches.ask(photo_id, question, _MAX_ANSWERS) if question else None
 
 
-def _shown_word(photo_id: int, query: Query, index: str, evidence: list[WordEvidence]) -> dict[str, Any] | None:
+def _shown_word(photo_id: int, query: Query, index: int | None, evidence: list[WordEvidence]) -> dict[str, Any] | None:
     """The word of that index, to be shown on the photo, and where it is; None where it has no map."""
-    if not (index.isdecimal() and int(index) < len(evidence) and evidence[int(index)].can_be_shown):
+    if index is None or not (0 <= index < len(evidence) and evidence[index].can_be_shown):
         return None
     with suppress(MapMissing):
-        strength = map_of(current_service().explanations.find(photo_id, query), int(index))
-        return {"index": int(index), "text": evidence[int(index)].word, "where": strongest_at(strength)}
+        strength = map_of(current_service().explanations.find(photo_id, query), index)
+        return {"index": index, "text": evidence[index].word, "where": strongest_at(strength)}
     return None
 
 

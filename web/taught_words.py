@@ -22,6 +22,8 @@ class SaidOfPhoto:
     word_id: int
     name: str
     shown: bool | None
+    is_searched: bool
+    """Whether the search that found the photo holds the word."""
 
 
 def searched_for(query: Query) -> list[TaughtWord]:
@@ -38,5 +40,9 @@ def said_of_photo(photo_id: int, query: Query) -> list[SaidOfPhoto]:
     """What was said of a photo: of the taught words in the query, and of the others of which anything was."""
     view = current_service().view()
     names, said = view.taught_names(), view.said_of(photo_id)
-    word_ids = dict.fromkeys((*taught_words_in(query.words, names), *said))
-    return [SaidOfPhoto(word_id, names[word_id], said.get(word_id)) for word_id in word_ids if word_id in names]
+    searched = taught_words_in(query.words, names)
+    return [
+        SaidOfPhoto(word_id, names[word_id], said.get(word_id), word_id in searched)
+        for word_id in dict.fromkeys((*searched, *said))
+        if word_id in names
+    ]

@@ -48,6 +48,13 @@ def link(page: str, kind: str) -> str | None:
     return html.unescape(address[1]) if address else None
 
 
+def test_a_word_that_is_not_in_the_sentence_is_not_shown(client: FlaskClient) -> None:
+    for word in ("all", "-1", "99", "1" * 5000, "\u0661", ""):
+        page = page_of(client, "scene 03.jpg", q=SENTENCE, word=word)
+        assert place(page) is not None, word
+        assert 'class="heat"' not in page
+
+
 class TestPlaceInTheResults:
     def test_a_photo_says_where_it_stands(self, client: FlaskClient) -> None:
         for number, hit in enumerate(hits(client), start=1):

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
+from indexer.library.catalog import photo_table
 from indexer.library.taught_words import TaughtWord
 from tests.web.applications import hits, opened, token
 from web.service import service_of
@@ -152,9 +154,11 @@ def test_a_name_that_cannot_be_taught_is_refused_in_words_and_stays_in_the_box(a
     assert client.get("/teach/999999").status_code == 404
     assert client.get("/teach/Rex").status_code == 404
     word = f"/teach/{words(app)['Rex'].id}"
-    wrong: list[dict[str, Any]] = [{"yes": "x"}, {"asked": "1,2,x"}, {"asked": "-1"}, {"yes": 2**63}, {"chosen": "yes"}]
+    numbers = ("x", "-1", str(2**63), "1" * 5000, "\u0661")
+    wrong: list[dict[str, Any]] = [*({name: number} for name in ("yes", "asked", "photo") for number in numbers)]
+    wrong += [{"asked": "1,2,x"}, {}]
     for fields in wrong:
-        assert send(client, f"{word}/answers", **fields).status_code == 400, fields
+        assert send(client, f"{word}/answers", chosen="no", **fields).status_code == 400, fields
     assert send(client, f"{word}/rename", name=" ").status_code == 400
     nothing: list[dict[str, Any]] = [{}, {"before": "{}"}, {"before": ["[]", "[]"]}]
     for fields in nothing:
@@ -188,6 +192,28 @@ def test_joining_two_words_is_said_before_and_undone_exactly(app: Flask, client:
     assert view.photos_named("boat", "tag") == every[8:11]
 
 
+def test_tags_and_keywords_are_offered_and_a_press_teaches_them(app: Flask, client: FlaskClient) -> None:
+    view, every = service_of(app).view(), photo_ids(app)
+    view.edit_annotations(every[:3], lambda annotation: annotation.edited(tag=["Rex"]))
+    with view.catalog.begin() as connection:
+        having = update(photo_table).where(photo_table.c.id.in_(every[2:7])).values(keywords=["Blue Boat"])
+        connection.execute(having)
+    page = client.get("/teach").text
+    assert re.findall(r"Teach: </span>([^<]+) <small>([^<]+)<", page) == [
+        ("Blue Boat", "5 photos with this keyword"),
+        ("Rex", "3 photos tagged"),
+    ]
+    page = send(client, "/teach", name="Blue Boat", keywords="yes").text
+    assert "5 photos: yes, Blue Boat." in page
+    assert said(app, "Blue Boat") == (every[2:7], [])
+    undo(client, page)
+    assert said(app, "Blue Boat") == ([], [])
+    page = client.get(f"/teach/{words(app)['Blue Boat'].id}").text
+    assert "With the keyword Blue Boat in their files" in page, "they can be chosen one by one too"
+    send(client, "/teach", name="Rex")
+    assert said(app, "Rex") == (every[:3], [])
+
+
 @pytest.mark.parametrize("tags", ["keep", "remove"])
 def test_a_deleted_word_keeps_its_tags_or_not_and_comes_back(app: Flask, client: FlaskClient, tags: str) -> None:
     view, every = service_of(app).view(), photo_ids(app)
@@ -213,6 +239,7 @@ def test_searches_and_photos_say_what_was_taught(app: Flask, client: FlaskClient
     photo = f"/photos/{every[5]}?q=rex"
     assert "This is not Rex" in client.get(photo).text
     assert "This is not Rex" not in client.get(f"/photos/{every[5]}").text, "nothing was said of it"
+    assert "What you said: 1 taught word" in client.get(f"/photos/{every[0]}").text
     page = send(client, photo, word=rex.id, said="no", part="yes").text
     assert said(app, "Rex") == (every[:3], [every[5]])
     fields = dict(re.findall(r'<input type="hidden" name="(word|said)" value="([^"]+)">', page))

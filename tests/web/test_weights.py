@@ -70,7 +70,10 @@ def test_without_weights_everything_but_the_search_goes_on(tmp_path: Path, photo
         assert f"{PHOTO_COUNT} photos" in client.get("/").text
         assert client.get("/healthz").json == {"status": "ok", "photos": PHOTO_COUNT}
         (photo_id, *_) = service_of(app).view().photo_ids().tolist()
-        for page in ("/filters", "/library", "/similar", f"/photos/{photo_id}", "/api", "/api/v1/status", "/metrics"):
+        word = service_of(app).view().teach_word("Rex")
+        service_of(app).view().answer(word.id, [photo_id], shown=True)
+        pages = ("/filters", "/library", "/similar", f"/photos/{photo_id}", "/teach", f"/teach/{word.id}", "/api")
+        for page in (*pages, "/api/v1/status", "/metrics"):
             assert client.get(page).status_code == 200, page
         for part in ("", "/thumbnail", "/image", "/duplicates"):
             assert client.get(f"/api/v1/photos/{photo_id}{part}").status_code == 200, part

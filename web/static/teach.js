@@ -34,7 +34,8 @@ addEventListener("keydown", (event) => {
     const card = event.target.closest(".cards > li") ?? cards()[0];
     if (!card) return;
     event.preventDefault();
-    answer(card, name, true);
+    if (card.contains(document.activeElement) || isInView(card)) answer(card, name, true);
+    else card.querySelector("a").focus(); // nobody answers for a photo that is not seen
   } else if (event.key.toLowerCase() === "u" && !part("undo").hidden) {
     event.preventDefault();
     part("undo").click();
@@ -46,6 +47,11 @@ addEventListener("keydown", (event) => {
     cards()[0].querySelector("a").focus();
   }
 });
+
+function isInView(card) {
+  const { top, bottom } = card.getBoundingClientRect();
+  return top >= 0 && bottom <= innerHeight;
+}
 
 function handle(event, call) {
   event.preventDefault();

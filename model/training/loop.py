@@ -6,6 +6,7 @@ resumed takes exactly the same steps as one that was not, on any number of GPUs.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import sys
@@ -156,6 +157,11 @@ class _Run:
         if recipe.objectives.words:
             self.inputs.add_word_head(self.train_rows, texts)
         self.average = AveragedModel(self.model, multi_avg_fn=self._update_average).eval().requires_grad_(False)
+        self.start_weights = (
+            {name: tensor.clone() for name, tensor in self.averaged_model.state_dict().items()}
+            if schedule.start_share
+            else {}
+        )
         if schedule.compile:
             for layer in self.model.pixelbert.layers:
                 layer.compile(dynamic=True)
@@ -216,7 +222,7 @@ class _Run:
         if self.step < self.steps:
             return False
         if not len(self.evaluator) and self.processes.is_first:
-            self._save_weights(None)
+            self._save_weights(self._result(), None)
         self.processes.wait()
         return True
 
@@ -302,10 +308,20 @@ class _Run:
         """The network with the averaged weights."""
         return cast(PixelBertForPreTraining, self.average.module)
 
+    def _result(self) -> PixelBertForPreTraining:
+        """The network that the run would leave now: with the averaged weights, and its share of those of the start."""
+        if not self.start_weights:
+            return self.averaged_model
+        result = copy.deepcopy(self.averaged_model)
+        for name, tensor in result.state_dict().items():
+            if tensor.is_floating_point():
+                tensor.lerp_(self.start_weights[name], self.recipe.schedule.start_share)
+        return result
+
     def _evaluate(self) -> None:
-        """Measure dev recall with the averaged weights, and save them when they are the best until now."""
-        runtime = TorchRuntime(self.averaged_model, self.processor)
-        result = self.evaluator.evaluate(runtime, self.processor, self._word_detectors())
+        """Measure dev recall of the network as it is now, and save it when it is the best until now."""
+        network = self._result()
+        result = self.evaluator.evaluate(TorchRuntime(network, self.processor), self.processor, _detectors_of(network))
         self._log(
             {
                 "step": self.step,
@@ -319,15 +335,10 @@ class _Run:
         tqdm.write(f"step {self.step}: dev {json.dumps(result.figures)}", file=sys.stderr)
         if result.score >= self.best:
             self.best = result.score
-            self._save_weights(result)
+            self._save_weights(network, result)
         self._set_train_mode()
 
-    def _word_detectors(self) -> WordDetectors:
-        """Word detectors of the averaged weights; empty where the run learns no words."""
-        head = self.averaged_model.word_head
-        return head.detectors() if isinstance(head, WordHead) else WordDetectors()
-
-    def _save_weights(self, result: DevResult | None) -> None:
+    def _save_weights(self, network: PixelBertForPreTraining, result: DevResult | None) -> None:
         summary = RunSummary(
             photos=len(self.train_rows),
             captions=sum(len(self.inputs.captions[row]) for row in self.train_rows),
@@ -336,10 +347,8 @@ class _Run:
             device=str(self.device),
             dev_photos=len(self.evaluator),
         )
-        detectors = self._word_detectors()
-        save_weights(
-            self.output / "weights", self.averaged_model, self.processor, detectors, self.recipe, summary, result
-        )
+        detectors = _detectors_of(network)
+        save_weights(self.output / "weights", network, self.processor, detectors, self.recipe, summary, result)
 
     def _set_train_mode(self) -> None:
         self.model.train()
@@ -350,3 +359,8 @@ class _Run:
         if self.processes.is_first:
             with (self.output / "log.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
+
+
+def _detectors_of(network: PixelBertForPreTraining) -> WordDetectors:
+    """Its word detectors; none where the run learns no words."""
+    return network.word_head.detectors() if isinstance(network.word_head, WordHead) else WordDetectors()

@@ -137,6 +137,7 @@ class Schedule(_Table):
     lr_milestones: list[float] = []  # epochs after each of which the rate falls to a tenth; none: a cosine
     sampling_end: Fraction = 1.0  # the part of the run after which the network sees all pixels
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
+    start_share: Fraction = 0.0  # of the weights it starts from in those that it leaves (WiSE-FT, arXiv 2109.01903)
     clip_norm: PositiveFloat = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False  # the transformer's layers, by torch.compile

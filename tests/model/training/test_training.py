@@ -198,6 +198,25 @@ def test_a_frozen_trunk_stays_as_it_was_while_the_photos_side_learns(
     assert all(name.startswith(parts) for name in changed), sorted(changed)
 
 
+def test_a_run_leaves_the_share_of_its_start_that_the_recipe_says(tmp_path: Path, begun: Path) -> None:
+    shard, recipe = tmp_path / "train.tar", tmp_path / "on.toml"
+    write_shard(shard, photos(16, "train", 0))
+    left = []
+    for share in (0.0, 0.25):
+        of_schedule = f"hard_negative_group_size = 2\nstart_share = {share}"
+        short = SHORT.format(frozen="2").replace("hard_negative_group_size = 2", of_schedule)
+        recipe.write_text(short.replace("[start]", f"[start]\nweights = '{begun}'") + WORDS)
+        train(recipe, [shard], tmp_path / str(share), device="cpu")
+        left.append(tmp_path / str(share) / "weights")
+    start, alone, mixed = (load_file(folder / "model.safetensors") for folder in (begun, *left))
+    assert any(not np.array_equal(tensor, alone[name]) for name, tensor in start.items()), "something is learned"
+    for name, tensor in start.items():
+        between = 0.25 * tensor.astype(np.float32) + 0.75 * alone[name].astype(np.float32)
+        assert np.allclose(mixed[name], between, atol=2e-3), name
+    of_start, of_alone, of_mixed = (scoring_of(folder).detectors.weights for folder in (begun, *left))
+    np.testing.assert_allclose(of_mixed, 0.25 * of_start + 0.75 * of_alone, rtol=2e-3, atol=1e-2)
+
+
 def test_a_word_head_goes_on_from_the_word_detectors_of_the_weights(begun: Path) -> None:
     kept = scoring_of(begun).detectors
     head = WordHead(

@@ -24,7 +24,7 @@ from model.bundle import TrainedModel
 from model.scoring.taught_detector import TaughtDetector
 from model.scoring.vocabulary import content_words, words_of
 
-_SHARE_IF_READ = 0.5
+SHARE_IF_READ = 0.35
 """What the detector of a name counts that the network reads too: both say much the same."""
 _MIN_AGREEMENT = 0.75
 """The network knows a name if the photos that show it lie so many standard deviations above typical ones. Of words
@@ -139,7 +139,7 @@ class PhraseReader:
                 word = self._library.taught_word(word_id)
                 detector = self._teaching.detector(word)
                 if detector is not None:
-                    share = _SHARE_IF_READ if self._is_known(word) else 1.0
+                    share = SHARE_IF_READ if self._is_known(word) else 1.0
                     self._known[word_id] = TaughtName(
                         word.name,
                         detector,

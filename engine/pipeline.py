@@ -26,7 +26,7 @@ from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.runtime.protocol import EncodedImages, EncodedText
 from model.scoring.parts import PreparedPhotos
-from model.scoring.ranker import Ranker
+from model.scoring.ranker import TAUGHT_PRIOR, Ranker
 
 _VISUAL_PER_ANNOTATED = 4
 """One annotation candidate per four visual candidates."""
@@ -100,14 +100,6 @@ class EncodedQuery:
         """Where the photos lie that have the largest inner product with `vector`, away from the excluded terms."""
         return Direction(search_direction(vector, self.excluded), embedding, self.lowered)
 
-    def words(self, row: int) -> tuple[float, float]:
-        """How many word pieces phrase `row` has, and how many of them the network reads; 1 for each taught word that it
-        does not read."""
-        phrase, read = self.phrases[row], float(self.text.lengths()[row])
-        if not phrase.read:
-            return float(phrase.unread), float(phrase.unread)
-        return read + phrase.unread, read
-
     def embeddings_only(self) -> EncodedQuery:
         """The same without the word features, which are large and only the rerank reads."""
         return replace(self, text=EncodedText(self.text.embeddings, []))
@@ -178,10 +170,11 @@ def _with_taught(model: TrainedModel, encoded: EncodedQuery) -> EncodedQuery:
     """The query with the detectors of its taught words in its vectors."""
     vectors, lowered = encoded.vectors.copy(), dict[int, float]()
     for row, phrase in enumerate(encoded.phrases):
+        words = float(encoded.text.lengths()[row])
         if phrase.taught and not phrase.read:
-            vectors[row] = 0
+            vectors[row], words = 0, 1.0
         for name in phrase.taught:
-            scale = name.share * model.photo_vectors.taught_scale(*encoded.words(row))
+            scale = name.share * model.photo_vectors.taught_scale(words)
             vectors[row] += np.float32(scale) * name.detector.weights
             if row == 0 and encoded.query.words:
                 for photo_id, excess in name.too_likely.items():
@@ -321,10 +314,9 @@ def score_phrase(
     else:
         scores, priors = np.zeros((2, len(photo_ids)), dtype=np.float32)
     if phrase.taught and vectors is not None:
-        words, _ = encoded.words(row)
         log_odds = sum(name.share * name.log_odds(photo_ids, vectors) for name in phrase.taught)
-        scores = scores + ranker.taught_scores(np.asarray(log_odds, dtype=np.float32), words)
-        priors = priors + np.float32(phrase.unread * ranker.taught_prior(words))
+        scores = scores + ranker.taught_scores(np.asarray(log_odds, dtype=np.float32))
+        priors = priors + np.float32(phrase.unread * TAUGHT_PRIOR)
     return scores, priors
 
 

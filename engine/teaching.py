@@ -5,15 +5,14 @@ A detector is made from the photo vectors of the generation in use, and kept whi
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.library.taught_words import MIN_SHOWN, TaughtWord
-from indexer.library.view import LibraryView
 from model.scoring.photo_vectors import PhotoVectors
 from model.scoring.taught_detector import TAKEN_LOG_ODDS, Background, TaughtDetector
 
@@ -77,10 +76,29 @@ class _Learned:
     """(N, D) The vectors of the photos that show the word, and then of those that do not."""
 
 
+class Photos(Protocol):
+    """What is needed of a library; `LibraryView` has it."""
+
+    def photo_count(self) -> int:
+        """How many photos can be found."""
+
+    def photo_ids(self) -> NDArray[np.int64]:
+        """(N,) Their ids, ascending."""
+
+    def embeddings(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """The embedding (E,) of each of these photos."""
+
+    def photo_vectors(self, photo_ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Ids (K,) and vectors (K, D) of those of these photos that can be found, ascending by id."""
+
+    def shortlist(self, query: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Ids (K,) and inner products (K,) of the photos with the largest inner product with `query` (D,)."""
+
+
 class Teaching:
     """The taught words of a library as the model of one generation sees them. One thread at a time may use it."""
 
-    def __init__(self, library: LibraryView, photo_vectors: PhotoVectors) -> None:
+    def __init__(self, library: Photos, photo_vectors: PhotoVectors) -> None:
         """`photo_vectors` of the model that the library was opened with."""
         self._library = library
         self._photo_vectors = photo_vectors

@@ -128,12 +128,10 @@ class PhotoVectors:
             offsets = self._scale * (constants + weights @ self._projection.centre) / share[:, 0]
         return SentenceVectors(vectors, offsets, completeness(text.lengths()))
 
-    def taught_scale(self, words: float, read_words: float) -> float:
-        """What the weights (D,) of a taught word's detector are multiplied with, to be added to a sentence's vector.
-
-        The sentence has `words` word pieces, the taught word among them, of which the network reads `read_words`.
-        """
-        whole = completeness(np.array([words, read_words], dtype=np.float32)).prod()
+    def taught_scale(self, words: float) -> float:
+        """What the weights (D,) of a taught word's detector are multiplied with, to be added to the vector of a
+        sentence of which the network reads so many word pieces: the taught word is none of them."""
+        whole = completeness(np.array([1, words], dtype=np.float32)).prod()
         return float(self._taught_scale / whole)
 
     def of_embeddings(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -40,8 +40,9 @@ from model.scoring.sentence_length import completeness
 from model.scoring.word_detectors import DetectedWords, WordDetectors
 
 _MIN_MATCH_SCALE = 0.01
-TAUGHT_PRIOR = -3.5
-"""The prior log-odds of a taught word: 3 of 100 photos show it. Nobody knows how many do."""
+_ONE_WORD = float(completeness(np.ones(1, dtype=np.float32))[0])
+TAUGHT_PRIOR = -3.5 / _ONE_WORD
+"""The prior log-odds that a taught word adds to those of a sentence: 3 of 100 photos show it. Nobody knows how many."""
 
 
 @dataclass(frozen=True)
@@ -163,15 +164,14 @@ class Ranker:
         scores = self.combine(parts)
         return Scored(scores, self.match(scores, parts.prior_log_odds), parts)
 
-    def taught_scores(self, log_odds: NDArray[np.float32], words: float) -> NDArray[np.float32]:
-        """What to add to the scores (K,) of a sentence of so many word pieces for a taught word in it, given its
-        log-odds of each photo (K,): they count as those of word detectors do."""
-        scale = self.parameters.calibration.log_odds_scale or 1.0
-        return np.asarray(scale / _completeness(words) * log_odds, dtype=np.float32)
+    def taught_scores(self, log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What to add to the scores (K,) of a sentence for a taught word in it, given its log-odds of each photo (K,).
 
-    def taught_prior(self, words: float) -> float:
-        """The prior log-odds of a taught word in such a sentence."""
-        return TAUGHT_PRIOR / _completeness(words)
+        It counts as a word detector does in a sentence of that one word, however long the sentence is: measured in
+        docs/development/experiments.md.
+        """
+        scale = self.parameters.calibration.log_odds_scale or 1.0
+        return np.asarray(scale / _ONE_WORD * log_odds, dtype=np.float32)
 
     def combine(self, parts: ScoreParts) -> NDArray[np.float32]:
         """The scores of parts that are known already, elementwise."""
@@ -185,7 +185,3 @@ class Ranker:
         """What to add to a score so that the logit of its match rises by `match_logits`, elementwise."""
         scale = max(self.parameters.calibration.match_scale, _MIN_MATCH_SCALE)  # a flat curve must not divide by zero
         return np.asarray(match_logits / scale, dtype=np.float32)
-
-
-def _completeness(words: float) -> float:
-    return float(completeness(np.array([words], dtype=np.float32))[0])

@@ -58,9 +58,9 @@ class Background:
     """(K,) Their means."""
     scale: NDArray[np.float64]
     """(K,) What they are multiplied with once they are centred."""
-    covariance: NDArray[np.float64]
+    covariance: NDArray[np.float32]
     """(K, K)"""
-    whitener: NDArray[np.float64]
+    whitener: NDArray[np.float32]
     """(K, K) The inverse of A."""
 
     @classmethod
@@ -82,14 +82,15 @@ class Background:
         covariance = share * (photos.T @ photos) / len(photos) + (1.0 - share) * variance * np.eye(size)
         whitener = np.linalg.inv(covariance + _RIDGE * variance * np.eye(size))
         columns = np.concatenate([np.arange(vectors.shape[1])[block] for block in blocks])
-        return cls(columns, vectors.shape[1], np.concatenate(centres), np.concatenate(scales), covariance, whitener)
+        matrices = covariance.astype(np.float32), whitener.astype(np.float32)
+        return cls(columns, vectors.shape[1], np.concatenate(centres), np.concatenate(scales), *matrices)
 
-    def scaled(self, vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    def scaled(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         """The numbers (N, K) of photo vectors (N, D), centred and scaled."""
-        return np.asarray((vectors[:, self.columns] - self.centre) * self.scale, dtype=np.float64)
+        return np.asarray((vectors[:, self.columns] - self.centre) * self.scale, dtype=np.float32)
 
     @staticmethod
-    def likeness(photos: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    def likeness(photos: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
         """The cosines (N, M) of scaled photos (N, K) and others (M, K)."""
         units = [rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), _TINY) for rows in (photos, others)]
         return np.asarray(units[0] @ units[1].T)

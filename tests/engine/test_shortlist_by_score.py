@@ -155,8 +155,7 @@ def test_a_taught_word_counts_in_the_shortlist_as_in_the_score(
         )
         log_odds = name.detector.log_odds(vectors_of(view, order))
     rest = sentence.replace("Rex", "").strip()
-    words = 1 if not rest else 1 + model.runtime.encode_text([rest]).lengths()[0]
-    scores = ranker.taught_scores(log_odds, words)
+    scores = ranker.taught_scores(log_odds)
     if rest:
         scores = scores + ranker.score(model.runtime.encode_text([rest]), photos).scores
     assert len(set(np.round(log_odds, 2))) > PHOTO_COUNT // 2, "otherwise nothing is tested"

@@ -32,9 +32,13 @@ from web.taught_words import ANSWERS
 
 _WORD = f"/<int(max={MAX_PHOTO_ID}):word_id>"
 _CHOICES = 12
+"""Photos to choose from, of each kind."""
 _MAX_SKIPPED = 500
-_ROW = 12
+"""So many of the photos that were skipped last are not asked about again."""
+_UNFOLDED = 12
+"""So many photos that show a word, and as many that do not, are in sight."""
 _MAX_LISTED = 300
+"""So many of each are on the page at all."""
 _QUALITIES_S = 1.0
 """How long the list of words waits for what is known of their detectors."""
 
@@ -226,7 +230,7 @@ def _word_page(
         skipped=skipped,
         shown=view.photos(word.shown[::-1][:_MAX_LISTED]),
         not_shown=view.photos(word.not_shown[::-1][:_MAX_LISTED]),
-        row=_ROW,
+        unfolded=_UNFOLDED,
         like=like,
         choices=_choices(word, like, {*asked}) if like or word.needed else [],
         search_for=_search_for,

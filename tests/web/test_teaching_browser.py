@@ -149,18 +149,17 @@ def test_a_word_of_any_name_is_begun_from_selected_photos_and_taught_without_scr
         expect(page.get_by_role("heading", name=ODD_NAME, exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_are_accessible_at_any_width(
-    chromium: Browser, address: str, app: Flask, word: str, scheme: Any
-) -> None:
+def test_the_pages_are_accessible_at_any_width(chromium: Browser, address: str, app: Flask, word: str) -> None:
     view = service_of(app).view()
     every = view.photo_ids().tolist()
     begun = view.teach_word("W" * 100)
     view.answer(begun.id, every[:1], shown=True)
     view.answer(begun.id, every[1:2], shown=False)
-    with tab(chromium, address, color_scheme=scheme, viewport=PHONE, has_touch=True, is_mobile=True) as page:
+    looks: tuple[tuple[Any, int], ...] = (("light", 1280), ("dark", 320))
+    with tab(chromium, address, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         for there in ("/teach", word, f"/teach/{begun.id}?like=a+dog", f"/photos/{every[0]}?q=Rex", "/?q=Rex"):
-            for width in (1280, 320):
+            for scheme, width in looks:
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 page.set_viewport_size({"width": width, "height": 800})
                 page.goto(there)
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, there

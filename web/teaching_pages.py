@@ -143,19 +143,7 @@ def rename(word_id: int) -> Response | str:
         is_joined = view.rename_taught_word(word_id, new_name)
     except (TaughtWordRefused, AnnotationRefused) as error:
         return _refused(_word_page(word_id, typed=new_name, refused=str(error)))
-    if form.get("undone"):
-        return _word_page(word_id, message=_Message("Undone."))
-    if other is None and is_joined:  # only photos whose files are away have that tag
-        text = f"{before.name} is called {new_name} now, and is one with the tag of photos whose files are away."
-        return _word_page(word_id, message=_Message(text))
-    if other is None:
-        undo: dict[str, Sequence[object]] = {"name": [before.name]} if before.name != new_name else {}
-        address = url_for("teaching.rename", word_id=word_id)
-        return _word_page(word_id, message=_Message(f"{before.name} is called {new_name} now.", undo, address))
-    undo = _undo_fields(Taught.of(before), other)
-    message = _Message(
-        f"{before.name} and {other.name} are one word now.", undo, url_for("teaching.separate", word_id=word_id)
-    )
+    message = _Message("Undone.") if "undone" in form else _renamed(before, new_name, other, is_joined=is_joined)
     return _word_page(word_id, message=message)
 
 
@@ -299,6 +287,21 @@ def _answered(word: TaughtWord, before: dict[int, bool | None], page: dict[str, 
     else:
         text = f"{photos}: taken back."
     return _Message(text, {**undo, **page}, _answer_address(word.id))
+
+
+def _renamed(before: TaughtWord, new_name: str, other: Taught | None, *, is_joined: bool) -> _Message:
+    """That a word has another name, and is one with the `other` now, if so."""
+    if other is not None:
+        undo = _undo_fields(Taught.of(before), other)
+        return _Message(
+            f"{before.name} and {other.name} are one word now.", undo, url_for("teaching.separate", word_id=before.id)
+        )
+    if before.name == new_name:
+        return _Message("Nothing has changed.")
+    text = f"{before.name} is called {new_name} now"
+    if is_joined:
+        return _Message(f"{text}, and is one with the tag of photos whose files are away.")
+    return _Message(f"{text}.", {"name": [before.name]}, url_for("teaching.rename", word_id=before.id))
 
 
 def _answer_address(word_id: int) -> str:

@@ -101,6 +101,10 @@ def test_photos_are_answered_by_mouse_and_keys_and_each_answer_is_undone(
         expect(page.locator(".cards > li")).to_have_count(1)
         page.keyboard.press("u")
         expect(page.get_by_role("heading", name=f"No, this is not Rex {PHOTO_COUNT - 3}")).to_be_visible()
+        page.locator("summary", has_text="Rename").click()
+        page.get_by_role("button", name="Rename").click()
+        expect(status).to_have_text("Nothing has changed.")
+        expect(page).to_have_url(address + word)
         page.keyboard.press("?")
         expect(page.get_by_role("dialog", name="Keyboard")).to_contain_text("where a photo is asked about")
 

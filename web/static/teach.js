@@ -8,9 +8,8 @@ let sent = Promise.resolve(); // one answer after another, so that the page ends
 let pending = 0;
 
 // A page that answers a form has the address of the form: from now on it can be loaded again and kept as a bookmark.
-if (!part("standing").dataset.address.startsWith(location.pathname + location.search)) {
-  history.replaceState(history.state, "", part("standing").dataset.address);
-}
+const { address } = part("standing").dataset;
+if (new URL(address, location).pathname !== location.pathname) history.replaceState(history.state, "", address);
 
 addEventListener("submit", (event) => {
   const form = event.target, pressed = event.submitter;

@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo weights bench bench-gpu ablation test lint types check clean
+.PHONY: help demo weights bench bench-gpu ablation test test-scale lint types check clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 # --- the environment: one stamp per extra, so that nothing is installed twice until pyproject.toml changes ---
 
@@ -74,6 +74,9 @@ bench-gpu: $(VENV)/.installed-train ## Measure the GPU; elsewhere: python -m ben
 ablation: $(VENV)/.installed-train ## Measure on the shards DATA what each part of RECIPE is worth: ROWS="no-mlm,no-itm" or all
 	@test -n "$(DATA)" || { echo 'Name the shards: make ablation DATA="photos-000.tar photos-001.tar"'; exit 2; }
 	$(BIN)/python -m benchmarks.ablation --recipe $(RECIPE) $(SHARDS) $(if $(ROWS),--rows $(ROWS)) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(SEEDS),--seeds $(SEEDS))
+
+test-scale: $(VENV)/.installed-test $(VENV)/.installed-train ## Run the tests that need a server: PostgreSQL 15 (apt-get install postgresql-15)
+	$(BIN)/pytest -m scale tests
 
 test: $(VENV)/.installed-test $(VENV)/.installed-train $(VENV)/.installed-demo ## Run the tests
 	$(BIN)/pytest

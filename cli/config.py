@@ -26,11 +26,16 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
 
     Example: pixelseek config shortlist 128
     """
+    from indexer.library.defaults import CATALOG_FILE
     from indexer.library.errors import LibraryMissing
-    from indexer.library.settings import FIELDS, FILE, Settings, SettingsError, change
+    from indexer.library.settings import FIELDS, FILE, IN_FOLDER, Settings, SettingsError, change, without_password
 
     folder = chosen_library(library)
-    if not (folder / "catalog.sqlite").exists():
+    is_in_folder = (folder / CATALOG_FILE).exists()
+    if name == "catalog" and (values or unset):
+        _require_no_photos(folder, values[0] if values else IN_FOLDER)
+        folder.mkdir(parents=True, exist_ok=True)
+    elif not is_in_folder and Settings.load(folder).catalog == IN_FOLDER:
         raise LibraryMissing(f"there is no library in {folder}. Make one with `pixelseek index FOLDER`.")
     if unset and (name is None or values):
         raise click.UsageError("--unset takes the name of a setting, and no value.")
@@ -45,6 +50,8 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
     is_changed = name is not None and (values or unset)
     settings = change(folder, name, values) if name is not None and is_changed else Settings.load(folder)
     shown = {key: value for key, value in asdict(settings).items() if name in (None, key)}
+    if "catalog" in shown:
+        shown["catalog"] = without_password(settings.catalog)
     if as_json:
         print_json(shown)
         return
@@ -54,6 +61,19 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
             click.echo(f"    {FIELDS[key].metadata['help']}")
     if name is None:
         click.echo(f"\n{printable(str(folder / FILE))}" + ("" if (folder / FILE).exists() else " (not there yet)"))
+
+
+def _require_no_photos(folder: Path, url: str) -> None:
+    """Raise SettingsError where a library would lose its catalog: it stays where it is, between folder and server."""
+    from indexer.library.defaults import CATALOG_FILE
+    from indexer.library.settings import IN_FOLDER, Settings, SettingsError
+
+    before = Settings.load(folder).catalog
+    has_photos = (folder / CATALOG_FILE).exists() or any(folder.glob("encodings-*.sqlite"))
+    if has_photos and (before == IN_FOLDER) != (url == IN_FOLDER):
+        raise SettingsError(
+            f"the library in {folder} has a catalog already. Name a new folder with --library, and index into it."
+        )
 
 
 def _require_index_factory(factory: str) -> None:

@@ -44,7 +44,11 @@ def status(library: Path | None, weights: str | None, as_json: bool) -> None:
 
 
 def _print_summary(status: LibraryStatus, weights: str | None) -> None:
+    from indexer.library.defaults import CATALOG_FILE
+
     rows = [("Library", printable(str(status.path))), ("Photos", f"{status.photos:,}{_copies(status)}")]
+    if status.catalog != CATALOG_FILE:
+        rows.insert(1, ("Catalog", printable(status.catalog)))
     if status.waiting:
         rows.append(("Waiting", f"{status.waiting:,} not encoded by these weights yet: pixelseek index"))
     for folder in status.folders:

@@ -23,7 +23,7 @@ from cli.options import (
 
 if TYPE_CHECKING:
     from indexer.indexing import IndexReport
-    from indexer.library.errors import LibraryLocked
+    from indexer.library.errors import LibraryError
 
 
 @click.command()
@@ -64,7 +64,7 @@ def watch(
     reported: set[tuple[str, str]] = set()
     delay = ""
 
-    def delayed(error: LibraryLocked) -> None:
+    def delayed(error: LibraryError) -> None:
         nonlocal delay
         if str(error) != delay:  # it is asked again every second
             delay = str(error)

@@ -140,25 +140,27 @@ class Batch:
         photo_ids = list(self._to_encode)
         if photo_ids:
             self._writer.encodings.add(photo_ids, self._runtime().encode_image(list(self._to_encode.values())))
-        with self._writer.catalog.begin() as connection:
-            if self._photos:
-                connection.execute(insert(photo_table), self._photos)
-            if self._updates:
-                connection.execute(update(photo_table).where(photo_table.c.id == bindparam("known_id")), self._updates)
-            inherit_annotations(connection, self._predecessors)
-            if self._locations:
-                remove_locations(connection, [(row["folder_id"], row["path"]) for row in self._locations])
-                connection.execute(insert(location_table), self._locations)
-            update_photo_metadata(connection, self._changed_photos)
-            if photo_ids:
-                marks = [{"generation": self._writer.generation, "photo_id": photo_id} for photo_id in photo_ids]
-                connection.execute(insert(encoded_table), marks)
+        self._writer.catalog.write(self._store)
         self._photos.clear()
         self._updates.clear()
         self._locations.clear()
         self._predecessors.clear()
         self._changed_photos.clear()
         self._to_encode.clear()
+
+    def _store(self, connection: Connection) -> None:
+        if self._photos:
+            connection.execute(insert(photo_table), self._photos)
+        if self._updates:
+            connection.execute(update(photo_table).where(photo_table.c.id == bindparam("known_id")), self._updates)
+        inherit_annotations(connection, self._predecessors)
+        if self._locations:
+            remove_locations(connection, [(row["folder_id"], row["path"]) for row in self._locations])
+            connection.execute(insert(location_table), self._locations)
+        update_photo_metadata(connection, self._changed_photos)
+        if self._to_encode:
+            marks = [{"generation": self._writer.generation, "photo_id": photo_id} for photo_id in self._to_encode]
+            connection.execute(insert(encoded_table), marks)
 
 
 def remove_locations(connection: Connection, files: Sequence[tuple[int, str]]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 
 from indexer.indexing import IndexReport, index_folders
-from indexer.library.errors import FolderMissing, LibraryError, LibraryLocked
+from indexer.library.errors import CatalogUnreachable, FolderMissing, LibraryError, LibraryLocked
 from indexer.library.paths import normalized
 from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
@@ -45,7 +45,7 @@ def watch_folders(
     exclude: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
     indexed: Callable[[IndexReport], None],
-    delayed: Callable[[LibraryLocked], None],
+    delayed: Callable[[LibraryError], None],
     stop: Event | None = None,
 ) -> None:
     """Index `folders` (all known ones if empty), and then every change in them, until `stop` is set.
@@ -96,7 +96,7 @@ def _index_changes(
     changes: Iterator[set[Path]],
     *,
     indexed: Callable[[IndexReport], None],
-    delayed: Callable[[LibraryLocked], None],
+    delayed: Callable[[LibraryError], None],
 ) -> None:
     pending, first_change, last_pass = set(watched), 0.0, time.monotonic()
     last_run, text_waits = math.inf, False
@@ -105,13 +105,13 @@ def _index_changes(
         if text_waits and not changed and not pending:
             try:
                 text_waits = _read_text(library) > 0
-            except LibraryLocked:
+            except (LibraryLocked, CatalogUnreachable):
                 pass
             except TextReaderBroken as error:
                 _log.warning("%s", error)
                 text_waits = False
         if now - last_run > _PAUSE_S:
-            with suppress(LibraryLocked):
+            with suppress(LibraryLocked, CatalogUnreachable):
                 _update_index(library)
                 last_run = math.inf
         if changed and not pending:
@@ -123,7 +123,7 @@ def _index_changes(
             continue
         try:
             report = index(sorted(pending))
-        except LibraryLocked as error:
+        except (LibraryLocked, CatalogUnreachable) as error:
             delayed(error)
             continue
         except FolderMissing:

@@ -580,6 +580,7 @@ class StatusAnswer(ResponseModel):
     """Where the library stands: what `pixelseek status --json` prints."""
 
     library: str = Field(description="The folder of the library.")
+    catalog: str = Field(description="The catalog: its file in that folder, or its URL without the password.")
     photos: int = Field(description="Photos that a search can find.")
     waiting: int = Field(description="Photos that are not encoded yet.")
     text_read: int = Field(description="Photos in which text was looked for.")

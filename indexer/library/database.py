@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import URL, Connection
 
 from indexer.library.errors import LibraryError
 from indexer.library.lifetime import Lifetime
+from indexer.library.settings import without_password
 from indexer.library.sqlite import SqliteDatabase
+
+Result = TypeVar("Result")
 
 
 class Database(Protocol):
@@ -36,21 +40,39 @@ class Database(Protocol):
     def begin(self) -> AbstractContextManager[Connection]:
         """A transaction that writes; there is only one at a time."""
 
+    def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Do `work` in a transaction that writes.
+
+        The holder of the lock does it once more if the connection was lost before anything was committed.
+        """
+
+    def lock(self, *, wait_s: float = 0.0) -> AbstractContextManager[None]:
+        """Exclude writers on other machines: see `locking.library_lock`."""
+
     def version(self) -> object:
         """A value that changes when another connection commits. Only one thread may call it at a time."""
 
     def damage(self) -> list[str]:
         """What the database reports as wrong with itself; empty if it is sound."""
 
-    def back_up(self, target: Path) -> None:
-        """Copy the database into the file `target`, all or nothing. It may be in use."""
-
     def close(self) -> None:
         """Close all connections for good."""
 
 
 def open_database(url: URL, *, remedy: str, lifetime: Lifetime | None = None) -> Database:
-    """The database at `url`; `remedy` ends the message about damage. Raises LibraryError for an unknown dialect."""
-    if url.get_backend_name() != "sqlite" or url.database is None:
-        raise LibraryError(f"a catalog cannot lie at {url}: only files of SQLite are supported.")
-    return SqliteDatabase(Path(url.database), remedy=remedy, lifetime=lifetime)
+    """The database at `url`; `remedy` ends the message about damage.
+
+    Raises LibraryError for an unknown kind of database, and for one whose driver is not installed.
+    """
+    if url.get_backend_name() == "sqlite" and url.database is not None:
+        return SqliteDatabase(Path(url.database), remedy=remedy, lifetime=lifetime)
+    shown = without_password(str(url))
+    if url.drivername not in ("postgresql", "postgresql+psycopg"):
+        raise LibraryError(f"a catalog cannot lie at {shown}: only SQLite and PostgreSQL are supported.")
+    try:
+        from indexer.library.postgresql import PostgresqlDatabase
+    except ImportError as error:
+        raise LibraryError(
+            f"the catalog at {shown} needs the driver of PostgreSQL: pip install 'pixelseek[postgres]'."
+        ) from error
+    return PostgresqlDatabase(url.set(drivername="postgresql+psycopg"), remedy=remedy, lifetime=lifetime)

@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from indexer.library.errors import LibraryError
+
 
 def default_library() -> Path:
     """The user's own library: `$PIXELSEEK_LIBRARY`, else a folder among the user's application data."""
@@ -17,9 +19,15 @@ def default_library() -> Path:
     return Path(from_environment).expanduser() if from_environment else user_data_path("pixelseek", appauthor=False)
 
 
+CATALOG_FILE = "catalog.sqlite"
+"""The catalog, where it is in the library's folder."""
+
+
 def recorded_weights(library: Path) -> str | None:
     """The name of the weights that the library in that folder is searched with; None if it is unknown."""
-    catalog = library / "catalog.sqlite"
+    catalog = library / CATALOG_FILE
+    if not catalog.exists():
+        return _recorded_on_server(library)
     mode = "mode=ro" if os.access(library, os.W_OK) else "immutable=1"
     try:
         with closing(sqlite3.connect(f"file:{quote(str(catalog))}?{mode}", uri=True)) as connection:
@@ -27,3 +35,23 @@ def recorded_weights(library: Path) -> str | None:
     except sqlite3.Error:  # opening the library reports what is wrong
         return None
     return None if row is None else str(row[0])
+
+
+def _recorded_on_server(library: Path) -> str | None:
+    """As `recorded_weights`, where the catalog is on a server, if it is."""
+    from indexer.library.settings import IN_FOLDER, Settings
+
+    try:
+        url = Settings.load(library).catalog
+        if url == IN_FOLDER:
+            return None
+        from sqlalchemy import make_url, select
+
+        from indexer.library.catalog import setting_table
+        from indexer.library.database import open_database
+
+        weights = select(setting_table.c.value).where(setting_table.c.name == "weights")
+        with closing(open_database(make_url(url), remedy="")) as database, database.connect() as connection:
+            return connection.execute(weights).scalar_one_or_none()
+    except LibraryError:
+        return None

@@ -17,6 +17,10 @@ class LibraryMissing(LibraryError):
     """There is no library at that path."""
 
 
+class CatalogUnreachable(LibraryError):
+    """The server that holds the catalog cannot be reached, or the connection to it was lost."""
+
+
 class LibraryClosed(LibraryError):
     """The library was used after it was closed."""
 

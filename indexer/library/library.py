@@ -21,6 +21,7 @@ from indexer.library.annotations import (
     write_annotation,
 )
 from indexer.library.catalog import annotation_table, folder_table, location_table, photo_table, query_chunks
+from indexer.library.copying import back_up
 from indexer.library.database import Database
 from indexer.library.errors import AnnotationRefused, LibraryError, PhotoMissing
 from indexer.library.filters import Filters, matching_photos
@@ -130,7 +131,7 @@ class Library:
             raise LibraryError(f"{target} exists. Name a new file.")
         if not target.parent.is_dir():
             raise LibraryError(f"{target.parent} is not a folder. Name a file in one that exists.")
-        self.catalog.back_up(target)
+        back_up(self.catalog, target)
 
     @while_open
     def matching(self, filters: Filters) -> NDArray[np.int64]:

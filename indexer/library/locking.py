@@ -8,8 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from indexer.library.errors import LibraryLocked, LibraryReadOnly
+
+if TYPE_CHECKING:
+    from indexer.library.database import Database
+
+
+@contextmanager
+def library_lock(library: Path, catalog: Database, *, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock of the library in that folder, and that of its catalog, which other machines may use.
+
+    Raises as `writer_lock` does.
+    """
+    with writer_lock(library, wait_s=wait_s), catalog.lock(wait_s=wait_s):
+        yield
 
 
 @contextmanager

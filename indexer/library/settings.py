@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 FILE = "pixelseek.toml"
 BY_SIZE = "auto"
 """The `index_factory` that chooses the FAISS index by the number of photos."""
+IN_FOLDER = "sqlite:///"
+"""The `catalog` in the library's folder."""
 MAX_SHORTLIST = 1000
 """A rerank holds the pixel features of the whole shortlist in memory: about 100 KB a photo."""
 MAX_THREADS = 1024
 _MAX_BYTES = 1 << 20
 _DEVICE = re.compile(r"auto|[a-z]+(:\d+)?")
+_POSTGRESQL = re.compile(r"postgresql(\+psycopg)?://\S+")
+_PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*@|(?<=password=)[^&]*")
 
 
 class SettingsError(LibraryError):
@@ -48,6 +52,7 @@ class Settings:
     threads: int = _setting(0, "How many threads and decoding processes to use; 0: as many as there are cores.")
     exclude: tuple[str, ...] = _setting((), "Patterns of what is left out of every folder, as in a .gitignore file.")
     read_text: bool = _setting(True, "Whether the text in photos is read, true or false; it needs the extra text.")
+    catalog: str = _setting(IN_FOLDER, f"Where the catalog is, by a URL; {IN_FOLDER}: in the library's folder.")
 
     @classmethod
     def load(cls, library: Path) -> Settings:
@@ -124,12 +129,22 @@ def _checked(name: str, value: Any, where: str) -> Any:
             is_allowed = isinstance(value, str) and _DEVICE.fullmatch(value) is not None
         case "index_factory":
             allowed, is_allowed = f"{BY_SIZE} or a FAISS factory string", isinstance(value, str) and bool(value.strip())
+        case "catalog":
+            allowed = f"{IN_FOLDER} or postgresql+psycopg://USER@HOST/DATABASE"
+            is_allowed = isinstance(value, str) and (value == IN_FOLDER or _POSTGRESQL.fullmatch(value) is not None)
+            if not is_allowed:
+                raise SettingsError(f"{where}: {name} must be {allowed}, not {without_password(str(value))}.")
         case _:
             allowed = 'a list of patterns, such as ["*.png", "drafts/"]'
             is_allowed = isinstance(value, list) and all(isinstance(pattern, str) for pattern in value)
     if not is_allowed:
         raise SettingsError(f"{where}: {name} must be {allowed}, not {value!r}.")
     return tuple(value) if isinstance(value, list) else value
+
+
+def without_password(url: str) -> str:
+    """The URL of a database as it may be shown."""
+    return _PASSWORD.sub(lambda password: f"{password[1]}:***@" if password[1] is not None else "***", url)
 
 
 def _known(name: str, where: str) -> None:

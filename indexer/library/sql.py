@@ -61,4 +61,8 @@ class CatalogSql(Protocol):
 
 def sql_of(connection: Connection) -> CatalogSql:
     """The SQL of the database to which `connection` leads."""
-    return {"sqlite": sqlite_sql}[connection.dialect.name]
+    if connection.dialect.name == "sqlite":
+        return sqlite_sql
+    from indexer.library import postgresql_sql  # imported here: a catalog in a file need not wait for it
+
+    return postgresql_sql

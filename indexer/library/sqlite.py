@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, create_engine, event
@@ -19,6 +20,8 @@ from indexer.library.file_version import file_version
 from indexer.library.lifetime import Lifetime
 from indexer.library.text_analysis import fold, fold_path, name_key, spaced_words
 from model.atomic import remove_leftovers, replacing
+
+Result = TypeVar("Result")
 
 _BUSY_TIMEOUT_S = 10.0
 _WRITES = "pixelseek_writes"
@@ -89,6 +92,15 @@ class SqliteDatabase:
             with connection.execution_options(**{_WRITES: True}).begin():
                 yield connection
             self._empty_log(connection)
+
+    def write(self, work: Callable[[Connection], Result]) -> Result:
+        """Do `work` in a transaction that writes."""
+        with self.begin() as connection:
+            return work(connection)
+
+    def lock(self, *, wait_s: float = 0.0) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Nothing: the lock of the folder excludes all writers of a file in it."""
+        return nullcontext()
 
     def version(self) -> object:
         """A value that changes when another connection commits or another file replaces this one.

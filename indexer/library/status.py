@@ -37,6 +37,8 @@ class LibraryStatus:
     """The status of a library, for one generation."""
 
     path: Path
+    catalog: str
+    """Its file in the library's folder, or its URL without the password."""
     generation: str
     """Empty if no model has encoded anything yet."""
     photos: int
@@ -101,6 +103,7 @@ def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus
         stored, covers = encodings.count(), open_vector_store(path, catalog, encodings, generation).covered()
     return LibraryStatus(
         path=path,
+        catalog=catalog.name,
         generation=generation,
         photos=photos,
         waiting=visible - photos,

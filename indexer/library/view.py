@@ -20,7 +20,7 @@ from indexer.library.filters import Filters, newest_photos
 from indexer.library.generations import current_generation, encodings_path, visible_photos
 from indexer.library.library import Library, in_order
 from indexer.library.lifetime import while_open
-from indexer.library.locking import writer_lock
+from indexer.library.locking import library_lock
 from indexer.library.opening import open_catalog
 from indexer.library.overview import Overview, read_favourites, read_overview
 from indexer.library.photo import FileIdentity
@@ -194,7 +194,7 @@ class LibraryView(Library):
         if is_consistent(self.catalog, self.encodings, self.generation):
             return
         try:
-            with writer_lock(self.path):
+            with library_lock(self.path, self.catalog):
                 reconcile(self.catalog, self.encodings, self.generation)
         except LibraryDamaged:
             raise

@@ -24,7 +24,7 @@ from indexer.library.generations import (
     remove_unused_files,
     visible_photos,
 )
-from indexer.library.locking import writer_lock
+from indexer.library.locking import library_lock, writer_lock
 from indexer.library.paths import mount_point, normalized
 from indexer.library.photo_metadata import update_photo_metadata
 from indexer.library.reconciliation import is_consistent, reconcile, remove_marks
@@ -72,7 +72,7 @@ class LibraryWriter:
         The library stays open until the block ends. Raises LibraryLocked, naming the other writer, and
         LibraryReadOnly.
         """
-        with view.lifetime.in_use(), writer_lock(view.path):
+        with view.lifetime.in_use(), library_lock(view.path, view.catalog):
             if not is_consistent(view.catalog, view.encodings, view.generation):
                 reconcile(view.catalog, view.encodings, view.generation)
             yield cls(view)

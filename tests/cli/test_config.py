@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexer.library.library import Library
-from indexer.library.settings import FILE, Settings
+from indexer.library.settings import FILE, Settings, SettingsError, change, without_password
 from tests.cli.commands import pixelseek
 from tests.cli.test_errors import assert_fails
 
@@ -98,3 +98,34 @@ def test_no_settings_are_written_into_a_folder_of_photos(tmp_path: Path) -> None
     (tmp_path / "photos").mkdir()
     assert_fails(pixelseek("config", "shortlist", "9", "--library", tmp_path / "photos"), "there is no library in ")
     assert not list((tmp_path / "photos").iterdir())
+
+
+def test_a_catalog_on_a_server_is_chosen_for_a_new_library_and_its_password_is_not_shown(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://me:s3cret@/photos?host=/nowhere"
+    run = pixelseek("config", "catalog", url, "--library", tmp_path / "new")
+    assert run.stdout == 'catalog = "postgresql+psycopg://me:***@/photos?host=/nowhere"\n', run.stderr
+    assert Settings.load(tmp_path / "new").catalog == url
+    assert "s3cret" not in pixelseek("config", "--json", "--library", tmp_path / "new").stdout
+    assert_fails(pixelseek("status", "--library", tmp_path / "new"), "me:***@", "cannot be reached", "the setting")
+    assert pixelseek("config", "catalog", "--unset", "--library", tmp_path / "new").exit_code == 0
+    assert_fails(pixelseek("config", "catalog", url, "--library", tmp_path), "has a catalog already", "a new folder")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+psycopg://me:s3@cr@t@host/photos", "postgresql+psycopg://me:***@host/photos"),
+        ("postgresql://me@host/photos?password=s3cret&port=5", "postgresql://me@host/photos?password=***&port=5"),
+        ("postgresql://me@host/photos", "postgresql://me@host/photos"),
+        ("sqlite:///", "sqlite:///"),
+    ],
+)
+def test_a_password_is_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_a_setting_that_is_no_place_for_a_catalog_is_refused_without_its_password(tmp_path: Path) -> None:
+    for url in ("mysql://me:s3cret@host/photos", "sqlite:////elsewhere", "postgresql+asyncpg://me:s3cret@host/photos"):
+        with pytest.raises(SettingsError, match=r"catalog must be sqlite:/// or postgresql\+psycopg") as error:
+            change(tmp_path, "catalog", [url])
+        assert "s3cret" not in str(error.value)

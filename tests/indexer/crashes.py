@@ -71,6 +71,8 @@ _AGE = """
     DROP TABLE saved_search;
     DROP TABLE found_text;
     DROP TABLE found;
+    DROP TABLE not_shown;
+    DROP TABLE taught_word;
     UPDATE alembic_version SET version_num = '0001';
 """
 

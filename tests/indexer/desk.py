@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 from PIL import Image
 
 from indexer.indexing import IndexReport, index_folders
+from indexer.library.database import open_database
+from indexer.library.opening import catalog_url
 from indexer.library.photo_vectors import PhotoVectors
 from indexer.library.view import LibraryView
 from tests.indexer.colour_runtime import COLOURS, GENERATION, ColourRuntime, colour_processor
@@ -63,3 +66,8 @@ class Desk:
         with self.open() as library:
             ids, _ = library.shortlist(self.runtime.encode_text([sentence]).embeddings[0], count)
             return [Path(photo.path).name for photo in library.photos(ids.tolist())]
+
+    def execute(self, statement: str) -> None:
+        """Change the catalog behind Pixelseek's back."""
+        with closing(open_database(catalog_url(self.library), remedy="")) as catalog, catalog.begin() as connection:
+            connection.exec_driver_sql(statement)

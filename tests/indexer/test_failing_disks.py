@@ -20,6 +20,8 @@ from tests.indexer.crashes import contents, differences
 from tests.indexer.desk import Desk, scribble
 from tests.indexer.disks import read_only, resize, small_disk
 
+pytestmark = pytest.mark.sqlite
+
 ROOT = Path(__file__).parents[2]
 EVERY = 9
 """1 fails every single write, in ten minutes."""

@@ -32,8 +32,7 @@ def index_without_a_model(desk: Desk) -> IndexReport:
 
 def age(desk: Desk, columns: str) -> None:
     """Forget what an earlier Pixelseek did not read."""
-    with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection, connection:
-        connection.execute(f"UPDATE photo SET metadata_version = 0, {columns}")
+    desk.execute(f"UPDATE photo SET metadata_version = 0, {columns}")
 
 
 def photos(desk: Desk) -> dict[str, PhotoRecord]:
@@ -64,8 +63,7 @@ def test_they_are_asked_once(desk: Desk) -> None:
     desk.index()
     age(desk, "author = NULL")
     index_without_a_model(desk)
-    with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection, connection:
-        connection.execute("UPDATE photo SET author = 'kept'")
+    desk.execute("UPDATE photo SET author = 'kept'")
     index_without_a_model(desk)
     assert photos(desk)["a.jpg"].author == "kept"
 
@@ -82,6 +80,7 @@ def test_one_that_cannot_be_read_now_keeps_what_was_known(desk: Desk) -> None:
     assert photos(desk)["a.jpg"].author == "as before"
 
 
+@pytest.mark.sqlite
 def test_a_library_of_the_schema_before_keeps_its_dates_and_tries_again_what_it_could_not_read(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

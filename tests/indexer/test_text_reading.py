@@ -128,9 +128,8 @@ def test_nothing_is_read_where_the_settings_say_so(desk: Desk) -> None:
 def test_what_an_older_reader_has_read_is_read_again(desk: Desk) -> None:
     sign(desk.photos / "exit.png", "EXIT")
     desk.index()
-    with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection, connection:
-        connection.execute("UPDATE found_text SET reader = 'older', texts = '[]'")
-        connection.execute("DELETE FROM found")
+    desk.execute("UPDATE found_text SET reader = 'older', texts = '[]'")
+    desk.execute("DELETE FROM found")
     assert found_by(desk, "exit") == set()
     with desk.open() as library:
         assert (library.status().text_read, library.status().text_waiting) == (0, 1)
@@ -139,6 +138,7 @@ def test_what_an_older_reader_has_read_is_read_again(desk: Desk) -> None:
     assert found_by(desk, "exit") == {"exit.png"}
 
 
+@pytest.mark.sqlite
 def test_a_library_of_before_learns_to_read_and_encodes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     sign(desk.photos / "exit.png", "EXIT")
     with monkeypatch.context() as earlier:
@@ -180,6 +180,7 @@ def test_reading_is_limited_in_time_and_memory(tmp_path: Path) -> None:
         assert list(results) == [failure]
 
 
+@pytest.mark.sqlite
 def test_a_crash_of_the_reader_is_kept_as_the_reason(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     sign(desk.photos / "a.png", "EXIT")
     monkeypatch.setattr(text_reader, "read_text", _crash)
@@ -256,9 +257,8 @@ def test_a_damaged_index_of_found_text_is_noticed_and_repaired(desk: Desk) -> No
     sign(desk.photos / "exit.png", "EXIT")
     sign(desk.photos / "stop.png", "STOP")
     desk.index()
-    with closing(sqlite3.connect(desk.library / "catalog.sqlite")) as connection, connection:
-        connection.execute("UPDATE found SET tokens = 'enter' WHERE tokens = 'exit'")
-        connection.execute("INSERT INTO found (rowid, tokens) VALUES (99, 'nothing')")
+    desk.execute("UPDATE found SET tokens = 'enter' WHERE tokens = 'exit'")
+    desk.execute("INSERT INTO found (rowid, tokens) VALUES (99, 'nothing')")
     with desk.open() as library:
         (problem,) = verify(library)
         assert "2 photos are not found by the text in them" in str(problem)

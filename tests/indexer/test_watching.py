@@ -16,7 +16,7 @@ import pytest
 
 from indexer import watching
 from indexer.indexing import IndexReport
-from indexer.library.errors import FolderMissing, LibraryLocked
+from indexer.library.errors import FolderMissing, LibraryError
 from indexer.library.file_version import file_version
 from indexer.library.generations import index_path
 from indexer.library.locking import writer_lock
@@ -26,6 +26,7 @@ from indexer.watching import watch_folders
 from tests.indexer.colour_runtime import GENERATION, colour_processor
 from tests.indexer.desk import Desk, paint, scribble
 from tests.indexer.exif import xmp_packet
+from tests.indexer.servers import PostgresqlServer
 
 PATIENCE_S = 60
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ class Watcher:
 
     def __init__(self, desk: Desk, *folders: Path, exclude: Sequence[str] | None = None) -> None:
         self.reports: list[IndexReport] = []
-        self.delays: list[LibraryLocked] = []
+        self.delays: list[LibraryError] = []
         self._desk, self._folders, self._stop = desk, folders, Event()
         self._exclude = exclude
         self._thread = Thread(target=self._watch)
@@ -70,6 +71,22 @@ class Watcher:
         finally:
             self._stop.set()
             self._thread.join()
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("catalog", ["postgresql"], indirect=True)
+def test_a_server_with_the_catalog_that_goes_away_is_waited_for(desk: Desk, server: PostgresqlServer) -> None:
+    scribble(desk.photos / "a.png", 1)
+    watcher = Watcher(desk, desk.photos)
+    with watcher.running():
+        server.kill()
+        try:
+            scribble(desk.photos / "b.png", 2)
+            watcher.wait_for(lambda: len(watcher.delays) > 0)
+        finally:
+            server.start()
+        watcher.wait_for(lambda: sum(report.added for report in watcher.reports) == 2)
+    assert "cannot be reached" in str(watcher.delays[0])
 
 
 def test_what_changes_is_indexed_and_what_is_new_is_found_by_a_library_that_is_open(desk: Desk) -> None:

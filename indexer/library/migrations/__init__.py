@@ -24,12 +24,12 @@ def is_known(version: str) -> bool:
     return any(script.revision == version for script in ScriptDirectory(str(Path(__file__).parent)).walk_revisions())
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the catalog to `HEAD`, inside the caller's transaction."""
+def upgrade(connection: Connection, to: str | None = None) -> None:
+    """Bring the catalog to the version `to`, by default `HEAD`, inside the caller's transaction."""
     from alembic import command
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    command.upgrade(config, HEAD)
+    command.upgrade(config, to or HEAD)

@@ -12,6 +12,7 @@ from indexer.library.opening import catalog_url
 from tests.indexer.desk import Desk, scribble
 
 
+@pytest.mark.sqlite
 def test_a_catalog_is_opened_by_its_url(desk: Desk) -> None:
     scribble(desk.photos / "a.png", 1)
     desk.index()
@@ -31,8 +32,8 @@ def test_a_url_may_name_any_file(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.glob("*.sqlite")] == [name]
 
 
-@pytest.mark.parametrize("url", ["postgresql://me:secret@host/photos", "mysql://host/photos", "sqlite://"])
+@pytest.mark.parametrize("url", ["postgresql+pg8000://me:secret@host/photos", "mysql://host/photos", "sqlite://"])
 def test_another_kind_of_database_is_refused(url: str) -> None:
-    with pytest.raises(LibraryError, match="only files of SQLite are supported") as error:
+    with pytest.raises(LibraryError, match="only SQLite and PostgreSQL are supported") as error:
         open_database(make_url(url), remedy="")
     assert "secret" not in str(error.value)

@@ -163,6 +163,7 @@ def test_any_of_several_places_will_do(travels: Desk) -> None:
         assert library.filter_values("place")
 
 
+@pytest.mark.sqlite
 def test_the_photos_of_a_library_of_before_places_had_names_get_them(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

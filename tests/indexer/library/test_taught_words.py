@@ -319,6 +319,7 @@ def test_answers_are_exported_backed_up_and_kept_by_a_repair_and_other_weights(f
         assert backup.execute("SELECT count(*) FROM not_shown").fetchall() == [(2,)]
 
 
+@pytest.mark.sqlite
 def test_a_library_of_before_words_were_taught_has_none_and_keeps_its_tags(
     filled: Desk,
 ) -> None:

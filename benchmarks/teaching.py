@@ -301,7 +301,7 @@ def _sentence(model: TrainedModel, word: str, *, leave_out: str) -> tuple[NDArra
     same = [
         piece
         for piece, name in zip(pieces, names, strict=True)
-        if leave_out and name not in FUNCTION_WORDS and forms.knows(name)
+        if leave_out and name.isalpha() and name not in FUNCTION_WORDS and forms.knows(name)
     ]
     ids = [np.where(np.isin(of_text, same), -1, of_text) for of_text in text.word_ids]
     return model.photo_vectors.of_sentences(replace(text, word_ids=ids)).vectors[0], float(text.lengths()[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from engine.phrases import Phrase, TaughtName
 from engine.results import SearchResult
 from engine.search import SearchEngine
 from indexer.library.library import Library
+from model.scoring.vocabulary import Vocabulary
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
 
 PLAIN = (SENTENCE, "a red circle -square", "rexes", "T. rexus", "a home", "-square taken:2021 circle", "re x")
@@ -49,6 +51,8 @@ def taught(
     teach(library, "house", ids[:3])
     teach(library, "Grandma's house", ids[9:])
     teach(library, "Momo", ids[:2])
+    for name in ("\U0001f415", "雷克斯", "C-3 PO"):
+        teach(library, name, ids[:3])
     with SearchEngine.open(library, weights=weights, device="cpu") as engine:
         yield engine
 
@@ -78,6 +82,10 @@ def pieces(phrase: Phrase) -> list[str]:
         ("rexes", ["rexes"], "rexes"),
         ("T-Rex", ["T-", "[Rex]"], "T-"),
         ("Momo", ["Momo"], "Momo"),
+        ("\U0001f415 in the snow", ["[\U0001f415]", "in the snow"], "in the snow"),
+        ("雷克斯 on a couch", ["[雷克斯]", "on a couch"], "on a couch"),
+        ("c-3 po and a dog", ["[c-3 po]", "and a dog"], "and a dog"),
+        ("rex rex", ["[rex]", "[rex]"], ""),
     ],
 )
 def test_a_taught_word_is_found_as_a_whole_word_and_the_longest_name_first(
@@ -168,3 +176,20 @@ def test_the_explanation_names_the_taught_word_with_its_log_odds_and_no_map(
     (no,) = taught.word_evidence(ids[8], "Rex")
     assert no.log_odds <= -2
     assert taught.explain(ids[4], "Rex").match > taught.explain(ids[8], "Rex").match
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_the_network_reads_a_name_that_it_knows_if_it_means_the_same(
+    library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, agrees: bool
+) -> None:
+    with SearchEngine.open(library, weights=weights, device="cpu") as engine:
+        order = ids_of(engine.search("red", rerank=False, limit=100))
+        parameters = replace(engine._model.scoring_parameters, vocabulary=Vocabulary({"red": 9}))
+        monkeypatch.setattr(engine._model, "scoring_parameters", parameters)
+        monkeypatch.setattr("engine.phrases._MIN_AGREEMENT", 0.5)  # of twelve photos none lies far above the others
+        teach(library, "Red", order[:3] if agrees else order[-3:])
+        teach(library, "Rex", order[:3])
+        phrase = engine._phrases.read("red circle with Rex")
+        assert phrase.read == ("red circle with" if agrees else "circle with")
+        assert phrase.others == "circle with"
+        assert phrase.unread == (1 if agrees else 2)

@@ -1,10 +1,10 @@
-"""What one GPU does: encoding, joint passes, rerank, search by matrix product, training; and the share of its peak.
+"""What one GPU does: encoding, joint passes, rerank, shortlists beside the CPU's, training; and the share of its peak.
 
     python -m benchmarks.gpu
 
 Needs torch, timm, transformers and tokenizers, no library and no weights: networks of the shipped shape with random
-weights take the same time. The peak is that of one large product, measured in the same run. `--device cpu
---quick` runs the same code where there is no GPU.
+weights take the same time. Shortlists of FAISS are measured where it is installed. The peak is that of one large
+product, measured in the same run. `--device cpu --quick` runs the same code where there is no GPU.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from indexer.library.faiss_index import EXACT, SearchableIndex, coarse_index_for, inner_products, new_index
+from indexer.library.gpu_search import gpu_engine
 from model.image_processor import PixelBertImageProcessor
 from model.network.configuration import PixelBertConfig
 from model.network.pixelbert import PixelBertForPreTraining
@@ -28,12 +31,16 @@ from model.network.pixels import Tokens
 from model.processor import SPECIAL_TOKENS, PixelBertProcessor, wordpiece_tokenizer
 from model.runtime.protocol import EncodedText
 from model.runtime.torch_runtime import TorchRuntime
+from model.runtime.torch_search import TorchSearch
 from model.training.recipe import load_recipe
 from model.training.step import Batch, losses, total_loss
 
 WORDS, PIXELS, SIDE = 15, 64, 256
-LIBRARY, SHORTLIST, RERANKED = 1_000_000, 128, 256
+LIBRARY, WIDTH, SHORTLIST, RERANKED = 1_000_000, 640, 128, 256
+SENTENCES, BLOCK = 64, 1 << 16
+COARSE, CPU = "proposed by", " on one core of the CPU"
 ROUNDS = 5
+Search = Callable[[NDArray[np.float32], NDArray[np.bool_] | None], NDArray[np.int64]]
 
 
 def main() -> None:
@@ -114,11 +121,88 @@ def _runtime(
 
 
 def _search(device: torch.device, count: int) -> None:
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
-    library = torch.randn(count, 256, device=device, dtype=dtype)
-    sentence = torch.randn(256, device=device, dtype=dtype)
-    seconds = _seconds(device, lambda: (library @ sentence).topk(min(SHORTLIST, count)).indices.cpu())
-    _row(f"ms to find the nearest {SHORTLIST} of {count:,} photos, {dtype}", f"{1000 * seconds:.2f}")
+    """Shortlists from made-up vectors as long as those of the shipped weights, by the library's own search."""
+    blocks = (torch.randn(min(BLOCK, count - start), WIDTH, device=device) for start in range(0, count, BLOCK))
+    vectors = np.concatenate([block.half().cpu().numpy() for block in blocks])
+    random = np.random.default_rng(0)
+    sentences = random.standard_normal((SENTENCES, WIDTH), dtype=np.float32)
+    tenth = random.random(count) < 0.1
+
+    searches = {f"numpy{CPU}": _by_numpy(vectors), f"PyTorch on {device}": _by_torch(vectors, device)}
+    if find_spec("faiss"):
+        searches |= _by_faiss(vectors, str(device))
+    expected: dict[str, list[list[int]]] = {}
+    for name, search in searches.items():
+        for kept, allowed in (("", None), (", a tenth of them allowed", tenth)):
+            title = f"ms to find the nearest {SHORTLIST} of {count:,} photos{kept}, {name}"
+            rounds = 1 if name.endswith(CPU) else ROUNDS  # seconds each
+            seconds = _seconds(device, lambda search=search, allowed=allowed: search(sentences[0], allowed), rounds)  # type: ignore[misc]
+            _row(title, f"{1000 * seconds:.2f}")
+            found = [search(sentence, allowed).tolist() for sentence in sentences[:4]]
+            if found != expected.setdefault(kept, found) and COARSE not in name:
+                raise SystemExit(f"{name} finds other photos than numpy")
+    for name, search in searches.items():
+        if not name.endswith(CPU):
+            seconds = _seconds(device, lambda search=search: [search(sentence, None) for sentence in sentences])  # type: ignore[misc]
+            _row(f"ms each for {SENTENCES} sentences, one after another, {name}", f"{1000 * seconds / SENTENCES:.2f}")
+    on_device = torch.from_numpy(vectors).to(device)
+    columns = torch.from_numpy(sentences.T.copy()).to(device, on_device.dtype)
+    seconds = _seconds(device, lambda: (on_device @ columns).topk(min(SHORTLIST, count), dim=0).indices.cpu())
+    _row(
+        f"ms each for {SENTENCES} sentences in one fp16 product, which no search does yet",
+        f"{1000 * seconds / SENTENCES:.2f}",
+    )
+    if not find_spec("faiss"):
+        print("| FAISS is not installed: not measured | | |")
+
+
+def _by_numpy(vectors: NDArray[np.float16]) -> Search:
+    count = min(SHORTLIST, len(vectors) // 20)
+
+    def nearest(sentence: NDArray[np.float32], allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        rows = np.arange(len(vectors)) if allowed is None else np.flatnonzero(allowed)
+        products = inner_products(vectors, rows, sentence)
+        best = np.argpartition(-products, count)[:count]
+        return rows[best[np.lexsort((rows[best], -products[best]))]]
+
+    return nearest
+
+
+def _by_torch(vectors: NDArray[np.float16], device: torch.device) -> Search:
+    """The nearest rows by a `TorchSearch`, put in order as `SearchableIndex` does."""
+    search, count = TorchSearch(vectors, str(device)), min(SHORTLIST, len(vectors) // 20)
+
+    def nearest(sentence: NDArray[np.float32], allowed: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        rows, bound = search.nearest(sentence, 2 * count, allowed)
+        products = inner_products(vectors, rows, sentence)
+        best = np.lexsort((rows, -products))[:count]
+        assert products[best[-1]] > bound
+        return rows[best]
+
+    return nearest
+
+
+def _by_faiss(vectors: NDArray[np.float16], device: str) -> dict[str, Search]:
+    """The searches of a library's index: all vectors on the CPU, the coarse index of that size, FAISS on the GPU."""
+    count = min(SHORTLIST, len(vectors) // 20)
+
+    def indexed(factory: str, device: str, *, exactly: bool) -> Search:
+        index, training = new_index(WIDTH, factory, len(vectors))
+        if training:
+            index.train(vectors[:training].astype(np.float32))
+        for start in range(0, len(vectors), BLOCK):
+            block = vectors[start : start + BLOCK].astype(np.float32)
+            index.add_with_ids(block, np.arange(start, start + len(block)))
+        searchable = SearchableIndex(index, device)
+        return lambda sentence, allowed: searchable.nearest(sentence, count, allowed, exactly=exactly)[0]
+
+    searches = {f"FAISS{CPU}": indexed(EXACT, "cpu", exactly=True)}
+    coarse = coarse_index_for(len(vectors))
+    if coarse != EXACT:
+        searches[f"FAISS, {COARSE} {coarse}{CPU}"] = indexed(coarse, "cpu", exactly=False)
+    if gpu_engine(device) == "FAISS":
+        searches["FAISS on the GPU"] = indexed(EXACT, device, exactly=True)
+    return searches
 
 
 def _training(model: PixelBertForPreTraining, device: torch.device, count: int, peak: float) -> None:
@@ -168,10 +252,10 @@ def _peak(device: torch.device, side: int) -> float:
     return 2 * side**3 / _seconds(device, lambda: matrix @ matrix)
 
 
-def _seconds(device: torch.device, work: Callable[[], object]) -> float:
+def _seconds(device: torch.device, work: Callable[[], object], rounds: int = ROUNDS) -> float:
     """The median of several, after two to warm up."""
     taken = []
-    for number in range(ROUNDS + 2):
+    for number in range(rounds + 2):
         start = time.perf_counter()
         work()
         if device.type == "cuda":

@@ -64,6 +64,7 @@ def _print_summary(status: LibraryStatus, weights: str | None) -> None:
     rows.append(
         ("Index", fresh if status.index_fresh else f"{fresh}; the rest are compared beside it: pixelseek index")
     )
+    rows.append(("Search", status.search))
     rows.append(("Size", f"{status.bytes_on_disk / 1e6:,.1f} MB"))
     for generation, size in status.other_generations.items():
         rows.append(("Other", f"{size / 1e6:,.1f} MB made by other weights: *-{generation}.* may be deleted"))

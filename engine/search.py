@@ -92,7 +92,9 @@ class SearchEngine:
     @classmethod
     def over(cls, library: str | Path, model: TrainedModel) -> Self:
         """Open the library in folder `library` with a loaded model. Raises what `open` raises."""
-        opened = LibraryView.open(library, generation=model.generation, photo_vectors=model.photo_vectors)
+        opened = LibraryView.open(
+            library, generation=model.generation, photo_vectors=model.photo_vectors, device=model.device
+        )
         try:
             require_photos(opened, model.name)
             return cls(opened, model)

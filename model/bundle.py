@@ -26,7 +26,8 @@ class TrainedModel:
 
     def __init__(self, weights: str | Path = DEFAULT, *, device: str = "auto", threads: int = 0) -> None:
         self.name = str(weights)
-        self._device = device
+        self.device = device
+        """Where it is asked to compute: `auto`, `cpu`, `cuda`, ..."""
         self._threads = threads
         self._weights = OpenedWeights(find_weights(weights))
         self._loading = Lock()
@@ -77,5 +78,5 @@ class TrainedModel:
         """The network, loaded once."""
         with self._loading:
             if self._runtime is None:
-                self._runtime = load_runtime(self._weights, device=self._device, threads=self._threads)
+                self._runtime = load_runtime(self._weights, device=self.device, threads=self._threads)
             return self._runtime

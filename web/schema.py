@@ -597,6 +597,10 @@ class StatusAnswer(ResponseModel):
     index_fresh: bool = Field(
         description="Whether the FAISS index covers every photo; photos outside it are compared one by one."
     )
+    search: str = Field(
+        description="What finds the photos nearest to a sentence, by the library's settings: `FAISS on the CPU`, "
+        "`FAISS on the GPU` or `PyTorch on the GPU`."
+    )
 
     @classmethod
     def of(cls, status: LibraryStatus, weights: str | None) -> StatusAnswer:

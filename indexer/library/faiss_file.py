@@ -78,8 +78,8 @@ def covering_stamp(path: Path, encodings: Encodings, photo_vectors: PhotoVectors
     return stamp if encodings.count(up_to=stamp.sequence) == stamp.count else None
 
 
-def read_index(path: Path, stamp: Stamp) -> SearchableIndex | None:
-    """The index at `path`; None if FAISS cannot read it or it does not match the stamp.
+def read_index(path: Path, stamp: Stamp, device: str = "cpu") -> SearchableIndex | None:
+    """The index at `path`, searched on `device`; None if FAISS cannot read it or it does not match the stamp.
 
     The file is memory-mapped. A writer replaces the file and does not change it, so the mapped one stays intact.
     """
@@ -87,7 +87,7 @@ def read_index(path: Path, stamp: Stamp) -> SearchableIndex | None:
 
     # Windows does not let a mapped file be replaced.
     index = _read(path, stamp, 0 if os.name == "nt" else faiss.IO_FLAG_MMAP_IFC)
-    return None if index is None else SearchableIndex(index)
+    return None if index is None else SearchableIndex(index, device)
 
 
 def update_index(

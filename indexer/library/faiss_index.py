@@ -1,11 +1,14 @@
 """The FAISS index in memory: each photo's vector as fp16 and, in a large library, a coarse index for candidates.
 
-Inner products are always computed from the fp16 vectors in the same way, so they do not depend on the kind of index.
+Inner products are always computed from the fp16 vectors in the same way, so they depend neither on the kind of index
+nor on the device that proposes candidates.
 """
 
 from __future__ import annotations
 
+import logging
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.library.errors import LibraryError
+from indexer.library.gpu_search import GpuSearch, open_gpu_search
 
 if TYPE_CHECKING:
     import faiss
 
+_log = logging.getLogger("pixelseek.index")
 EXACT = "SQfp16"
 """No coarse index: every vector is compared, as fp16, with half the memory of float32 and an error below 1e-3."""
 MAX_EXACT = 50_000
@@ -29,6 +34,8 @@ MAX_PROPOSED = 128
 _PROBED_LISTS = 64
 _SPARSITY = 8
 """If at most one photo in so many is allowed, numpy on those rows is faster than FAISS with a selector."""
+_FEW = 1024
+"""On a GPU, numpy is used for so few allowed rows only."""
 _ROWS_AT_ONCE = 2048  # 2 MiB as float32: they stay in the cache
 _MAX_TRAINING_PER_LIST = 64
 _MIN_TRAINING_PER_LIST = 39  # FAISS warns below this
@@ -81,7 +88,11 @@ def new_index(width: int, factory: str, count: int) -> tuple[faiss.IndexIDMap, i
 class SearchableIndex:
     """A filled index made by `new_index`. It must not change while this object is used."""
 
-    def __init__(self, index: faiss.IndexIDMap) -> None:
+    def __init__(self, index: faiss.IndexIDMap, device: str = "cpu") -> None:
+        """`device` compares all vectors where that is needed: `auto` (a GPU where there is one), `cpu`, `cuda`, ...
+
+        A GPU has no use for the coarse index. Its memory takes a copy of the vectors when they are first searched.
+        """
         import faiss
 
         self._index = index  # keeps the memory of the arrays below alive
@@ -91,6 +102,10 @@ class SearchableIndex:
         codes = faiss.rev_swig_ptr(self._exact.codes.data(), index.ntotal * self._exact.code_size)
         self.vectors: NDArray[np.float16] = codes.view(np.float16).reshape(index.ntotal, index.d)
         """(N, D)"""
+        self.device = device
+        """As given, or `cpu` once another one was not able to compare them."""
+        self._gpu: GpuSearch | None = None
+        self._gpu_lock = threading.Lock()
 
     def nearest(
         self,
@@ -116,23 +131,58 @@ class SearchableIndex:
             rows = self._search(self._coarse, query, _CANDIDATES, allowed, total)
             if len(rows) >= min(MAX_PROPOSED, total):
                 return self._best(rows, inner_products(self.vectors, rows, query), count)
-        if count == total or (allowed is not None and total * _SPARSITY <= len(self.ids)):
+        gpu = self._on_gpu()
+        if count == total or (
+            allowed is not None and total <= (_FEW if gpu is not None else len(self.ids) // _SPARSITY)
+        ):
             rows = np.arange(len(self.ids)) if allowed is None else np.flatnonzero(allowed)
             return self._best(rows, inner_products(self.vectors, rows, query), count)
         requested = count
         while True:
-            # FAISS returns any of equally near photos, and rounds differently: request more until all that may belong
-            # to the result are included.
+            # Any of equally near photos are returned, and products are rounded differently: request more until all that
+            # may belong to the result are included.
             requested = min(2 * requested, total)
-            rows = self._search(self._exact, query, requested, allowed, total)
-            similarities = inner_products(self.vectors, rows, query)
-            last = np.partition(similarities, -count)[-count]
-            if requested == total or similarities.min() < last - _FAISS_NOISE:
+            rows, similarities, bound = self._compare_all(gpu, query, requested, allowed, total)
+            if requested == total or bound < np.partition(similarities, -count)[-count]:
                 return self._best(rows, similarities, count)
 
     def has_coarse_index(self) -> bool:
-        """Whether a coarse index proposes candidates."""
-        return self._coarse is not None
+        """Whether a coarse index proposes candidates. On a GPU none does: all vectors are compared."""
+        return self._coarse is not None and self._on_gpu() is None
+
+    def leave_gpu(self) -> None:
+        """Free the memory of a GPU. Searches go on without it."""
+        with self._gpu_lock:
+            self.device, self._gpu = "cpu", None
+
+    def _on_gpu(self) -> GpuSearch | None:
+        """What searches on a GPU, with the vectors copied there; None where the CPU does."""
+        with self._gpu_lock:
+            if self._gpu is None and self.device != "cpu":
+                self._gpu = open_gpu_search(self.vectors, self.device)
+                if self._gpu is None:
+                    self.device = "cpu"
+            return self._gpu
+
+    def _compare_all(
+        self,
+        gpu: GpuSearch | None,
+        query: NDArray[np.float32],
+        count: int,
+        allowed: NDArray[np.bool_] | None,
+        total: int,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:
+        """Rows and bound as by `GpuSearch.nearest`, and the rows' inner products. The CPU does what a GPU cannot."""
+        proposed = None
+        if gpu is not None:
+            try:
+                proposed = gpu.nearest(query, count, allowed)
+            except RuntimeError as error:
+                _log.warning("A search on the GPU failed: %s. From now on the CPU searches.", error)
+                self.leave_gpu()
+        rows, bound = proposed or (self._search(self._exact, query, count, allowed, total), None)
+        similarities = inner_products(self.vectors, rows, query)
+        return rows, similarities, similarities.min() + _FAISS_NOISE if bound is None else bound
 
     def _best(
         self, rows: NDArray[np.int64], similarities: NDArray[np.float32], count: int

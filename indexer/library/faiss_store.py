@@ -52,15 +52,19 @@ class Snapshot:
         photo_vectors: PhotoVectors | None = None,
         newer_vectors: NewerVectors | None = None,
         before: Snapshot | None = None,
+        device: str = "cpu",
     ) -> Snapshot:
         """Read the library as it is now. The index of the snapshot `before` is reused if its file is the same, and the
-        vectors that `newer_vectors` has made already."""
+        vectors that `newer_vectors` has made already. `device` compares the vectors of the index."""
         version = file_version(index_path)
         stamp = covering_stamp(index_path, encodings, photo_vectors)
         if before is not None and (stamp, version) == (before.stamp, before.version):
             index = before.index
         else:
-            index = None if stamp is None else read_index(index_path, stamp)
+            if before is not None and before.index is not None:
+                device = before.index.device  # the CPU, once a GPU was not able to
+                before.index.leave_gpu()  # which may not hold both
+            index = None if stamp is None else read_index(index_path, stamp, device)
         covered = 0 if stamp is None or index is None else stamp.sequence
         found = (newer_vectors or NewerVectors(encodings, photo_vectors)).after(covered)
         # Encodings are read before their marks: an encoding that has no mark yet is not visible.
@@ -144,13 +148,16 @@ class FaissStore:
         encodings: Encodings,
         generation: str,
         photo_vectors: PhotoVectors | None = None,
+        device: str = "cpu",
     ) -> None:
-        """`path` is the file of the index. `photo_vectors` makes the vectors: see `open_vector_store`."""
+        """`path` is the file of the index. `photo_vectors` makes the vectors, `device` compares them: see
+        `open_vector_store`."""
         self._path = path
         self._catalog = catalog
         self._encodings = encodings
         self._generation = generation
         self._photo_vectors = photo_vectors
+        self._device = device
         self._newer_vectors = NewerVectors(encodings, photo_vectors)
         self._lock = threading.Lock()
         self._version: tuple[object, ...] | None = None
@@ -250,6 +257,7 @@ class FaissStore:
                     photo_vectors=self._photo_vectors,
                     newer_vectors=self._newer_vectors,
                     before=self._snapshot,
+                    device=self._device,
                 )
                 self._version = version
                 if self._snapshot.index is None and covering_stamp(self._path, self._encodings) is not None:

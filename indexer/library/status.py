@@ -14,6 +14,8 @@ from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 from indexer.library.found_text import count_read_and_waiting
 from indexer.library.generations import encodings_path, generation_files
+from indexer.library.gpu_search import search_name
+from indexer.library.settings import Settings
 from indexer.library.vector_store import open_vector_store
 
 
@@ -66,6 +68,8 @@ class LibraryStatus:
     """Encodings in the FAISS index. A search also compares the others."""
     index_fresh: bool
     """Whether the index holds all encodings."""
+    search: str
+    """What compares vectors, by the library's settings: `FAISS on the CPU`, `PyTorch on the GPU`, ..."""
     encodings: int
     """Encodings stored by this generation, including those of hidden photos."""
     other_generations: dict[str, int]
@@ -118,6 +122,7 @@ def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus
         bytes_on_disk=_bytes_in(path),
         index_covers=covers,
         index_fresh=covers == stored,
+        search=search_name(Settings.load(path).device),
         encodings=stored,
         other_generations=_other_generations(path, generation),
     )

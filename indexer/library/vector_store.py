@@ -64,11 +64,17 @@ class VectorStore(Protocol):
 
 
 def open_vector_store(
-    library: Path, catalog: Database, encodings: Encodings, generation: str, photo_vectors: PhotoVectors | None = None
+    library: Path,
+    catalog: Database,
+    encodings: Encodings,
+    generation: str,
+    photo_vectors: PhotoVectors | None = None,
+    device: str = "cpu",
 ) -> VectorStore:
     """The store of the library in that folder for the encodings of `generation`.
 
     It holds the vectors that `photo_vectors` makes, and makes them anew where it holds others. Without that, for
-    callers that have no model, the store is used as it is, and only embeddings can be searched for.
+    callers that have no model, the store is used as it is, and only embeddings can be searched for. `device` compares
+    them: `auto` (a GPU where there is one), `cpu`, `cuda`, ...
     """
-    return FaissStore(index_path(library, generation), catalog, encodings, generation, photo_vectors)
+    return FaissStore(index_path(library, generation), catalog, encodings, generation, photo_vectors, device)

@@ -39,12 +39,13 @@ class LibraryView(Library):
         catalog: Database,
         generation: str | None = None,
         photo_vectors: PhotoVectors | None = None,
+        device: str = "cpu",
     ) -> None:
         super().__init__(path, catalog)
         self.generation = self.current_generation() if generation is None else generation
         """Empty if no model has encoded anything yet and none was given."""
         self.encodings = Encodings(encodings_path(path, self.generation), lifetime=self.lifetime)
-        self.vectors = open_vector_store(path, catalog, self.encodings, self.generation, photo_vectors)
+        self.vectors = open_vector_store(path, catalog, self.encodings, self.generation, photo_vectors, device)
         self.was_current = self.is_current()
         """Whether this generation answered searches when the view was opened."""
 
@@ -55,20 +56,21 @@ class LibraryView(Library):
         *,
         generation: str | None = None,
         photo_vectors: PhotoVectors | None = None,
+        device: str = "cpu",
         create: bool = False,
     ) -> Self:
         """Open the library in folder `path` as `generation` sees it; with `create`, create it if missing.
 
         `generation` is that of the model in use. None is the one that answers searches; then no model is needed.
         `photo_vectors` of that model makes the vectors that sentences are compared with; without it only embeddings
-        are.
+        are. `device` compares them: `auto` (a GPU where there is one), `cpu`, `cuda`, ...
         A catalog of an older schema is backed up and migrated. What an interrupted run left behind is removed.
 
         Raises what `Library.open` raises.
         """
         folder, catalog = open_catalog(path, create=create)
         try:
-            view = cls(folder, catalog, generation, photo_vectors)
+            view = cls(folder, catalog, generation, photo_vectors, device)
         except BaseException:
             catalog.close()
             raise

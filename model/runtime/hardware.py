@@ -11,8 +11,13 @@ _DRIVERS = {"Linux": "libcuda.so.1", "Windows": "nvcuda.dll"}
 
 def has_gpu() -> bool:
     """Whether PyTorch is installed and an NVIDIA driver here finds a device."""
+    return find_spec("torch") is not None and driver_finds_gpu()
+
+
+def driver_finds_gpu() -> bool:
+    """Whether an NVIDIA driver here finds a device."""
     driver = _DRIVERS.get(platform.system())
-    if driver is None or not find_spec("torch"):
+    if driver is None:
         return False
     try:
         cuda = ctypes.CDLL(driver)

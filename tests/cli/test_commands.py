@@ -21,6 +21,7 @@ from cli.main import app
 from cli.model import model
 from cli.output import readable_size
 from indexer.text_extra import models_folder
+from model.runtime.hardware import has_gpu
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.weights import generation
@@ -54,6 +55,7 @@ def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Pa
     assert "Photos   12" in status.stdout
     assert f"Model    {weights} (generation " in status.stdout
     assert "Index    covers every photo" in status.stdout
+    assert "Search   FAISS on the CPU" in status.stdout or has_gpu()
     assert "broken.jpg: " in status.stdout
 
 

@@ -64,7 +64,8 @@ def test_a_yes_is_the_tag_a_no_takes_it_away_and_either_may_be_taken_back(filled
         assert library.answer(rex.id, [a, b], shown=None) == {a: True, b: False}
         assert said(library, rex.id) == ("", "c")
         assert library.answer(rex.id, [a, b], shown=None) == {}
-        assert verify(filled.open()) == []
+        with filled.open() as view:
+            assert verify(view) == []
     with Library.open(filled.library) as library:
         assert [(word.name, word.not_shown) for word in library.taught_words()] == [("Rex", [c])]
 

@@ -20,6 +20,8 @@ MAX_SIDE = 1600
 MIN_CONFIDENCE = 0.8
 _MAX_LINES, _MAX_CHARACTERS = 500, 500
 _NICENESS = 10
+_OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate", "Insufficient memory", "MemoryError")
+"""What errors of ONNX Runtime, OpenCV and RapidOCR say where memory is short."""
 
 _engine: Any = None
 
@@ -56,8 +58,8 @@ def read_text(path: str, identity: FileIdentity) -> list[FoundText] | Failure:
         result = _engine(np.ascontiguousarray(np.asarray(image)[..., ::-1]))
     except MemoryError:
         return Failure.OUT_OF_MEMORY
-    except Exception:  # OpenCV and ONNX Runtime raise various errors
-        return Failure.DAMAGED
+    except Exception as error:  # OpenCV and ONNX Runtime raise various errors, also where memory is short
+        return Failure.OUT_OF_MEMORY if any(words in str(error) for words in _OUT_OF_MEMORY) else Failure.DAMAGED
     if result.txts is None:
         return []
     lines = zip(result.txts, result.scores, result.boxes, strict=True)

@@ -180,6 +180,33 @@ def test_reading_is_limited_in_time_and_memory(tmp_path: Path) -> None:
         assert list(results) == [failure]
 
 
+@pytest.mark.parametrize(
+    ("said", "failure"),
+    [
+        ("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc", Failure.OUT_OF_MEMORY),
+        ("bfc_arena.cc:376 Failed to allocate memory for requested buffer of size 4718592", Failure.OUT_OF_MEMORY),
+        (
+            "OpenCV(4.12.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes",
+            Failure.OUT_OF_MEMORY,
+        ),
+        (
+            "Traceback (most recent call last):\nnumpy._core._exceptions._ArrayMemoryError: 24.8 MiB",
+            Failure.OUT_OF_MEMORY,
+        ),
+        ("OpenCV(4.12.0) resize.cpp:4152: error: (-215:Assertion failed) !ssize.empty()", Failure.DAMAGED),
+    ],
+)
+def test_errors_of_the_reader_say_whether_memory_was_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, failure: Failure
+) -> None:
+    def fail(_pixels: object) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(text_reader, "_engine", fail)
+    path = sign(tmp_path / "a.png", "EXIT")
+    assert read_text(str(path), _identity(path)) is failure  # type: ignore[arg-type]
+
+
 @pytest.mark.sqlite
 def test_a_crash_of_the_reader_is_kept_as_the_reason(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     sign(desk.photos / "a.png", "EXIT")

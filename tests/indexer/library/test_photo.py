@@ -32,4 +32,4 @@ def test_the_catalog_stores_each_field_as_that_type(name: str) -> None:
 
 def test_an_export_holds_every_field_under_its_name_or_in_another_form() -> None:
     dates = {"taken_at", "taken_offset", "taken_microsecond", "taken_precision"}
-    assert set(FIELDS) == HINTS.keys() - dates - {"id", "path", "online"} | {"taken", "paths", "digest"}
+    assert set(FIELDS) == HINTS.keys() - dates - {"id", "path", "online"} | {"taken", "paths", "digest", "not_shown"}

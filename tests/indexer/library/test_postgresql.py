@@ -31,6 +31,7 @@ from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
 from tests.indexer.colour_runtime import ColourRuntime
 from tests.indexer.desk import Desk, scribble
+from tests.indexer.library.number_table import add, create, read
 from tests.indexer.servers import PostgresqlServer
 
 pytestmark = pytest.mark.scale
@@ -44,9 +45,7 @@ def catalog(server: PostgresqlServer) -> str:
 @pytest.fixture
 def database(catalog: str) -> Iterator[PostgresqlDatabase]:
     with closing(opened(catalog)) as database:
-        database.create()
-        with database.begin() as connection:
-            connection.execute(text("CREATE TABLE number (value INTEGER)"))
+        create(database)
         yield database
 
 
@@ -54,16 +53,6 @@ def opened(url: str) -> PostgresqlDatabase:
     database = open_database(make_url(url), remedy="Ask for a backup.")
     assert isinstance(database, PostgresqlDatabase)
     return database
-
-
-def add(database: PostgresqlDatabase, value: int) -> None:
-    with database.begin() as connection:
-        connection.execute(text("INSERT INTO number VALUES (:value)"), {"value": value})
-
-
-def read(database: PostgresqlDatabase) -> list[int]:
-    with database.connect() as connection:
-        return list(connection.execute(text("SELECT value FROM number ORDER BY value")).scalars())
 
 
 def end_sessions(server: PostgresqlServer, url: str) -> None:

@@ -17,6 +17,7 @@ from indexer.library import sqlite
 from indexer.library.errors import LibraryClosed, LibraryError, LibraryLocked, LibraryMissing
 from indexer.library.sqlite import SqliteDatabase
 from tests.indexer.crashes import ROOT
+from tests.indexer.library.number_table import add, create, read
 
 _ADD_UP = """
 import sys
@@ -44,22 +45,10 @@ def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
 
 def numbers(path: Path, *values: int) -> SqliteDatabase:
     database = SqliteDatabase(path, remedy="Put a backup in its place.")
-    database.create()
-    with database.begin() as connection:
-        connection.execute(text("CREATE TABLE number (value INTEGER)"))
+    create(database)
     for value in values:
         add(database, value)
     return database
-
-
-def add(database: SqliteDatabase, value: int) -> None:
-    with database.begin() as connection:
-        connection.execute(text("INSERT INTO number VALUES (:value)"), {"value": value})
-
-
-def read(database: SqliteDatabase) -> list[int]:
-    with database.connect() as connection:
-        return list(connection.execute(text("SELECT value FROM number ORDER BY value")).scalars())
 
 
 def test_what_one_writer_reads_another_has_not_changed_when_it_writes(tmp_path: Path) -> None:

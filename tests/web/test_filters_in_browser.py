@@ -11,7 +11,7 @@ import piexif
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.engine.libraries import index
 from tests.web.applications import opened, served
@@ -110,6 +110,24 @@ def test_a_photo_of_the_results_after_a_choice_opens_over_them_and_back_leads_to
         page.go_back()
         expect_photos(page, 8)
         page.go_forward()
+        expect_photos(page, 3)
+
+
+def test_forward_to_the_results_of_a_choice_leads_to_them_also_where_the_script_comes_late(
+    chromium: Browser, album: str
+) -> None:
+    with tab(chromium, album) as page:
+        results(page)
+        pill(page, "Camera").click()
+        page.get_by_role("dialog", name="Camera").get_by_role("link", name="Pixel 7 3 photos").click()
+        expect_photos(page, 3)
+        held: list[Route] = []
+        page.route("**/filters.js*", lambda route: held.append(route), times=1)
+        page.go_back(wait_until="commit")
+        expect_photos(page, 8)
+        page.go_forward(wait_until="commit")
+        for route in held:
+            route.continue_()
         expect_photos(page, 3)
 
 

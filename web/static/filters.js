@@ -10,7 +10,8 @@ const panels = new Map(); // by the name of their pill
 let facets = null; // a promise of the page of all filters, for the search that is shown
 let choices = Promise.resolve(); // one after another: each adds to the search that the one before has made
 let waiting = 0;
-let shown = location.search; // the search whose results are on the page
+const navigation = performance.getEntriesByType("navigation")[0];
+let shown = new URL(navigation?.name ?? location.href).search; // the search whose results are on the page
 const SLIDER_MS = 300; // several presses of an arrow key are one choice
 
 if (HTMLElement.prototype.showPopover) for (const pill of pills) enhance(pill);
@@ -154,9 +155,11 @@ async function update(address) {
 }
 
 // Back to a search before the last choice. A photo over the results has an address too, but no other results.
-addEventListener("popstate", () => {
+function follow() {
   if (location.pathname === new URL(document.querySelector("form.search").action).pathname && location.search !== shown) location.reload();
-});
+}
+addEventListener("popstate", follow);
+follow(); // one may have gone back or forward before this script came
 
 function show(page, fresh) {
   document.title = page.title;

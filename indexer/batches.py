@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Generic
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from indexer.changes import FileToRead
@@ -23,7 +21,8 @@ from indexer.library.photo import FileIdentity
 from indexer.library.photo_metadata import nonempty_fields, update_photo_metadata
 from indexer.library.writer import LibraryWriter
 from indexer.metadata.fields import METADATA_VERSION, Metadata
-from model.runtime.protocol import Runtime
+from indexer.photo_encoders import Content
+from model.runtime.protocol import EncodedImages
 
 ENCODED_AT_ONCE = 32
 _LOCATIONS_AT_ONCE = 1000
@@ -77,18 +76,18 @@ class KnownPhotos:
         return True
 
 
-class Batch:
-    """The files that were read since the last commit."""
+class Batch(Generic[Content]):
+    """The files that were read since the last commit. `encode` is that of a `PhotoEncoder`."""
 
-    def __init__(self, writer: LibraryWriter, runtime: Callable[[], Runtime]) -> None:
+    def __init__(self, writer: LibraryWriter, encode: Callable[[Sequence[Content]], EncodedImages]) -> None:
         self._writer = writer
-        self._runtime = runtime
+        self._encode = encode
         self._photos: list[dict[str, Any]] = []
         self._updates: list[dict[str, Any]] = []
         self._locations: list[dict[str, Any]] = []
         self._predecessors: dict[int, int] = {}
         self._changed_photos: set[int] = set()
-        self._to_encode: dict[int, NDArray[np.uint8]] = {}
+        self._to_encode: dict[int, Content] = {}
 
     @property
     def is_full(self) -> bool:
@@ -110,9 +109,9 @@ class Batch:
         else:
             self._updates.append({"known_id": photo_id, **columns})
 
-    def add_pixels(self, photo_id: int, pixels: NDArray[np.uint8]) -> None:
+    def add_content(self, photo_id: int, content: Content) -> None:
         """Add a photo to encode."""
-        self._to_encode[photo_id] = pixels
+        self._to_encode[photo_id] = content
 
     def add_location(
         self, file: FileToRead, photo_id: int | None, failure: Failure | None, sidecar: Metadata = _NOTHING
@@ -139,7 +138,7 @@ class Batch:
         """Encode the photos that need it, store everything, and begin a new batch."""
         photo_ids = list(self._to_encode)
         if photo_ids:
-            self._writer.encodings.add(photo_ids, self._runtime().encode_image(list(self._to_encode.values())))
+            self._writer.encodings.add(photo_ids, self._encode(list(self._to_encode.values())))
         self._writer.catalog.write(self._store)
         self._photos.clear()
         self._updates.clear()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from indexer.batches import Batch, KnownPhotos, remove_locations
 from indexer.changes import Changes, FileToRead, compare, known_files
@@ -21,12 +21,13 @@ from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
 from indexer.metadata_refresh import refresh_metadata
+from indexer.photo_encoders import LocalEncoder, PhotoEncoder
 from indexer.removed_files import remember_removed_files, replaced_photos
 from indexer.scanning import Scan, scan
 from indexer.sidecars import sidecar_of
 from indexer.text_reading import read_texts
 from indexer.unsupported_files import store_unsupported_files
-from indexer.workers import ReadRequest, read_photos
+from indexer.workers import ReadRequest
 from model.image_processor import PixelBertImageProcessor
 from model.runtime.protocol import Runtime
 
@@ -91,6 +92,7 @@ def index_folders(
     *,
     processor: PixelBertImageProcessor,
     load_runtime: Callable[[], Runtime],
+    encoder: PhotoEncoder[Any] | None = None,
     weights: str | None = None,
     progress: Callable[[IndexProgress], None] | None = None,
     index_progress: Callable[[int, int], None] | None = None,
@@ -110,6 +112,8 @@ def index_folders(
     If other weights encoded the library, all known folders are read. The old encodings answer searches until all photos
     are encoded anew, including those in folders that cannot be reached now. `weights` is the name of the new weights,
     which the library stores.
+
+    `encoder` reads and encodes the photos, by default this machine, by `processor` and `load_runtime`.
 
     `workers` is the number of decoding processes; its default, and files to exclude from every folder, are settings of
     the library.
@@ -148,9 +152,7 @@ def index_folders(
             report.encoded = _read_and_encode(
                 writer,
                 changes.to_read,
-                processor,
-                load_runtime=load_runtime,
-                workers=workers,
+                encoder or LocalEncoder(processor, load_runtime, workers=workers),
                 on_read=tally.count,
             )
         if changes.outdated:
@@ -264,10 +266,8 @@ def _scan(part: FolderPart, library: Path, excluded_everywhere: Sequence[str]) -
 def _read_and_encode(
     writer: LibraryWriter,
     files: Sequence[FileToRead],
-    processor: PixelBertImageProcessor,
+    encoder: PhotoEncoder[Any],
     *,
-    load_runtime: Callable[[], Runtime],
-    workers: int | None,
     on_read: Callable[[FileToRead, int | None], None],
 ) -> int:
     """Read, encode and commit `files`; the number of photos encoded. `on_read` gets the photo id of each (None:
@@ -282,10 +282,11 @@ def _read_and_encode(
         )
         for file in files
     )
-    batch = Batch(writer, functools.cache(load_runtime))
+    batch = Batch(writer, encoder.encode)
     encoded = 0
-    with closing(read_photos(requests, processor, workers=workers)) as results:
-        for file, read in zip(files, results, strict=True):
+    with closing(encoder.read(requests)) as results:
+        for number, read, content in results:
+            file = files[number]
             if isinstance(read, ReadPhoto) and read.identity.size != file.state.size:
                 read = Failure.CHANGING
             if isinstance(read, Failure):
@@ -295,8 +296,8 @@ def _read_and_encode(
                 photo_id, is_new = photos.identify(read.identity.digest)
                 if read.picture is not None:
                     batch.add_photo(photo_id, read.identity, read.picture, is_new=is_new)
-                if read.picture is not None and photos.needs_encoding(photo_id):
-                    batch.add_pixels(photo_id, read.picture.pixels)
+                if content is not None and photos.needs_encoding(photo_id):
+                    batch.add_content(photo_id, content)
                     encoded += 1
                 batch.add_location(file, photo_id, None, read.sidecar)
                 on_read(file, photo_id)

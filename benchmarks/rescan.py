@@ -71,6 +71,7 @@ class Hat:
     """A runtime that draws its embeddings from a hat."""
 
     device = "cpu"
+    at_once = 1
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         """Embeddings of the shipped model's size, hardly any pixel features."""

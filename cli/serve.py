@@ -18,8 +18,8 @@ from cli.options import (
 )
 from model.errors import PixelseekError
 
-_THREADS = 80
-"""Most of them wait: 64 searches for the model, 8 for news of indexing."""
+_THREADS = 96
+"""Most of them wait: 64 searches for the model, 8 for its answer, 8 for news of indexing."""
 _MIB = 1024**2
 _IDLE_S = 60
 

@@ -11,6 +11,7 @@ from engine.annotation_match import has_all_words, word_logits
 from engine.language import is_foreign
 from engine.phrases import Phrase
 from engine.pipeline import Candidate
+from engine.query import Query
 from engine.results import NOTHING_LIKE_THAT, Hint
 from indexer.library.text_analysis import without_accents
 from indexer.library.view import LibraryView
@@ -73,6 +74,12 @@ def absence_hint(
     ids = content_ids(model.processor, parameters.vocabulary, sentence.others)
     weakest = weakest_word(parameters.detectors, np.stack(pooled), ids)
     return _ABSENT if parameters.absence.is_absent(evidence(ranked[0].match, weakest)) else None
+
+
+def hint_about_depth(query: Query, reranked: int) -> Hint:
+    """The hint that only so many photos were reranked."""
+    text = f"Many people are searching now: only {reranked} photos were compared closely. Search again later for more."
+    return Hint("busy", text, query.text)
 
 
 def _unknown(words: Sequence[str]) -> Hint:

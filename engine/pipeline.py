@@ -203,6 +203,14 @@ def shortlist(library: LibraryView, encoded: EncodedQuery, size: int) -> Shortli
     return Shortlist(encoded, visual, annotated, among, size, clock.timings_ms)
 
 
+def shortened(shortlist: Shortlist, size: int) -> Shortlist:
+    """The shortlist as it were with that size; itself where it has no more candidates."""
+    visual, annotated = shortlist.visual[:size], shortlist.annotated[: max_reranked(size) - size]
+    if len(visual) + len(annotated) == len(shortlist.visual) + len(shortlist.annotated):
+        return shortlist
+    return replace(shortlist, visual=visual, annotated=annotated, size=size)
+
+
 def nearest(library: LibraryView, direction: Direction, count: int, among: NDArray[np.int64] | None) -> list[Candidate]:
     """The `count` photos that lie farthest in `direction`, best first."""
     ids, _ = _ranked(library, direction, count, among)

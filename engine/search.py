@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -22,7 +22,7 @@ from engine.example_sentences import SAMPLE, example_sentences, plain_texts
 from engine.explain import Explanation, WordEvidence, in_sentence_order, with_maps, word_evidence
 from engine.filter_hints import hints_about_names, hints_where_none_is_good, hints_where_none_passes
 from engine.grouping import best_count
-from engine.hints import absence_hint, word_hints
+from engine.hints import absence_hint, hint_about_depth, word_hints
 from engine.models import open_model
 from engine.phrases import Phrase, PhraseReader
 from engine.pipeline import Candidate, Clock, EncodedQuery, Shortlist
@@ -62,7 +62,8 @@ _COMBINED = 64
 class SearchEngine:
     """Searches a library with the model that encoded it; a context manager.
 
-    Threads may share one: searches wait for each other. After `close` every method raises LibraryClosed.
+    Threads may share one: as many calls as `at_once` are answered at once, others wait. After `close` every method
+    raises LibraryClosed.
     """
 
     def __init__(self, library: LibraryView, model: TrainedModel) -> None:
@@ -74,7 +75,8 @@ class SearchEngine:
         self._ranker = model.ranker
         self._teaching = Teaching(library, model.photo_vectors)
         self._phrases = PhraseReader(library, model, self._teaching)
-        self._lock = Lock()
+        self._reading = Lock()  # taught words are read by one thread at a time
+        self._turns = BoundedSemaphore(self._runtime.at_once)
 
     @classmethod
     def open(
@@ -169,15 +171,24 @@ class SearchEngine:
             return replace(candidates, hits=hits, timings_ms=clock.timings_ms)
 
     @while_open
-    def rerank(self, shortlist: Shortlist, *, limit: int = 20, sort: Sort = "match") -> SearchResult:
+    def rerank(
+        self, shortlist: Shortlist, *, limit: int = 20, sort: Sort = "match", depth: int | None = None
+    ) -> SearchResult:
         """The `limit` photos that fit the query of `shortlist` best: what `search` returns, but nothing is encoded.
+
+        With a `depth` it is as if the shortlist were of that size where it is larger, and a hint says so: for a machine
+        that many people wait for.
 
         Raises EngineReplaced where the shortlist was made with other weights, and QueryError as `search` does.
         """
         check_limit(limit)
         self._require_generation(shortlist.encoded)
+        shorter = shortlist if depth is None else pipeline.shortened(shortlist, depth)
         with self._answering():
-            return self._rerank(shortlist, limit, sort)
+            result = self._rerank(shorter, limit, sort)
+        if shorter is not shortlist and result.reranked:
+            result.hints.append(hint_about_depth(shortlist.encoded.query, result.reranked))
+        return result
 
     @while_open
     def encode(self, query: str | Query) -> EncodedQuery:
@@ -215,7 +226,7 @@ class SearchEngine:
         check_limit(limit)
         query = parse(query)
         check_excluded(query)
-        # Before the lock, because decoding takes its time.
+        # Before its turn, because decoding takes its time.
         known = self.read_photo(photo) if isinstance(photo, str | Path) else photo
         library = self._library
         with self._answering():
@@ -264,7 +275,7 @@ class SearchEngine:
         """
         with self._answering():
             pooled = require_photo(self._library.pooled_features([photo_id]), photo_id)
-            phrase = self._phrases.read(parse(query).words)
+            phrase = self._read(parse(query).words)
             return self._with_taught(phrase, self._word_evidence(phrase, pooled), photo_id)
 
     @while_open
@@ -291,10 +302,10 @@ class SearchEngine:
             features = require_photo(library.pixel_features([photo_id]), photo_id)
             pooled = require_photo(library.pooled_features([photo_id]), photo_id)
             photos = self._ranker.prepare(EncodedImages(embedding[None], [features], pooled[None]))
-            phrase = self._phrases.read(sentence)
+            phrase = self._read(sentence)
             words = self._word_evidence(phrase, pooled)
             match = pipeline.match_of_sentence(library, self._ranker, self._encode(Query(sentence)), photos, photo_id)
-        # Not under the lock, because decoding takes its time.
+        # It takes no turn, because decoding takes its time.
         pixels = self._pixels(photo) if any(word.can_be_shown for word in words) else None
         if pixels is not None:
             with self._answering():
@@ -354,7 +365,7 @@ class SearchEngine:
     @while_open
     def taught_quality(self, word: TaughtWord) -> Quality:
         """How well the photos of a taught word are told from others."""
-        with self._answering():
+        with self._answering(), self._reading:
             return self._teaching.quality(word)
 
     @while_open
@@ -366,7 +377,8 @@ class SearchEngine:
         """
         with self._answering():
             wanted = None if word.shown else pipeline.encode(self._model, Query(word.name)).wanted
-            return self._teaching.suggestions(word, count, leave_out=leave_out, wanted=wanted)
+            with self._reading:
+                return self._teaching.suggestions(word, count, leave_out=leave_out, wanted=wanted)
 
     @while_open
     def photo(self, photo_id: int) -> PhotoRecord:
@@ -399,6 +411,11 @@ class SearchEngine:
         self.close()
 
     @property
+    def at_once(self) -> int:
+        """How many calls of different threads are answered at once."""
+        return self._runtime.at_once
+
+    @property
     def max_reranked(self) -> int:
         """How many photos are reranked at most where a search does not name a shortlist size."""
         return pipeline.max_reranked(self._shortlist_size(None))
@@ -411,8 +428,8 @@ class SearchEngine:
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        """One call at a time. Raises EngineReplaced where other weights have encoded the library since."""
-        with self._lock:
+        """The turn of a call. Raises EngineReplaced where other weights have encoded the library since."""
+        with self._turns:
             if not self._library.is_current():
                 raise EngineReplaced(
                     f"the photos in {self._library.path} were encoded by other weights meanwhile: open it again."
@@ -420,7 +437,12 @@ class SearchEngine:
             yield
 
     def _encode(self, query: Query) -> EncodedQuery:
-        return pipeline.encode(self._model, query, self._phrases.read)
+        return pipeline.encode(self._model, query, self._read)
+
+    def _read(self, text: str) -> Phrase:
+        """The phrase of that text, with the taught words in it."""
+        with self._reading:
+            return self._phrases.read(text)
 
     def _word_evidence(self, phrase: Phrase, pooled: NDArray[np.float32]) -> list[WordEvidence]:
         """The evidence of the words that are not taught. Raises QueryError where there is no word in the phrase."""

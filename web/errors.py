@@ -28,7 +28,6 @@ from web.searches import Busy, CursorUnknown
 from web.thumbnails import PhotoUnreadable
 from web.uploads import MAX_UPLOAD_BYTES, UploadForgotten
 
-_RETRY_AFTER_S = 5
 _SENTENCES = ("question", "words", "q")
 """Parameters of pages that hold a sentence."""
 _TITLES = {
@@ -69,7 +68,7 @@ def respond(error: Exception) -> Response:
         headers = ("allow", "retry-after", "www-authenticate")
         response.headers.extend(header for header in error.get_headers() if header[0].lower() in headers)
     if isinstance(error, Busy):
-        response.headers["Retry-After"] = str(_RETRY_AFTER_S)
+        response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 
 

@@ -1,15 +1,22 @@
-"""Searches that wait in one queue for the model, and snapshots of their results, so that paging keeps one order."""
+"""Searches that wait in one queue for the model, and snapshots of their results, so that paging keeps one order.
+
+Where many wait, fewer photos are reranked for each; where it would take too long all the same, they are told to come
+again.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore, Lock
+from statistics import median
+from threading import Lock
 from typing import TypeVar
 
 from engine.answers import Answers
@@ -25,6 +32,15 @@ from model.errors import PixelseekError
 from web.disconnection import ClientDisconnected, disconnection_check
 
 MAX_WAITING = 64
+_MAX_WAIT_S = 10.0
+"""Who would wait longer for a turn is told to come again."""
+_MIN_RETRY_S = 5
+_TARGET_S = 1.0
+"""Fewer photos are reranked where those who wait would wait longer otherwise."""
+_MIN_RERANKED = 16
+"""But not fewer than these: they bring most of what a rerank brings."""
+_LATEST = 16
+"""So many of the latest calls tell how long the next ones will take."""
 _MAX_DEPTH = 2000
 _MAX_SNAPSHOTS = 128
 Result = TypeVar("Result")
@@ -33,7 +49,11 @@ _CURSOR = re.compile(r"([\w-]{8,32})\.(\d{1,4})")
 
 
 class Busy(PixelseekError):  # noqa: N818
-    """Too many searches are waiting for the model."""
+    """Too many searches are waiting for the model; after `retry_after_s` there may be fewer."""
+
+    def __init__(self, message: str, retry_after_s: int = _MIN_RETRY_S) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class CursorUnknown(PixelseekError):  # noqa: N818
@@ -41,53 +61,78 @@ class CursorUnknown(PixelseekError):  # noqa: N818
 
 
 class ModelQueue:
-    """Runs calls that need the model one after another; at most `max_waiting` wait.
+    """Runs calls that need the model, each in its turn: `at_once` at once, and at most `max_waiting` wait.
 
-    All run in one thread: PyTorch keeps threads and memory for each thread that calls it.
+    They run in so many threads and no more: PyTorch keeps memory for each thread that calls it.
     """
 
-    def __init__(self, max_waiting: int) -> None:
-        self._places = BoundedSemaphore(max_waiting + 1)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
-        self._count_lock = Lock()
+    def __init__(self, max_waiting: int, at_once: Callable[[], int] = lambda: 1) -> None:
+        """`at_once` is asked when the first call comes."""
+        self._max_waiting = max_waiting
+        self._ask_at_once = at_once
+        self._threads: ThreadPoolExecutor | None = None
+        self._admitted = 0
+        self._is_closed = False
+        self._lock = Lock()
+        self._seconds = deque[float](maxlen=_LATEST)
+        self.at_once = 1
         self.waiting = 0
+
+    def wait_s(self) -> float:
+        """How long a call will wait for its turn, as far as the latest calls tell."""
+        seconds = list(self._seconds)
+        return self.waiting * median(seconds) / self.at_once if len(seconds) == _LATEST else 0.0
 
     def run(self, call: Callable[[], Result], is_disconnected: Callable[[], bool]) -> Result:
         """Wait for the calls before this one, run `call`, and return what it returns.
 
-        Raises Busy when too many calls wait, ClientDisconnected when `is_disconnected` once its turn has come, and
-        LibraryClosed after `close`.
+        Raises Busy when too many calls wait or its turn would come too late, ClientDisconnected when
+        `is_disconnected` once its turn has come, and LibraryClosed after `close`.
         """
-        if not self._places.acquire(blocking=False):
-            raise Busy("too many searches are waiting already. Try again in a few seconds.")
 
         def run_unless_disconnected() -> Result:
-            self._count(-1)
+            with self._lock:
+                self.waiting -= 1
             if is_disconnected():
                 raise ClientDisconnected("the client has closed the connection.")
-            return call()
+            start = time.perf_counter()
+            try:
+                return call()
+            finally:
+                self._seconds.append(time.perf_counter() - start)
 
+        future = self._submit(run_unless_disconnected)
         try:
-            self._count(+1)
-            return self._submit(run_unless_disconnected).result()
+            return future.result()
         except CancelledError as error:
             raise LibraryClosed("the server is stopping.") from error
         finally:
-            self._places.release()
+            with self._lock:
+                self._admitted -= 1
 
     def _submit(self, call: Callable[[], Result]) -> Future[Result]:
-        try:
-            return self._thread.submit(call)
-        except RuntimeError as error:
-            raise LibraryClosed("the server is stopping.") from error
-
-    def _count(self, change: int) -> None:
-        with self._count_lock:
-            self.waiting += change
+        with self._lock:
+            if self._is_closed:
+                raise LibraryClosed("the server is stopping.")
+            if self._threads is None:
+                self.at_once = self._ask_at_once()
+                self._threads = ThreadPoolExecutor(self.at_once, thread_name_prefix="model")
+            wait_s = self.wait_s()
+            if self._admitted >= self._max_waiting + self.at_once or wait_s > _MAX_WAIT_S:
+                retry_after_s = max(_MIN_RETRY_S, math.ceil(wait_s))
+                raise Busy(
+                    f"too many searches are waiting already. Try again in {retry_after_s} seconds.", retry_after_s
+                )
+            self._admitted += 1
+            self.waiting += 1
+            return self._threads.submit(call)
 
     def close(self) -> None:
-        """Wait for the call that is running, and cancel those that wait."""
-        self._thread.shutdown(cancel_futures=True)
+        """Wait for the calls that are running, and cancel those that wait."""
+        with self._lock:
+            self._is_closed = True
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
 
 
 @dataclass
@@ -145,7 +190,8 @@ class Searches:
         self._engine = engine
         self._snapshots: OrderedDict[str, ResultSnapshot] = OrderedDict()
         self._lock = Lock()
-        self.queue = ModelQueue(MAX_WAITING)
+        self._seconds_a_photo = deque[float](maxlen=_LATEST)
+        self.queue = ModelQueue(MAX_WAITING, at_once=lambda: engine().at_once)
 
     def run(self, ask: Callable[[SearchEngine], Result]) -> Result:
         """Run `ask` with the engine that is current when its turn comes. Raises what `ModelQueue.run` raises."""
@@ -272,8 +318,20 @@ class Searches:
         return None if index is None else self._position_in(snapshot, index)
 
     def _reranked(self, engine: SearchEngine, shortlist: Shortlist, limit: int, sort: Sort) -> Page:
-        depth = max(limit, engine.max_reranked)  # every reranked photo, because the next pages show them
-        return self._page(shortlist.encoded, engine.rerank(shortlist, limit=depth + 1, sort=sort), limit, depth, sort)
+        kept = max(limit, engine.max_reranked)  # every reranked photo, because the next pages show them
+        result = engine.rerank(shortlist, limit=kept + 1, sort=sort, depth=self._depth(shortlist.size))
+        if result.reranked:
+            milliseconds = result.timings_ms["features"] + result.timings_ms["rerank"]
+            self._seconds_a_photo.append(milliseconds / 1000 / result.reranked)
+        return self._page(shortlist.encoded, result, limit, kept, sort)
+
+    def _depth(self, size: int) -> int | None:
+        """How many photos of a shortlist of that size are reranked; None: all, as for who searches alone."""
+        seconds = list(self._seconds_a_photo)
+        if not seconds:
+            return None
+        wait_s = self.queue.waiting * size * median(seconds) / self.queue.at_once
+        return None if wait_s <= _TARGET_S else max(_MIN_RERANKED, int(size * _TARGET_S / wait_s))
 
     def _page(self, encoded: EncodedQuery, result: SearchResult, limit: int, depth: int, sort: Sort) -> Page:
         """The first page of a result. A snapshot keeps its first `depth` hits; it has one more where there are more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ IMAGE_OUTPUTS, CELLS = ("pixel_features", "embeddings", "pooled_features"), "cel
 """The outputs of the graph `pixels`. One that an older Pixelseek exported has no cells."""
 _PAIRS = 16  # in one forward pass: few enough for what lies between the layers to stay in the cache
 _ERRORS_ONLY = 3
+_MAX_AT_ONCE = 8  # the part of a search that is Python takes turns, and is a sixth of it
 _Feed: TypeAlias = dict[str, NDArray[Any]]
 
 
@@ -44,6 +46,11 @@ class OnnxRuntime:
             self._processor = PixelBertProcessor.from_pretrained(folder)
         self._sessions: dict[str, _Session] = {}
         self._loading = Lock()
+
+    @property
+    def at_once(self) -> int:
+        """See `Runtime`. Two calls with a thread each are done sooner than one after the other with both."""
+        return min(self._threads or os.cpu_count() or 1, _MAX_AT_ONCE)
 
     @classmethod
     def load(cls, weights: Path | OpenedWeights, *, threads: int = 0) -> OnnxRuntime:

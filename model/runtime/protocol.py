@@ -88,6 +88,10 @@ class Runtime(Protocol):
     def device(self) -> str:
         """Where it computes: `cpu`, `cuda`, ..."""
 
+    @property
+    def at_once(self) -> int:
+        """How many calls of different threads it computes at once; more would only slow each other down."""
+
     def prepare(self, *, rerank: bool) -> None:
         """Load now what a search with or without a rerank needs, and not when the first one comes."""
 

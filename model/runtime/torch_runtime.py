@@ -31,6 +31,9 @@ _PHOTOS = 256
 class TorchRuntime:
     """`model.runtime.protocol.Runtime` on PyTorch."""
 
+    at_once = 1
+    """PyTorch keeps memory for each thread that calls it, and a GPU computes one thing at a time."""
+
     def __init__(
         self,
         model: PixelBertForImageTextRetrieval,

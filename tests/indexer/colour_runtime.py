@@ -28,6 +28,8 @@ _PROJECTION = np.random.default_rng(0).normal(size=(_BINS**3, EMBEDDING_SIZE)).a
 class ColourRuntime:
     """Embeddings are projected colour histograms; pixel features those of the four quarters of a photo."""
 
+    at_once = 1
+
     def __init__(self) -> None:
         self.photos_encoded = 0
 

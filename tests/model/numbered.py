@@ -60,6 +60,7 @@ class Known:
     """
 
     device = "cpu"
+    at_once = 1
 
     def __init__(self, counts: Sequence[int], *, spread: int = 3, seed: int = 0) -> None:
         random = np.random.default_rng(seed)

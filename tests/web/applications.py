@@ -77,8 +77,8 @@ def photo(client: FlaskClient) -> str:
 class _LongCall:
     """A call that runs until `finish` is set."""
 
-    def __init__(self) -> None:
-        self.started, self.finish = threading.Event(), threading.Event()
+    def __init__(self, finish: threading.Event) -> None:
+        self.started, self.finish = threading.Event(), finish
 
     def run(self) -> str:
         self.started.set()
@@ -88,13 +88,17 @@ class _LongCall:
 
 @contextmanager
 def busy(queue: ModelQueue) -> Iterator[Thread]:
-    """The model is busy with another call."""
-    call = _LongCall()
-    thread = Thread(target=lambda: queue.run(call.run, bool))
-    thread.start()
-    call.started.wait()
+    """The model is busy with other calls, as many as it takes at once; the thread of the first."""
+    finish = threading.Event()
+    threads: list[Thread] = []
+    while len(threads) < queue.at_once or not threads:  # which is known once the first call has come
+        call = _LongCall(finish)
+        threads.append(Thread(target=lambda run=call.run: queue.run(run, bool)))
+        threads[-1].start()
+        call.started.wait()
     try:
-        yield thread
+        yield threads[0]
     finally:
-        call.finish.set()
-        thread.join()
+        finish.set()
+        for thread in threads:
+            thread.join()

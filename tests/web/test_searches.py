@@ -4,9 +4,10 @@ import html
 import re
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from threading import Thread
+from threading import BoundedSemaphore, Thread
 from typing import Any
 from weakref import ref
 
@@ -22,6 +23,7 @@ from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+from tests.model.scenes import caption, scenes
 from tests.web.applications import busy, hits, opened, served
 from web.disconnection import ClientDisconnected
 from web.searches import Busy, ModelQueue
@@ -44,6 +46,70 @@ def test_beyond_the_bound_a_search_is_told_to_come_again(
         page = client.get("/", query_string={"q": SENTENCE})
         assert page.status_code == 503
         assert "Too many searches" in page.text
+
+
+def test_who_would_wait_too_long_is_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.searches._LATEST", 1)
+    monkeypatch.setattr("web.searches._MAX_WAIT_S", 0.03)
+    with closing(ModelQueue(64)) as queue:
+        queue.run(lambda: time.sleep(0.05), never)
+        assert queue.wait_s() == 0
+        waiting = Thread(target=lambda: queue.run(lambda: "found", never))
+        with busy(queue):
+            waiting.start()
+            while not queue.waiting:
+                pass
+            with pytest.raises(Busy, match="Try again in 5 seconds") as refused:
+                queue.run(lambda: pytest.fail("out of turn"), never)
+        waiting.join()
+        assert refused.value.retry_after_s == 5
+        assert queue.run(lambda: "found", never) == "found"
+
+
+def test_as_many_run_at_once_as_the_engine_says() -> None:
+    with closing(ModelQueue(0, at_once=lambda: 3)) as queue, busy(queue):
+        assert (queue.at_once, queue.waiting) == (3, 0)
+        with pytest.raises(Busy):
+            queue.run(lambda: pytest.fail("out of turn"), never)
+
+
+def test_searches_at_once_find_what_each_finds_alone(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_of(app).engine(), "_turns", BoundedSemaphore(4))
+    sentences = [caption(scene) for scene in scenes()[:8]]
+    alone = [hits(client, q=sentence, limit=5) for sentence in sentences]
+    with ThreadPoolExecutor(4) as people, closing(ModelQueue(64, at_once=lambda: 4)) as queue:
+        monkeypatch.setattr(service_of(app).searches, "queue", queue)
+        together = list(people.map(lambda sentence: hits(app.test_client(), q=sentence, limit=5), sentences))
+    assert together == alone
+
+
+def test_while_many_wait_fewer_photos_are_reranked_and_it_says_so(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.searches._TARGET_S", 0.0)
+    monkeypatch.setattr("web.searches._MIN_RERANKED", 3)
+    queue, question = service_of(app).searches.queue, {"q": SENTENCE, "limit": PHOTO_COUNT}
+    alone = client.get("/api/v1/search", query_string=question).get_json()
+    assert (alone["reranked"], alone["hints"]) == (PHOTO_COUNT, [])
+    with monkeypatch.context() as crowd:
+        crowd.setattr(queue, "waiting", 5)
+        answer = client.get("/api/v1/search", query_string=question).get_json()
+        page = client.get("/", query_string={"q": SENTENCE}).text
+        assert queue.waiting == 5
+    (hint,) = answer["hints"]
+    assert (answer["reranked"], hint["kind"], hint["query"]) == (3, "busy", SENTENCE)
+    assert "only 3 photos were compared closely" in hint["text"]
+    assert hint["text"] in html.unescape(page)
+    match_of = {hit["photo_id"]: hit["match"] for hit in alone["hits"]}
+    by_similarity = client.get("/api/v1/search", query_string={**question, "rerank": "false"}).get_json()["hits"]
+    nearest = [hit["photo_id"] for hit in by_similarity]
+    assert {hit["photo_id"] for hit in answer["hits"][:3]} == {*nearest[:3]}
+    assert [hit["photo_id"] for hit in answer["hits"][3:]] == nearest[3:]
+    assert all(hit["match"] == match_of[hit["photo_id"]] for hit in answer["hits"][:3])
+    assert all(hit["match"] is None for hit in answer["hits"][3:])
+    assert client.get("/api/v1/search", query_string=question).get_json()["hits"] == alone["hits"]
 
 
 def test_a_turn_comes_when_the_one_before_ends() -> None:

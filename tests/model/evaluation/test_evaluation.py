@@ -29,6 +29,7 @@ class Dot:
     """A runtime whose ITM logit is the dot product of the first tokens."""
 
     device = "cpu"
+    at_once = 1
 
     def encode_image(self, images: Sequence[NDArray[np.uint8]]) -> EncodedImages:
         raise AssertionError(f"nothing is encoded here: {len(images)} photos")

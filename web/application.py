@@ -84,7 +84,7 @@ def create_app(config: Mapping[str, Any]) -> Flask:
         _log.warning("photos can be viewed, but not searched: %s", error)
     attach(app, service)
     password = password_hash(service.library)
-    guard, tokens = Guard(password), FormTokens(password)
+    guard, tokens = Guard(password), FormTokens(service.library, password)
     app.add_template_global(tokens.token, "form_token")
     app.add_template_global(tokens.field, "token_field")
     app.add_template_global(text_over)

@@ -9,7 +9,11 @@ needs no token, because a program has no page to read it from. It refuses reques
 from __future__ import annotations
 
 import logging
+import os
 import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 
 from flask import g, request
 from itsdangerous import BadSignature, TimestampSigner
@@ -22,6 +26,7 @@ FIELD = "csrf_token"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _MAX_AGE_S = 7 * 86400
 _PAYLOAD = "form"
+_KEY_FILE, _KEY_BYTES = "form-key", 32
 _log = logging.getLogger("pixelseek.web")
 
 
@@ -32,9 +37,10 @@ class FormTokens:
     send every form.
     """
 
-    def __init__(self, password_hash: str | None) -> None:
-        """Tokens stay valid over a restart where there is a password: its hash is the key."""
-        self._signer = TimestampSigner(password_hash or secrets.token_bytes(32), salt="pixelseek.forms")
+    def __init__(self, library: Path, password_hash: str | None) -> None:
+        """All servers of the library in that folder take each other's tokens, also after a restart: the key is the hash
+        of the password, or without one a file in the folder."""
+        self._signer = TimestampSigner(password_hash or _key_of(library), salt="pixelseek.forms")
 
     def token(self) -> str:
         """A token for a page; empty for a client without the password, which sees error pages only."""
@@ -64,6 +70,32 @@ class FormTokens:
             return self._signer.unsign(token, max_age=_MAX_AGE_S) == _PAYLOAD.encode()
         except (BadSignature, UnicodeError):
             return False
+
+
+def _key_of(library: Path) -> bytes:
+    """The key that is kept in the library's folder; one for this server alone where none can be kept."""
+    file = library / _KEY_FILE
+    try:
+        if not file.exists():
+            _make_key(file)
+        key = file.read_bytes()
+    except OSError:  # there is no library yet, or nothing can be written there
+        key = b""
+    return key if len(key) == _KEY_BYTES else secrets.token_bytes(_KEY_BYTES)
+
+
+def _make_key(file: Path) -> None:
+    """Make the file, whole from the first moment on, unless another server makes it at the same time."""
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)  # for this user only
+    try:
+        with os.fdopen(handle, "wb") as new:
+            new.write(secrets.token_bytes(_KEY_BYTES))
+            new.flush()
+            os.fsync(handle)
+        with suppress(FileExistsError):
+            os.link(name, file)
+    finally:
+        Path(name).unlink()
 
 
 def _from_another_site() -> bool:

@@ -1,17 +1,21 @@
 """Searches that wait in one queue for the model, and snapshots of their results, so that paging keeps one order.
 
+A cursor names a snapshot, and how its results were found: who does not have the snapshot, such as another server of the
+same library, searches again and compares.
+
 Where many wait, fewer photos are reranked for each; where it would take too long all the same, they are told to come
 again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -31,6 +35,7 @@ from indexer.library.errors import LibraryClosed
 from model.errors import PixelseekError
 from web.disconnection import ClientDisconnected, disconnection_check
 
+_FORGOTTEN = "this search is no longer remembered: search again."
 MAX_WAITING = 64
 _MAX_WAIT_S = 10.0
 """Who would wait longer for a turn is told to come again."""
@@ -45,7 +50,8 @@ _MAX_DEPTH = 2000
 _MAX_SNAPSHOTS = 128
 Result = TypeVar("Result")
 
-_CURSOR = re.compile(r"([\w-]{8,32})\.(\d{1,4})")
+_CURSOR = re.compile(r"([\w-]{8,32})\.(\d{1,4})(?:\.([nmd])([1-9]\d{0,3})\.([\w-]{8,16}))?")
+"""Key of the snapshot, position; order (`n`: by nearness), depth of the rerank, digest of the order."""
 
 
 class Busy(PixelseekError):  # noqa: N818
@@ -57,7 +63,7 @@ class Busy(PixelseekError):  # noqa: N818
 
 
 class CursorUnknown(PixelseekError):  # noqa: N818
-    """A cursor of another search, or of one whose snapshot is no longer kept."""
+    """A cursor of another search, or of one that is no longer remembered and finds other photos by now."""
 
 
 class ModelQueue:
@@ -140,6 +146,8 @@ class ResultSnapshot:
     """The hits of one search as far as pages have asked for them. No hit ever changes its position."""
 
     key: str
+    how: str
+    """How it was found, and what: whoever searches in the same way again finds out whether the result is the same."""
     encoded: EncodedQuery
     """Without word features: what the pages past the reranked photos need."""
     result: SearchResult
@@ -155,7 +163,7 @@ class ResultSnapshot:
 
     def cursor(self, position: int) -> str | None:
         """The cursor of a position in this snapshot; None behind its end."""
-        return None if position >= len(self.result.hits) and self.is_complete else f"{self.key}.{position}"
+        return None if position >= len(self.result.hits) and self.is_complete else f"{self.key}.{position}.{self.how}"
 
 
 @dataclass(frozen=True)
@@ -238,9 +246,7 @@ class Searches:
             if rerank:
                 return self._reranked(engine, engine.shortlist(query), limit, sort)
             check_sort(sort, rerank=rerank)
-            encoded = engine.encode(query)
-            depth = max(limit, engine.max_reranked)
-            return self._page(encoded, engine.nearest(encoded, limit=depth + 1), limit, depth, sort)
+            return self._nearest(engine, query, limit)
 
         return self.run(ask)
 
@@ -317,41 +323,83 @@ class Searches:
         index = next((index for index, hit in enumerate(hits) if hit.photo_id == photo_id), None)
         return None if index is None else self._position_in(snapshot, index)
 
-    def _reranked(self, engine: SearchEngine, shortlist: Shortlist, limit: int, sort: Sort) -> Page:
+    def _nearest(self, engine: SearchEngine, query: Query, limit: int) -> Page:
+        encoded, kept = engine.encode(query), max(limit, engine.max_reranked)
+        result = engine.nearest(encoded, limit=kept + 1)
+        return self._page(engine, encoded, result, limit, kept, "match", f"n{engine.max_reranked}")
+
+    def _reranked(
+        self, engine: SearchEngine, shortlist: Shortlist, limit: int, sort: Sort, depth: int | None = None
+    ) -> Page:
+        """`depth` photos are reranked; None: as many as there is time for."""
         kept = max(limit, engine.max_reranked)  # every reranked photo, because the next pages show them
-        result = engine.rerank(shortlist, limit=kept + 1, sort=sort, depth=self._depth(shortlist.size))
+        depth = min(shortlist.size, self._depth(shortlist.size) if depth is None else depth)
+        result = engine.rerank(shortlist, limit=kept + 1, sort=sort, depth=depth)
         if result.reranked:
             milliseconds = result.timings_ms["features"] + result.timings_ms["rerank"]
             self._seconds_a_photo.append(milliseconds / 1000 / result.reranked)
-        return self._page(shortlist.encoded, result, limit, kept, sort)
+        return self._page(engine, shortlist.encoded, result, limit, kept, sort, f"{sort[0]}{depth}")
 
-    def _depth(self, size: int) -> int | None:
-        """How many photos of a shortlist of that size are reranked; None: all, as for who searches alone."""
+    def _depth(self, size: int) -> int:
+        """How many photos of a shortlist of that size are reranked: all for who searches alone."""
         seconds = list(self._seconds_a_photo)
         if not seconds:
-            return None
+            return size
         wait_s = self.queue.waiting * size * median(seconds) / self.queue.at_once
-        return None if wait_s <= _TARGET_S else max(_MIN_RERANKED, int(size * _TARGET_S / wait_s))
+        return size if wait_s <= _TARGET_S else max(_MIN_RERANKED, int(size * _TARGET_S / wait_s))
 
-    def _page(self, encoded: EncodedQuery, result: SearchResult, limit: int, depth: int, sort: Sort) -> Page:
-        """The first page of a result. A snapshot keeps its first `depth` hits; it has one more where there are more."""
-        is_complete = len(result.hits) <= depth
-        del result.hits[depth:]
-        snapshot = ResultSnapshot(secrets.token_urlsafe(9), encoded.embeddings_only(), result, sort, is_complete)
+    def _page(
+        self,
+        engine: SearchEngine,
+        encoded: EncodedQuery,
+        result: SearchResult,
+        limit: int,
+        kept: int,
+        sort: Sort,
+        order: str,
+    ) -> Page:
+        """The first page of a result. A snapshot keeps its first `kept` hits; it has one more where there are more."""
+        is_complete = len(result.hits) <= kept
+        how = f"{order}.{_digest(engine.generation, result.hits[: engine.max_reranked])}"
+        del result.hits[kept:]
+        snapshot = ResultSnapshot(secrets.token_urlsafe(9), how, encoded.embeddings_only(), result, sort, is_complete)
+        self._keep(snapshot)
+        return Page(snapshot, 0, result.hits[:limit])
+
+    def _keep(self, snapshot: ResultSnapshot) -> None:
         with self._lock:
             self._snapshots[snapshot.key] = snapshot
             while len(self._snapshots) > _MAX_SNAPSHOTS:
                 self._snapshots.popitem(last=False)
-        return Page(snapshot, 0, result.hits[:limit])
 
     def _find(self, query: Query, cursor: str) -> tuple[ResultSnapshot, int]:
         parts = _CURSOR.fullmatch(cursor)
+        if parts is None:
+            raise CursorUnknown(_FORGOTTEN)
+        key, position, order, depth, digest = parts.groups()
         with self._lock:
-            snapshot = self._snapshots.get(parts[1]) if parts else None
-            if parts is None or snapshot is None or snapshot.query.text != query.text:
-                raise CursorUnknown("this search is no longer remembered: search again.")
-            self._snapshots.move_to_end(snapshot.key)
-            return snapshot, int(parts[2])
+            snapshot = self._snapshots.get(key)
+            if snapshot is not None:
+                self._snapshots.move_to_end(key)
+        if snapshot is None and order is not None:
+            snapshot = self._again(query, order, int(depth))
+            if snapshot.how != f"{order}{depth}.{digest}":
+                raise CursorUnknown(_FORGOTTEN)
+            snapshot.key = key
+            self._keep(snapshot)
+        if snapshot is None or snapshot.query.text != query.text:
+            raise CursorUnknown(_FORGOTTEN)
+        return snapshot, int(position)
+
+    def _again(self, query: Query, order: str, depth: int) -> ResultSnapshot:
+        """A new snapshot of a search as it was made before."""
+
+        def ask(engine: SearchEngine) -> Page:
+            if order == "n":
+                return self._nearest(engine, query, 1)
+            return self._reranked(engine, engine.shortlist(query), 1, "date" if order == "d" else "match", depth)
+
+        return self.run(ask).snapshot
 
     def _extend(self, snapshot: ResultSnapshot, depth: int) -> None:
         """Append the hits that follow in order of nearness, down to `depth`."""
@@ -365,3 +413,9 @@ class Searches:
         known = {hit.photo_id for hit in snapshot.result.hits}
         snapshot.result.hits.extend(hit for hit in nearest if hit.photo_id not in known)
         snapshot.is_complete = len(nearest) < depth or depth >= _MAX_DEPTH
+
+
+def _digest(generation: str, hits: Sequence[Hit]) -> str:
+    """A short digest of the photos in their order, and of the weights that found them."""
+    text = " ".join([generation, *(str(hit.photo_id) for hit in hits)])
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

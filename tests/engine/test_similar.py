@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -114,8 +115,11 @@ def test_a_limit_out_of_range_is_refused(engine: SearchEngine) -> None:
 
 def test_a_file_is_decoded_while_others_search(engine: SearchEngine, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
-    with engine._lock, pytest.raises(QueryError, match="not a photo"):
-        engine.similar(tmp_path / "broken.jpg")
+    with ExitStack() as others:
+        for _ in range(engine.at_once):
+            others.enter_context(engine._turns)
+        with pytest.raises(QueryError, match="not a photo"):
+            engine.similar(tmp_path / "broken.jpg")
 
 
 def test_with_words_the_photos_near_to_both_are_reranked_by_the_words(

@@ -66,13 +66,14 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
 def _require_no_photos(folder: Path, url: str) -> None:
     """Raise SettingsError where a library would lose its catalog: it stays where it is, between folder and server."""
     from indexer.library.defaults import CATALOG_FILE
-    from indexer.library.settings import IN_FOLDER, Settings, SettingsError
+    from indexer.library.settings import IN_FOLDER, Settings, SettingsError, without_password
 
     before = Settings.load(folder).catalog
     has_photos = (folder / CATALOG_FILE).exists() or any(folder.glob("encodings-*.sqlite"))
     if has_photos and (before == IN_FOLDER) != (url == IN_FOLDER):
         raise SettingsError(
-            f"the library in {folder} has a catalog already. Name a new folder with --library, and index into it."
+            f"the library in {folder} has a catalog already. Move it: pixelseek library move "
+            f"{without_password(before)} {without_password(url)}"
         )
 
 

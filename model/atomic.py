@@ -85,7 +85,7 @@ def _beside(path: Path, state: str) -> Path:
 def remove_leftovers(path: Path) -> None:
     """Remove what killed writers of `path` have left beside it. Only the one writer of `path` may call it."""
     for left in path.parent.iterdir():
-        if re.fullmatch(rf"{re.escape(path.name)}\.[0-9a-f]{{8}}\.new", left.name):
+        if re.fullmatch(rf"{re.escape(path.name)}\.[0-9a-f]{{8}}\.new(-wal|-shm)?", left.name):
             left.unlink(missing_ok=True)
 
 

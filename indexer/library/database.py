@@ -52,6 +52,21 @@ class Database(Protocol):
     def version(self) -> object:
         """A value that changes when another connection commits. Only one thread may call it at a time."""
 
+    def alone(self) -> AbstractContextManager[Connection]:
+        """A transaction that reads, while no other process has the database open and none can write.
+
+        Raises LibraryLocked where another process keeps it open.
+        """
+
+    def retire(self) -> str:
+        """Keep the database, but so that nobody takes it for a catalog in use any more. Done again it changes nothing.
+
+        Returns where it is kept, in words.
+        """
+
+    def size(self) -> int:
+        """Bytes."""
+
     def damage(self) -> list[str]:
         """What the database reports as wrong with itself; empty if it is sound."""
 

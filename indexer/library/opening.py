@@ -44,8 +44,8 @@ def open_catalog(path: str | Path | None, *, create: bool) -> tuple[Path, Databa
     url = catalog_url(folder)
     if (folder / CATALOG_FILE).exists() and url.get_backend_name() != "sqlite":
         raise LibraryError(
-            f"{folder} has a catalog of its own, {CATALOG_FILE}, beside the one of its settings. Move that file "
-            "elsewhere, or take the setting `catalog` back."
+            f"{folder} has a catalog of its own, {CATALOG_FILE}, beside the one of its settings. If `pixelseek library "
+            "move` was interrupted, run it again. Else move that file elsewhere, or take the setting `catalog` back."
         )
     catalog = open_database(
         url,

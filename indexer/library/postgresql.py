@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from threading import get_ident
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     Uuid,
     create_engine,
+    delete,
     event,
     func,
     insert,
@@ -119,12 +121,18 @@ class PostgresqlDatabase:
     def exists(self) -> bool:
         """Whether `create` has been called for the database."""
         with self.connect() as connection:
-            return inspect(connection).has_table(_state.name)
+            if not inspect(connection).has_table(_state.name):
+                return False
+            if connection.execute(select(_state)).first() is None:
+                raise self._moved()
+            return True
 
     def create(self) -> None:
         """Prepare the database for a catalog, unless it is. It must exist, and be of UTF-8."""
         with self.lifetime.in_use(), self._open(self._writing) as connection, connection.begin():
             if inspect(connection).has_table(_state.name):
+                if connection.execute(select(_state)).first() is None:
+                    raise self._moved()
                 return
             encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
             if encoding != "UTF8":
@@ -154,7 +162,9 @@ class PostgresqlDatabase:
             with self._open(self._writing) as connection, connection.begin() as transaction:
                 _exclude_others(connection)
                 yield connection
-                number = connection.execute(_NOTE_COMMIT, {"commit": uuid4()}).scalar_one()
+                number = connection.execute(_NOTE_COMMIT, {"commit": uuid4()}).scalar_one_or_none()
+                if number is None:
+                    raise self._moved()
                 try:
                     transaction.commit()
                 except CatalogUnreachable as error:
@@ -185,6 +195,33 @@ class PostgresqlDatabase:
             finally:
                 held, self._lock = self._lock, None
                 _end(held.connection)
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A transaction that reads, while no other process is connected and none can write. Raises LibraryLocked."""
+        self._engine.dispose()  # the idle connections of this process are not those of another
+        with self.lifetime.in_use(), self._open(self._writing) as connection, connection.begin():
+            _exclude_others(connection)
+            deadline = time.monotonic() + _LOCK_TIMEOUT_S
+            while (other := self._other_process(connection)) is not None:
+                if time.monotonic() >= deadline:
+                    raise LibraryLocked(
+                        f"{self.name} is in use by {other}. Stop `pixelseek serve` and every other command that uses "
+                        "the library, and try again."
+                    )
+                time.sleep(_POLL_S)
+            yield connection
+
+    def retire(self) -> str:
+        """Note that the catalog was moved: nobody opens it or writes to it any more."""
+        with self.lifetime.in_use(), self._open(self._writing) as connection, connection.begin():
+            connection.execute(delete(_state))
+        return self.name
+
+    def size(self) -> int:
+        """Bytes of the database on the server."""
+        with self.connect() as connection:
+            return int(connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
 
     def version(self) -> object:
         """A value that changes when another connection commits."""
@@ -234,6 +271,24 @@ class PostgresqlDatabase:
             _end(connection)
             raise
         return connection
+
+    def _other_process(self, connection: Connection) -> str | None:
+        """Another process of Pixelseek that is connected to the database, in words; None if there is none."""
+        query = text(
+            "SELECT application_name, backend_start FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND pid <> :own AND backend_type = 'client backend' "
+            "AND (application_name LIKE 'pixelseek, %' OR application_name = current_setting('application_name'))"
+        )
+        held = self._lock.connection.connection.driver_connection if self._lock is not None else None
+        own = held.info.backend_pid if isinstance(held, psycopg.Connection) else 0
+        row = connection.execute(query, {"own": own}).first()
+        return None if row is None else _in_words(row.application_name, row.backend_start)
+
+    def _moved(self) -> LibraryError:
+        return LibraryError(
+            f"the catalog that was in {self.name} has been moved elsewhere. Correct the setting `catalog`; to use this "
+            "database again, drop it and create it anew."
+        )
 
     def _require_lock(self) -> None:
         """Take the lock again if its connection was lost.
@@ -314,7 +369,11 @@ def _holder(connection: Connection) -> str:
     row = connection.execute(query, {"locks": _LOCKS, "lock": _WRITER}).first()
     if row is None or not row.application_name:
         return "another process"
-    return f"{row.application_name.removeprefix('pixelseek, ')} since {row.backend_start:%Y-%m-%d %H:%M:%S%z}"
+    return _in_words(row.application_name, row.backend_start)
+
+
+def _in_words(application_name: str, start: datetime) -> str:
+    return f"{application_name.removeprefix('pixelseek, ')} since {start:%Y-%m-%d %H:%M:%S%z}"
 
 
 def _is_alive(connection: Connection) -> bool:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     String,
+    Table,
     TableValuedAlias,
     and_,
     any_,
@@ -58,6 +59,22 @@ def create_text_index(connection: Connection, name: str) -> None:
         CREATE INDEX ix_{name}_tokens ON {name} USING gin (lexemes_of(tokens));
         """
     )
+
+
+def last_id(connection: Connection, table: Table) -> int:
+    """Of the sequence of the table."""
+    row = connection.exec_driver_sql(f"SELECT last_value, is_called FROM {_sequence_of(connection, table)}").one()
+    return row.last_value if row.is_called else 0
+
+
+def set_last_id(connection: Connection, table: Table, last_id: int) -> None:
+    """Of the sequence of the table. It cannot be set to 0."""
+    connection.execute(select(func.setval(_sequence_of(connection, table), max(last_id, 1), last_id > 0)))
+
+
+def _sequence_of(connection: Connection, table: Table) -> str:
+    (key,) = table.primary_key
+    return str(connection.execute(select(func.pg_get_serial_sequence(table.name, key.name))).scalar_one())
 
 
 def holds_words(tokens: SQLColumnExpression[str], words: str) -> ColumnElement[bool]:

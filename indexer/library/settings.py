@@ -83,7 +83,7 @@ def change(library: Path, name: str, values: Sequence[str]) -> Settings:
     Comments and other settings in the file stay. Returns all settings. Raises SettingsError.
     """
     Settings.load(library)  # a broken file is reported before anything is written
-    value = _checked(name, _typed(name, values), "the command line") if values else None
+    value = checked(name, values) if values else None
     import tomlkit
 
     path = library / FILE
@@ -95,6 +95,11 @@ def change(library: Path, name: str, values: Sequence[str]) -> Settings:
     with replacing(path) as new:
         new.write_text(tomlkit.dumps(document), encoding="utf-8")
     return Settings.load(library)
+
+
+def checked(name: str, values: Sequence[str]) -> Any:
+    """The value of the setting `name` that a person typed. Raises SettingsError."""
+    return _checked(name, _typed(name, values), "the command line")
 
 
 def _typed(name: str, values: Sequence[str]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, Connection, FromClause, SQLColumnExpression
+from sqlalchemy import ColumnElement, Connection, FromClause, SQLColumnExpression, Table
 
 from indexer.library import sqlite_sql
 
@@ -18,6 +18,12 @@ class CatalogSql(Protocol):
 
     def create_text_index(self, connection: Connection, name: str, /) -> None:
         """Create a full-text index with the columns `rowid` and `tokens`: a text with a space between its tokens."""
+
+    def last_id(self, connection: Connection, table: Table, /) -> int:
+        """The largest id that a row of the table was ever given by the database; 0 if none was."""
+
+    def set_last_id(self, connection: Connection, table: Table, last_id: int, /) -> None:
+        """Let the next row of the table get a larger id than `last_id`, which is not below that of any row."""
 
     def holds_words(self, tokens: SQLColumnExpression[str], words: str, /) -> ColumnElement[bool]:
         """Whether a text of a full-text index has `words`, tokens with spaces between, as a phrase."""

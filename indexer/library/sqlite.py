@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +25,7 @@ from model.atomic import remove_leftovers, replacing
 Result = TypeVar("Result")
 
 _BUSY_TIMEOUT_S = 10.0
-_WRITES = "pixelseek_writes"
+_MODE = "pixelseek_mode"
 _FILE = "file"
 
 
@@ -89,7 +90,7 @@ class SqliteDatabase:
         it has read may be outdated.
         """
         with self.connect() as connection:
-            with connection.execution_options(**{_WRITES: True}).begin():
+            with connection.execution_options(**{_MODE: "IMMEDIATE"}).begin():
                 yield connection
             self._empty_log(connection)
 
@@ -101,6 +102,44 @@ class SqliteDatabase:
     def lock(self, *, wait_s: float = 0.0) -> AbstractContextManager[None]:  # noqa: ARG002
         """Nothing: the lock of the folder excludes all writers of a file in it."""
         return nullcontext()
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A transaction that reads, while no other process has the database open. Raises LibraryLocked."""
+        with self.lifetime.in_use():
+            self._stop_watching()
+            self._engine.dispose()  # the connections of this process would be in the way too
+            with self._engine.connect() as connection:
+                driver = _driver_of(connection)
+                driver.execute("PRAGMA locking_mode = EXCLUSIVE")
+                try:
+                    driver.execute("PRAGMA journal_mode = DELETE")  # SQLite refuses it while another connection is open
+                except sqlite3.OperationalError as error:
+                    raise LibraryLocked(
+                        f"{self.path} is in use by another process. Stop `pixelseek serve` and every other command "
+                        "that uses the library, and try again."
+                    ) from error
+                try:
+                    with connection.execution_options(**{_MODE: "EXCLUSIVE"}).begin():
+                        driver.execute("PRAGMA query_only = ON")
+                        yield connection
+                finally:
+                    connection.invalidate()  # it would keep others out until it is closed
+
+    def retire(self) -> str:
+        """Rename the file. Returns its new path."""
+        kept = self.path.with_name(f"{self.path.stem}-moved-{datetime.now(UTC):%Y%m%d-%H%M%S}.sqlite")
+        if not self.path.exists():
+            return str(max(self.path.parent.glob(f"{self.path.stem}-moved-*.sqlite"), default=self.path))
+        try:
+            self.path.rename(kept)
+        except OSError as error:
+            raise LibraryError(f"{self.path} cannot be renamed: {error.strerror}. Try again.") from error
+        return str(kept)
+
+    def size(self) -> int:
+        """Bytes of the file and its log."""
+        return sum(file.stat().st_size for file in (self.path, _log_of(self.path)) if file.exists())
 
     def version(self) -> object:
         """A value that changes when another connection commits or another file replaces this one.
@@ -169,8 +208,7 @@ class SqliteDatabase:
 
         If a user replaces the file and leaves the log, SQLite would apply the log to the new file.
         """
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
+        driver = _driver_of(connection)
         driver.execute("PRAGMA busy_timeout = 0")
         with suppress(sqlite3.Error):  # for example a full disk: the changes are committed anyway
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -178,9 +216,9 @@ class SqliteDatabase:
 
     @staticmethod
     def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        mode = connection.get_execution_options().get(_MODE, "DEFERRED")
+        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if mode == 'DEFERRED' else 'OFF'}")
+        connection.exec_driver_sql(f"BEGIN {mode}")
 
     def _explain(self, context: ExceptionContext) -> None:
         error = context.original_exception
@@ -199,9 +237,20 @@ class SqliteDatabase:
         ) from error
 
 
+def _driver_of(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+def _log_of(path: Path) -> Path:
+    """The write-ahead log of the database file `path`."""
+    return path.with_name(f"{path.name}-wal")
+
+
 def _has_log(path: Path) -> bool:
     """Whether the write-ahead log holds commits that the file lacks."""
-    log = path.with_name(f"{path.name}-wal")
+    log = _log_of(path)
     return log.exists() and log.stat().st_size > 0
 
 

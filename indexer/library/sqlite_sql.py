@@ -12,19 +12,40 @@ from sqlalchemy import (
     LargeBinary,
     SQLColumnExpression,
     String,
+    Table,
     cast,
     column,
+    delete,
     exists,
     func,
+    insert,
     select,
+    table,
 )
 
 from indexer.library.text_analysis import fold, fold_path, spaced_words
+
+_sequence = table("sqlite_sequence", column("name", String), column("seq", Integer))
 
 
 def create_text_index(connection: Connection, name: str) -> None:
     """The tokenizer `ascii` of FTS5 splits only at ASCII spaces and punctuation."""
     connection.exec_driver_sql(f"CREATE VIRTUAL TABLE {name} USING fts5(tokens, tokenize = 'ascii')")
+
+
+def last_id(connection: Connection, table: Table) -> int:
+    """Of a table without AUTOINCREMENT, SQLite knows no more than the rows that are there."""
+    largest = connection.execute(select(func.max(*table.primary_key))).scalar_one() or 0
+    if not table.dialect_options["sqlite"]["autoincrement"]:
+        return largest
+    return connection.execute(select(_sequence.c.seq).where(_sequence.c.name == table.name)).scalar_one_or_none() or 0
+
+
+def set_last_id(connection: Connection, table: Table, last_id: int) -> None:
+    """It is a row of a table of SQLite's own, which has no key."""
+    if table.dialect_options["sqlite"]["autoincrement"]:
+        connection.execute(delete(_sequence).where(_sequence.c.name == table.name))
+        connection.execute(insert(_sequence).values(name=table.name, seq=last_id))
 
 
 def holds_words(tokens: SQLColumnExpression[str], words: str) -> ColumnElement[bool]:

@@ -108,7 +108,7 @@ def test_a_catalog_on_a_server_is_chosen_for_a_new_library_and_its_password_is_n
     assert "s3cret" not in pixelseek("config", "--json", "--library", tmp_path / "new").stdout
     assert_fails(pixelseek("status", "--library", tmp_path / "new"), "me:***@", "cannot be reached", "the setting")
     assert pixelseek("config", "catalog", "--unset", "--library", tmp_path / "new").exit_code == 0
-    assert_fails(pixelseek("config", "catalog", url, "--library", tmp_path), "has a catalog already", "a new folder")
+    assert_fails(pixelseek("config", "catalog", url, "--library", tmp_path), "has a catalog already", "library move")
 
 
 @pytest.mark.parametrize(

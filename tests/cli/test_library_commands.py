@@ -12,6 +12,7 @@ from indexer.library.settings import FILE
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.cli.test_errors import assert_fails
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
+from tests.indexer.servers import PostgresqlServer
 
 
 def paths_found(*options: str | Path) -> list[Path]:
@@ -79,6 +80,30 @@ def test_a_move_that_makes_no_sense_changes_nothing(photos: Path, weights: Path,
     ):
         assert_fails(pixelseek("library", "move", folder, target, *options), message)
     assert pixelseek("library", "export", *options).stdout == before
+
+
+def test_a_catalog_that_cannot_be_moved_stays_where_it_is(library: Path, tmp_path: Path) -> None:
+    server = f"postgresql+psycopg://me:s3cret@/photos?host={tmp_path}"
+    run = pixelseek("library", "move", "sqlite:///", server, "--library", library)
+    assert_fails(run, "me:***@", "cannot be reached")
+    run = pixelseek("library", "move", tmp_path, server, "--library", library)
+    assert (run.exit_code, "name two folders, or two URLs" in run.stderr) == (2, True)
+    assert (library / "catalog.sqlite").exists()
+    assert not (library / FILE).exists()
+
+
+@pytest.mark.scale
+def test_a_catalog_is_moved_to_a_server_and_searches_find_the_same(library: Path, server: PostgresqlServer) -> None:
+    options, url = ("--library", library), server.new_database()
+    before = paths_found(*options)
+    run = pixelseek("library", "move", "sqlite:///", url, *options)
+    assert run.stdout.startswith(f"The catalog is at {url} now: "), run.stderr
+    (kept,) = library.glob("catalog-moved-*.sqlite")
+    assert run.stdout.endswith(f"The old one is kept until you delete it: {kept}\n")
+    assert paths_found(*options) == before
+    run = pixelseek("library", "move", url, "sqlite:///", *options, "--json")
+    assert json.loads(run.stdout)["target"] == "sqlite:///"
+    assert paths_found(*options) == before
 
 
 def test_files_that_the_settings_exclude_are_left_out_of_every_folder_and_come_back(

@@ -45,7 +45,7 @@ def caption(
             known = opened.photo_at(photo)
         found_text = opened.found_text(known.id)
     if as_json:
-        from web.schema import PhotoAnswer  # one shape with the API
+        from web.schema.photos import PhotoAnswer  # one shape with the API
 
         print_json(PhotoAnswer.of(known, found_text).model_dump())
     else:

@@ -36,7 +36,7 @@ def status(library: Path | None, weights: str | None, as_json: bool) -> None:
         status = opened.status()
     name = weights or recorded_weights(folder)
     if as_json:
-        from web.schema import StatusAnswer  # one shape with the API
+        from web.schema.status import StatusAnswer  # one shape with the API
 
         print_json(StatusAnswer.of(status, name).model_dump())
     else:

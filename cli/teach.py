@@ -202,7 +202,7 @@ def _known_word(library: Library, name: str) -> TaughtWord:
 
 
 def _print_list(library: Library, folder: Path | None, *, as_json: bool) -> None:
-    from web.teaching_schema import TaughtWordsAnswer, TaughtWordSummary  # one shape with the API
+    from web.schema.teaching import TaughtWordsAnswer, TaughtWordSummary  # one shape with the API
 
     words, offers = library.taught_words(), library.taught_word_offers()
     qualities = _qualities(library, words)
@@ -262,7 +262,7 @@ def _qualities(library: Library, words: Sequence[TaughtWord]) -> dict[int, Quali
 
 
 def _as_json(library: Library, word: TaughtWord) -> dict[str, Any]:
-    from web.teaching_schema import TaughtWordAnswer, TaughtWordSummary  # one shape with the API
+    from web.schema.teaching import TaughtWordAnswer, TaughtWordSummary  # one shape with the API
 
     summary = TaughtWordSummary.of(word, _qualities(library, [word]).get(word.id))
     return TaughtWordAnswer.with_examples(summary, word, library).model_dump()

@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 from indexer.library.annotations import Annotation
 from web.openapi import PHOTO, operation
 from web.responses import answer
-from web.schema import AnnotationAnswer, AnnotationRequest
+from web.schema.photos import AnnotationAnswer, AnnotationRequest
 from web.service import current_service
 
 blueprint = Blueprint("annotating", __name__)

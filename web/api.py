@@ -21,26 +21,14 @@ from web.explanations import heat_webp, map_of
 from web.folder_choice import folder_to_index
 from web.openapi import PHOTO, document, operation
 from web.responses import answer, revalidated
-from web.schema import (
-    AskAnswer,
-    AskRequest,
-    DuplicatesAnswer,
-    ExamplesAnswer,
-    ExplainAnswer,
-    ExplainRequest,
-    FacetsAnswer,
-    FacetsRequest,
-    HeatRequest,
-    IndexRequest,
-    JobAnswer,
-    OverviewAnswer,
-    PhotoAnswer,
-    SearchAnswer,
-    SearchRequest,
-    SimilarAnswer,
-    SimilarRequest,
-    StatusAnswer,
-)
+from web.schema.copies import DuplicatesAnswer
+from web.schema.explanations import AskAnswer, AskRequest, ExplainAnswer, ExplainRequest, HeatRequest
+from web.schema.facets import FacetsAnswer, FacetsRequest
+from web.schema.indexing import IndexRequest, JobAnswer
+from web.schema.overview import ExamplesAnswer, OverviewAnswer
+from web.schema.photos import PhotoAnswer
+from web.schema.searches import SearchAnswer, SearchRequest, SimilarAnswer, SimilarRequest
+from web.schema.status import StatusAnswer
 from web.service import current_service
 from web.start import NEWEST
 from web.streams import EVENT_STREAM, events

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, render_template, request
 
 from web.openapi import operation
 from web.responses import answer
-from web.schema import CopyGroupsAnswer, CopyGroupsRequest
+from web.schema.copies import CopyGroupsAnswer, CopyGroupsRequest
 from web.service import current_service
 
 _GROUPS_A_PAGE = 20

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, render_template, request
 from web.folder_choice import Chooser, listing, may_list_folders
 from web.openapi import operation
 from web.responses import answer
-from web.schema import FoldersAnswer, FoldersRequest
+from web.schema.folders import FoldersAnswer, FoldersRequest
 from web.service import current_service
 
 pages = Blueprint("folders", __name__)

@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.routing import Rule
 
-from web.schema import MAX_PHOTO_ID, Problem
+from web.schema.base import MAX_PHOTO_ID, Problem
 
 PHOTO = f"/photos/<int(max={MAX_PHOTO_ID}):photo_id>"
 """The address of a photo, as a rule of a blueprint."""

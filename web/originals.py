@@ -19,7 +19,7 @@ from web.media_types import FIRST_BYTES, media_type
 from web.openapi import PHOTO, operation
 from web.responses import answer
 from web.same_machine import is_from_this_machine
-from web.schema import ShownAnswer
+from web.schema.photos import ShownAnswer
 from web.service import current_service
 
 _UNSAFE = regex.compile(r'[\p{C}\p{Zl}\p{Zp}/\\:*?"<>|]+')

@@ -11,7 +11,7 @@ from engine.query import parse
 from engine.validation import check_query
 from web.openapi import operation
 from web.responses import answer
-from web.schema import DeleteSearchRequest, RenameSearchRequest, SavedSearchesAnswer, SaveSearchRequest
+from web.schema.saved_searches import DeleteSearchRequest, RenameSearchRequest, SavedSearchesAnswer, SaveSearchRequest
 from web.service import current_service
 
 pages = Blueprint("saved", __name__, url_prefix="/searches")

@@ -18,7 +18,8 @@ from indexer.originals import Original, OriginalMissing, open_original
 from web.archive import zip_chunks
 from web.openapi import operation
 from web.responses import answer
-from web.schema import MAX_PHOTO_ID, MAX_SELECTED, AnnotationsRequest, ChangedAnswer, ZipRequest
+from web.schema.base import MAX_PHOTO_ID, MAX_SELECTED
+from web.schema.photos import AnnotationsRequest, ChangedAnswer, ZipRequest
 from web.searches import Busy
 from web.service import current_service
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from indexer.library.annotations import MAX_TAG, Annotation
 from indexer.library.library import Library
 from indexer.library.taught_words import TaughtWord
-from web.schema import MAX_PHOTO_ID
+from web.schema.base import MAX_PHOTO_ID
 
 MAX_CHARACTERS = 400_000
 """Of all that a form restores: Flask reads no larger fields."""

@@ -13,8 +13,7 @@ from indexer.library.taught_words import TaughtWord
 from model.errors import PixelseekError
 from web.openapi import WORD, operation
 from web.responses import answer
-from web.service import current_service
-from web.teaching_schema import (
+from web.schema.teaching import (
     AnsweredAnswer,
     AnswersRequest,
     DeleteWordRequest,
@@ -27,6 +26,7 @@ from web.teaching_schema import (
     TaughtWordSummary,
     TeachRequest,
 )
+from web.service import current_service
 
 blueprint = Blueprint("teaching", __name__)
 

@@ -23,7 +23,7 @@ from indexer.library.taught_words import TaughtWord
 from indexer.library.text_analysis import name_key
 from model.weights import WeightsError
 from web.pages import search_address
-from web.schema import MAX_PHOTO_ID
+from web.schema.base import MAX_PHOTO_ID
 from web.searches import Busy
 from web.selection import photo_numbers
 from web.service import current_service

@@ -7,7 +7,7 @@ from flask import Flask
 
 from indexer.library.photo import PhotoRecord
 from web.openapi import document
-from web.schema import PhotoAnswer
+from web.schema.photos import PhotoAnswer
 
 RECORD = PhotoRecord(
     id=7, path="/photos/a.jpg", online=True, size=1, width=40, height=30, note=None, caption="A lake", tags=["lake"],

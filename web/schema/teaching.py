@@ -12,7 +12,7 @@ from engine.teaching import SUGGESTED, Quality, QualityState
 from indexer.library.annotations import MAX_TAG
 from indexer.library.library import Library
 from indexer.library.taught_words import Offer, Source, TaughtWord
-from web.schema import MAX_SELECTED, PhotoId, PhotoIds, RequestModel, ResponseModel
+from web.schema.base import MAX_SELECTED, PhotoId, PhotoIds, RequestModel, ResponseModel
 
 MAX_SUGGESTED = 100
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import Result
 from PIL import Image
 
 from cli.library import library
@@ -391,19 +392,21 @@ def test_demo_with_a_folder_searches_it_three_times(tmp_path: Path, photos: Path
     assert f'pixelseek search "..." --library {tmp_path / "demo"}' in run.stdout
 
 
-def test_demo_without_a_folder_takes_the_sample_photos(tmp_path: Path, weights: Path) -> None:
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The demo without a folder, with the weights we ship."""
     pytest.importorskip("skimage")
     pytest.importorskip("sklearn")
-    run = pixelseek("library", "demo", "--library", tmp_path / "demo", "--weights", weights)
-    assert run.exit_code == 0, run.stderr
-    assert "14 new, 0 unchanged (" in run.stdout, "all are readable photos"
+    return pixelseek("library", "demo", "--library", tmp_path_factory.mktemp("demo") / "library")
 
 
-def test_the_demo_finds_the_cat_the_coffee_and_the_motorcycle(tmp_path: Path) -> None:
-    pytest.importorskip("skimage")
-    pytest.importorskip("sklearn")
-    run = pixelseek("library", "demo", "--library", tmp_path / "demo")  # with the weights we ship
-    first = [line.rpartition("/")[2] for line in run.stdout.splitlines() if line.lstrip().startswith("1 ")]
+def test_demo_without_a_folder_takes_the_sample_photos(demo: Result) -> None:
+    assert demo.exit_code == 0, demo.stderr
+    assert "14 new, 0 unchanged (" in demo.stdout, "all are readable photos"
+
+
+def test_the_demo_finds_the_cat_the_coffee_and_the_motorcycle(demo: Result) -> None:
+    first = [line.rpartition("/")[2] for line in demo.stdout.splitlines() if line.lstrip().startswith("1 ")]
     assert first == ["chelsea.png", "coffee.png", "motorcycle_left.png"]
 
 

@@ -86,7 +86,7 @@ def with_detectors(weights: Path, folder: Path, log_odds: dict[str, float]) -> P
 
 
 def index(library: Path, photos: Path, weights: Path) -> None:
-    """Make a library of a folder of photos."""
+    """Make a library of a folder of photos. The text in them is not read: that takes longer than all else."""
     processor = PixelBertImageProcessor.from_pretrained(weights)
     model = TrainedModel(weights)
     with LibraryView.open(
@@ -99,6 +99,7 @@ def index(library: Path, photos: Path, weights: Path) -> None:
             load_runtime=lambda: load_runtime(weights),
             weights=str(weights),
             workers=1,
+            read_text=False,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -212,7 +213,7 @@ def test_closing_waits_for_searches_and_opens_no_file_again(library: Path, model
     for thread in threads:
         thread.start()
     while len(answers) < 8:
-        pass
+        time.sleep(0.01)
     engine.close()
     assert not list(library.glob("*-wal"))  # SQLite deletes it with the last connection
     for thread in threads:

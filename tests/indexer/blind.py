@@ -42,7 +42,7 @@ def _watch(desk: Desk, reports: list[IndexReport], stop: Event) -> None:
 
 def main(folder: Path) -> None:
     """Watch a folder of five folders, add photos, and print what was found and said, and at what cost."""
-    notifications._POLL_S = 1.0
+    notifications._POLL_S, notifications._QUIET_S = 1.0, 0.25
     desk = Desk(folder / "photos", folder / "library")
     for number in range(5):
         (desk.photos / str(number)).mkdir(parents=True)
@@ -60,7 +60,7 @@ def main(folder: Path) -> None:
     while sum(report.added for report in reports) < 3 and time.monotonic() < end:
         time.sleep(0.1)
     cpu, clock = time.process_time(), time.monotonic()
-    time.sleep(3)
+    time.sleep(2)
     cores = (time.process_time() - cpu) / (time.monotonic() - clock)
     stop.set()
     thread.join()

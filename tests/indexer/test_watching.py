@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from indexer import watching
+from indexer import notifications, watching
 from indexer.indexing import IndexReport
 from indexer.library.errors import FolderMissing, LibraryError
 from indexer.library.file_version import file_version
@@ -30,6 +30,13 @@ from tests.indexer.servers import PostgresqlServer
 
 PATIENCE_S = 60
 ROOT = Path(__file__).parents[2]
+QUIET_S = 0.25
+
+
+@pytest.fixture(autouse=True)
+def _short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change is reported after a shorter silence than in earnest, for which the tests would only wait."""
+    monkeypatch.setattr(notifications, "_QUIET_S", QUIET_S)
 
 
 class Watcher:
@@ -119,11 +126,15 @@ def test_an_xmp_file_beside_a_photo_is_a_change(desk: Desk) -> None:
         watcher.wait_for(lambda: reader.photos(reader.photo_ids().tolist())[0].description == "The lake")
 
 
-def test_changes_that_come_together_are_indexed_together(desk: Desk) -> None:
+def test_changes_that_come_together_are_indexed_together(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "_QUIET_S", 1.0)
+    new = [scribble(tmp_path / "new" / f"{seed}.png", seed) for seed in range(20)]
     watcher = Watcher(desk, desk.photos)
     with watcher.running():
-        for seed in range(20):
-            scribble(desk.photos / f"{seed}.png", seed)
+        for path in new:
+            path.rename(desk.photos / path.name)
             time.sleep(0.02)
         watcher.wait_for(lambda: sum(report.added for report in watcher.reports) == 20)
     assert len(watcher.reports) <= 3
@@ -149,7 +160,7 @@ def test_hidden_files_other_files_and_the_library_itself_are_no_change(tmp_path:
         for name in ("notes.txt", ".hidden.png", ".trash/a.png", "library/thumbnail.png"):
             (desk.photos / name).parent.mkdir(exist_ok=True)
             (desk.photos / name).write_bytes(b"bytes")
-        time.sleep(3)
+        time.sleep(6 * QUIET_S)
         assert len(watcher.reports) == 1
         paint(desk.photos / "red.png", "red")
         watcher.wait_for(lambda: watcher.reports[-1].added == 1)
@@ -186,6 +197,7 @@ def test_now_and_then_everything_is_compared(desk: Desk, monkeypatch: pytest.Mon
 
 def test_changes_that_never_end_are_indexed_all_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "_MAX_WAIT_S", 2.0)
+    monkeypatch.setattr(notifications, "_QUIET_S", 1.0)
     watcher = Watcher(desk, desk.photos)
     with watcher.running():
         for seed in range(1000):
@@ -243,12 +255,12 @@ class TestTheIndexFile:
             assert library.photo_count() == 6
 
     def test_in_a_pause_it_is_written_once(self, desk: Desk, watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(watching, "_PAUSE_S", 2.0)
+        monkeypatch.setattr(watching, "_PAUSE_S", 0.5)
         with watcher.running(), desk.open() as reader:
             scribble(desk.photos / "more.png", 100)
             watcher.wait_for(lambda: reader.status().index_covers == 6)
             written = file_version(index_path(reader.path, reader.generation))
-            time.sleep(4)
+            time.sleep(1.5)
             assert file_version(index_path(reader.path, reader.generation)) == written
 
 
@@ -315,9 +327,10 @@ def test_a_folder_that_comes_back_is_watched_on(desk: Desk) -> None:
     watcher = Watcher(desk, desk.photos)
     with watcher.running():
         desk.photos.rename(desk.photos.with_name("away"))
-        time.sleep(2)
+        time.sleep(6 * QUIET_S)
+        runs = len(watcher.reports)
         desk.photos.with_name("away").rename(desk.photos)
-        time.sleep(2)
+        watcher.wait_for(lambda: len(watcher.reports) > runs)
         scribble(desk.photos / "x" / "a.png", 1)
         watcher.wait_for(lambda: watcher.reports[-1].added == 1)
 
@@ -346,14 +359,15 @@ def test_what_is_left_out_is_no_change(desk: Desk) -> None:
         (desk.photos / "app" / ".nomedia").touch()
         (desk.photos / "@eaDir").mkdir()
         (desk.photos / "drafts").mkdir()
-        time.sleep(3)
+        scribble(desk.photos / "b.png", 2)
+        watcher.wait_for(lambda: watcher.reports[-1].found == 1)  # and so all before it is known
         runs = len(watcher.reports)
         for folder in ("@eaDir", "drafts", "app"):
             scribble(desk.photos / folder / "a.png", 1)
-        time.sleep(3)
+        time.sleep(6 * QUIET_S)
         assert len(watcher.reports) == runs
-        scribble(desk.photos / "b.png", 2)
-        watcher.wait_for(lambda: watcher.reports[-1].found == 1)
+        scribble(desk.photos / "c.png", 3)
+        watcher.wait_for(lambda: watcher.reports[-1].found == 2)
 
 
 @pytest.mark.parametrize("backup", ["a~.png", "a.png.bak", "a_original.png", None])

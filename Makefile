@@ -78,8 +78,10 @@ ablation: $(VENV)/.installed-train ## Measure on the shards DATA what each part 
 test-scale: $(VENV)/.installed-test $(VENV)/.installed-train ## Run the tests that need a server: PostgreSQL 15 (apt-get install postgresql-15)
 	$(BIN)/pytest -m scale tests
 
+# Two processes share the tests, and each computes with one thread: more threads than cores wait for one another.
+test: export OMP_NUM_THREADS := 1
 test: $(VENV)/.installed-test $(VENV)/.installed-train $(VENV)/.installed-demo ## Run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/.installed-test ## Check style, format and who imports whom
 	$(BIN)/ruff check .

@@ -9,14 +9,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say to pytest-xdist which tests one worker runs: those of a file, and all of the network trained on scenes.
+COSTLY = ("trained_on_scenes", "quick_weights")
+"""Fixtures that take long to make."""
 
-    So each fixture is made once, the training above all, which takes a minute.
-    """
-    training = {item.path for item in items if "trained_on_scenes" in getattr(item, "fixturenames", ())}
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say to pytest-xdist which tests one process runs: those of a file, and all files that share a costly fixture."""
+    shared = {
+        item.path: fixture for item in items for fixture in COSTLY if fixture in getattr(item, "fixturenames", ())
+    }
     for item in items:
-        group = "trained on scenes" if item.path in training else str(item.path.relative_to(ROOT))
+        group = shared.get(item.path) or str(item.path.relative_to(ROOT))
         item.add_marker(pytest.mark.xdist_group(group))
 
 

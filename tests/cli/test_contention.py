@@ -5,8 +5,8 @@ from pathlib import Path
 from tests.cli.contention import KINDS, contend
 
 
-def test_commands_side_by_side_are_all_carried_out_and_nothing_is_lost(tmp_path: Path, weights: Path) -> None:
-    outcome = contend(tmp_path, weights, 8.0)
+def test_commands_side_by_side_are_all_carried_out_and_nothing_is_lost(tmp_path: Path, quick_weights: Path) -> None:
+    outcome = contend(tmp_path, quick_weights, 8.0)
     assert outcome.errors == []
     assert outcome.losses == []
     assert [kind for kind in KINDS if not outcome.operations[kind] and not outcome.turned_away[kind]] == []

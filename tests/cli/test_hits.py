@@ -97,12 +97,13 @@ def opener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif("sys.platform != 'linux'", reason="other systems open files by other means")
-def test_the_first_hit_is_opened(indexed: Path, weights: Path, opener: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    where = ("--library", indexed, "--weights", weights)
+def test_the_first_hit_is_opened(
+    indexed: Path, quick_weights: Path, opener: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("--library", indexed, "--weights", quick_weights)
     run = pixelseek_alone("search", SENTENCE, "--json", "--open", *where)
-    for _ in range(200):
-        if opener.exists():
-            break
+    deadline = time.monotonic() + 60
+    while not opener.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert opener.read_bytes() == os.fsencode(json.loads(run.stdout)["hits"][0]["path"])
     monkeypatch.setenv("PATH", "/nowhere")

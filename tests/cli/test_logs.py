@@ -157,11 +157,13 @@ def test_a_bug_is_logged_with_its_traceback(indexed: Path, weights: Path, tmp_pa
     assert "KeyError" in log.read_text()
 
 
-def test_watch_logs_what_it_did_even_into_a_folder_it_watches(tmp_path: Path, photos: Path, weights: Path) -> None:
+def test_watch_logs_what_it_did_even_into_a_folder_it_watches(
+    tmp_path: Path, photos: Path, quick_weights: Path
+) -> None:
     folder, log = tmp_path / "photos", tmp_path / "photos" / "watch.log"
     folder.mkdir()
     shutil.copy(photos / "scene 01.jpg", folder)
-    command = ("watch", str(folder), "--library", str(tmp_path / "library"), "--weights", str(weights))
+    command = ("watch", str(folder), "--library", str(tmp_path / "library"), "--weights", str(quick_weights))
     run = subprocess.Popen(
         [sys.executable, "-u", "-c", RUN, *command, "--log-file", str(log), "--verbose"],
         cwd=ROOT,

@@ -35,9 +35,9 @@ def get(address: str) -> bytes:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_serve_answers_until_it_is_told_to_stop(indexed: Path, weights: Path, ending: signal.Signals) -> None:
+def test_serve_answers_until_it_is_told_to_stop(indexed: Path, quick_weights: Path, ending: signal.Signals) -> None:
     port = str(free_port())
-    command = ("serve", "--port", port, "--library", str(indexed), "--weights", str(weights))
+    command = ("serve", "--port", port, "--library", str(indexed), "--weights", str(quick_weights))
     run = subprocess.Popen([sys.executable, "-c", RUN, *command], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     try:
         assert json.loads(get(f"http://127.0.0.1:{port}/healthz")) == {"status": "ok", "photos": PHOTO_COUNT}
@@ -52,12 +52,12 @@ def test_serve_answers_until_it_is_told_to_stop(indexed: Path, weights: Path, en
 
 @pytest.mark.parametrize("root", [(), ("--root", "Pictures")])
 def test_serve_without_a_library_asks_for_a_folder_unless_roots_are_named(
-    photos: Path, weights: Path, tmp_path: Path, root: tuple[str, ...]
+    photos: Path, quick_weights: Path, tmp_path: Path, root: tuple[str, ...]
 ) -> None:
     shutil.copytree(photos, tmp_path / "Pictures")
     port = str(free_port())
     named = [str(tmp_path / word) if word == "Pictures" else word for word in root]
-    command = ("serve", "--port", port, "--library", str(tmp_path / "library"), "--weights", str(weights), *named)
+    command = ("serve", "--port", port, "--library", str(tmp_path / "library"), "--weights", str(quick_weights), *named)
     environment = os.environ | {"HOME": str(tmp_path)}
     run = subprocess.Popen(
         [sys.executable, "-c", RUN, *command], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment

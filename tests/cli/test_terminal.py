@@ -64,8 +64,8 @@ def _read(terminal: int) -> bytes:
         return b""
 
 
-def test_hits_are_short_paths_and_links_on_a_terminal(indexed: Path, photos: Path, weights: Path) -> None:
-    where = ("--library", indexed, "--weights", weights)
+def test_hits_are_short_paths_and_links_on_a_terminal(indexed: Path, photos: Path, quick_weights: Path) -> None:
+    where = ("--library", indexed, "--weights", quick_weights)
     printed = on_a_terminal("search", SENTENCE, *where, folder=photos)
     links = LINK.findall(printed)
     assert len(links) == PHOTO_COUNT
@@ -80,17 +80,17 @@ def test_hits_are_short_paths_and_links_on_a_terminal(indexed: Path, photos: Pat
 
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"TERM": "linux"}, {"TERM": ""}, {"FORCE_HYPERLINK": "0"}])
 def test_a_terminal_that_takes_no_links_gets_none(
-    indexed: Path, photos: Path, weights: Path, environment: dict[str, str]
+    indexed: Path, photos: Path, quick_weights: Path, environment: dict[str, str]
 ) -> None:
-    where = ("--library", indexed, "--weights", weights, "--limit", "2")
+    where = ("--library", indexed, "--weights", quick_weights, "--limit", "2")
     printed = on_a_terminal("similar", photos / "scene 05.jpg", *where, folder=photos, environment=environment)
     assert "\x1b" not in printed
     assert printed.count(".jpg\n") == 2
     assert str(photos) not in printed
 
 
-def test_a_link_is_forced_where_the_terminal_is_not_known(indexed: Path, photos: Path, weights: Path) -> None:
-    where = ("--library", indexed, "--weights", weights, "--limit", "1")
+def test_a_link_is_forced_where_the_terminal_is_not_known(indexed: Path, photos: Path, quick_weights: Path) -> None:
+    where = ("--library", indexed, "--weights", quick_weights, "--limit", "1")
     printed = on_a_terminal(
         "search", SENTENCE, *where, folder=photos, environment={"TERM": "dumb", "FORCE_HYPERLINK": "1"}
     )
@@ -132,9 +132,9 @@ SIXEL = {b"\x1b[c": b"\x1b[?62;4;22c"}
 @pytest.mark.skipif(find_spec("textual_image") is None, reason="the extra `thumbnails` is not installed")
 @pytest.mark.parametrize(("answers", "drawn"), [(SIXEL, "\x1bP"), ({b"\x1b[c": b"\x1b[?62c"}, "\u2580")])
 def test_thumbnails_are_drawn_as_the_terminal_can(
-    indexed: Path, photos: Path, weights: Path, answers: dict[bytes, bytes], drawn: str
+    indexed: Path, photos: Path, quick_weights: Path, answers: dict[bytes, bytes], drawn: str
 ) -> None:
-    where = ("--library", indexed, "--weights", weights, "--limit", "2", "--thumbnails")
+    where = ("--library", indexed, "--weights", quick_weights, "--limit", "2", "--thumbnails")
     printed = on_a_terminal("search", SENTENCE, *where, folder=photos, answers=answers)
     assert len(LINK.findall(printed)) == 2
     first, second = printed.split("\x1b]8;;\x1b\\")[1:]
@@ -142,8 +142,8 @@ def test_thumbnails_are_drawn_as_the_terminal_can(
     assert drawn in second
 
 
-def test_a_pipe_gets_no_thumbnails(indexed: Path, weights: Path) -> None:
-    where = ("--library", indexed, "--weights", weights, "--limit", "2")
+def test_a_pipe_gets_no_thumbnails(indexed: Path, quick_weights: Path) -> None:
+    where = ("--library", indexed, "--weights", quick_weights, "--limit", "2")
     run = pixelseek("search", SENTENCE, *where, "--thumbnails")
     assert run.exit_code == (0 if find_spec("textual_image") else 1)
     if run.exit_code == 0:

@@ -19,33 +19,38 @@ from tests.cli.commands import ROOT, RUN
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_watch_tells_of_what_is_new_until_it_is_stopped(
-    tmp_path: Path, photos: Path, weights: Path, number: signal.Signals, status: int
+    tmp_path: Path, photos: Path, quick_weights: Path, number: signal.Signals, status: int
 ) -> None:
-    folder, library = tmp_path / "photos", tmp_path / "library"
+    folder, library, log = tmp_path / "photos", tmp_path / "library", tmp_path / "log"
     folder.mkdir()
     shutil.copy(photos / "scene 01.jpg", folder)
-    command = ("watch", str(folder), "--library", str(library), "--weights", str(weights))
-    run = subprocess.Popen(
-        [sys.executable, "-u", "-c", RUN, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = ("watch", str(folder), "--library", str(library), "--weights", str(quick_weights))
+    with log.open("w") as stderr:
+        run = subprocess.Popen(
+            [sys.executable, "-u", "-c", RUN, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
+        )
     try:
         assert run.stdout is not None
         assert "1 new, 0 unchanged" in run.stdout.readline()
         shutil.copy(photos / "scene 02.jpg", folder)
         assert "1 new, 1 unchanged" in run.stdout.readline()
-        with LibraryView.open(library, generation=generation(weights)) as opened, LibraryWriter.lock(opened):
+        with LibraryView.open(library, generation=generation(quick_weights)) as opened, LibraryWriter.lock(opened):
             shutil.copy(photos / "scene 03.jpg", folder)
-            time.sleep(4)
+            deadline = time.monotonic() + 60
+            while "is being written by" not in log.read_text() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            time.sleep(2)  # it tries again meanwhile
         assert "1 new, 2 unchanged" in run.stdout.readline()
         run.send_signal(number)
-        _, stderr = run.communicate(timeout=60)
+        run.communicate(timeout=60)
     finally:
         run.kill()
     assert run.returncode == status
-    assert stderr.count("is being written by") == 1, "said once, however long it takes"
-    assert "stopped; nothing is lost" in stderr
-    assert "Traceback" not in stderr
-    with LibraryView.open(library, generation=generation(weights)) as opened:
+    told = log.read_text()
+    assert told.count("is being written by") == 1, "said once, however long it takes"
+    assert "stopped; nothing is lost" in told
+    assert "Traceback" not in told
+    with LibraryView.open(library, generation=generation(quick_weights)) as opened:
         assert verify(opened) == []
         assert opened.photo_count() == 3
 

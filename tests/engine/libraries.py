@@ -124,6 +124,16 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def quick_weights(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
+    """The same weights with their graphs: a process of its own is up in a second, because it imports no PyTorch."""
+    from model.runtime.graphs import write_graphs
+
+    folder = shutil.copytree(weights, tmp_path_factory.mktemp("quick-weights") / "weights")
+    write_graphs(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def other_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_weights(tmp_path_factory.mktemp("other-weights"), seed=1)
 

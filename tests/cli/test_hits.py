@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from cli.originals import copy_originals
 from tests.cli.commands import pixelseek, pixelseek_alone
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE
+from tests.waiting import wait_until
 
 
 def test_originals_are_copied_once_and_replace_nothing(indexed: Path, weights: Path, tmp_path: Path) -> None:
@@ -102,9 +102,7 @@ def test_the_first_hit_is_opened(
 ) -> None:
     where = ("--library", indexed, "--weights", quick_weights)
     run = pixelseek_alone("search", SENTENCE, "--json", "--open", *where)
-    deadline = time.monotonic() + 60
-    while not opener.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(opener.exists)
     assert opener.read_bytes() == os.fsencode(json.loads(run.stdout)["hits"][0]["path"])
     monkeypatch.setenv("PATH", "/nowhere")
     run = pixelseek_alone("search", SENTENCE, "--open", *where)

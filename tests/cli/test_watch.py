@@ -15,6 +15,7 @@ from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
 from model.weights import find_weights, generation
 from tests.cli.commands import ROOT, RUN
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -36,9 +37,7 @@ def test_watch_tells_of_what_is_new_until_it_is_stopped(
         assert "1 new, 1 unchanged" in run.stdout.readline()
         with LibraryView.open(library, generation=generation(quick_weights)) as opened, LibraryWriter.lock(opened):
             shutil.copy(photos / "scene 03.jpg", folder)
-            deadline = time.monotonic() + 60
-            while "is being written by" not in log.read_text() and time.monotonic() < deadline:
-                time.sleep(0.1)
+            wait_until(lambda: "is being written by" in log.read_text())
             time.sleep(2)  # it tries again meanwhile
         assert "1 new, 2 unchanged" in run.stdout.readline()
         run.send_signal(number)
@@ -75,9 +74,7 @@ def test_weights_replaced_before_the_first_photo_are_not_mixed_with_those_it_beg
         [sys.executable, "-u", "-c", RUN, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        deadline = time.monotonic() + 120
-        while recorded_weights(library) is None and time.monotonic() < deadline:
-            time.sleep(0.1)  # until it has been through the empty folder
+        wait_until(lambda: recorded_weights(library) is not None)  # it has been through the empty folder
         changed(weights)
         shutil.copy(photos / "scene 01.jpg", folder)
         stdout, stderr = run.communicate(timeout=120)

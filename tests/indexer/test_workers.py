@@ -18,6 +18,7 @@ from indexer.workers import ReadRequest, read_photos
 from tests.indexer.colour_runtime import colour_processor
 from tests.indexer.desk import paint
 from tests.indexer.hostile import sound
+from tests.waiting import wait_until
 
 PROCESSOR = colour_processor()
 ROOT = Path(__file__).parents[2]
@@ -67,9 +68,20 @@ if __name__ == "__main__":
 """
 
 
-def children(process: int) -> list[int]:
-    threads = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(child) for children in threads for child in children.read_text().split()]
+def workers(process: int) -> list[int]:
+    """The children that read photos (the other child tracks shared resources)."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended meanwhile
+            found += map(int, thread.read_text().split())
+    return [child for child in found if "spawn_main" in _command(child)]
+
+
+def _command(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return ""  # it has ended meanwhile
 
 
 def start(tmp_path: Path, *paths: Path) -> subprocess.Popen[str]:
@@ -85,29 +97,30 @@ def start(tmp_path: Path, *paths: Path) -> subprocess.Popen[str]:
 
 
 def worker_of(process: subprocess.Popen[str], *, after: int | None = None) -> int:
-    """The worker that reads photos, as soon as it is there (the other child tracks shared resources)."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        for child in children(process.pid):
-            if child != after and "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
-                return child
-        time.sleep(0.01)
-    raise AssertionError("no worker was started")
+    """The worker that reads photos, as soon as it is there."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        found[:] = [worker for worker in workers(process.pid) if worker != after]
+        return bool(found)
+
+    wait_until(is_there)
+    return found[0]
 
 
 @contextmanager
 def being_read(pipe: Path) -> Iterator[None]:
     """Waits until a worker has opened the pipe, and keeps it waiting for more."""
-    for _ in range(200):
-        try:
-            end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)  # refused while nobody reads
-        except OSError:
-            time.sleep(0.1)
-            continue
-        yield
-        os.close(end)
-        return
-    raise AssertionError("no worker came to the pipe")
+    ends: list[int] = []
+
+    def is_open() -> bool:
+        with suppress(OSError):  # while nobody reads
+            ends.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(ends)
+
+    wait_until(is_open)
+    yield
+    os.close(ends[0])
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes through /proc")
@@ -179,11 +192,8 @@ class TestProcesses:
         with start(tmp_path, paint(tmp_path / "a.png", "red"), paint(tmp_path / "b.png", "blue")) as process:
             worker = worker_of(process)
             os.kill(process.pid, last_signal)
-            process.communicate(timeout=30)
-        deadline = time.monotonic() + 20
-        while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not Path(f"/proc/{worker}").exists()
+            process.communicate(timeout=60)
+        wait_until(lambda: not Path(f"/proc/{worker}").exists())
 
 
 def test_workers_that_are_ended_while_they_wake_up_say_nothing(tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ def test_a_person_searches_opens_a_photo_and_comes_back(page: Page) -> None:
 
 def test_the_keyboard_is_enough(page: Page) -> None:
     page.goto("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type(SENTENCE)
     page.keyboard.press("Enter")
     expect(page.locator(".reranked .photos li").first).to_be_visible()

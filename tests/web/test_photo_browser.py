@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,16 @@ def touch(page: Page, *moves: list[tuple[float, float]]) -> None:
             {"type": kind, "touchPoints": [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(points)]},
         )
     client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    client.detach()
+
+
+def double_tap(page: Page, x: float, y: float) -> None:
+    """Two taps a tenth of a second apart, by the clock of the browser, however long it takes to send them."""
+    client, now = page.context.new_cdp_session(page), time.time()
+    for delay_s in (0.0, 0.1):
+        for kind, points, after_s in (("touchStart", [{"x": x, "y": y}], 0.0), ("touchEnd", [], 0.03)):
+            event = {"type": kind, "touchPoints": points, "timestamp": now + delay_s + after_s}
+            client.send("Input.dispatchTouchEvent", event)
     client.detach()
 
 
@@ -156,7 +167,9 @@ class TestOverlay:
         with tab(chromium, shapes[0]) as page:
             page.goto(EVERY_PHOTO)
             page.locator(".reranked .photos > li > a").first.click()
-            for _ in range(8):
+            for _ in range(200):
+                if overlay(page).locator("figcaption", has_text="5 of 5").count():
+                    break
                 page.keyboard.press("ArrowRight")
                 page.wait_for_timeout(150)
             expect(overlay(page).locator("figcaption")).to_have_text("5 of 5")
@@ -326,8 +339,7 @@ class TestStage:
             touch(page, line((80, 330), (180, 330)), line((310, 330), (210, 330)))
             expect(page.locator(".zoomed")).to_have_count(0)
             assert abs(box(page)["width"] - whole["width"]) < 1
-            for _ in range(2):
-                page.touchscreen.tap(200, 330)
+            double_tap(page, 200, 330)
             expect(page.locator(".zoomed")).to_have_count(1)
 
     def test_it_fills_the_screen_and_the_details_can_be_put_away(

@@ -4,6 +4,7 @@ import html
 import re
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,7 @@ from indexer.library.view import LibraryView
 from model.weights import generation
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
 from tests.model.scenes import caption, scenes
+from tests.waiting import wait_until
 from tests.web.applications import busy, hits, opened, served
 from web.disconnection import ClientDisconnected
 from web.searches import Busy, ModelQueue
@@ -261,11 +263,18 @@ def test_a_connection_that_is_closed_while_waiting_costs_the_model_nothing(
     service = service_of(app)
     queue, engine = ModelQueue(5), service.engine()
     searched: list[str] = []
+    has_hung_up: list[Callable[[], bool]] = []
+    answer = app.wsgi_app
 
     def shortlist(query: Query, **options: Any) -> Shortlist:
         searched.append(query.words)
         return SearchEngine.shortlist(engine, query, **options)
 
+    def take(environ: dict[str, Any], start_response: Any) -> Any:
+        has_hung_up.append(environ["waitress.client_disconnected"])
+        return answer(environ, start_response)
+
+    monkeypatch.setattr(app, "wsgi_app", take)
     monkeypatch.setattr(service.searches, "queue", queue)
     monkeypatch.setattr(engine, "shortlist", shortlist)
     with closing(queue), served(app) as address:
@@ -279,7 +288,7 @@ def test_a_connection_that_is_closed_while_waiting_costs_the_model_nothing(
                 while queue.waiting < number:
                     time.sleep(0.01)
             connections[0].close()
-            time.sleep(0.5)  # until the server has heard of it
+            wait_until(has_hung_up[0])
         with connections[1] as connection:
             assert connection.recv(12) == b"HTTP/1.1 200"
     assert searched == ["here"]

@@ -162,7 +162,7 @@ def test_the_bar_is_accessible_and_covers_no_photo_for_good(
         assert Axe().run(page, options={"runOnly": RULES}).violations_count == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.keyboard.press("End")
-        page.wait_for_timeout(300)
+        page.wait_for_function("scrollY + innerHeight >= document.documentElement.scrollHeight - 1")
         last, top = page.locator(".photos li").last.bounding_box(), bar.bounding_box()
         assert last is not None
         assert top is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from flask.testing import FlaskClient
 from model.scoring.calibration import Calibration
 from model.weights import find_weights
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, recalibrate
+from tests.waiting import wait_until
 from tests.web.applications import busy, opened
 from web.searches import ModelQueue
 from web.service import service_of
@@ -72,11 +72,9 @@ def test_a_library_that_takes_long_to_read_is_read_beside_the_page(
         more.mkdir()
         (more / "another.jpg").write_bytes((photos / "scene 05.jpg").read_bytes() + b" ")
         index(library, more, weights)
-        for _ in range(200):
-            if str(more) in [folder["name"] for folder in client.get("/api/v1/overview").get_json()["folders"]]:
-                break
-            time.sleep(0.05)
-        assert str(more) in client.get("/api/v1/overview").text
+        wait_until(
+            lambda: str(more) in [folder["name"] for folder in client.get("/api/v1/overview").get_json()["folders"]]
+        )
 
 
 @pytest.mark.parametrize(("count", "shown"), [(0, 0), (1, 1), (5, 4), (7, 6), (11, 6), (12, 12), (30, 12)])
@@ -131,10 +129,7 @@ def test_sentences_are_looked_for_again_where_too_many_searches_were_waiting(
         examples = Examples(service.engine, queue)
         with busy(queue):
             assert examples.latest(wait_s=60) == []
-        for _ in range(200):
-            if examples.latest():
-                break
-            time.sleep(0.05)
+        wait_until(examples.latest)
         assert examples.latest() == [SENTENCE]
         queue.close()
 

@@ -31,6 +31,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> list[object]:
         raise OSError("there is no network")
 
     monkeypatch.setattr("socket.getaddrinfo", refuse)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _seconds: None)  # between its tries
     return asked
 
 

@@ -81,7 +81,7 @@ test-scale: $(VENV)/.installed-test $(VENV)/.installed-train ## Run the tests th
 # Two processes share the tests, and each computes with one thread: more threads than cores wait for one another.
 test: export OMP_NUM_THREADS := 1
 test: $(VENV)/.installed-test $(VENV)/.installed-train $(VENV)/.installed-demo ## Run the tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test ## Check style, format and who imports whom
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ from model.scoring.word_detectors import WordDetectors
 from model.weights import generation
 from tests.model.heads import add_head
 from tests.model.scenes import caption, draw, scenes
+from tests.sharing import made_once
 
 SENTENCE = "a red circle and a blue square"
 PHOTO_COUNT = 12
@@ -128,9 +129,7 @@ def quick_weights(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Pa
     """The same weights with their graphs: a process of its own is up in a second, because it imports no PyTorch."""
     from model.runtime.graphs import write_graphs
 
-    folder = shutil.copytree(weights, tmp_path_factory.mktemp("quick-weights") / "weights")
-    write_graphs(folder)
-    return folder
+    return made_once(tmp_path_factory, "quick-weights", lambda folder: write_graphs(shutil.copytree(weights, folder)))
 
 
 @pytest.fixture(scope="session")

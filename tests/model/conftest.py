@@ -10,6 +10,7 @@ from model.image_processor import PixelBertImageProcessor
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
 from model.training.loop import train
 from tests.model.scenes import caption, scenes, write_scenes
+from tests.sharing import made_once
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +35,5 @@ def scene_shard(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def trained_on_scenes(scene_shard: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of weights that recipe `tiny` leaves: a minute or two of training."""
-    weights = train("tiny", [scene_shard], tmp_path_factory.mktemp("tiny"), device="cpu")
-    assert weights is not None
-    return weights
+    folder = made_once(tmp_path_factory, "tiny", lambda folder: train("tiny", [scene_shard], folder, device="cpu"))
+    return folder / "weights"

@@ -42,7 +42,7 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
     if name is not None and name not in FIELDS:
         raise SettingsError(f"there is no setting {name}. The settings are {', '.join(FIELDS)}.")
     if name == "index_factory" and values:
-        _require_index_factory(values[0])
+        _require_index_factory(folder, values[0])
     if name == "exclude":
         from indexer.selection import checked_patterns
 
@@ -50,8 +50,9 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
     is_changed = name is not None and (values or unset)
     settings = change(folder, name, values) if name is not None and is_changed else Settings.load(folder)
     shown = {key: value for key, value in asdict(settings).items() if name in (None, key)}
-    if "catalog" in shown:
-        shown["catalog"] = without_password(settings.catalog)
+    for key in ("catalog", "vectors"):
+        if key in shown:
+            shown[key] = without_password(shown[key])
     if as_json:
         print_json(shown)
         return
@@ -77,13 +78,18 @@ def _require_no_photos(folder: Path, url: str) -> None:
         )
 
 
-def _require_index_factory(factory: str) -> None:
-    """Raise LibraryError unless FAISS can make such an index."""
+def _require_index_factory(folder: Path, factory: str) -> None:
+    """Raise LibraryError unless what holds the vectors, FAISS or Milvus, can make such an index."""
     from indexer.library.faiss_index import new_index
-    from indexer.library.settings import BY_SIZE
+    from indexer.library.milvus_collection import index_of
+    from indexer.library.settings import BY_SIZE, FAISS, Settings
 
-    if factory != BY_SIZE:
+    if factory == BY_SIZE:
+        return
+    if Settings.load(folder).vectors == FAISS:
         new_index(256, factory, 10**6)
+    else:
+        index_of(factory)
 
 
 def _toml(value: Any) -> str:

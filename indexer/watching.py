@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 
 from indexer.indexing import IndexReport, index_folders
-from indexer.library.errors import CatalogUnreachable, FolderMissing, LibraryError, LibraryLocked
+from indexer.library.errors import FolderMissing, LibraryError, LibraryLocked, ServerUnreachable
 from indexer.library.paths import normalized
 from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
@@ -105,13 +105,13 @@ def _index_changes(
         if text_waits and not changed and not pending:
             try:
                 text_waits = _read_text(library) > 0
-            except (LibraryLocked, CatalogUnreachable):
+            except (LibraryLocked, ServerUnreachable):
                 pass
             except TextReaderBroken as error:
                 _log.warning("%s", error)
                 text_waits = False
         if now - last_run > _PAUSE_S:
-            with suppress(LibraryLocked, CatalogUnreachable):
+            with suppress(LibraryLocked, ServerUnreachable):
                 _update_index(library)
                 last_run = math.inf
         if changed and not pending:
@@ -123,7 +123,7 @@ def _index_changes(
             continue
         try:
             report = index(sorted(pending))
-        except (LibraryLocked, CatalogUnreachable) as error:
+        except (LibraryLocked, ServerUnreachable) as error:
             delayed(error)
             continue
         except FolderMissing:

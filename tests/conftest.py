@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.milvus_server import MilvusTestServer, milvus_server
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,3 +24,10 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("photos for tests are not beside this checkout (../shared/data)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[MilvusTestServer]:
+    """A server of Milvus."""
+    with milvus_server() as running:
+        yield running

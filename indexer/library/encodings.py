@@ -195,6 +195,16 @@ class Encodings:
             numbers = select(_embedding.c.sequence).where(_embedding.c.sequence > after)
             return read_ids(connection, numbers)
 
+    def sequences_and_ids(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(N,) The numbers of all encodings, ascending, and (N,) the ids of their photos."""
+        with self._reading() as connection:
+            if connection is None:
+                return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+            rows = connection.execute(select(_embedding.c.sequence, _embedding.c.photo_id)).all()
+        pairs = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 2)
+        pairs = pairs[np.argsort(pairs[:, 0])]
+        return pairs[:, 0], pairs[:, 1]
+
     def after(self, sequence: int) -> Iterator[Embeddings]:
         """All embeddings added after that sequence number (0 for all), in blocks of a few thousand."""
         query = select(_embedding.c.sequence, _embedding.c.photo_id, _embedding.c.vector).order_by(

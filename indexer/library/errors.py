@@ -17,8 +17,20 @@ class LibraryMissing(LibraryError):
     """There is no library at that path."""
 
 
-class CatalogUnreachable(LibraryError):
-    """The server that holds the catalog cannot be reached, or the connection to it was lost."""
+class ServerUnreachable(LibraryError):
+    """A server that holds a part of the library cannot be reached, or the connection to it was lost."""
+
+
+class CatalogUnreachable(ServerUnreachable):
+    """It holds the catalog."""
+
+
+class VectorsUnreachable(ServerUnreachable):
+    """It holds the vectors of photos."""
+
+
+class VectorsMissing(LibraryError):
+    """The server has no collection of that name, or gave the name to another one."""
 
 
 class LibraryClosed(LibraryError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -239,6 +239,9 @@ class FaissStore:
     def clear(self) -> None:
         """Delete the index."""
         self._path.unlink(missing_ok=True)
+
+    def drop_others(self, kept: Collection[str]) -> None:
+        """Nothing: the files of other generations are deleted together."""
 
     def close(self) -> None:
         """Release the mapped index."""

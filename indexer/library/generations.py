@@ -6,7 +6,7 @@ One transaction makes the new generation current and deletes the marks of the ol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,13 +61,18 @@ def visible_photos(catalog: Database, generation: str) -> NDArray[np.int64]:
     return marked[np.isin(marked, located)]
 
 
-def remove_unused_files(library: Path, connection: Connection, generation: str) -> None:
-    """Delete the files of generations that are neither current nor `generation` and have no marks.
+def used_generations(connection: Connection) -> set[str]:
+    """The generations that are current or have marks."""
+    used = set(connection.execute(select(encoded.c.generation).distinct()).scalars())
+    current = current_generation(connection)
+    return used if current is None else used | {current}
+
+
+def remove_unused_files(library: Path, used: Collection[str]) -> None:
+    """Delete the files of all generations but those in use.
 
     A file that another process has open on Windows stays until the next time.
     """
-    used = {generation, current_generation(connection)}
-    used |= set(connection.execute(select(encoded.c.generation).distinct()).scalars())
     for file, owner in generation_files(library):
         if owner not in used:
             with suppress(OSError):

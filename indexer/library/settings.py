@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from indexer.library.errors import LibraryError
 from model.atomic import replacing
@@ -20,12 +21,15 @@ BY_SIZE = "auto"
 """The `index_factory` that chooses the FAISS index by the number of photos."""
 IN_FOLDER = "sqlite:///"
 """The `catalog` in the library's folder."""
+FAISS = "faiss"
+"""The `vectors` that are compared on this machine."""
 MAX_SHORTLIST = 1000
 """A rerank holds the pixel features of the whole shortlist in memory: about 100 KB a photo."""
 MAX_THREADS = 1024
 _MAX_BYTES = 1 << 20
 _DEVICE = re.compile(r"auto|[a-z]+(:\d+)?")
 _POSTGRESQL = re.compile(r"postgresql(\+psycopg)?://\S+")
+_MILVUS = re.compile(r"milvus://([^\s/@]+@)?[\w.-]+(:\d{1,5})?(/\w+)?/?")
 _PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*@|(?<=password=)[^&]*")
 
 
@@ -53,6 +57,9 @@ class Settings:
     exclude: tuple[str, ...] = _setting((), "Patterns of what is left out of every folder, as in a .gitignore file.")
     read_text: bool = _setting(True, "Whether the text in photos is read, true or false; it needs the extra text.")
     catalog: str = _setting(IN_FOLDER, f"Where the catalog is, by a URL; {IN_FOLDER}: in the library's folder.")
+    vectors: str = _setting(
+        FAISS, f"Where vectors of photos are compared: {FAISS}, on this machine; or milvus://HOST:PORT/DATABASE."
+    )
 
     @classmethod
     def load(cls, library: Path) -> Settings:
@@ -139,6 +146,11 @@ def _checked(name: str, value: Any, where: str) -> Any:
             is_allowed = isinstance(value, str) and (value == IN_FOLDER or _POSTGRESQL.fullmatch(value) is not None)
             if not is_allowed:
                 raise SettingsError(f"{where}: {name} must be {allowed}, not {without_password(str(value))}.")
+        case "vectors":
+            allowed = f"{FAISS} or milvus://USER:PASSWORD@HOST:PORT/DATABASE"
+            is_allowed = value == FAISS or (isinstance(value, str) and _is_milvus(value))
+            if not is_allowed:
+                raise SettingsError(f"{where}: {name} must be {allowed}, not {without_password(str(value))}.")
         case _:
             allowed = 'a list of patterns, such as ["*.png", "drafts/"]'
             is_allowed = isinstance(value, list) and all(isinstance(pattern, str) for pattern in value)
@@ -147,8 +159,16 @@ def _checked(name: str, value: Any, where: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _is_milvus(url: str) -> bool:
+    """Whether it is the URL of a server of Milvus."""
+    try:
+        return _MILVUS.fullmatch(url) is not None and urlsplit(url).port != 0
+    except ValueError:  # no port has such a number
+        return False
+
+
 def without_password(url: str) -> str:
-    """The URL of a database as it may be shown."""
+    """The URL of a server as it may be shown."""
     return _PASSWORD.sub(lambda password: f"{password[1]}:***@" if password[1] is not None else "***", url)
 
 

@@ -15,7 +15,7 @@ from indexer.library.encodings import Encodings
 from indexer.library.found_text import count_read_and_waiting
 from indexer.library.generations import encodings_path, generation_files
 from indexer.library.gpu_search import search_name
-from indexer.library.settings import Settings
+from indexer.library.settings import FAISS, Settings
 from indexer.library.vector_store import open_vector_store
 
 
@@ -65,11 +65,11 @@ class LibraryStatus:
     bytes_on_disk: int
     """Of the library without its thumbnails: counting a hundred thousand files takes long."""
     index_covers: int
-    """Encodings in the FAISS index. A search also compares the others."""
+    """Encodings in the index. A search also compares the others."""
     index_fresh: bool
     """Whether the index holds all encodings."""
     search: str
-    """What compares vectors, by the library's settings: `FAISS on the CPU`, `PyTorch on the GPU`, ..."""
+    """What compares vectors, by the settings: `FAISS on the CPU`, `PyTorch on the GPU`, `Milvus at URL`, ..."""
     encodings: int
     """Encodings stored by this generation, including those of hidden photos."""
     other_generations: dict[str, int]
@@ -104,7 +104,9 @@ def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus
         failure_list = [(str(Path(folder, name)), failure or "") for folder, name, failure in failures]
         folder_list = [FolderStatus(*folder) for folder in folders]
     with closing(Encodings(encodings_path(path, generation))) as encodings:
-        stored, covers = encodings.count(), open_vector_store(path, catalog, encodings, generation).covered()
+        vectors = open_vector_store(path, catalog, encodings, generation)
+        stored, covers = encodings.count(), vectors.covered()
+    settings = Settings.load(path)
     return LibraryStatus(
         path=path,
         catalog=catalog.name,
@@ -122,7 +124,7 @@ def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus
         bytes_on_disk=_bytes_in(path),
         index_covers=covers,
         index_fresh=covers == stored,
-        search=search_name(Settings.load(path).device),
+        search=search_name(settings.device) if settings.vectors == FAISS else f"Milvus at {vectors.name}",
         encodings=stored,
         other_generations=_other_generations(path, generation),
     )

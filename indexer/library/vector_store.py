@@ -1,8 +1,8 @@
-"""The interface of the store that finds the photos nearest to a query vector."""
+"""The interface of the store that finds the photos nearest to a query vector. A setting chooses one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,10 @@ from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 from indexer.library.faiss_store import FaissStore
 from indexer.library.generations import index_path
+from indexer.library.milvus_server import MilvusServer
+from indexer.library.milvus_store import MilvusStore
 from indexer.library.photo_vectors import PhotoVectors
+from indexer.library.settings import FAISS, Settings
 
 
 class VectorStore(Protocol):
@@ -59,6 +62,9 @@ class VectorStore(Protocol):
     def clear(self) -> None:
         """Delete the store; the next `sync` rebuilds it. Needs the library's lock."""
 
+    def drop_others(self, kept: Collection[str]) -> None:
+        """Delete what it holds of all generations but these. Needs the library's lock."""
+
     def close(self) -> None:
         """Release memory and files."""
 
@@ -75,6 +81,11 @@ def open_vector_store(
 
     It holds the vectors that `photo_vectors` makes, and makes them anew where it holds others. Without that, for
     callers that have no model, the store is used as it is, and only embeddings can be searched for. `device` compares
-    them: `auto` (a GPU where there is one), `cpu`, `cuda`, ...
+    them: `auto` (a GPU where there is one), `cpu`, `cuda`, ... A server does not need it.
+
+    Raises SettingsError.
     """
+    url = Settings.load(library).vectors
+    if url != FAISS:
+        return MilvusStore(library, MilvusServer(url), catalog, encodings, generation, photo_vectors)
     return FaissStore(index_path(library, generation), catalog, encodings, generation, photo_vectors, device)

@@ -22,6 +22,7 @@ from indexer.library.generations import (
     photos_waiting,
     remove_other_marks,
     remove_unused_files,
+    used_generations,
     visible_photos,
 )
 from indexer.library.locking import library_lock, writer_lock
@@ -107,12 +108,14 @@ class LibraryWriter:
         return waiting
 
     def remove_unused_files(self) -> None:
-        """Delete the files of generations that answer no more searches."""
+        """Delete the files and vectors of generations that answer no more searches."""
         with self.catalog.connect() as connection:
-            remove_unused_files(self.view.path, connection, self.generation)
+            used = used_generations(connection) | {self.generation}
+        self.view.vectors.drop_others(used)
+        remove_unused_files(self.view.path, used)
 
     def update_index(self, *, newer_allowed: int = 0, progress: Callable[[int, int], None] | None = None) -> None:
-        """Make the FAISS index cover all encodings, if more than `newer_allowed` are newer: see `VectorStore.sync`."""
+        """Have the vector store cover all encodings, if more than `newer_allowed` are newer: see `VectorStore.sync`."""
         factory = Settings.load(self.view.path).index_factory
         self.view.vectors.sync(factory=factory, newer_allowed=newer_allowed, progress=progress)
 

@@ -111,9 +111,25 @@ def test_a_catalog_on_a_server_is_chosen_for_a_new_library_and_its_password_is_n
     assert_fails(pixelseek("config", "catalog", url, "--library", tmp_path), "has a catalog already", "library move")
 
 
+def test_vectors_on_a_server_are_chosen_by_its_url_and_its_password_is_not_shown(tmp_path: Path) -> None:
+    url = "milvus://me:s3%40cret@host:19530/photos"
+    run = pixelseek("config", "vectors", url, "--library", tmp_path)
+    assert run.stdout == 'vectors = "milvus://me:***@host:19530/photos"\n', run.stderr
+    assert Settings.load(tmp_path).vectors == url
+    assert "s3" not in pixelseek("config", "--json", "--library", tmp_path).stdout
+    assert_fails(
+        pixelseek("config", "index_factory", "IVF512,RaBitQfs", "--library", tmp_path), "no index of vectors on Milvus"
+    )
+    for wrong in ("http://me:s3cret@host", "milvus://", "milvus://me:s3cret@host/a/b", "milvus://me:s3cret@host:99999"):
+        with pytest.raises(SettingsError, match="vectors must be faiss or milvus://USER:PASSWORD@HOST") as error:
+            change(tmp_path, "vectors", [wrong])
+        assert "s3cret" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
+        ("milvus://me:s3cret@host:19530/photos", "milvus://me:***@host:19530/photos"),
         ("postgresql+psycopg://me:s3@cr@t@host/photos", "postgresql+psycopg://me:***@host/photos"),
         ("postgresql://me@host/photos?password=s3cret&port=5", "postgresql://me@host/photos?password=***&port=5"),
         ("postgresql://me@host/photos", "postgresql://me@host/photos"),

@@ -37,9 +37,17 @@ def catalog(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, catalog: str | None) -> Desk:
+def vectors() -> str | None:
+    """The URL of the server that holds the vectors; None: FAISS holds them."""
+    return None
+
+
+@pytest.fixture
+def desk(tmp_path: Path, catalog: str | None, vectors: str | None) -> Desk:
     (tmp_path / "photos").mkdir()
-    if catalog is not None:
+    settings = {"catalog": catalog, "vectors": vectors}
+    chosen = [f'{name} = "{value}"\n' for name, value in settings.items() if value is not None]
+    if chosen:
         (tmp_path / "library").mkdir()
-        (tmp_path / "library" / FILE).write_text(f'catalog = "{catalog}"\n')
+        (tmp_path / "library" / FILE).write_text("".join(chosen))
     return Desk(tmp_path / "photos", tmp_path / "library")

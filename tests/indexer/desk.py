@@ -49,6 +49,7 @@ class Desk:
         generation: str = GENERATION,
         exclude: Sequence[str] | None = None,
         include: Sequence[str] | None = None,
+        newer_allowed: int = 0,
     ) -> IndexReport:
         with self.open(generation=generation) as library:
             return index_folders(
@@ -59,6 +60,7 @@ class Desk:
                 workers=1,
                 exclude=exclude,
                 include=include,
+                newer_allowed=newer_allowed,
             )
 
     def search(self, sentence: str, count: int = 10) -> list[str]:

@@ -46,11 +46,11 @@ class StatusAnswer(ResponseModel):
     other_generations: dict[str, int] = Field(description="Bytes of files that other models made, by generation.")
     left_out_by_default: list[str] = Field(description="Patterns of files that are not indexed in any folder.")
     index_fresh: bool = Field(
-        description="Whether the FAISS index covers every photo; photos outside it are compared one by one."
+        description="Whether the index of vectors covers every photo; photos outside it are compared one by one."
     )
     search: str = Field(
         description="What finds the photos nearest to a sentence, by the library's settings: `FAISS on the CPU`, "
-        "`FAISS on the GPU` or `PyTorch on the GPU`."
+        "`FAISS on the GPU`, `PyTorch on the GPU` or `Milvus at URL`, without its password."
     )
 
     @classmethod

@@ -43,15 +43,6 @@ def assert_exact(library: LibraryView) -> None:
     assert ids[0] == expected_ids[0]
 
 
-def test_every_photo_is_compared(desk: Desk) -> None:
-    indexed(desk, 12)
-    with desk.open() as library:
-        assert_exact(library)
-        ids, similarities = library.shortlist(query(), 5)
-        assert len(ids) == len(similarities) == 5
-        assert ids.tolist() == library.shortlist(query(), 12)[0][:5].tolist()
-
-
 def spoil_nothing(path: Path) -> None:
     pass
 
@@ -107,48 +98,6 @@ def test_photos_newer_than_the_index_are_searched_beside_it(desk: Desk) -> None:
             writer.update_index()
         assert library.status().index_fresh
         assert_exact(library)
-
-
-def test_hidden_photos_are_masked_and_do_not_take_the_place_of_others(desk: Desk) -> None:
-    indexed(desk, 10)
-    with desk.open() as library:
-        hidden = library.photos(library.shortlist(query(), 6)[0].tolist())
-        rest = library.shortlist(query(), 10)[0][6:].tolist()
-    for photo in hidden:
-        Path(photo.path).unlink()
-    desk.index()
-    with desk.open() as library:
-        assert library.shortlist(query(), 3)[0].tolist() == rest[:3]
-        assert library.shortlist(query(), 10)[0].tolist() == rest
-
-
-def test_a_search_among_some_photos_finds_the_nearest_of_them_and_no_other(desk: Desk) -> None:
-    indexed(desk, 12)
-    with desk.open() as library:
-        order = library.shortlist(query(), 12)[0]
-        among = np.sort(order[5:])
-        assert library.shortlist(query(), 3, among)[0].tolist() == order[5:8].tolist()
-        assert library.shortlist(query(), 100, among)[0].tolist() == order[5:].tolist()
-        assert library.shortlist(query(), 3, np.array([999_999]))[0].tolist() == []
-        assert library.shortlist(query(), 3, np.empty(0, dtype=np.int64))[0].tolist() == []
-
-
-def test_a_search_among_photos_leaves_out_hidden_and_takes_in_newer_ones(desk: Desk) -> None:
-    indexed(desk, 8)
-    with desk.open() as library:
-        old = index_path(library.path, library.generation).read_bytes()
-        hidden = library.photos(library.shortlist(query(), 1)[0].tolist())[0]
-    Path(hidden.path).unlink()
-    scribble(desk.photos / "new.png", 99)
-    desk.index()
-    with desk.open() as library:
-        order = library.shortlist(query(), 100)[0]
-        new = np.setdiff1d(order, library.encodings.photo_ids()[:8])
-        index_path(library.path, library.generation).write_bytes(old)
-        among = np.concatenate([order[2:5], new, [hidden.id]])
-        expected = [photo_id for photo_id in order.tolist() if photo_id in among]
-        assert len(new) == 1
-        assert library.shortlist(query(), 100, among)[0].tolist() == expected
 
 
 def test_an_open_library_sees_what_others_add_and_remove(desk: Desk) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,37 +14,14 @@ from indexer.indexing import index_folders
 from indexer.library.faiss_file import read_stamp
 from indexer.library.generations import index_path
 from indexer.library.verification import verify
-from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
-from model.runtime.protocol import EncodedImages, EncodedText
-from model.scoring.calibration import Calibration
-from model.scoring.parameters import ScoringParameters
+from model.runtime.protocol import EncodedImages
 from model.scoring.photo_vectors import PhotoVectors
-from model.scoring.projection import Projection
-from model.scoring.querybank import Querybank
-from model.scoring.word_detectors import WordDetectors
-from tests.indexer.colour_runtime import EMBEDDING_SIZE, GENERATION, colour_processor
+from tests.indexer.colour_runtime import GENERATION, colour_processor
 from tests.indexer.desk import Desk, scribble
+from tests.indexer.library.scored import EMBEDDING, PARAMETERS, RECALIBRATED, SENTENCE, expected, found
 
-PHOTOS, FEATURES, WORDS = 12, 64, 5
-_random = np.random.default_rng(0)
-
-
-def _normal(*shape: int) -> NDArray[np.float32]:
-    return _random.normal(size=shape).astype(np.float32)
-
-
-_DETECTORS = WordDetectors(np.arange(WORDS), 3 * _normal(WORDS, FEATURES), _normal(WORDS) - 3, _normal(WORDS) - 3)
-PARAMETERS = ScoringParameters(
-    Calibration(similarity_scale=4.0, log_odds_scale=1.0),
-    Querybank(_normal(9, EMBEDDING_SIZE) / np.float32(6)),
-    _DETECTORS,
-    Projection.learn(_DETECTORS, np.abs(_normal(300, FEATURES)).astype(np.float32) / np.float32(FEATURES)),
-)
-RECALIBRATED = replace(PARAMETERS, calibration=Calibration(similarity_scale=1.0, log_odds_scale=2.0))
-_EMBEDDING = _normal(1, EMBEDDING_SIZE)
-_EMBEDDING /= np.linalg.norm(_EMBEDDING)
-SENTENCE = EncodedText(_EMBEDDING, [_normal(2, 4)], [np.array([1, 3] * 5)])  # as long as a caption
+PHOTOS = 12
 
 
 @pytest.fixture
@@ -68,28 +44,10 @@ def vectors_in(desk: Desk) -> str:
     return stamp.vectors
 
 
-def expected(library: LibraryView, parameters: ScoringParameters) -> list[int]:
-    """All photos in order of their score, computed one by one from what is stored."""
-    ids = library.photo_ids().tolist()
-    embeddings = np.stack(list(library.embeddings(ids).values()))
-    detected = parameters.detectors.detect(np.stack(list(library.pooled_features(ids).values())))
-    log_odds = detected.sentence_log_odds(SENTENCE, np.arange(len(ids)))
-    similarity = (embeddings @ _EMBEDDING.T)[:, 0] - parameters.querybank.hubness(embeddings)
-    calibration = parameters.calibration
-    scores = calibration.similarity_scale * similarity + calibration.log_odds_scale * log_odds
-    return [ids[row] for row in np.argsort(-scores, kind="stable")]
-
-
-def found(library: LibraryView, parameters: ScoringParameters) -> list[int]:
-    query = PhotoVectors(parameters).of_sentences(SENTENCE).vectors[0]
-    order: list[int] = library.shortlist(query, 100)[0].tolist()
-    return order
-
-
 def test_photos_are_found_in_the_order_of_the_score(desk: Desk) -> None:
     with desk.open() as library:
         assert found(library, PARAMETERS) == expected(library, PARAMETERS)
-        by_similarity = library.shortlist(_EMBEDDING[0], 100)[0].tolist()
+        by_similarity = library.shortlist(EMBEDDING[0], 100)[0].tolist()
         assert by_similarity != expected(library, PARAMETERS), "otherwise nothing is tested"
 
 

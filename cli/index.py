@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
+    from indexer.cluster import ClusterEncoder
     from indexer.indexing import IndexProgress, IndexReport
     from indexer.library.status import LibraryStatus
+    from model.bundle import TrainedModel
 
 _FAILURES_SHOWN = 3
 _UNREADABLE_SHOWN = 10
@@ -43,6 +45,11 @@ _UNREADABLE_SHOWN = 10
 @library_option
 @library_weights_option
 @library_device_option
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Have the machines of a Ray cluster encode the photos: HOST:PORT, or auto for the cluster of this machine.",
+)
 @json_option
 def index(
     folders: tuple[Path, ...],
@@ -51,6 +58,7 @@ def index(
     library: Path | None,
     weights: str,
     device: str | None,
+    cluster: str | None,
     as_json: bool,
 ) -> None:
     """Index folders of photos, or bring them up to date.
@@ -63,10 +71,20 @@ def index(
     --json` lists them). --exclude leaves out more, --include reads what would be left out. Both take patterns of names
     or of paths in the folder, as in a .gitignore file, in any case.
 
+    --cluster has other machines read and encode, which need the photos at the same path; docs/scale.md says more.
+
+    \b
     Example: pixelseek index ~/Pictures /media/camera
+             pixelseek index --cluster auto /mnt/archive
     """
     report, status = index_photos(
-        chosen_library(library), folders or [], weights, device=device, exclude=exclude or None, include=include or None
+        chosen_library(library),
+        folders or [],
+        weights,
+        device=device,
+        exclude=exclude or None,
+        include=include or None,
+        cluster=cluster,
     )
     if as_json:
         print_json(asdict(report))
@@ -86,6 +104,7 @@ def index_photos(
     device: str | None = None,
     exclude: Sequence[str] | None = None,
     include: Sequence[str] | None = None,
+    cluster: str | None = None,
 ) -> tuple[IndexReport, LibraryStatus]:
     """Index `folders` behind a progress bar; the report, and the status of the library after it."""
     from indexer.indexing import index_folders
@@ -96,6 +115,7 @@ def index_photos(
         LibraryView.open(
             library, generation=model.generation, photo_vectors=model.photo_vectors, create=bool(folders)
         ) as opened,
+        _encoder(model, cluster) as encoder,
         _photo_bar() as progress,
         _counting_bar("Search index") as index_progress,
         _counting_bar("Reading text") as text_progress,
@@ -105,6 +125,7 @@ def index_photos(
             folders,
             processor=model.processor.image_processor,
             load_runtime=lambda: model.runtime,
+            encoder=encoder,
             weights=model.lasting_name,
             progress=progress,
             index_progress=index_progress,
@@ -113,6 +134,22 @@ def index_photos(
             include=include,
         )
         return report, opened.status()
+
+
+@contextmanager
+def _encoder(model: TrainedModel, cluster: str | None) -> Iterator[ClusterEncoder | None]:
+    """The encoder of the cluster at that address; None where this machine encodes."""
+    if cluster is None:
+        yield None
+        return
+    from indexer.cluster import WorkerSettings, connected
+
+    settings = WorkerSettings(model.lasting_name, model.generation, model.processor.image_processor)
+    with connected(cluster, settings, device=model.device) as encoder:
+        workers = encoder.workers
+        kind = "a GPU" if workers.gpus else counted(workers.cpus, "CPU")
+        click.echo(f"The cluster has room for {counted(workers.count, 'worker')} with {kind} each.", err=True)
+        yield encoder
 
 
 def print_report(report: IndexReport, status: LibraryStatus | None = None) -> None:

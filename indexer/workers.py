@@ -7,7 +7,7 @@ import signal
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context, resource_tracker
@@ -58,8 +58,32 @@ def read_photos(
     crashes the decoder, is tried twice before it becomes a Failure: the machine may have been asleep or out of memory.
     `workers` defaults to the number of cores.
     """
-    pool = start_pool(_worker_count(workers), _prepare_reader, processor, memory_limit_bytes)
-    return _in_order(pool, _read, requests, time_limit_s)
+    readers = PhotoReaders(processor, workers=workers, time_limit_s=time_limit_s, memory_limit_bytes=memory_limit_bytes)
+    with closing(readers):
+        yield from readers.read(requests)
+
+
+class PhotoReaders:
+    """The processes of `read_photos`, for one call of `read` after the other, also by several threads. Close it."""
+
+    def __init__(
+        self,
+        processor: PixelBertImageProcessor,
+        *,
+        workers: int | None = None,
+        time_limit_s: float = TIME_LIMIT_S,
+        memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+    ) -> None:
+        self._pool = start_pool(_worker_count(workers), _prepare_reader, processor, memory_limit_bytes)
+        self._time_limit_s = time_limit_s
+
+    def read(self, requests: Iterable[ReadRequest]) -> Generator[ReadPhoto | Failure, None, None]:
+        """See `read_photos`."""
+        return _in_order(self._pool, _read, requests, self._time_limit_s)
+
+    def close(self) -> None:
+        """End the processes."""
+        stop_pool(self._pool)
 
 
 def read_metadata_of_files(
@@ -67,7 +91,7 @@ def read_metadata_of_files(
 ) -> Generator[Metadata | Failure, None, None]:
     """The results of `decoding.read_metadata_of_file` in the order of the paths, under the limits of `read_photos`."""
     pool = start_pool(_worker_count(workers), limit_worker, MEMORY_LIMIT_BYTES)
-    return _in_order(pool, read_metadata_of_file, ((path,) for path in paths), TIME_LIMIT_S)
+    return _then_stop(pool, _in_order(pool, read_metadata_of_file, ((path,) for path in paths), TIME_LIMIT_S))
 
 
 def read_in_processes(
@@ -84,7 +108,7 @@ def read_in_processes(
     Each process calls `prepare` first. What that takes does not count.
     """
     pool = start_pool(_worker_count(workers), _prepare_and_limit, prepare, memory_limit_bytes)
-    return _in_order(pool, read, requests, time_limit_s)
+    return _then_stop(pool, _in_order(pool, read, requests, time_limit_s))
 
 
 def _worker_count(requested: int | None) -> int:
@@ -94,7 +118,7 @@ def _worker_count(requested: int | None) -> int:
 def _in_order(
     pool: ProcessPool, read: Callable[..., Value | Failure], requests: Iterable[tuple[Any, ...]], time_limit_s: float
 ) -> Generator[Value | Failure, None, None]:
-    """The results of `read` in the order of the requests. Stops the pool at the end."""
+    """The results of `read` in the order of the requests."""
     waiting: deque[tuple[tuple[Any, ...], Future[Value | Failure]]] = deque()
 
     def schedule(request: tuple[Any, ...]) -> Future[Value | Failure]:
@@ -106,13 +130,17 @@ def _in_order(
         outcome = outcome_of(future)
         return outcome_of(schedule(request)) if outcome in _RETRIED else outcome
 
-    try:
-        for request in requests:
-            waiting.append((request, schedule(request)))
-            if len(waiting) >= _MAX_WAITING:
-                yield next_outcome()
-        while waiting:
+    for request in requests:
+        waiting.append((request, schedule(request)))
+        if len(waiting) >= _MAX_WAITING:
             yield next_outcome()
+    while waiting:
+        yield next_outcome()
+
+
+def _then_stop(pool: ProcessPool, results: Iterator[Value]) -> Generator[Value, None, None]:
+    try:
+        yield from results
     finally:
         stop_pool(pool)
 

@@ -39,6 +39,13 @@ class EncodedImages:
             np.concatenate([batch.pooled_features for batch in batches]),
         )
 
+    def split(self) -> list[EncodedImages]:
+        """Each photo alone."""
+        return [
+            EncodedImages(self.embeddings[row : row + 1], [features], self.pooled_features[row : row + 1])
+            for row, features in enumerate(self.pixel_features)
+        ]
+
 
 @dataclass(frozen=True)
 class EncodedText:

@@ -19,6 +19,8 @@ class PixelBertConfig(PretrainedConfig):
       fraction of each photo's valid tokens, or None for all.
     - `match_stride`: in evaluation mode ITM reads every `match_stride`-th pixel token. A model trained on sampled
       tokens needs only a subset at inference, which saves time.
+    - `match_layers`: in evaluation mode ITM passes through these of the layers from `fusion_layer` on, numbered from 0,
+      or None for all. A layer that is left out saves time.
     - `fusion_layer`: the layer at which words and pixels first meet; 0 is the paper.
     - `embedding_size`: E, the width of the vectors the shortlist compares.
     - `num_images`: how many photos a sentence is about, in `PixelBertForImagesAndTextClassification`: 2 in NLVR2.
@@ -42,6 +44,7 @@ class PixelBertConfig(PretrainedConfig):
     max_grid: int = 48
     pixel_sampling: int | float | None = None
     match_stride: int = 1
+    match_layers: list[int] | None = None
     fusion_layer: int = 3
     embedding_size: int = 256
     num_images: int = 2
@@ -59,5 +62,9 @@ class PixelBertConfig(PretrainedConfig):
             raise ValueError(f"pixel_pool is 1 or 2, not {self.pixel_pool}")
         if self.match_stride < 1:
             raise ValueError(f"match_stride is 1 or more, not {self.match_stride}")
+        if self.match_layers is not None:
+            above = range(self.fusion_layer, self.num_hidden_layers)
+            if not self.match_layers or [layer for layer in above if layer in self.match_layers] != self.match_layers:
+                raise ValueError(f"match_layers are some of {list(above)} in this order, not {self.match_layers}")
         if self.pixel_sampling is not None and self.pixel_sampling <= 0:
             raise ValueError(f"pixel_sampling is a positive count or fraction, not {self.pixel_sampling}")

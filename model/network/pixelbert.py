@@ -7,6 +7,7 @@ only the layers above.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,9 +85,15 @@ class PixelBertModel(PixelBertPreTrainedModel):
             tokens = layer(tokens)
         return tokens
 
-    def upper_layers(self, tokens: Tokens, num_queries: int | None = None) -> Tokens:
-        """The fusion layer and those above it. The last layer computes only the first `num_queries` tokens."""
-        *layers, last = self.layers[self.config.fusion_layer :]
+    def upper_layers(
+        self, tokens: Tokens, num_queries: int | None = None, numbers: Sequence[int] | None = None
+    ) -> Tokens:
+        """The fusion layer and those above it, or only those with these `numbers`, from 0 for the trunk's lowest.
+
+        The last one computes only the first `num_queries` tokens.
+        """
+        chosen = range(self.config.fusion_layer, len(self.layers)) if numbers is None else numbers
+        *layers, last = (self.layers[number] for number in chosen)
         for layer in layers:
             tokens = layer(tokens)
         result: Tokens = last(tokens, num_queries)
@@ -100,9 +107,11 @@ class PixelBertModel(PixelBertPreTrainedModel):
         """Photos (B, 3, H, W) -> their pixel features at the fusion layer (B, P, D)."""
         return self.lower_layers(self.pixel_tokens(self.pixel_tokens.cnn(pixel_values), pixel_mask))
 
-    def fuse(self, words: Tokens, pixels: Tokens, num_queries: int | None = None) -> Tokens:
+    def fuse(
+        self, words: Tokens, pixels: Tokens, num_queries: int | None = None, numbers: Sequence[int] | None = None
+    ) -> Tokens:
         """Both sides' states at the fusion layer -> the cross-modal states above it (B, T + P, D)."""
-        return self.upper_layers(concatenate(words, pixels), num_queries)
+        return self.upper_layers(concatenate(words, pixels), num_queries, numbers)
 
     def forward(
         self,
@@ -162,11 +171,12 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
     def itm_logits(self, words: Tokens, pixels: Tokens) -> Tensor:
         """ITM logits (B,) of aligned pairs, from both sides' states at the fusion layer.
 
-        In evaluation mode it reads every `match_stride`-th pixel token.
+        In evaluation mode it reads every `match_stride`-th pixel token, in the layers `match_layers`.
         """
+        numbers = None
         if not self.training:
-            pixels = subsample_tokens(pixels, self.config.match_stride)
-        return self._itm_logits(self.pixelbert.fuse(words, pixels, num_queries=1).states)
+            pixels, numbers = subsample_tokens(pixels, self.config.match_stride), self.config.match_layers
+        return self._itm_logits(self.pixelbert.fuse(words, pixels, num_queries=1, numbers=numbers).states)
 
     def attend(self, words: Tokens, pixels: Tokens) -> Tensor:
         """Attention probabilities of aligned pairs in the L cross-modal layers, the lowest first.

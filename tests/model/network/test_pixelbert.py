@@ -104,6 +104,32 @@ def test_outside_training_a_match_reads_every_so_many_th_pixel() -> None:
     assert torch.allclose(learning.itm_logits(left, right), whole.itm_logits(left, right), atol=1e-6)
 
 
+def test_outside_training_a_match_passes_only_through_the_layers_that_are_named() -> None:
+    layers = {
+        "num_hidden_layers": 4,
+        "fusion_layer": 1,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
+    }
+    whole = tiny_network(**layers)
+
+    def same_network(**changes: Any) -> PixelBertForPreTraining:
+        network = tiny_network(**layers, **changes)
+        network.load_state_dict(whole.state_dict())
+        return network
+
+    left, right = whole.pixelbert.encode_words(*words(6, 3)), whole.pixelbert.encode_pixels(photos(2))
+    expected, short = whole.itm_logits(left, right), same_network(match_layers=[1, 3])
+    passed: list[int] = []
+    for number, layer in enumerate(short.pixelbert.layers):
+        layer.register_forward_hook(lambda *_, number=number: passed.append(number))
+    assert not torch.allclose(short.itm_logits(left, right), expected)
+    assert passed == [1, 3]
+    assert torch.equal(short.embed_image(right), whole.embed_image(right))
+    assert torch.equal(same_network(match_layers=[1, 2, 3]).itm_logits(left, right), expected)
+    assert torch.allclose(short.train().itm_logits(left, right), expected, atol=1e-6)
+
+
 def test_masked_tokens_change_nothing() -> None:
     model = tiny_network()
     left, right = model.pixelbert.encode_words(*words(5)), model.pixelbert.encode_pixels(photos(1))
@@ -189,6 +215,10 @@ def test_words_predict_words_through_their_own_embeddings() -> None:
         {"pixel_pool": 3},
         {"pixel_sampling": 0},
         {"match_stride": 0},
+        {"match_layers": []},
+        {"match_layers": [0, 2]},
+        {"match_layers": [2, 1]},
+        {"match_layers": [1, 1]},
     ],
 )
 def test_a_configuration_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:

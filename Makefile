@@ -75,7 +75,7 @@ ablation: $(VENV)/.installed-train ## Measure on the shards DATA what each part 
 	@test -n "$(DATA)" || { echo 'Name the shards: make ablation DATA="photos-000.tar photos-001.tar"'; exit 2; }
 	$(BIN)/python -m benchmarks.ablation --recipe $(RECIPE) $(SHARDS) $(if $(ROWS),--rows $(ROWS)) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(SEEDS),--seeds $(SEEDS))
 
-test-scale: $(VENV)/.installed-test $(VENV)/.installed-test-scale $(VENV)/.installed-train ## Run the tests that need a server: Milvus, Ray, PostgreSQL 15 (apt-get install postgresql-15)
+test-scale: $(VENV)/.installed-test $(VENV)/.installed-test-scale $(VENV)/.installed-train ## Run the tests that need a server: Milvus, Ray, S3, PostgreSQL 15 (apt-get install postgresql-15)
 	$(BIN)/pytest -m scale tests
 
 # Two processes share the tests, and each computes with one thread: more threads than cores wait for one another.

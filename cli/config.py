@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,24 @@ def config(name: str | None, values: tuple[str, ...], unset: bool, library: Path
     """
     from indexer.library.defaults import CATALOG_FILE
     from indexer.library.errors import LibraryMissing
-    from indexer.library.settings import FIELDS, FILE, IN_FOLDER, Settings, SettingsError, change, without_password
+    from indexer.library.settings import (
+        FIELDS,
+        FILE,
+        FILES_IN_FOLDER,
+        IN_FOLDER,
+        Settings,
+        SettingsError,
+        change,
+        without_password,
+    )
 
     folder = chosen_library(library)
     is_in_folder = (folder / CATALOG_FILE).exists()
     if name == "catalog" and (values or unset):
         _require_no_photos(folder, values[0] if values else IN_FOLDER)
         folder.mkdir(parents=True, exist_ok=True)
+    elif name == "files" and (values or unset):
+        _prepare_other_files(folder, values[0] if values else FILES_IN_FOLDER)
     elif not is_in_folder and Settings.load(folder).catalog == IN_FOLDER:
         raise LibraryMissing(f"there is no library in {folder}. Make one with `pixelseek index FOLDER`.")
     if unset and (name is None or values):
@@ -76,6 +88,18 @@ def _require_no_photos(folder: Path, url: str) -> None:
             f"the library in {folder} has a catalog already. Move it: pixelseek library move "
             f"{without_password(before)} {without_password(url)}"
         )
+
+
+def _prepare_other_files(folder: Path, url: str) -> None:
+    """Check the URL, and get the library ready for it, or a folder in which there is none yet."""
+    from indexer.library.errors import LibraryMissing
+    from indexer.library.settings import checked
+    from indexer.library.writer import prepare_other_files
+
+    checked("files", [url])
+    folder.mkdir(parents=True, exist_ok=True)
+    with suppress(LibraryMissing):
+        prepare_other_files(folder, url)
 
 
 def _require_index_factory(folder: Path, factory: str) -> None:

@@ -49,6 +49,8 @@ def _print_summary(status: LibraryStatus, weights: str | None) -> None:
     rows = [("Library", printable(str(status.path))), ("Photos", f"{status.photos:,}{_copies(status)}")]
     if status.catalog != CATALOG_FILE:
         rows.insert(1, ("Catalog", printable(status.catalog)))
+    if status.files:
+        rows.append(("Files", f"pixel features and thumbnails in {printable(status.files)}"))
     if status.waiting:
         rows.append(("Waiting", f"{status.waiting:,} not encoded by these weights yet: pixelseek index"))
     for folder in status.folders:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.milvus_server import MilvusTestServer, milvus_server
+
+if TYPE_CHECKING:
+    from tests.indexer.object_server import ObjectServer, Place
 
 ROOT = Path(__file__).parents[1]
 
@@ -31,3 +36,34 @@ def milvus() -> Iterator[MilvusTestServer]:
     """A server of Milvus."""
     with milvus_server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[ObjectServer]:
+    from tests.indexer.object_server import object_server
+
+    pytest.importorskip(
+        "moto.server", reason="no S3 server for tests is installed: pip install 'pixelseek[test-scale]'"
+    )
+    pytest.importorskip("s3fs", reason="s3fs is not installed: pip install 'pixelseek[objects]'")
+    with object_server() as running:
+        yield running
+
+
+@pytest.fixture
+def s3(s3_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
+    """A running server, whose address and key the environment has."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server
+
+
+@pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.scale)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Somewhere else to keep the files of a library."""
+    from tests.indexer.object_server import FolderPlace
+
+    if request.param == "folder":
+        return FolderPlace(tmp_path / "elsewhere")
+    server: ObjectServer = request.getfixturevalue("s3")
+    return server.new_bucket(f"photos-{tmp_path.name[-40:].strip('_').replace('_', '-').lower()}-{os.getpid()}")

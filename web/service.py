@@ -16,6 +16,7 @@ from engine.search import SearchEngine
 from indexer.library.defaults import recorded_weights
 from indexer.library.errors import LibraryClosed, LibraryMissing
 from indexer.library.facets import Facets
+from indexer.library.library_files import open_file_store
 from indexer.library.status import LibraryStatus
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
@@ -52,7 +53,7 @@ class Service:
         self._views: list[LibraryView] = []
         self._is_closed = False
         self._lock = Lock()
-        self.thumbnails = Thumbnails(library)
+        self.thumbnails = Thumbnails(library, lambda: open_file_store(library, self.view().catalog))
         self.searches = Searches(self.engine)
         self.uploads = Uploads()
         self.explanations = Explanations(self.engine, self.searches)

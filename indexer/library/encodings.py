@@ -1,13 +1,14 @@
 """The encodings of photos by one generation of the model: `encodings-GENERATION.sqlite`.
 
 The file is derived: if it is deleted, indexing encodes the photos again. Embeddings and pixel features have tables of
-their own, so that reading all embeddings does not read the much larger pixel features.
+their own, so that reading all embeddings does not read the much larger pixel features. These may also lie outside the
+file, in shards.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ from sqlalchemy import (
 
 from indexer.library.catalog import query_chunks, read_ids
 from indexer.library.errors import LibraryDamaged, LibraryMissing
+from indexer.library.feature_shards import FeatureShards, drop_parts, has_parts
+from indexer.library.file_store import FileStore
 from indexer.library.lifetime import Lifetime
 from indexer.library.sqlite import SqliteDatabase
 from model.quantization import dequantize, quantize
@@ -68,7 +71,7 @@ class _PixelFeatures(TypedColumns):
     """(1, C), packed by `model.quantization.quantize`. It is stored before `packed`, which SQLite then need not
     read."""
     packed: Named[bytes]
-    """(P, D), packed likewise."""
+    """(P, D), packed likewise; empty where they are in a shard."""
 
 
 _origin = Table("origin", _METADATA, _Origin)
@@ -105,9 +108,17 @@ class Encodings:
     between leaves an empty file. The file may be deleted or replaced while this is open.
     """
 
-    def __init__(self, path: Path, *, lifetime: Lifetime | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lifetime: Lifetime | None = None,
+        open_files: Callable[[], FileStore | None] = lambda: None,
+    ) -> None:
+        """`open_files` opens the store of pixel features, when it is needed; None: they lie in the file."""
         self.path = path
         self.database = SqliteDatabase(path, remedy="Delete it and index again.", lifetime=lifetime)
+        self._shards = FeatureShards(self.database, self._reading, open_files)
 
     def exists(self) -> bool:
         """Whether there is a file with tables."""
@@ -136,16 +147,26 @@ class Encodings:
             return _read_origin(connection)
 
     def add(self, photo_ids: Sequence[int], encoded: EncodedImages) -> None:
-        """Store the encodings of B photos in one transaction; they replace any earlier ones."""
+        """Store the encodings of B photos in one transaction; they replace any earlier ones.
+
+        Pixel features that lie in a store are written before. Raises FilesUnreachable.
+        """
         vectors, pooled = np.ascontiguousarray(encoded.embeddings, dtype=np.float32), encoded.pooled_features
+        sizes = vectors.shape[1], encoded.pixel_features[0].shape[1], pooled.shape[1]
+        packed = {
+            photo_id: quantize(features) for photo_id, features in zip(photo_ids, encoded.pixel_features, strict=True)
+        }
         self.database.create()
+        shard = None
+        if self._shards.store is not None:
+            with self.database.begin() as connection:
+                token = _create(connection, *sizes)
+            shard = self._shards.write(token, packed)
         with self.database.begin() as connection:
-            _METADATA.create_all(connection)
-            if connection.execute(select(_origin.c.token)).first() is None:
-                sizes = vectors.shape[1], encoded.pixel_features[0].shape[1], pooled.shape[1]
-                connection.execute(insert(_origin).values(**vars(Origin(secrets.token_hex(8), *sizes))))
+            _create(connection, *sizes)
             for table in (_embedding, _pixel_features):
                 connection.execute(delete(table).where(table.c.photo_id.in_(photo_ids)))
+            drop_parts(connection, photo_ids)
             connection.execute(
                 insert(_embedding),
                 [
@@ -156,10 +177,16 @@ class Encodings:
             connection.execute(
                 insert(_pixel_features),
                 [
-                    {"photo_id": photo_id, "pooled": quantize(mean[None]), "packed": quantize(features)}
-                    for photo_id, mean, features in zip(photo_ids, pooled, encoded.pixel_features, strict=True)
+                    {
+                        "photo_id": photo_id,
+                        "pooled": quantize(mean[None]),
+                        "packed": packed[photo_id] if shard is None else b"",
+                    }
+                    for photo_id, mean in zip(photo_ids, pooled, strict=True)
                 ],
             )
+            if shard is not None:
+                shard.commit(connection)
 
     def remove(self, photo_ids: Sequence[int]) -> None:
         """Delete the encodings of these photos."""
@@ -169,6 +196,26 @@ class Encodings:
             for chunk in query_chunks(photo_ids):
                 for table in (_embedding, _pixel_features):
                     connection.execute(delete(table).where(table.c.photo_id.in_(chunk)))
+            drop_parts(connection, photo_ids)
+        self.sweep()
+
+    def has_shards(self) -> bool:
+        """Whether pixel features of photos lie in a store."""
+        with self._reading() as connection:
+            return connection is not None and has_parts(connection)
+
+    def sweep(self) -> None:
+        """Remove from the store what no photo needs: a killed process left it, or its photos were removed."""
+        origin = self.origin()
+        if origin is not None:
+            self._shards.sweep(origin.token)
+
+    def remove_other_features(self, tokens: Callable[[], Iterable[str]]) -> None:
+        """Remove from the store the pixel features of all files of encodings but those with these tokens.
+
+        `tokens` is called where there is a store.
+        """
+        self._shards.remove_other_folders(tokens)
 
     def photo_ids(self) -> NDArray[np.int64]:
         """(N,) Ids of the photos whose encodings are stored, ascending."""
@@ -230,8 +277,16 @@ class Encodings:
         return {} if origin is None else self._unpack(packed, origin)
 
     def pixel_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """The pixel features (P, D), dequantised, of each of these photos that has them. Raises LibraryDamaged."""
+        """The pixel features (P, D), dequantised, of each of these photos that has them.
+
+        Those that lie in a store are read in one request; a line of the log names what is missing there. Raises
+        LibraryDamaged, and FilesUnreachable.
+        """
         origin, packed = self._read(_pixel_features.c.photo_id, _pixel_features.c.packed, photo_ids)
+        if in_shards := [photo_id for photo_id, features in packed.items() if not features]:
+            read = self._shards.read(in_shards)
+            packed = {photo_id: features or read.get(photo_id, b"") for photo_id, features in packed.items()}
+            packed = {photo_id: features for photo_id, features in packed.items() if features}
         return {} if origin is None else self._dequantized(packed, origin.hidden_size)
 
     def pooled_features(self, photo_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
@@ -285,6 +340,17 @@ class Encodings:
                 except LibraryMissing:  # deleted a moment ago
                     connection = None
             yield connection
+
+
+def _create(connection: Connection, embedding_size: int, hidden_size: int, pooled_size: int) -> str:
+    """Create the tables and the origin where they are missing; returns the token."""
+    _METADATA.create_all(connection)
+    token = connection.execute(select(_origin.c.token)).scalar_one_or_none()
+    if token is None:
+        token = secrets.token_hex(8)
+        origin = Origin(token, embedding_size, hidden_size, pooled_size)
+        connection.execute(insert(_origin).values(**vars(origin)))
+    return token
 
 
 def _read_origin(connection: Connection | None) -> Origin | None:

@@ -33,6 +33,10 @@ class VectorsMissing(LibraryError):
     """The server has no collection of that name, or gave the name to another one."""
 
 
+class FilesUnreachable(LibraryError):
+    """The place where a library keeps pixel features and thumbnails cannot be used."""
+
+
 class LibraryClosed(LibraryError):
     """The library was used after it was closed."""
 
@@ -55,6 +59,10 @@ class LibraryTooNew(LibraryError):
 
 class LibraryDamaged(LibraryError):
     """The catalog is not a readable database."""
+
+
+class FeaturesMissing(LibraryDamaged):
+    """The files that hold pixel features are missing or damaged; the message names one."""
 
 
 class FolderMissing(LibraryError):

@@ -68,15 +68,19 @@ def used_generations(connection: Connection) -> set[str]:
     return used if current is None else used | {current}
 
 
-def remove_unused_files(library: Path, used: Collection[str]) -> None:
+def remove_unused_files(library: Path, used: Collection[str]) -> list[Path]:
     """Delete the files of all generations but those in use.
 
-    A file that another process has open on Windows stays until the next time.
+    A file that another process has open on Windows stays until the next time. Returns the files that are used.
     """
+    kept = []
     for file, owner in generation_files(library):
-        if owner not in used:
-            with suppress(OSError):
-                file.unlink()
+        if owner in used:
+            kept.append(file)
+            continue
+        with suppress(OSError):
+            file.unlink()
+    return kept
 
 
 def encodings_path(library: Path, generation: str) -> Path:

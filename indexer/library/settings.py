@@ -23,6 +23,8 @@ IN_FOLDER = "sqlite:///"
 """The `catalog` in the library's folder."""
 FAISS = "faiss"
 """The `vectors` that are compared on this machine."""
+FILES_IN_FOLDER = ""
+"""The `files` in the library's folder."""
 MAX_SHORTLIST = 1000
 """A rerank holds the pixel features of the whole shortlist in memory: about 100 KB a photo."""
 MAX_THREADS = 1024
@@ -30,6 +32,7 @@ _MAX_BYTES = 1 << 20
 _DEVICE = re.compile(r"auto|[a-z]+(:\d+)?")
 _POSTGRESQL = re.compile(r"postgresql(\+psycopg)?://\S+")
 _MILVUS = re.compile(r"milvus://([^\s/@]+@)?[\w.-]+(:\d{1,5})?(/\w+)?/?")
+_FILES = re.compile(r"file:///[^\s?#][^?#]*|(?!file:|memory:)[a-z][a-z0-9+.-]*://[^\s/?#@:]+(/[^\s?#@]*)?")
 _PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*@|(?<=password=)[^&]*")
 
 
@@ -59,6 +62,9 @@ class Settings:
     catalog: str = _setting(IN_FOLDER, f"Where the catalog is, by a URL; {IN_FOLDER}: in the library's folder.")
     vectors: str = _setting(
         FAISS, f"Where vectors of photos are compared: {FAISS}, on this machine; or milvus://HOST:PORT/DATABASE."
+    )
+    files: str = _setting(
+        FILES_IN_FOLDER, "Where pixel features and thumbnails are, by a URL; empty: in the library's folder."
     )
 
     @classmethod
@@ -151,6 +157,13 @@ def _checked(name: str, value: Any, where: str) -> Any:
             is_allowed = value == FAISS or (isinstance(value, str) and _is_milvus(value))
             if not is_allowed:
                 raise SettingsError(f"{where}: {name} must be {allowed}, not {without_password(str(value))}.")
+        case "files":
+            allowed = "empty, or a URL such as s3://BUCKET/FOLDER or file:///mnt/disk/folder, without a password"
+            is_allowed = isinstance(value, str) and (value == FILES_IN_FOLDER or _FILES.fullmatch(value) is not None)
+            if not is_allowed:
+                raise SettingsError(
+                    f"{where}: {name} must be {allowed}, not {without_password(str(value).partition('?')[0])}."
+                )
         case _:
             allowed = 'a list of patterns, such as ["*.png", "drafts/"]'
             is_allowed = isinstance(value, list) and all(isinstance(pattern, str) for pattern in value)

@@ -41,6 +41,8 @@ class LibraryStatus:
     path: Path
     catalog: str
     """Its file in the library's folder, or its URL without the password."""
+    files: str
+    """The URL where pixel features and thumbnails are kept; empty: in the library's folder."""
     generation: str
     """Empty if no model has encoded anything yet."""
     photos: int
@@ -110,6 +112,7 @@ def read_status(path: Path, catalog: Database, generation: str) -> LibraryStatus
     return LibraryStatus(
         path=path,
         catalog=catalog.name,
+        files=settings.files,
         generation=generation,
         photos=photos,
         waiting=visible - photos,

@@ -21,13 +21,16 @@ from indexer.library.catalog import (
     read_ids,
     text_index_table,
 )
-from indexer.library.errors import REMEDY, LibraryDamaged, LibraryError, reason
+from indexer.library.encodings import Encodings
+from indexer.library.errors import REMEDY, FeaturesMissing, LibraryDamaged, LibraryError, reason
 from indexer.library.file_state import FileState
 from indexer.library.found_text import found_tokens
 from indexer.library.text_indexes import wrong_entries
 from indexer.library.view import LibraryView
 
 _NORM_TOLERANCE = 1e-3
+_PHOTOS_AT_ONCE = 64
+_NO_FEATURES = "photos have no pixel features"
 
 
 @dataclass(frozen=True)
@@ -98,18 +101,34 @@ def unsound_encodings(library: LibraryView) -> dict[str, list[int]]:
     for block in library.encodings.after(0):
         is_normal = np.abs(np.linalg.norm(block.vectors, axis=1) - 1.0) < _NORM_TOLERANCE
         unsound["embeddings are not of length 1"] += block.photo_ids[~is_normal].tolist()
-        for photo_id in block.photo_ids.tolist():
-            try:
-                features = library.encodings.pixel_features([photo_id]).get(photo_id)
-                pooled = library.encodings.pooled_features([photo_id]).get(photo_id)
-            except LibraryDamaged:
-                unsound["photos have pixel features of the wrong size"].append(photo_id)
-                continue
-            if features is None or pooled is None:
-                unsound["photos have no pixel features"].append(photo_id)
-            elif not (np.isfinite(features).all() and np.isfinite(pooled).all()):
-                unsound["photos have pixel features that are not finite"].append(photo_id)
+        for start in range(0, len(block.photo_ids), _PHOTOS_AT_ONCE):
+            for fault, photo_ids in _unsound_features(
+                library.encodings, block.photo_ids[start : start + _PHOTOS_AT_ONCE].tolist()
+            ).items():
+                unsound[fault] += photo_ids
     return {fault: photo_ids for fault, photo_ids in unsound.items() if photo_ids}
+
+
+def _unsound_features(encodings: Encodings, photo_ids: list[int]) -> dict[str, list[int]]:
+    """Those of these photos whose pixel features are not sound, by fault."""
+    try:
+        features, pooled = encodings.pixel_features(photo_ids), encodings.pooled_features(photo_ids)
+    except LibraryDamaged as error:
+        if len(photo_ids) == 1:
+            is_missing = isinstance(error, FeaturesMissing)
+            return {_NO_FEATURES if is_missing else "photos have pixel features of the wrong size": photo_ids}
+        unsound = defaultdict[str, list[int]](list)
+        for photo_id in photo_ids:  # those beside it may be sound
+            for fault, of_photo in _unsound_features(encodings, [photo_id]).items():
+                unsound[fault] += of_photo
+        return unsound
+    whole = features.keys() & pooled.keys()
+    missing = [photo_id for photo_id in photo_ids if photo_id not in whole]
+    infinite = [key for key in whole if not (np.isfinite(features[key]).all() and np.isfinite(pooled[key]).all())]
+    return {
+        _NO_FEATURES: missing,
+        "photos have pixel features that are not finite": infinite,
+    }
 
 
 def _words(library: LibraryView) -> Iterator[Problem]:

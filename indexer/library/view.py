@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -19,6 +20,7 @@ from indexer.library.facets import Facets, filter_values, read_facets
 from indexer.library.filters import Filters, newest_photos
 from indexer.library.generations import current_generation, encodings_path, visible_photos
 from indexer.library.library import Library, in_order
+from indexer.library.library_files import open_file_store
 from indexer.library.lifetime import while_open
 from indexer.library.locking import library_lock
 from indexer.library.opening import open_catalog
@@ -44,7 +46,11 @@ class LibraryView(Library):
         super().__init__(path, catalog)
         self.generation = self.current_generation() if generation is None else generation
         """Empty if no model has encoded anything yet and none was given."""
-        self.encodings = Encodings(encodings_path(path, self.generation), lifetime=self.lifetime)
+        self.encodings = Encodings(
+            encodings_path(path, self.generation),
+            lifetime=self.lifetime,
+            open_files=partial(open_file_store, path, catalog),
+        )
         self.vectors = open_vector_store(path, catalog, self.encodings, self.generation, photo_vectors, device)
         self.was_current = self.is_current()
         """Whether this generation answered searches when the view was opened."""

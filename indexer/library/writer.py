@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -25,11 +25,13 @@ from indexer.library.generations import (
     used_generations,
     visible_photos,
 )
+from indexer.library.library_files import forget_files
 from indexer.library.locking import library_lock, writer_lock
+from indexer.library.opening import open_catalog
 from indexer.library.paths import mount_point, normalized
 from indexer.library.photo_metadata import update_photo_metadata
 from indexer.library.reconciliation import is_consistent, reconcile, remove_marks
-from indexer.library.settings import Settings
+from indexer.library.settings import FILES_IN_FOLDER, Settings, SettingsError
 from indexer.library.verification import photos_with_wrong_found_text, photos_with_wrong_text, unsound_encodings
 from indexer.library.view import LibraryView
 
@@ -76,6 +78,7 @@ class LibraryWriter:
         with view.lifetime.in_use(), library_lock(view.path, view.catalog):
             if not is_consistent(view.catalog, view.encodings, view.generation):
                 reconcile(view.catalog, view.encodings, view.generation)
+            view.encodings.sweep()
             yield cls(view)
 
     def begin_generation(self, weights: str | None) -> bool:
@@ -108,11 +111,21 @@ class LibraryWriter:
         return waiting
 
     def remove_unused_files(self) -> None:
-        """Delete the files and vectors of generations that answer no more searches."""
+        """Delete the files, vectors and stored features of generations that answer no more searches."""
         with self.catalog.connect() as connection:
             used = used_generations(connection) | {self.generation}
         self.view.vectors.drop_others(used)
-        remove_unused_files(self.view.path, used)
+        kept = remove_unused_files(self.view.path, used)
+
+        def tokens() -> Iterator[str]:
+            for file in kept:
+                if file.suffix == ".sqlite":
+                    with closing(Encodings(file)) as encodings:
+                        origin = encodings.origin()
+                    if origin is not None:
+                        yield origin.token
+
+        self.encodings.remove_other_features(tokens)
 
     def update_index(self, *, newer_allowed: int = 0, progress: Callable[[int, int], None] | None = None) -> None:
         """Have the vector store cover all encodings, if more than `newer_allowed` are newer: see `VectorStore.sync`."""
@@ -222,3 +235,25 @@ def discard_damaged_encodings(library: Path, generation: str) -> None:
         if damaged:
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def prepare_other_files(library: Path, url: str) -> None:
+    """Get ready for another value of the setting `files` of the library in that folder.
+
+    A library that has pixel features in a store keeps its own folder at the new URL, where the person has to copy it.
+    Others begin anew there. Raises SettingsError where pixel features in a store would be lost: for an empty `url`.
+    """
+    shard_files = []
+    for path in library.glob("encodings-*.sqlite"):
+        with closing(Encodings(path)) as encodings:
+            if encodings.has_shards():
+                shard_files.append(path)
+    if shard_files and url == FILES_IN_FOLDER:
+        raise SettingsError(
+            f"the pixel features of the library in {library} are in {Settings.load(library).files}. To have them made "
+            f"again in the folder, delete {shard_files[0]} first, and index afterwards."
+        )
+    if not shard_files:
+        _, catalog = open_catalog(library, create=False)
+        with closing(catalog):
+            forget_files(catalog)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from indexer.library.library import Library
 from indexer.library.settings import FILE, Settings, SettingsError, change, without_password
+from indexer.library.view import LibraryView
 from tests.cli.commands import pixelseek
 from tests.cli.test_errors import assert_fails
+from tests.indexer.object_server import move_features
 
 
 @pytest.fixture(autouse=True)
@@ -145,3 +148,43 @@ def test_a_setting_that_is_no_place_for_a_catalog_is_refused_without_its_passwor
         with pytest.raises(SettingsError, match=r"catalog must be sqlite:/// or postgresql\+psycopg") as error:
             change(tmp_path, "catalog", [url])
         assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://key:s3cret@bucket/photos",
+        "s3://bucket/photos?key=s3cret",
+        "s3:///photos",
+        "s3://bucket/a b",
+        "file://relative",
+        "file:///",
+        "memory://photos",
+        "/mnt/disk",
+        "simplecache::s3://bucket",
+    ],
+)
+def test_what_is_no_place_for_files_is_refused_and_no_key_is_shown(tmp_path: Path, url: str) -> None:
+    run = pixelseek("config", "files", url, "--library", tmp_path)
+    assert_fails(run, "files must be empty, or a URL such as s3://BUCKET/FOLDER or file:///mnt/disk/folder")
+    assert "s3cret" not in run.stderr
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_library_that_has_files_elsewhere_does_not_lose_them_by_a_setting(library: Path, tmp_path: Path) -> None:
+    place = (tmp_path / "disk").as_uri()
+    assert pixelseek("config", "files", place, "--library", library).stdout == f'files = "{place}"\n'
+    assert f"Files    pixel features and thumbnails in {place}" in pixelseek("status", "--library", library).stdout
+    with LibraryView.open(library) as opened:
+        move_features(opened, [1, 2])
+    for arguments in (["--unset"], [""]):
+        run = pixelseek("config", "files", *arguments, "--library", library)
+        assert_fails(run, f"the pixel features of the library in {library} are in {place}", "delete ")
+    shutil.move(tmp_path / "disk", tmp_path / "other")
+    assert pixelseek("config", "files", (tmp_path / "other").as_uri(), "--library", library).exit_code == 0
+    with LibraryView.open(library) as opened:
+        assert opened.pixel_features([1, 2]).keys() == {1, 2}
+    (encodings,) = library.glob("encodings-*.sqlite")
+    encodings.unlink()
+    assert pixelseek("config", "files", "--unset", "--library", library).exit_code == 0
+    assert Settings.load(library).files == ""

@@ -32,6 +32,7 @@ class StatusAnswer(ResponseModel):
 
     library: str = Field(description="The folder of the library.")
     catalog: str = Field(description="The catalog: its file in that folder, or its URL without the password.")
+    files: str = Field(description="URL where pixel features and thumbnails are; empty: in that folder.")
     photos: int = Field(description="Photos that a search can find.")
     waiting: int = Field(description="Photos that are not encoded yet.")
     text_read: int = Field(description="Photos in which text was looked for.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,10 @@ from PIL import Image
 from werkzeug.test import TestResponse
 
 from tests.engine.libraries import index
+from tests.waiting import wait_until
 from tests.web.applications import hits, opened
 from web.media_types import media_type
+from web.service import service_of
 
 LOOPBACK = {"REMOTE_ADDR": "127.0.0.1"}
 
@@ -30,10 +31,52 @@ def folder(photos: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def client(folder: Path, weights: Path, tmp_path: Path) -> Iterator[FlaskClient]:
+def own(folder: Path, weights: Path, tmp_path: Path) -> Iterator[FlaskClient]:
+    """A client of a library of `folder`, to do things to."""
     index(tmp_path / "library", folder, weights)
     with opened(tmp_path / "library", weights) as app:
         yield app.test_client()
+
+
+NAMES = {
+    "Übung Café.jpg": "Ubung Cafe.jpg",
+    "東京タワー.jpg": "photo.jpg",
+    'say "hi"; x=1.jpg': "say _hi_; x=1.jpg",
+    "a\\b*c?.jpg": "a_b_c_.jpg",
+    "evil\u202egpj.jpg": "evil_gpj.jpg",
+    "line\r\nbreak.jpg": "line_break.jpg",
+    "😀.jpg": "photo.jpg",
+    os.fsdecode(b"caf\xe9.jpg"): "caf_.jpg",
+}
+"""Names of photos, and what all systems take in their place."""
+KINDS = {
+    "a.png": ("PNG", "image/png"),
+    "a.gif": ("GIF", "image/gif"),
+    "a.webp": ("WEBP", "image/webp"),
+    "a.tif": ("TIFF", "image/tiff"),
+    "a.bmp": ("BMP", "image/bmp"),
+    "b.png": ("JPEG", "image/jpeg"),
+}
+FOLDERS = ("-h", "$(touch evil)", "a;b", "`x`", "two words", "%20 'q' \"w\"", "line\nbreak")
+
+
+@pytest.fixture(scope="module")
+def odd(
+    photos: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[FlaskClient, Path, dict[Path, int]]]:
+    """A client of a library of photos with odd names, of odd kinds and in odd folders; their folder, and their ids."""
+    folder = tmp_path_factory.mktemp("odd") / "photos"
+    scene = (photos / "scene 01.jpg").read_bytes()
+    for path in (*(folder / name for name in NAMES), *(folder / name / "-x.jpg" for name in FOLDERS)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(scene + os.fsencode(path))
+    for name, (kind, _) in KINDS.items():
+        Image.effect_noise((64, 64), 50).convert("RGB").save(folder / name, format=kind)
+    index(folder.parent / "library", folder, weights)
+    with opened(folder.parent / "library", weights) as app:
+        view = service_of(app).view()
+        paths = view.paths(view.photo_ids().tolist())
+        yield app.test_client(), folder, {Path(path): photo_id for photo_id, (path,) in paths.items()}
 
 
 def address(client: FlaskClient, name: str, what: str = "original") -> str:
@@ -52,16 +95,16 @@ def problem(answer: TestResponse) -> str:
 
 
 class TestDownload:
-    def test_the_file_comes_as_it_is(self, client: FlaskClient, folder: Path) -> None:
-        answer = get(client, address(client, "scene 01.jpg"))
+    def test_the_file_comes_as_it_is(self, own: FlaskClient, folder: Path) -> None:
+        answer = get(own, address(own, "scene 01.jpg"))
         assert answer.data == (folder / "scene 01.jpg").read_bytes()
         assert answer.mimetype == "image/jpeg"
         assert answer.content_length == len(answer.data)
         assert answer.headers["Content-Disposition"] == 'attachment; filename="scene 01.jpg"'
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
-    def test_a_part_of_it_is_enough(self, client: FlaskClient, folder: Path) -> None:
-        there, content = address(client, "scene 01.jpg"), (folder / "scene 01.jpg").read_bytes()
+    def test_a_part_of_it_is_enough(self, own: FlaskClient, folder: Path) -> None:
+        there, content = address(own, "scene 01.jpg"), (folder / "scene 01.jpg").read_bytes()
         size = len(content)
         for asked, part in (
             ("bytes=0-9", content[:10]),
@@ -69,15 +112,15 @@ class TestDownload:
             ("bytes=-7", content[-7:]),
             (f"bytes=5-{size + 99}", content[5:]),
         ):
-            answer = get(client, there, headers={"Range": asked})
+            answer = get(own, there, headers={"Range": asked})
             assert (answer.status_code, answer.data) == (206, part), asked
             assert answer.headers["Content-Range"].endswith(f"/{size}")
             assert answer.content_length == len(part)
-        assert get(client, there, headers={"Range": f"bytes={size}-"}).status_code == 416
+        assert get(own, there, headers={"Range": f"bytes={size}-"}).status_code == 416
         for whole in ("bytes=0-3,8-9", "lines=1-2", "bytes=x"):
-            answer = get(client, there, headers={"Range": whole})
+            answer = get(own, there, headers={"Range": whole})
             assert (answer.status_code, answer.data) == (200, content), whole
-        head = get(client, there, method="HEAD")
+        head = get(own, there, method="HEAD")
         assert (head.status_code, head.data, head.content_length) == (200, b"", size)
         assert head.headers["Accept-Ranges"] == "bytes"
 
@@ -92,28 +135,12 @@ class TestDownload:
         fresh = {"Range": "bytes=0-9", "If-Range": first.headers["ETag"]}
         assert get(client, there, headers=fresh).status_code == 206
 
-    @pytest.mark.parametrize(
-        ("name", "plain"),
-        [
-            ("Übung Café.jpg", "Ubung Cafe.jpg"),
-            ("東京タワー.jpg", "photo.jpg"),
-            ('say "hi"; x=1.jpg', "say _hi_; x=1.jpg"),
-            ("a\\b*c?.jpg", "a_b_c_.jpg"),
-            ("evil\u202egpj.jpg", "evil_gpj.jpg"),
-            ("line\r\nbreak.jpg", "line_break.jpg"),
-            ("😀.jpg", "photo.jpg"),
-            (os.fsdecode(b"caf\xe9.jpg"), "caf_.jpg"),
-        ],
-    )
+    @pytest.mark.parametrize(("name", "plain"), NAMES.items())
     def test_it_is_saved_under_its_name_without_what_no_system_takes(
-        self, photos: Path, weights: Path, tmp_path: Path, name: str, plain: str
+        self, odd: tuple[FlaskClient, Path, dict[Path, int]], name: str, plain: str
     ) -> None:
-        (tmp_path / "photos").mkdir()
-        shutil.copy(photos / "scene 01.jpg", tmp_path / "photos" / name)
-        index(tmp_path / "library", tmp_path / "photos", weights)
-        with opened(tmp_path / "library", weights) as app:
-            client = app.test_client()
-            answer = get(client, f"/api/v1/photos/{hits(client)[0]['photo_id']}/original")
+        client, folder, ids = odd
+        answer = get(client, f"/api/v1/photos/{ids[folder / name]}/original")
         header = answer.headers["Content-Disposition"]
         assert answer.status_code == 200
         assert header.startswith("attachment; filename=")
@@ -124,23 +151,13 @@ class TestDownload:
             assert not {"/", "\\", "\n", "\r", "\u202e", '"'} & set(saved)
             assert saved.endswith(".jpg")
 
-    @pytest.mark.parametrize(
-        ("kind", "suffix", "expected"),
-        [
-            ("PNG", ".png", "image/png"), ("GIF", ".gif", "image/gif"), ("WEBP", ".webp", "image/webp"),
-            ("TIFF", ".tif", "image/tiff"), ("BMP", ".bmp", "image/bmp"), ("JPEG", ".png", "image/jpeg"),
-        ],
-    )  # fmt: skip
+    @pytest.mark.parametrize("name", KINDS)
     def test_its_type_is_what_it_holds_not_what_it_is_called(
-        self, weights: Path, tmp_path: Path, kind: str, suffix: str, expected: str
+        self, odd: tuple[FlaskClient, Path, dict[Path, int]], name: str
     ) -> None:
-        (tmp_path / "photos").mkdir()
-        Image.effect_noise((64, 64), 50).convert("RGB").save(tmp_path / "photos" / f"a{suffix}", format=kind)
-        index(tmp_path / "library", tmp_path / "photos", weights)
-        with opened(tmp_path / "library", weights) as app:
-            client = app.test_client()
-            answer = get(client, f"/api/v1/photos/{hits(client)[0]['photo_id']}/original")
-        assert answer.mimetype == expected
+        client, folder, ids = odd
+        answer = get(client, f"/api/v1/photos/{ids[folder / name]}/original")
+        assert answer.mimetype == KINDS[name][1]
 
     @pytest.mark.parametrize(
         ("path", "start", "expected"),
@@ -164,19 +181,19 @@ class TestDownload:
 
 
 class TestMissing:
-    def test_a_file_that_is_gone_is_told_with_the_remedy(self, client: FlaskClient, folder: Path) -> None:
-        there = address(client, "scene 01.jpg")
+    def test_a_file_that_is_gone_is_told_with_the_remedy(self, own: FlaskClient, folder: Path) -> None:
+        there = address(own, "scene 01.jpg")
         (folder / "scene 01.jpg").rename(folder / "moved.jpg")
-        detail = problem(get(client, there))
+        detail = problem(get(own, there))
         assert "scene 01.jpg" in detail
         assert "was moved or deleted since it was indexed" in detail
         assert "`pixelseek index` finds it again" in detail
 
     @pytest.mark.parametrize("change", ["other photo", "page", "link", "pipe", "folder"])
     def test_another_file_in_its_place_is_never_served(
-        self, client: FlaskClient, folder: Path, tmp_path: Path, change: str
+        self, own: FlaskClient, folder: Path, tmp_path: Path, change: str
     ) -> None:
-        there, path = address(client, "scene 01.jpg"), folder / "scene 01.jpg"
+        there, path = address(own, "scene 01.jpg"), folder / "scene 01.jpg"
         (tmp_path / "secret").write_bytes(b"secret")
         path.unlink()
         match change:
@@ -190,20 +207,20 @@ class TestMissing:
                 os.mkfifo(path)
             case "folder":
                 path.mkdir()
-        answer = get(client, there)
+        answer = get(own, there)
         assert "has changed since it was indexed" in problem(answer)
 
-    def test_a_file_on_a_disk_that_is_away_says_so(self, client: FlaskClient, folder: Path, tmp_path: Path) -> None:
-        there = address(client, "scene 01.jpg")
+    def test_a_file_on_a_disk_that_is_away_says_so(self, own: FlaskClient, folder: Path, tmp_path: Path) -> None:
+        there = address(own, "scene 01.jpg")
         folder.rename(tmp_path / "unplugged")
-        assert "cannot be reached now. Plug in or mount the disk" in problem(get(client, there))
+        assert "cannot be reached now. Plug in or mount the disk" in problem(get(own, there))
 
-    def test_a_file_that_may_not_be_read_is_no_crash(self, client: FlaskClient, folder: Path) -> None:
-        there, path = address(client, "scene 01.jpg"), folder / "scene 01.jpg"
+    def test_a_file_that_may_not_be_read_is_no_crash(self, own: FlaskClient, folder: Path) -> None:
+        there, path = address(own, "scene 01.jpg"), folder / "scene 01.jpg"
         path.chmod(0)
         if os.access(path, os.R_OK):
             pytest.skip("this user may read every file")
-        assert problem(get(client, there))
+        assert problem(get(own, there))
 
     def test_a_copy_is_served_where_the_first_file_is_gone(self, photos: Path, weights: Path, tmp_path: Path) -> None:
         (tmp_path / "photos").mkdir()
@@ -219,14 +236,14 @@ class TestMissing:
             assert "2 files of this photo are known; none can be had" in problem(get(client, there))
 
     def test_a_photo_that_was_removed_is_not_served(
-        self, client: FlaskClient, folder: Path, weights: Path, tmp_path: Path
+        self, own: FlaskClient, folder: Path, weights: Path, tmp_path: Path
     ) -> None:
-        there = address(client, "scene 01.jpg")
+        there = address(own, "scene 01.jpg")
         from tests.cli.commands import pixelseek
 
         assert pixelseek("library", "remove", folder, "--library", tmp_path / "library").exit_code == 0
-        assert "no longer in the library" in problem(get(client, there))
-        assert problem(get(client, "/api/v1/photos/999999/original"))
+        assert "no longer in the library" in problem(get(own, there))
+        assert problem(get(own, "/api/v1/photos/999999/original"))
 
 
 @pytest.fixture
@@ -248,29 +265,23 @@ def desktop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def shown(arguments: Path) -> list[str]:
     """What the file manager was started with."""
-    for _ in range(500):
-        if arguments.exists():
-            return os.fsdecode(arguments.read_bytes()).split("\0")[:-1]
-        time.sleep(0.02)
-    raise AssertionError("the file manager was not started")
+    wait_until(arguments.exists)
+    return os.fsdecode(arguments.read_bytes()).split("\0")[:-1]
 
 
 class TestShow:
-    def test_the_folder_of_a_photo_opens(self, client: FlaskClient, folder: Path, desktop: Path) -> None:
-        answer = client.post(address(client, "scene 01.jpg", "show"))
+    def test_the_folder_of_a_photo_opens(self, own: FlaskClient, folder: Path, desktop: Path) -> None:
+        answer = own.post(address(own, "scene 01.jpg", "show"))
         assert (answer.status_code, answer.get_json()) == (200, {"path": str(folder / "scene 01.jpg")})
         assert shown(desktop) == [str(folder)]
 
-    @pytest.mark.parametrize("name", ["-h", "$(touch evil)", "a;b", "`x`", "two words", "%20 'q' \"w\"", "line\nbreak"])
-    def test_no_name_is_a_command(self, photos: Path, weights: Path, tmp_path: Path, desktop: Path, name: str) -> None:
-        inner = tmp_path / "photos" / name
-        inner.mkdir(parents=True)
-        shutil.copy(photos / "scene 01.jpg", inner / "-x.jpg")
-        index(tmp_path / "library", tmp_path / "photos", weights)
-        with opened(tmp_path / "library", weights) as app:
-            client = app.test_client()
-            assert client.post(f"/api/v1/photos/{hits(client)[0]['photo_id']}/show").status_code == 200
-        assert shown(desktop) == [str(inner)]
+    @pytest.mark.parametrize("name", FOLDERS)
+    def test_no_name_is_a_command(
+        self, odd: tuple[FlaskClient, Path, dict[Path, int]], desktop: Path, name: str
+    ) -> None:
+        client, folder, ids = odd
+        assert client.post(f"/api/v1/photos/{ids[folder / name / '-x.jpg']}/show").status_code == 200
+        assert shown(desktop) == [str(folder / name)]
 
     @pytest.mark.parametrize(
         ("from_address", "headers"),
@@ -319,8 +330,8 @@ class TestShow:
             assert "Copy the path instead" in answer.get_json(force=True)["detail"]
         assert not desktop.exists()
 
-    def test_a_photo_that_is_gone_has_no_folder_to_show(self, client: FlaskClient, folder: Path, desktop: Path) -> None:
-        there = address(client, "scene 01.jpg", "show")
+    def test_a_photo_that_is_gone_has_no_folder_to_show(self, own: FlaskClient, folder: Path, desktop: Path) -> None:
+        there = address(own, "scene 01.jpg", "show")
         (folder / "scene 01.jpg").unlink()
-        assert "was moved or deleted" in problem(client.post(there))
+        assert "was moved or deleted" in problem(own.post(there))
         assert not desktop.exists()

@@ -49,6 +49,9 @@ _TASKS_PER_WORKER = 8
 _CALLS_AT_ONCE = 2  # one decodes while the other encodes
 _BYTES_IN_BLOCK = 4 * 1024**2
 """About as much as is sent of `ENCODED_AT_ONCE` photos: what Ray holds back before it sends a block."""
+_MAX_DEATHS_AT_START = 3  # of workers one after the other, before any has started
+_ADVICE = "\nFailed to apply UDF transform"
+"""With this Ray begins what it adds to the message of a worker's error: how to write a program that tries again."""
 _NUMBER, _REQUEST, _OUTCOME = "number", "request", "outcome"
 
 
@@ -141,9 +144,10 @@ class ClusterEncoder:
         context = DataContext.get_current().copy()
         context.enable_progress_bars = context.print_on_execution_start = False
         context.raise_original_map_exception = True
+        context.max_consecutive_actor_init_deaths = _MAX_DEATHS_AT_START
         context.target_max_block_size = _BYTES_IN_BLOCK
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        with DataContext.current(context):
+        with DataContext.current(context), _plain_errors():
             dataset = ray.data.from_arrow(tables).map_batches(
                 EncodingWorker,
                 fn_constructor_args=(self._settings, self.workers, version("pixelseek")),
@@ -159,7 +163,7 @@ class ClusterEncoder:
                     enable_true_multi_threading=True,
                 ),
             )
-            with _plain_errors(), closing(_blocks(dataset)) as blocks:
+            with closing(_blocks(dataset)) as blocks:
                 for block in blocks:
                     for number, packed in zip(block[_NUMBER].to_pylist(), block[_OUTCOME].to_pylist(), strict=True):
                         if done[number]:
@@ -284,12 +288,13 @@ def _plain_errors() -> Iterator[None]:
         yield
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
+        text = str(error if cause is None else cause).partition(_ADVICE)[0].strip()
         if isinstance(cause, PixelseekError):
-            raise ClusterError(str(cause)) from error
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            raise ClusterError(text) from error
+        last = text.splitlines()[-1] if text else type(error).__name__
         raise ClusterError(
-            f"the cluster has given up: {lines[-1] if lines else type(error).__name__}. All its machines need the same "
-            "versions of Python, Ray and Pixelseek. What was encoded is kept: the next run goes on"
+            f"the cluster has given up: {last}. All its machines need the same versions of Python, Ray "
+            "and Pixelseek. What was encoded is kept: the next run goes on"
         ) from error
 
 

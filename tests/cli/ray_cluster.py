@@ -42,14 +42,19 @@ def ray_cluster(machines: int, *, blind_to: Path | None = None) -> Iterator[str]
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
             text=True,
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
-            said = (line.split() for line in process.stdout)
-            address = next(words[1] for words in said if words[:1] == ["address"])
-            yield address
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if line.startswith("address "):
+                    break
+            else:
+                raise AssertionError("the cluster did not start: " + "".join(said))
+            yield line.split()[1]
             process.stdin.close()
             process.wait(timeout=60)
     finally:

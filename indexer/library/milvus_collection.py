@@ -15,6 +15,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -81,6 +82,11 @@ def stamp_path(library: Path, generation: str) -> Path:
 def building_path(path: Path) -> Path:
     """The file of the stamp of a new collection that is to take the place of the one of the stamp at `path`."""
     return path.with_name(f"{path.stem}.building{path.suffix}")
+
+
+def replaced_path(path: Path) -> Path:
+    """The file of the stamp of a collection that is to be deleted: the one that another has replaced."""
+    return path.with_name(f"{path.stem}.replaced{path.suffix}")
 
 
 def generation_stamps(library: Path) -> list[Path]:
@@ -175,36 +181,34 @@ def update_collection(
             return
         except VectorsMissing:
             pass
-    building = building_path(path)
-    begun = covering_stamp(building, encodings, photo_vectors)
-    if begun is not None and begun.factory == factory:
+    building, replaced = building_path(path), replaced_path(path)
+    begun = covering_stamp(building, encodings)
+    digest = "" if photo_vectors is None else photo_vectors.digest
+    if begun is not None and (begun.factory, begun.vectors) == (factory, digest):
         try:
             begun = writer.take_over(building, begun)
         except VectorsMissing:
             begun = None
-    if begun is None or begun.factory != factory:
+    else:
+        begun = None
+    if begun is None:
         delete_collection(server, building)
         begun = writer.make(building, origin, factory, count)
     writer.fill(building, begun)
-    old = read_stamp(path)
+    delete_collection(server, replaced)  # of a writer that was killed
+    if (old := read_stamp(path)) is not None:
+        old.write(replaced)
     building.replace(path)
-    if old is not None:
-        patiently(_drop, server, old)
+    patiently(delete_collection, server, replaced)
 
 
 def delete_collection(server: MilvusServer, path: Path) -> None:
     """Delete the stamp at `path` and its collection, unless a copy of the library uses that one."""
-    if (stamp := read_stamp(path)) is not None:
-        _drop(server, stamp)
-    path.unlink(missing_ok=True)
-
-
-def _drop(server: MilvusServer, stamp: Stamp) -> None:
-    try:
-        if set(server.aliases(stamp.collection)) <= {stamp.alias}:
+    stamp = read_stamp(path)
+    with suppress(VectorsMissing):
+        if stamp is not None and set(server.aliases(stamp.collection)) <= {stamp.alias}:
             server.drop(stamp.collection)
-    except VectorsMissing:
-        pass
+    path.unlink(missing_ok=True)
 
 
 class _Writer:

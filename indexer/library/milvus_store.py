@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from indexer.library.database import Database
 from indexer.library.encodings import Encodings
-from indexer.library.errors import REMEDY, LibraryError, ServerUnreachable, VectorsMissing
+from indexer.library.errors import REMEDY, LibraryError, ServerUnreachable, VectorsMissing, VectorsUnreachable
 from indexer.library.faiss_index import inner_products
 from indexer.library.file_version import file_version
 from indexer.library.generations import visible_photos
@@ -32,6 +32,7 @@ from indexer.library.milvus_collection import (
     delete_collection,
     generation_stamps,
     read_stamp,
+    replaced_path,
     search_parameters,
     stamp_path,
     update_collection,
@@ -59,7 +60,7 @@ _FP16_TOLERANCE = 2e-3
 """How much a stored component may differ from the encoding's: fp16 rounds."""
 _ROUNDING = 2.0**-24
 """The relative error of one float32 operation."""
-_TRIES = 3
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ class MilvusStore:
 
     def clear(self) -> None:
         """Delete the collection."""
-        for path in (self._path, building_path(self._path)):
+        for path in (self._path, building_path(self._path), replaced_path(self._path)):
             delete_collection(self._server, path)
 
     def drop_others(self, kept: Collection[str]) -> None:
@@ -245,21 +246,26 @@ class MilvusStore:
     def _with_photos(self, use: Callable[[Photos], Result]) -> Result:
         """What `use` makes of the photos as they are now. If a writer replaces the collection meanwhile, once more."""
         for _ in range(_TRIES):
-            with self._lock:
-                version = self._version_now()
-                if self._photos is None or version != self._version:
-                    stamp = self._usable_stamp()
-                    self._photos = Photos.take(
-                        self._catalog, self._encodings, self._generation, stamp, self._newer_vectors
-                    )
-                    self._version = version
-                photos = self._photos
+            before = file_version(self._path)
             try:
-                return use(photos)
+                return use(self._photos_now())
             except VectorsMissing:
-                with self._lock:
-                    self._photos = self._whole = None
+                pass
+            except VectorsUnreachable:  # also what a search ends with when its collection is deleted
+                if file_version(self._path) == before:
+                    raise
+            with self._lock:
+                self._photos = self._whole = None
         raise LibraryError(f"{self.name} lacks vectors that it should have; {REMEDY}.")
+
+    def _photos_now(self) -> Photos:
+        with self._lock:
+            version = self._version_now()
+            if self._photos is None or version != self._version:
+                stamp = self._usable_stamp()
+                self._photos = Photos.take(self._catalog, self._encodings, self._generation, stamp, self._newer_vectors)
+                self._version = version
+            return self._photos
 
     def _usable_stamp(self) -> Stamp | None:
         """The stamp, if the collection has all rows that it should have. Otherwise no row of it is used."""

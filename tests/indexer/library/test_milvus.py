@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -355,6 +356,37 @@ class TestCollections:
             assert nearest_of(library) == before
             assert not [problem for problem in verify(library) if problem.subject == library.vectors.name]
 
+    def test_searches_find_everything_while_another_process_adds_and_builds_anew(self, desk: Desk) -> None:
+        add_photos(desk, range(1, 401))
+        with desk.open() as library:
+            sync(library)
+        known, done = [400], threading.Event()
+        failures: list[str] = []
+
+        def search() -> None:
+            with desk.open() as library:
+                while not done.is_set():
+                    least = known[0]
+                    ids = library.shortlist(queries(1, EMBEDDING_SIZE)[0], 1000)[0].tolist()
+                    if len(ids) < least or len(set(ids)) != len(ids):
+                        failures.append(f"{len(ids)} photos of {least}")
+
+        with ThreadPoolExecutor(2) as searchers:
+            searches = [searchers.submit(search) for _ in range(2)]
+            try:
+                for step, factory in enumerate(("auto", "HNSW8", "SQfp16")):
+                    add_photos(desk, range(401 + 40 * step, 441 + 40 * step))
+                    known[0] += 40
+                    change(desk.library, "index_factory", [factory])
+                    with desk.open() as library:
+                        sync(library)
+            finally:
+                done.set()
+            for run in searches:
+                run.result()
+        assert failures == []
+        assert rows_of(desk) == 520
+
     def test_new_weights_take_over_at_once_and_the_old_collection_is_deleted(
         self, desk: Desk, milvus: MilvusTestServer
     ) -> None:
@@ -395,6 +427,12 @@ class TestCollections:
                     assert sorted(everything[0].tolist()) == list(range(1, PHOTOS + 1))
                     assert everything[0][:100].tolist() == ids.tolist()
                 assert hits > 0.99 * 40 * 100
+        add_photos(desk, range(PHOTOS + 1, PHOTOS + 41))
+        with desk.open() as library:
+            sync(library)
+            assert library.vectors.covered() == PHOTOS + 40
+            for photo_id in range(PHOTOS + 1, PHOTOS + 41):
+                assert library.shortlist(library.embeddings([photo_id])[photo_id], 1)[0].tolist() == [photo_id]
 
 
 def test_the_process_goes_on_without_the_client_of_milvus_where_it_is_not_needed() -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
+import tomllib
 import urllib.request
 from pathlib import Path
 
 import pytest
+
+from indexer.library.settings import FILE, Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,3 +50,17 @@ def answer(address: str) -> object:
         except OSError:
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.1)
+
+
+def test_a_container_has_every_package_and_asks_for_extras_and_settings_that_exist(tmp_path: Path) -> None:
+    deploy, project = ROOT / "docs" / "deploy", tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = {pattern.rstrip("*") for pattern in project["tool"]["setuptools"]["packages"]["find"]["include"]}
+    assert packages == set(re.findall(r"^COPY (\w+) \1$", (deploy / "Containerfile").read_text(), re.M))
+    (extras,) = re.findall(r"EXTRAS: (.*)", (deploy / "compose.yaml").read_text())
+    assert set(extras.split(",")) <= project["project"]["optional-dependencies"].keys()
+    (settings,) = re.findall(r"^settings: \|\n((?:  .*\n)+)", (deploy / "helm/pixelseek/values.yaml").read_text(), re.M)
+    (tmp_path / FILE).write_text(textwrap.dedent(settings))
+    written = Settings.load(tmp_path)
+    page = (ROOT / "docs" / "deploying.md").read_text()
+    for name, url in re.findall(r"pixelseek config (\w+) (\S+)", page):
+        assert getattr(written, name) == url, "the page and the chart say the same"

@@ -30,10 +30,11 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    update,
 )
 
 from indexer.library.catalog import query_chunks, read_ids
-from indexer.library.errors import LibraryDamaged, LibraryMissing
+from indexer.library.errors import REMEDY, FeaturesMissing, FilesUnreachable, LibraryDamaged, LibraryMissing
 from indexer.library.feature_shards import FeatureShards, drop_parts, has_parts
 from indexer.library.file_store import FileStore
 from indexer.library.lifetime import Lifetime
@@ -43,7 +44,7 @@ from model.quantization import dequantize, quantize
 if TYPE_CHECKING:  # a status needs no runtime
     from model.runtime.protocol import EncodedImages
 
-_ROWS_AT_ONCE = 10_000
+_ROWS_AT_ONCE, _MOVED_AT_ONCE = 10_000, 32
 
 
 _METADATA = MetaData()
@@ -203,6 +204,59 @@ class Encodings:
         """Whether pixel features of photos lie in a store."""
         with self._reading() as connection:
             return connection is not None and has_parts(connection)
+
+    def keep_features(self, *, in_file: bool, progress: Callable[[int], object]) -> None:
+        """Move the pixel features of all photos into the file, or out of it into the store. The caller is the writer.
+
+        They are removed from the old place when they were read again in the new one, some photos at a time. Wherever it
+        is interrupted, each photo's are found. Raises FeaturesMissing and FilesUnreachable.
+        """
+        table, origin, last = _pixel_features, self.origin(), 0
+        is_elsewhere = table.c.packed == b"" if in_file else table.c.packed != b""
+        query = select(table.c.photo_id, table.c.packed).where(is_elsewhere).order_by(table.c.photo_id)
+        while origin is not None:
+            with self._reading() as connection:
+                assert connection is not None
+                packed = {
+                    row.photo_id: row.packed
+                    for row in connection.execute(query.where(table.c.photo_id > last).limit(_MOVED_AT_ONCE))
+                }
+            if not packed:
+                break
+            if in_file:
+                moved = self._shards.read(list(packed))
+                if lost := packed.keys() - moved.keys():
+                    raise FeaturesMissing(f"the pixel features of {len(lost)} photos cannot be read; {REMEDY}.")
+            else:
+                shard = self._shards.write(origin.token, packed)
+                if shard is None:
+                    raise FilesUnreachable("there is no place for pixel features but the library's folder.")
+                with self.database.begin() as connection:
+                    shard.commit(connection)
+                if self._shards.read(list(packed)) != packed:
+                    raise FeaturesMissing(f"what was written into {self._shards.place} reads otherwise. Try again.")
+                moved = dict.fromkeys(packed, b"")
+            with self.database.begin() as connection:
+                for photo_id, features in moved.items():
+                    connection.execute(update(table).where(table.c.photo_id == photo_id).values(packed=features))
+                if in_file:
+                    drop_parts(connection, list(moved))
+            last = max(packed)
+            progress(len(packed))
+        self.database.shrink()
+
+    def count_features(self, *, in_file: bool) -> int:
+        """Of how many photos the pixel features are in the file, or are not."""
+        with self._reading() as connection:
+            if connection is None:
+                return 0
+            is_there = _pixel_features.c.packed != b"" if in_file else _pixel_features.c.packed == b""
+            return connection.execute(select(func.count()).select_from(_pixel_features).where(is_there)).scalar_one()
+
+    @property
+    def shards(self) -> FeatureShards:
+        """The pixel features outside the file."""
+        return self._shards
 
     def sweep(self) -> None:
         """Remove from the store what no photo needs: a killed process left it, or its photos were removed."""

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Table,
     TypedColumns,
     delete,
+    func,
     insert,
     inspect,
     select,
@@ -182,6 +183,32 @@ class FeatureShards:
             for chunk in query_chunks(list(emptied)):
                 connection.execute(delete(_shard).where(_shard.c.id.in_(chunk)))
 
+    def copy(self, target: FileStore, *, progress: Callable[[int], object]) -> None:
+        """Copy all shards to another store; those that are there already are left out. Tells how many were copied.
+
+        Raises FeaturesMissing where one is missing or damaged, here or there: its name has the digest of its content.
+        """
+        with self._reading() as connection:
+            if connection is None or not _has_shards(connection) or self.store is None:
+                return
+            names = list(connection.execute(select(_shard.c.name).order_by(_shard.c.id)).scalars())
+        for name in names:
+            if not _is_sound(name, target.read(name)):
+                content = self.store.read(name)
+                if content is None or not _is_sound(name, content):
+                    raise FeaturesMissing(f"{name} in {self.place} is missing or damaged; {REMEDY}.")
+                target.write(name, content)
+                if not _is_sound(name, target.read(name)):
+                    raise FeaturesMissing(f"{name} is not the same in {target.place} as in {self.place}. Try again.")
+            progress(1)
+
+    def count(self) -> int:
+        """How many shards there are."""
+        with self._reading() as connection:
+            if connection is None or not _has_shards(connection):
+                return 0
+            return connection.execute(select(func.count()).select_from(_shard)).scalar_one()
+
     def remove_other_folders(self, tokens: Callable[[], Iterable[str]]) -> None:
         """Remove the shards of all files of encodings but those with these tokens. The caller is the writer."""
         try:
@@ -230,6 +257,10 @@ class FeatureShards:
             for (photo_id, place), content in zip(places.items(), contents, strict=True)
             if content is not None and zlib.crc32(content) == place.checksum
         }
+
+
+def _is_sound(name: str, content: bytes | None) -> bool:
+    return content is not None and hashlib.blake2b(content, digest_size=16).hexdigest() == name.rpartition("-")[2]
 
 
 def drop_parts(connection: Connection, photo_ids: Sequence[int]) -> None:

@@ -43,7 +43,7 @@ def open_file_store(library: Path, catalog: Database) -> FileStore | None:
         return store
     new = secrets.token_hex(8)
     store = _store_at(url, new)
-    store.write(_MARK, _ABOUT.encode())
+    mark_as_own(store)
     with catalog.begin() as connection:
         folder = _folder_name(connection)
         if folder is None:
@@ -52,6 +52,20 @@ def open_file_store(library: Path, catalog: Database) -> FileStore | None:
         return store
     store.remove_folder("")  # another process was faster
     return _store_at(url, folder)
+
+
+def new_file_store(catalog: Database, url: str) -> FileStore:
+    """The library's own folder below another URL, where its files are copied to."""
+    with catalog.connect() as connection:
+        folder = _folder_name(connection)
+    if folder is None:
+        raise FilesUnreachable("the library has no files elsewhere yet. Set the place: pixelseek config files URL")
+    return _store_at(url, folder)
+
+
+def mark_as_own(store: FileStore) -> None:
+    """Say in a store that it is that of a library, once all its files are there."""
+    store.write(_MARK, _ABOUT.encode())
 
 
 def forget_files(catalog: Database) -> None:

@@ -178,6 +178,13 @@ class SqliteDatabase:
         ):
             reader.backup(writer)
 
+    def shrink(self) -> None:
+        """Give back to the disk what is not in use, where the disk has room to write the file anew."""
+        with self.lifetime.in_use(), self._engine.connect() as connection, suppress(sqlite3.OperationalError):
+            driver = _driver_of(connection)
+            driver.execute("PRAGMA query_only = OFF")
+            driver.execute("VACUUM")
+
     def _stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.invalidate()

@@ -87,7 +87,7 @@ def test_a_catalog_that_cannot_be_moved_stays_where_it_is(library: Path, tmp_pat
     run = pixelseek("library", "move", "sqlite:///", server, "--library", library)
     assert_fails(run, "me:***@", "cannot be reached")
     run = pixelseek("library", "move", tmp_path, server, "--library", library)
-    assert (run.exit_code, "name two folders, or two URLs" in run.stderr) == (2, True)
+    assert (run.exit_code, "name two URLs of a catalog" in run.stderr) == (2, True)
     assert (library / "catalog.sqlite").exists()
     assert not (library / FILE).exists()
 

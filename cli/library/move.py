@@ -43,12 +43,15 @@ def move(source: Path | str, target: Path | str, library: Path | None, as_json: 
     Pixel features, by URLs as the setting files has them; the library's own folder stands for itself. They are read
     again in the new place before it is used.
 
-    For the last two, stop whatever uses the library. A move that was interrupted is given again.
+    The vectors, by the setting vectors: the next pixelseek index copies them there.
+
+    For all but the first, stop whatever uses the library. A move that was interrupted is given again.
 
     \b
     Example: pixelseek library move /media/old/Pictures /media/new/Pictures
              pixelseek library move sqlite:/// postgresql+psycopg://pixelseek@db.example/photos
              pixelseek library move ~/archive s3://my-bucket/photos --library ~/archive
+             pixelseek library move faiss milvus://db.example:19530/photos
     """
     folder = chosen_library(library)
     if isinstance(source, Path) and isinstance(target, Path):
@@ -58,6 +61,9 @@ def move(source: Path | str, target: Path | str, library: Path | None, as_json: 
         if isinstance(source, Path) or isinstance(target, Path):
             raise click.UsageError("name two URLs of a catalog; sqlite:/// is that in the library's folder.")
         _move_catalog(folder, source, target, as_json=as_json)
+        return
+    if any(isinstance(place, str) and place.startswith("milvus://") for place in (source, target)):
+        _move_vectors(folder, str(source), str(target), as_json=as_json)
         return
     _move_files(folder, _files(folder, source), _files(folder, target), as_json=as_json)
 
@@ -72,6 +78,17 @@ def _files(folder: Path, place: Path | str) -> str:
     if normalized(place) != normalized(folder):
         raise click.UsageError(f"{printable(str(place))} is not the folder of the library: {printable(str(folder))}")
     return FILES_IN_FOLDER
+
+
+def _move_vectors(library: Path, source: str, target: str, *, as_json: bool) -> None:
+    from indexer.library.moving import move_vectors
+    from indexer.library.settings import without_password
+
+    move_vectors(library, source, target)
+    if as_json:
+        print_json({"source": without_password(source), "target": without_password(target)})
+        return
+    click.echo(f"The vectors will be at {printable(without_password(target))}: pixelseek index copies them there.")
 
 
 def _move_files(library: Path, source: str, target: str, *, as_json: bool) -> None:

@@ -84,6 +84,24 @@ def move_catalog(
     return _without_note(folder, source, target, kept)
 
 
+def move_vectors(folder: Path, source: str, target: str) -> None:
+    """Have the vectors of the library in `folder` be kept at `target`, as in its setting `vectors`.
+
+    They are made of the encodings: the next indexing copies them there. Raises LibraryError where they are not at
+    `source`; LibraryLocked where another process uses the library; SettingsError.
+    """
+    folder, source, target = normalized(folder), checked("vectors", [source]), checked("vectors", [target])
+    _, catalog = open_catalog(folder, create=False)
+    with closing(catalog), library_lock(folder, catalog):
+        current = without_password(Settings.load(folder).vectors)
+        if current != without_password(source):
+            raise LibraryError(
+                f"the vectors of the library in {folder} are at {current}, not {without_password(source)}."
+            )
+        with catalog.alone():
+            change(folder, "vectors", [target])
+
+
 def _copy(reader: Connection, folder: Path, target: str, note: str, progress: Progress) -> None:
     """Make a copy with that note, the same to the last row, or nothing."""
     with _new_database(folder, target) as database:

@@ -92,6 +92,24 @@ def test_a_catalog_that_cannot_be_moved_stays_where_it_is(library: Path, tmp_pat
     assert not (library / FILE).exists()
 
 
+def test_pixel_features_and_vectors_are_moved_and_searches_find_the_same(library: Path, tmp_path: Path) -> None:
+    options, place = ("--library", library), (tmp_path / "elsewhere").as_uri()
+    before = paths_found(*options)
+    run = pixelseek("library", "move", library, place, *options)
+    assert run.stdout == f"The pixel features are in {place} now: {PHOTO_COUNT} photos, each the same as before.\n", run
+    assert paths_found(*options) == before
+    run = pixelseek("library", "move", tmp_path, place, *options)
+    assert (run.exit_code, "is not the folder of the library" in run.stderr) == (2, True)
+    run = pixelseek("library", "move", place, library, "--json", *options)
+    assert (json.loads(run.stdout)["moved"], paths_found(*options)) == (PHOTO_COUNT, before)
+    server = "milvus://me:s3cret@db.example/photos"
+    run = pixelseek("library", "move", "faiss", server, *options)
+    assert run.stdout.startswith("The vectors will be at milvus://me:***@db.example/photos: "), run
+    assert pixelseek("library", "move", server, "faiss", *options).exit_code == 0
+    assert_fails(pixelseek("library", "move", server, "faiss", *options), "are at faiss, not milvus://me:***@")
+    assert paths_found(*options) == before
+
+
 @pytest.mark.scale
 def test_a_catalog_is_moved_to_a_server_and_searches_find_the_same(library: Path, server: PostgresqlServer) -> None:
     options, url = ("--library", library), server.new_database()

@@ -158,7 +158,7 @@ def update_collection(
     """Make the collection of the stamp at `path` cover all encodings: extend it, else make a new one.
 
     As `faiss_file.update_index`. What a killed writer has added stays. Raises VectorsUnreachable if the server is away
-    for longer than it takes to start again.
+    when this begins, or later for longer than it takes to start again.
     """
     origin = encodings.origin()
     if origin is None:
@@ -171,6 +171,7 @@ def update_collection(
         return
     factory = (EXACT if count <= MAX_EXACT else LARGE) if setting == BY_SIZE else setting
     index_of(factory)
+    server.check()  # one that is away now, or was never there, is not waited for
     is_grown = stamp is not None and count > 2 * stamp.built_with
     writer = _Writer(server, encodings, photo_vectors, progress)
     if stamp is not None and (stamp.factory == factory or (setting == BY_SIZE and not is_grown)):

@@ -62,6 +62,10 @@ class MilvusServer:
         if client is not None:
             client.close()
 
+    def check(self) -> None:
+        """Raise what is wrong with the server, or with the user's rights."""
+        self._call("list_collections")
+
     def create(self, collection: str, *, width: int, index: tuple[str, dict[str, int]], description: str) -> None:
         """Make the collection, for vectors of `width` and with an index of that kind and those parameters."""
         from pymilvus import DataType
@@ -246,6 +250,8 @@ class MilvusServer:
                 f"{self.name} has no database {database}. Create it with MilvusClient.create_database({database!r}), "
                 "or correct the setting `vectors`."
             )
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return VectorsUnreachable(f"{self.name} has not answered in time. Try again when the server is less busy.")
         if code is grpc.StatusCode.UNAUTHENTICATED or "auth check failure" in text:
             return LibraryError(f"{self.name} refuses the user or the password. Correct the setting `vectors`.")
         if (

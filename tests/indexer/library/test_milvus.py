@@ -195,7 +195,6 @@ class TestErrors:
         }
         for url, message in wrong.items():
             change(desk.library, "vectors", [url])
-            monkeypatch.setattr(milvus_collection, "_RETURN_WAIT_S", 0.0)
             with desk.open() as library:
                 assert library.photo_count() == 10
                 assert library.status().search == f"Milvus at {url.replace('sesame', '***')}"

@@ -48,6 +48,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def address(app: Flask) -> Iterator[str]:
+    hits(app.test_client())  # the first search loads the network: a browser waits for half a minute at most
     with served(app) as address:
         yield address
 

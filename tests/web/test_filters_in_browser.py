@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.engine.libraries import index
-from tests.web.applications import opened, served
+from tests.web.applications import hits, opened, served
 from tests.web.test_browser import CHROMIUM, PHONE, RULES, chromium, tab
 
 __all__ = ["chromium"]
@@ -46,8 +46,10 @@ def album(tmp_path_factory: pytest.TempPathFactory, photos: Path, weights: Path)
             image.save(path, exif=piexif.dump(exif))
     library = tmp_path_factory.mktemp("album-library")
     index(library, folder, weights)
-    with opened(library, weights) as app, served(app) as address:
-        yield address
+    with opened(library, weights) as app:
+        hits(app.test_client())  # the first search loads the network
+        with served(app) as address:
+            yield address
 
 
 def results(page: Page, query: str = QUERY) -> None:

@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.engine.libraries import PHOTO_COUNT
-from tests.web.applications import opened, served
+from tests.web.applications import hits, opened, served
 from tests.web.test_browser import CHROMIUM, PHONE, RULES, chromium, search, tab
 
 __all__ = ["chromium"]
@@ -26,8 +26,10 @@ def address(tmp_path_factory: pytest.TempPathFactory, photos: Path, weights: Pat
 
     library = tmp_path_factory.mktemp("selecting")
     index(library, photos, weights)
-    with opened(library, weights) as app, served(app) as address:
-        yield address
+    with opened(library, weights) as app:
+        hits(app.test_client())  # the first search loads the network
+        with served(app) as address:
+            yield address
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from flask import Flask
 from playwright.sync_api import Browser, Page, expect
 
 from tests.engine.libraries import PHOTO_COUNT
-from tests.web.applications import opened, served
+from tests.web.applications import hits, opened, served
 from tests.web.test_browser import CHROMIUM, PHONE, RULES, chromium, search, tab
 from web.service import service_of
 
@@ -35,6 +35,7 @@ def app(indexed: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def address(app: Flask) -> Iterator[str]:
+    hits(app.test_client())  # the first search loads the network
     with served(app) as address:
         yield address
 

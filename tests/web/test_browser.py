@@ -101,7 +101,7 @@ def scroll_until(page: Page, reached: Callable[[], bool]) -> None:
             return
         page.keyboard.press("End")
         page.wait_for_timeout(100)
-    raise AssertionError("scrolling did not lead there")
+    raise AssertionError(f"scrolling did not lead there, but to {page.locator('main').inner_text()}")
 
 
 def test_a_person_searches_opens_a_photo_and_comes_back(page: Page) -> None:

@@ -82,6 +82,12 @@ def hint_about_depth(query: Query, reranked: int) -> Hint:
     return Hint("busy", text, query.text)
 
 
+def hint_about_reranker(query: Query, reason: str) -> Hint:
+    """The hint that no photo was reranked, and why."""
+    text = f"These are the nearest photos, and none was compared closely: {reason}. Search again later."
+    return Hint("not_reranked", text, query.text)
+
+
 def _unknown(words: Sequence[str]) -> Hint:
     named = " or ".join(f'"{word}"' for word in words[:_MAX_NAMED])
     text = f"The search has not learned {named}: it knows the English words that people use of photos."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from indexer.library.defaults import recorded_weights
-from indexer.library.settings import Settings
+from indexer.library.settings import HERE, Settings
 from model.bundle import TrainedModel
 from model.weights import DEFAULT
 
@@ -18,4 +18,9 @@ def open_model(library: Path, weights: str | Path | None = None, device: str | N
     """
     settings = Settings.load(library)
     name = weights or recorded_weights(library) or DEFAULT
-    return TrainedModel(name, device=device or settings.device, threads=settings.threads)
+    return TrainedModel(
+        name,
+        device=device or settings.device,
+        threads=settings.threads,
+        reranker=None if settings.reranker == HERE else settings.reranker,
+    )

@@ -138,8 +138,10 @@ class Clock:
     def stage(self, name: str) -> Iterator[None]:
         """Time the stage `name`: `text`, `shortlist`, `features` or `rerank`, or `total` around all of them."""
         start = time.perf_counter()
-        yield
-        self.timings_ms[name] += 1000 * (time.perf_counter() - start)
+        try:
+            yield
+        finally:
+            self.timings_ms[name] += 1000 * (time.perf_counter() - start)
 
 
 def max_reranked(shortlist: int) -> int:

@@ -9,10 +9,12 @@ NOTHING_LIKE_THAT = "Nothing like that here. The nearest photos:"
 NOTHING_LIKE_THAT_PASSES = "Nothing like that passes the filters. The nearest photos that do:"
 
 
-HintKind: TypeAlias = Literal["absent", "unknown_words", "not_english", "filters", "spelling", "place", "busy"]
+HintKind: TypeAlias = Literal[
+    "absent", "unknown_words", "not_english", "filters", "spelling", "place", "busy", "not_reranked"
+]
 """`absent`: nothing like that is in the library. `filters`: without a filter there is. `spelling`: a filter's name or
 value is probably misspelled. `place`: which of several places of one name is meant. `busy`: fewer photos
-were reranked than usual, because many people wait."""
+were reranked than usual, because many people wait. `not_reranked`: none was, because the reranker is away."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from engine.example_sentences import SAMPLE, example_sentences, plain_texts
 from engine.explain import Explanation, WordEvidence, in_sentence_order, with_maps, word_evidence
 from engine.filter_hints import hints_about_names, hints_where_none_is_good, hints_where_none_passes
 from engine.grouping import best_count
-from engine.hints import absence_hint, hint_about_depth, word_hints
+from engine.hints import absence_hint, hint_about_depth, hint_about_reranker, word_hints
 from engine.models import open_model
 from engine.phrases import Phrase, PhraseReader
 from engine.pipeline import Candidate, Clock, EncodedQuery, Shortlist
@@ -49,6 +49,7 @@ from indexer.library.settings import Settings
 from indexer.library.taught_words import TaughtWord
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
+from model.errors import RerankerAway
 from model.runtime.protocol import EncodedImages
 from model.weights import WeightsError
 
@@ -73,10 +74,11 @@ class SearchEngine:
         self._model = model
         self._runtime = model.runtime
         self._ranker = model.ranker
+        self._reranker = model.reranker
         self._teaching = Teaching(library, model.photo_vectors)
         self._phrases = PhraseReader(library, model, self._teaching)
         self._reading = Lock()  # taught words are read by one thread at a time
-        self._turns = BoundedSemaphore(self._runtime.at_once)
+        self._turns = BoundedSemaphore(model.at_once)
 
     @classmethod
     def open(
@@ -246,7 +248,10 @@ class SearchEngine:
             both = np.asarray((photo_vector + encoded.wanted) / 2, dtype=np.float32)
             combined = nearest(both, _COMBINED, itself)
             by_words = pipeline.with_similarity(library, encoded, combined)
-            ranked = pipeline.rerank(library, self._ranker, encoded, by_words, Clock())
+            try:
+                ranked = pipeline.rerank(library, self._reranker, encoded, by_words, Clock())
+            except RerankerAway:  # which is logged
+                ranked = by_words
             if limit > len(ranked):
                 following = nearest(both, limit - len(ranked), [*itself, *combined])
                 ranked += pipeline.with_similarity(library, encoded, following)
@@ -413,7 +418,7 @@ class SearchEngine:
     @property
     def at_once(self) -> int:
         """How many calls of different threads are answered at once."""
-        return self._runtime.at_once
+        return self._model.at_once
 
     @property
     def max_reranked(self) -> int:
@@ -502,12 +507,21 @@ class SearchEngine:
         return SearchResult(query.text, hits, 0, 0, clock.timings_ms, hints)
 
     def _rerank(self, shortlist: Shortlist, limit: int, sort: Sort) -> SearchResult:
+        """The reranked photos; those of the shortlist in its order, and a hint, where the reranker is away."""
+        try:
+            return self._reranked(shortlist, limit, sort)
+        except RerankerAway as error:
+            nearest = self._nearest(shortlist.encoded, limit, Clock(shortlist.timings_ms))
+            nearest.hints.append(hint_about_reranker(shortlist.encoded.query, str(error)))
+            return nearest
+
+    def _reranked(self, shortlist: Shortlist, limit: int, sort: Sort) -> SearchResult:
         library, encoded, clock = self._library, shortlist.encoded, Clock(shortlist.timings_ms)
         if not encoded.query.words:
             return self._nearest(encoded, limit, clock)
         candidates = [*shortlist.visual, *shortlist.annotated]
         with clock.stage("total"):
-            ranked = pipeline.rerank(library, self._ranker, encoded, candidates, clock)
+            ranked = pipeline.rerank(library, self._reranker, encoded, candidates, clock)
             words = word_hints(library, self._model, encoded.query.words)
             absent = absence_hint(library, self._model, encoded.phrases[0], ranked) if words.understood else None
             line = self._line(ranked) if words.understood and absent is None else 0
@@ -543,7 +557,7 @@ class SearchEngine:
         known = {candidate.photo_id for candidate in (*shortlist.visual, *shortlist.annotated)}
         if known.issuperset(candidate.photo_id for candidate in candidates):
             return []
-        ranked = pipeline.rerank(self._library, self._ranker, unfiltered, candidates, clock)
+        ranked = pipeline.rerank(self._library, self._reranker, unfiltered, candidates, clock)
         if absence_hint(self._library, self._model, encoded.phrases[0], ranked) is not None:
             return []
         return hints_where_none_is_good(self._library, encoded.query, ranked, self._line)

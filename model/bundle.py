@@ -24,11 +24,15 @@ class TrainedModel:
     part raises WeightsError when it cannot be read, and WeightsReplaced when the folder holds other weights by then.
     """
 
-    def __init__(self, weights: str | Path = DEFAULT, *, device: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self, weights: str | Path = DEFAULT, *, device: str = "auto", threads: int = 0, reranker: str | None = None
+    ) -> None:
+        """`reranker` is the address of other machines that rerank; None: this one does."""
         self.name = str(weights)
         self.device = device
         """Where it is asked to compute: `auto`, `cpu`, `cuda`, ..."""
         self._threads = threads
+        self._reranker_url = reranker
         self._weights = OpenedWeights(find_weights(weights))
         self._loading = Lock()
         self._runtime: TaskRuntime | None = None
@@ -68,6 +72,24 @@ class TrainedModel:
     def ranker(self) -> Ranker:
         """Scores sentences against photos, by `runtime`."""
         return Ranker(self.runtime, self.scoring_parameters)
+
+    @cached_property
+    def reranker(self) -> Ranker:
+        """Scores the photos of a shortlist: `ranker`, or the same with the joint pass on other machines."""
+        if self._reranker_url is None:
+            return self.ranker
+        from model.runtime.remote_pairs import RemotePairs
+
+        return Ranker(self.runtime, self.scoring_parameters, scorer=RemotePairs(self._reranker_url, self.generation))
+
+    @property
+    def at_once(self) -> int:
+        """How many searches of different threads gain by being made at once."""
+        if self._reranker_url is None:
+            return self.runtime.at_once
+        from model.runtime.remote_pairs import AT_ONCE
+
+        return max(AT_ONCE, self.runtime.at_once)
 
     def head(self, task: Task) -> Head:
         """The head for `task`. Raises WeightsError when there is none, or it was made for other weights."""

@@ -9,3 +9,7 @@ class PixelseekError(Exception):
     The message is written for that person: it names what is wrong and the remedy. The command line prints it after
     `pixelseek: error: ` and exits with status 1. Any other exception is a bug, or the operating system's.
     """
+
+
+class RerankerAway(PixelseekError):  # noqa: N818
+    """A reranker on other machines has not answered; the message says why."""

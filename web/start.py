@@ -13,7 +13,7 @@ from engine.duplicates import near_copies
 from engine.search import SearchEngine
 from indexer.library.overview import Overview
 from indexer.library.view import LibraryView
-from model.errors import PixelseekError
+from model.errors import PixelseekError, RerankerAway
 from web.searches import ModelQueue
 
 NEWEST = 12
@@ -160,5 +160,7 @@ class Examples:
     def _is_good(self, engine: SearchEngine, sentence: str) -> bool:
         """Whether the first photo that a search finds is a good one."""
         result = self._queue.run(lambda: engine.search(sentence, limit=1, shortlist=_SHORTLIST), bool)
+        if any(hint.kind == "not_reranked" for hint in result.hints):
+            raise RerankerAway("whether a photo is good is not known while none is reranked.")
         first = result.hits[0].match if result.hits else None
         return result.line > 0 and first is not None and first >= _MIN_MATCH

@@ -25,6 +25,8 @@ FAISS = "faiss"
 """The `vectors` that are compared on this machine."""
 FILES_IN_FOLDER = ""
 """The `files` in the library's folder."""
+HERE = "local"
+"""The `reranker` that computes where the search does."""
 MAX_SHORTLIST = 1000
 """A rerank holds the pixel features of the whole shortlist in memory: about 100 KB a photo."""
 MAX_THREADS = 1024
@@ -33,6 +35,7 @@ _DEVICE = re.compile(r"auto|[a-z]+(:\d+)?")
 _POSTGRESQL = re.compile(r"postgresql(\+psycopg)?://\S+")
 _MILVUS = re.compile(r"milvus://([^\s/@]+@)?[\w.-]+(:\d{1,5})?(/\w+)?/?")
 _FILES = re.compile(r"file:///[^\s?#][^?#]*|(?!file:|memory:)[a-z][a-z0-9+.-]*://[^\s/?#@:]+(/[^\s?#@]*)?")
+_RERANKER = re.compile(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?")
 _PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*@|(?<=password=)[^&]*")
 
 
@@ -66,6 +69,7 @@ class Settings:
     files: str = _setting(
         FILES_IN_FOLDER, "Where pixel features and thumbnails are, by a URL; empty: in the library's folder."
     )
+    reranker: str = _setting(HERE, f"Where photos are reranked: {HERE}, or at the URL of replicas on Ray Serve.")
 
     @classmethod
     def load(cls, library: Path) -> Settings:
@@ -147,6 +151,9 @@ def _checked(name: str, value: Any, where: str) -> Any:
             is_allowed = isinstance(value, str) and _DEVICE.fullmatch(value) is not None
         case "index_factory":
             allowed, is_allowed = f"{BY_SIZE} or a FAISS factory string", isinstance(value, str) and bool(value.strip())
+        case "reranker":
+            allowed = f"{HERE} or http://HOST:PORT/"
+            is_allowed = isinstance(value, str) and (value == HERE or _RERANKER.fullmatch(value) is not None)
         case "catalog":
             allowed = f"{IN_FOLDER} or postgresql+psycopg://USER@HOST/DATABASE"
             is_allowed = isinstance(value, str) and (value == IN_FOLDER or _POSTGRESQL.fullmatch(value) is not None)

@@ -88,7 +88,17 @@ class EncodedText:
         )
 
 
-class Runtime(Protocol):
+class PairScorer(Protocol):
+    """Reads words and pixels together, here or on other machines."""
+
+    def itm_logits(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """ITM logits (B,): how well sentence i matches photo i, full cross-modal; one sentence goes with every photo.
+
+        Raises ValueError when there are several sentences, but not as many as photos.
+        """
+
+
+class Runtime(PairScorer, Protocol):
     """A loaded Pixel-BERT."""
 
     @property
@@ -113,12 +123,6 @@ class Runtime(Protocol):
 
     def encode_text(self, sentences: Sequence[str]) -> EncodedText:
         """Encode sentences. A sentence longer than the model reads is cut at its last word piece."""
-
-    def itm_logits(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """ITM logits (B,): how well sentence i matches photo i, full cross-modal; one sentence goes with every photo.
-
-        Raises ValueError when there are several sentences, but not as many as photos.
-        """
 
     def attend(self, text: EncodedText, pixel_features: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """How much each token of sentence and photo i looks at each: B arrays (L, heads, T + P, T + P), words first.

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from model.opened import OpenedWeights
 from model.runtime.batching import check_pairs
 from model.runtime.loading import load_runtime
-from model.runtime.protocol import EncodedImages, EncodedText, Runtime
+from model.runtime.protocol import EncodedImages, EncodedText, PairScorer, Runtime
 from model.scoring.calibration import Calibration
 from model.scoring.parameters import ScoringParameters
 from model.scoring.parts import PreparedPhotos, ScoreParts
@@ -81,7 +81,7 @@ class Ranker:
     """Scores sentence-photo pairs with a network and the parameters fitted to it.
 
     `hubness`, `detectors` and `joint` set to False leave that part out of every score; `joint=False` saves the joint
-    pass. The match is calibrated for the full sum only.
+    pass. The match is calibrated for the full sum only. `scorer` computes the joint pass in place of the runtime.
     """
 
     def __init__(
@@ -92,8 +92,10 @@ class Ranker:
         hubness: bool = True,
         detectors: bool = True,
         joint: bool = True,
+        scorer: PairScorer | None = None,
     ) -> None:
         self.runtime = runtime
+        self._scorer: PairScorer = scorer or runtime
         self.parameters = parameters or ScoringParameters()
         self.cutoff = self.parameters.calibration.cutoff
         """First hits with a match below it are more likely wrong than right hits."""
@@ -151,7 +153,7 @@ class Ranker:
         check_pairs(text, features)
         embeddings, itm_logits = prepared.embeddings[rows], np.zeros(len(rows), dtype=np.float32)
         if self._included["joint"]:
-            itm_logits = self.runtime.itm_logits(text, features)
+            itm_logits = self._scorer.itm_logits(text, features)
         parts = ScoreParts(
             # Not a matrix product: there the rounding of a row depends on its neighbours, and equal photos should tie.
             np.einsum("ke,ke->k", np.broadcast_to(text.embeddings, embeddings.shape), embeddings),

@@ -80,7 +80,7 @@ class TrainedModel:
             return self.ranker
         from model.runtime.remote_pairs import RemotePairs
 
-        return Ranker(self.runtime, self.scoring_parameters, scorer=RemotePairs(self._reranker_url, self.generation))
+        return self.ranker.with_joint_pass(RemotePairs(self._reranker_url, self.generation))
 
     @property
     def at_once(self) -> int:

@@ -20,6 +20,7 @@ rank by (`photo_vectors`).
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -81,7 +82,7 @@ class Ranker:
     """Scores sentence-photo pairs with a network and the parameters fitted to it.
 
     `hubness`, `detectors` and `joint` set to False leave that part out of every score; `joint=False` saves the joint
-    pass. The match is calibrated for the full sum only. `scorer` computes the joint pass in place of the runtime.
+    pass. The match is calibrated for the full sum only.
     """
 
     def __init__(
@@ -92,10 +93,9 @@ class Ranker:
         hubness: bool = True,
         detectors: bool = True,
         joint: bool = True,
-        scorer: PairScorer | None = None,
     ) -> None:
         self.runtime = runtime
-        self._scorer: PairScorer = scorer or runtime
+        self._scorer: PairScorer = runtime
         self.parameters = parameters or ScoringParameters()
         self.cutoff = self.parameters.calibration.cutoff
         """First hits with a match below it are more likely wrong than right hits."""
@@ -116,6 +116,12 @@ class Ranker:
         parameters = ScoringParameters.load(opened.folder, opened.generation)
         runtime = load_runtime(opened, device=device)
         return cls(runtime, parameters, hubness=hubness, detectors=detectors, joint=joint)
+
+    def with_joint_pass(self, scorer: PairScorer) -> Self:
+        """The same ranker, but `scorer` computes the joint pass."""
+        other = copy(self)
+        other._scorer = scorer
+        return other
 
     @cached_property
     def photo_vectors(self) -> PhotoVectors:

@@ -260,8 +260,10 @@ class MilvusServer:
             and code != _NO_CONNECTION
         ):
             return VectorsUnreachable(f"{self.name} cannot answer: {text}. Try again when the server is well.")
+        # The client does not tell a wrong password from a server that is away.
         return VectorsUnreachable(
-            f"{self.name} cannot be reached: {text}. Start the server, or correct the setting `vectors`."
+            f"{self.name} cannot be reached: {text}. Start the server, or correct the setting `vectors`, also the user "
+            "and the password in it."
         )
 
 

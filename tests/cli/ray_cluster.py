@@ -13,7 +13,12 @@ from pathlib import Path
 
 from tests.cli.commands import ROOT
 
-ENVIRONMENT = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "PYTHONPATH": str(ROOT),
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 _OBJECTS_BYTES = 100 * 1024**2
 _START = """
 import sys

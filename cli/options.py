@@ -27,6 +27,15 @@ class _File(click.Path):
 FILE = _File(path_type=Path)
 """A file or folder, which need not exist: the layers below have the better error message."""
 
+
+class _FileOrUrl(_File):
+    """A path, or a URL as it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """To a path where it is none of a URL."""
+        return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
+
+
 library_option = click.option(
     "--library",
     type=FILE,
@@ -65,11 +74,11 @@ verbose_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 data_option = click.option(
     "--data",
-    type=FILE,
+    type=_FileOrUrl(path_type=Path),
     metavar="SHARD",
     multiple=True,
     required=True,
-    help="A WebDataset shard (.tar); name the option again for more.",
+    help="A WebDataset shard (.tar), or its URL, s3://bucket/shard.tar; name the option again for more.",
 )
 device_option = click.option("--device", default="auto", help="Where to compute: auto, cpu, cuda, cuda:1, ...")
 library_device_option = click.option(

@@ -24,7 +24,9 @@ from cli.output import print_json
 @click.option("--shortlist", type=click.IntRange(min=1), metavar="K", default=16, help="How many candidates to rerank.")
 @device_option
 @json_option
-def calibrate(data: tuple[Path, ...], weights: str, captions: int, shortlist: int, device: str, as_json: bool) -> None:
+def calibrate(
+    data: tuple[Path | str, ...], weights: str, captions: int, shortlist: int, device: str, as_json: bool
+) -> None:
     """Fit score, match and cut-off to the dev photos of shards, and write them into the folder of the weights.
 
     Training does this with few dev photos. This command uses all of them. If the shards hold train photos, it first

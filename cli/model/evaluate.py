@@ -60,7 +60,7 @@ from model.heads import TASKS, Task
 @json_option
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown, for a paper or a model card.")
 def evaluate(
-    data: tuple[Path, ...],
+    data: tuple[Path | str, ...],
     split: str,
     task: str,
     shortlist: tuple[int, ...],
@@ -119,7 +119,9 @@ def evaluate(
         click.echo(markdown(report) if as_markdown else text(report))
 
 
-def _evaluate_task(task: Task, weights: str, data: tuple[Path, ...], split: str, device: str, as_json: bool) -> None:
+def _evaluate_task(
+    task: Task, weights: str, data: tuple[Path | str, ...], split: str, device: str, as_json: bool
+) -> None:
     from model.tasks.evaluation import evaluate_task
     from model.weights import find_weights
 
@@ -135,7 +137,7 @@ def _evaluate_task(task: Task, weights: str, data: tuple[Path, ...], split: str,
 def _evaluate_judgements(
     judgements: Path,
     weights: str,
-    data: tuple[Path, ...],
+    data: tuple[Path | str, ...],
     split: str,
     device: str,
     reliability: Path | None,

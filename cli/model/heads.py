@@ -23,7 +23,7 @@ from model.heads import TASKS, Task
 )
 @device_option
 @json_option
-def heads(data: tuple[Path, ...], weights: str, tasks: tuple[Task, ...], device: str, as_json: bool) -> None:
+def heads(data: tuple[Path | str, ...], weights: str, tasks: tuple[Task, ...], device: str, as_json: bool) -> None:
     """Make the heads of finished weights for other tasks than retrieval, and measure them on dev photos.
 
     They are kept with the weights, hold for those alone, and change nothing about searching. Minutes on a CPU.

@@ -26,7 +26,9 @@ from cli.options import FILE, data_option, device_option
     help="Stop after N minutes, to be resumed. Default: never.",
 )
 @device_option
-def train(recipe: str, data: tuple[Path, ...], output: Path, resume: bool, minutes: float | None, device: str) -> None:
+def train(
+    recipe: str, data: tuple[Path | str, ...], output: Path, resume: bool, minutes: float | None, device: str
+) -> None:
     """Train a Pixel-BERT on photos with captions; or, by a recipe for a task, fine-tune one to questions or statements.
 
     Example: pixelseek model train --recipe tiny --data train-000.tar --data train-001.tar --output runs/mine

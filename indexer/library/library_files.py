@@ -85,10 +85,6 @@ def _store_at(url: str, folder: str) -> FileStore:
         from urllib.request import url2pathname  # imports http, which most commands need not
 
         return FolderStore(Path(url2pathname(parts.path), folder))
-    try:
-        from indexer.library.object_store import ObjectStore
-    except ImportError as error:
-        raise FilesUnreachable(
-            f"the files at {url} need packages that are not installed: pip install 'pixelseek[objects]'."
-        ) from error
+    from indexer.library.object_store import ObjectStore  # imports asyncio, which most commands need not
+
     return ObjectStore(url, folder)

@@ -1,35 +1,17 @@
-"""Files of a library in object storage: S3, and whatever else fsspec has an implementation of.
-
-Who may read and write is found as with every such tool: for S3 in the environment, in `~/.aws`, in the machine's role.
-"""
+"""Files of a library in object storage: S3, and whatever else fsspec has an implementation of."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
-from urllib.parse import urlsplit
-
-import fsspec
 
 from indexer.library.errors import FilesUnreachable
 from indexer.library.file_store import Part
+from model.object_storage import is_s3, open_system
 
 MAX_FILE_BYTES = 1 << 28
 """More of a file is never read: thumbnails and pixel features of one batch are far smaller."""
-_AT_ONCE = 64
-"""Connections: a shortlist is read at once, not ten by ten."""
-_ATTEMPTS = 3
-_S3: dict[str, Any] = {
-    "config_kwargs": {
-        "connect_timeout": 5,
-        "read_timeout": 20,
-        "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        "max_pool_connections": _AT_ONCE,
-    }
-}
-"""Seconds, and how often botocore tries. The environment says all else."""
 
 
 class ObjectStore:
@@ -38,16 +20,9 @@ class ObjectStore:
     def __init__(self, url: str, folder: str) -> None:
         """`folder` below `url` is that of the library. Raises FilesUnreachable for an unknown kind of URL."""
         self.place = url
-        self._scheme = urlsplit(url).scheme
         with self._explaining():
-            # Another part of the program may use the same storage with other time-outs: no shared instance.
-            options = _S3 if self._scheme in ("s3", "s3a") else {}
-            self._system, root = fsspec.core.url_to_fs(
-                url, skip_instance_cache=True, use_listings_cache=False, **options
-            )
-            if options:
-                self._system.retries = 2  # s3fs tries again what botocore gave up: a body that broke off
-        self._root = f"{str(root).rstrip('/')}/{folder}"
+            self._system, root = open_system(url)
+        self._root = f"{root.rstrip('/')}/{folder}"
 
     def read(self, name: str) -> bytes | None:
         """A whole file of at most MAX_FILE_BYTES; None where there is none."""
@@ -74,7 +49,7 @@ class ObjectStore:
         """See `FileStore.names`."""
         with self._explaining(), suppress(FileNotFoundError):
             # Only S3 is known to list by the beginning of a name.
-            by_name = {"prefix": beginning} if self._scheme in ("s3", "s3a") else {}
+            by_name = {"prefix": beginning} if is_s3(self.place) else {}
             paths = self._system.find(self._path(folder), **by_name)
             found = (str(path).rpartition("/")[2] for path in paths)
             return sorted(f"{folder}/{name}" for name in found if name.startswith(beginning))
@@ -111,7 +86,9 @@ class ObjectStore:
         except FilesUnreachable:
             raise
         except ImportError as error:
-            raise FilesUnreachable(f"{self.place} cannot be used: {error}.") from error
+            raise FilesUnreachable(
+                f"{self.place} needs packages that are not installed: pip install 'pixelseek[objects]' ({error})."
+            ) from error
         except Exception as error:
             raise FilesUnreachable(
                 f"{self.place} cannot be used: {str(error) or type(error).__name__}. Is the server there, and may you "

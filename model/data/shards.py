@@ -1,14 +1,15 @@
-"""WebDataset shards of captioned photos: tar files with `KEY.jpg` beside `KEY.json`."""
+"""WebDataset shards of captioned photos: tar files with `KEY.jpg` beside `KEY.json`, on a disk or in object storage."""
 
 from __future__ import annotations
 
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,13 @@ from PIL import Image, ImageOps
 from model.atomic import replacing
 from model.errors import PixelseekError
 from model.image_processor import PixelBertImageProcessor
+
+Shard: TypeAlias = Path | str
+"""A file, or its URL, such as `s3://bucket/train-000.tar`."""
+_BLOCK = 512
+"""Of a tar file."""
+_READ_BYTES = 8 << 20
+"""What one request of object storage asks for."""
 
 
 class ShardError(PixelseekError):
@@ -84,37 +92,94 @@ class CaptionedPhoto:
             raise ShardError(f"photo {self.key}: {error}") from error
 
 
-def read_shards(shards: Sequence[Path], split: str = "all", *, captioned: bool = True) -> list[CaptionedPhoto]:
+def read_shards(shards: Sequence[Shard], split: str = "all", *, captioned: bool = True) -> list[CaptionedPhoto]:
     """The photos of `split` (`train`, `dev`, `test` or `all`) in the order of the shards.
 
     Photos without captions are left out, unless not only `captioned` ones are wanted. Raises ShardError when a shard
     cannot be read or holds a photo twice.
     """
-    photos: dict[str, CaptionedPhoto] = {}
+    return read_splits(shards, (split,), captioned=captioned)[0]
+
+
+def read_splits(
+    shards: Sequence[Shard], splits: Sequence[str], *, captioned: bool = True
+) -> list[list[CaptionedPhoto]]:
+    """What `read_shards` gives for each of these splits; each shard is read once."""
+    photos: list[dict[str, CaptionedPhoto]] = [{} for _ in splits]
     for shard in shards:
         for photo in _read(shard):
-            if (captioned and not photo.captions) or split not in ("all", photo.split):
-                continue
-            if photo.key in photos:
-                raise ShardError(f"{shard}: photo {photo.key} occurs twice")
-            photos[photo.key] = photo
-    return list(photos.values())
+            for split, of_split in zip(splits, photos, strict=True):
+                if (captioned and not photo.captions) or split not in ("all", photo.split):
+                    continue
+                if photo.key in of_split:
+                    raise ShardError(f"{shard}: photo {photo.key} occurs twice")
+                of_split[photo.key] = photo
+    return [list(of_split.values()) for of_split in photos]
 
 
-def _read(shard: Path) -> list[CaptionedPhoto]:
+class _Ends(io.RawIOBase):
+    """Bytes as they are read once from begin to end, whose first and last ones are kept."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.first = self.last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        content = self._file.read(size)
+        self.first = self.first or content[:_BLOCK]
+        self.last = (self.last + content)[-_BLOCK:]
+        return content
+
+    def is_cut_tar(self) -> bool:
+        """Whether it is a tar file, not compressed, that lacks its end: after a whole member nothing else tells."""
+        return self.first[257:262] == b"ustar" and any(self.last)
+
+
+@contextmanager
+def _opened(shard: Shard) -> Iterator[BinaryIO]:
+    if isinstance(shard, Path) or "://" not in shard:
+        with Path(shard).open("rb") as file:
+            yield file
+        return
+    if "@" in shard or "?" in shard:
+        raise ShardError(
+            f"{shard.partition('://')[0]}://...: a shard's URL may hold no key. Set it in the environment."
+        )
+    from model.object_storage import open_system
+
+    try:
+        system, path = open_system(shard)
+        with closing(system.open(path, "rb", block_size=_READ_BYTES)) as file:
+            yield cast(BinaryIO, file)
+    except ImportError as error:
+        raise ShardError(f"{shard} needs packages that are not installed: pip install 'pixelseek[objects]'") from error
+    except FileNotFoundError as error:
+        raise ShardError(f"{shard} is not there. Is that its name, and the bucket's?") from error
+    except (ShardError, tarfile.TarError):
+        raise
+    except Exception as error:  # each of fsspec's implementations has kinds of errors of its own
+        raise ShardError(f"{shard} cannot be read: {str(error) or type(error).__name__}") from error
+
+
+def _read(shard: Shard) -> list[CaptionedPhoto]:
     images: dict[str, bytes] = {}
     records: dict[str, dict[str, object]] = {}
     try:
-        with tarfile.open(shard) as archive:
-            for member in archive:
-                key, _, suffix = member.name.rpartition(".")
-                file = archive.extractfile(member)
-                if file is None:
-                    continue
-                if suffix == "json":
-                    records[key] = json.load(file)
-                elif suffix in ("jpg", "jpeg", "png"):
-                    images[key] = file.read()
+        with _opened(shard) as file:
+            stream = _Ends(file)
+            with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|*") as archive:
+                for member in archive:
+                    key, _, suffix = member.name.rpartition(".")
+                    content = archive.extractfile(member)
+                    if content is None:
+                        continue
+                    if suffix == "json":
+                        records[key] = json.loads(content.read())
+                    elif suffix in ("jpg", "jpeg", "png"):
+                        images[key] = content.read()
+            if stream.is_cut_tar():
+                raise ShardError(f"{shard} is not a readable shard: it is cut short")
     except (OSError, tarfile.TarError, ValueError) as error:
         raise ShardError(f"{shard} is not a readable shard: {error}") from error
     photos = []

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.bundle import TrainedModel
-from model.data.shards import CaptionedPhoto, ShardError, read_shards
+from model.data.shards import CaptionedPhoto, Shard, ShardError, read_shards
 from model.errors import PixelseekError
 from model.metrics import area_under_curve, equal_bins
 from model.runtime.protocol import EncodedImages
@@ -66,7 +66,7 @@ def read_judgements(path: Path) -> list[Judgement]:
 
 def evaluate_judgements(
     weights: str | Path,
-    shards: Sequence[Path],
+    shards: Sequence[Shard],
     judgements: Path,
     *,
     split: str,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.bundle import TrainedModel
-from model.data.shards import CaptionedPhoto, ShardError, read_shards
+from model.data.shards import CaptionedPhoto, Shard, ShardError, read_shards
 from model.evaluation.absence import absence
 from model.evaluation.comparison import KeptRanks, differences
 from model.evaluation.eccv import GroundTruth
@@ -121,7 +121,7 @@ def evaluate(
 
 def evaluate_shards(
     weights: str | Path,
-    shards: Sequence[Path],
+    shards: Sequence[Shard],
     *,
     split: str,
     shortlists: Sequence[int],

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.data.shards import CaptionedPhoto, ShardError, read_shards
+from model.data.shards import CaptionedPhoto, Shard, ShardError, read_shards
 from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
@@ -30,7 +30,7 @@ from model.weights import WeightsError
 
 def fit_parameters(
     weights: Path,
-    shards: Sequence[Path],
+    shards: Sequence[Shard],
     *,
     split: str = "dev",
     captions: int | None = 1,

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.data.shards import ShardError, read_shards
+from model.data.shards import Shard, ShardError, read_shards
 from model.heads import PHOTOS, TRUTH, Head, Task
 from model.metrics import mean_interval, percent
 from model.opened import OpenedWeights
@@ -88,7 +88,7 @@ class Bench:
     def __init__(
         self,
         weights: OpenedWeights,
-        shards: Sequence[Path],
+        shards: Sequence[Shard],
         tasks: Sequence[Task],
         *,
         split: str = "dev",
@@ -179,7 +179,7 @@ class Bench:
 
 def evaluate_task(
     weights: Path,
-    shards: Sequence[Path],
+    shards: Sequence[Shard],
     task: Task,
     *,
     split: str = "dev",

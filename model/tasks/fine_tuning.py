@@ -15,7 +15,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from model.atomic import replacing_folder
-from model.data.shards import CaptionedPhoto, ShardError, read_shards
+from model.data.shards import CaptionedPhoto, Shard, ShardError, read_shards
 from model.heads import PHOTOS, Head, Task
 from model.network.configuration import PixelBertConfig
 from model.network.heads import PixelBertForImagesAndTextClassification, PixelBertForQuestionAnswering, answer_loss
@@ -35,7 +35,7 @@ from model.weights import find_weights, generation
 _LOG_EVERY = 10
 
 
-def fine_tune(recipe: str | Path, data: Sequence[Path], output: Path, *, device: str = "auto") -> Path:
+def fine_tune(recipe: str | Path, data: Sequence[Shard], output: Path, *, device: str = "auto") -> Path:
     """Train by a `recipe` whose task is not retrieval, in one go, on the train photos of shards.
 
     Leaves in `output` the folder `weights/`: a Pixel-BERT of the new trunk with the head beside it, to be asked by
@@ -69,7 +69,7 @@ def fine_tune(recipe: str | Path, data: Sequence[Path], output: Path, *, device:
 class _Examples:
     """The examples of one split, and the photos they are about."""
 
-    def __init__(self, shards: Sequence[Path], split: str, task: Task) -> None:
+    def __init__(self, shards: Sequence[Shard], split: str, task: Task) -> None:
         self._task: Task = task
         photos = read_shards(shards, split, captioned=False)
         self.examples: list[Example] = examples(task, photos)

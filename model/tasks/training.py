@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from model.atomic import replacing
+from model.data.shards import Shard
 from model.heads import Head, Task
 from model.network.heads import TaskHead
 from model.opened import OpenedWeights
@@ -23,7 +24,7 @@ from model.tasks.fitting import fit, labels_of
 
 
 def train_heads(
-    weights: Path, shards: Sequence[Path], tasks: Sequence[Task], *, device: str = "auto", progress: bool = True
+    weights: Path, shards: Sequence[Shard], tasks: Sequence[Task], *, device: str = "auto", progress: bool = True
 ) -> Iterator[Report]:
     """Make the heads for `tasks` in folder `weights` from the train photos of `shards`, and say of each how good it is
     on dev photos.

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from transformers.utils import logging
 
 from model.atomic import put_back
-from model.data.shards import CaptionedPhoto, ShardError, read_shards
+from model.data.shards import CaptionedPhoto, Shard, ShardError, read_splits
 from model.network.pixelbert import PixelBertForPreTraining
 from model.pictures import PictureError, curves
 from model.runtime.memory import keep_freed_memory
@@ -57,7 +57,7 @@ Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
 
 def train(
     recipe: str | Path,
-    data: Sequence[Path],
+    data: Sequence[Shard],
     output: Path,
     *,
     resume: bool = False,
@@ -77,7 +77,7 @@ def train(
     begun = (output / checkpoint.FILE).exists()
     if begun:
         _check_resumable(output, settings, resume=resume)
-    photos = read_shards(data, "train")
+    photos, dev = read_splits(data, ("train", "dev"))
     if not photos:
         raise ShardError(f"no captioned photos of split train in {', '.join(map(str, data))}")
     processes = Processes(device)
@@ -91,7 +91,7 @@ def train(
     processes.wait()
     keep_freed_memory()
     logging.disable_progress_bar()  # the one of the run says more
-    run = _Run(settings, photos, read_shards(data, "dev"), output, processes)
+    run = _Run(settings, photos, dev, output, processes)
     if begun:
         run.restore()
     return output / "weights" if run.go(deadline) else None

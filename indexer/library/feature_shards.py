@@ -209,6 +209,13 @@ class FeatureShards:
                 return 0
             return connection.execute(select(func.count()).select_from(_shard)).scalar_one()
 
+    def size(self) -> int:
+        """Bytes of the pixel features of all photos that lie in shards."""
+        with self._reading() as connection:
+            if connection is None or not _has_shards(connection):
+                return 0
+            return int(connection.execute(select(func.sum(_part.c.length))).scalar_one() or 0)
+
     def remove_other_folders(self, tokens: Callable[[], Iterable[str]]) -> None:
         """Remove the shards of all files of encodings but those with these tokens. The caller is the writer."""
         try:

@@ -76,7 +76,7 @@ def move_catalog(
         if Settings.load(folder).catalog != current:
             raise LibraryError(f"the settings of {folder} were changed meanwhile. Try again.")
         if target == IN_FOLDER:
-            _require_room(folder, catalog.size())
+            require_room(folder, catalog.size())
         with catalog.alone() as reader:
             _copy(reader, folder, target, _note(folder, current), progress)
             change(folder, "catalog", [target])
@@ -187,13 +187,11 @@ def _open(folder: Path, url: str) -> Database:
     return open_database(make_url(url), remedy=_REMEDY)
 
 
-def _require_room(folder: Path, size: int) -> None:
-    """Raise LibraryError where a catalog of `size` bytes does not fit."""
+def require_room(folder: Path, size: int) -> None:
+    """Raise LibraryError where `size` bytes more do not fit."""
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise LibraryError(
-            f"{folder} has {free:,} bytes free, and the catalog takes {size:,}. Make room and try again."
-        )
+        raise LibraryError(f"{folder} has {free:,} bytes free, and {size:,} are needed. Make room and try again.")
 
 
 def _note(folder: Path, url: str) -> str:

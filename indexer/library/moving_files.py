@@ -16,6 +16,7 @@ from indexer.library.encodings import Encodings
 from indexer.library.errors import LibraryError
 from indexer.library.library_files import mark_as_own, new_file_store, open_file_store
 from indexer.library.locking import library_lock
+from indexer.library.moving import require_room
 from indexer.library.opening import open_catalog
 from indexer.library.paths import normalized
 from indexer.library.settings import FILES_IN_FOLDER, Settings, change, checked
@@ -61,6 +62,8 @@ def move_files(folder: Path, source: str, target: str, *, progress: Progress = l
             stack.enter_context(closing(Encodings(path, open_files=partial(open_file_store, folder, catalog))))
             for path in sorted(folder.glob("encodings-*.sqlite"))
         ]
+        if target == FILES_IN_FOLDER:
+            require_room(folder, sum(each.shards.size() for each in encodings))
         if FILES_IN_FOLDER in (source, target):
             moved, kept = _move_features(encodings, progress, into_folder=target == FILES_IN_FOLDER)
         elif current == target:

@@ -83,7 +83,9 @@ def test_out_of_the_folder_on_to_another_place_and_back(desk: Desk, place: Place
     assert desk.runtime.photos_encoded == encoded
 
 
-def test_a_damaged_or_missing_file_is_named_and_the_setting_stays(desk: Desk, tmp_path: Path) -> None:
+def test_a_damaged_or_missing_file_or_a_full_disk_is_named_and_the_setting_stays(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place, other = FolderPlace(tmp_path / "elsewhere"), FolderPlace(tmp_path / "third")
     move_files(desk.library, FILES_IN_FOLDER, place.url)
     first, last = shards(place)
@@ -92,6 +94,11 @@ def test_a_damaged_or_missing_file_is_named_and_the_setting_stays(desk: Desk, tm
         with pytest.raises(FeaturesMissing, match=r"missing or damaged|cannot be read"):
             move_files(desk.library, place.url, target)
         assert Settings.load(desk.library).files == place.url
+    usage = shutil.disk_usage(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
+        with pytest.raises(LibraryError, match=r"has 10 bytes free, and \d[\d,]+ are needed"):
+            move_files(desk.library, place.url, FILES_IN_FOLDER)
     place.remove(first)
     with pytest.raises(FeaturesMissing, match=first.partition("/")[2]):
         move_files(desk.library, place.url, FolderPlace(tmp_path / "fourth").url)

@@ -7,6 +7,7 @@ resumed takes exactly the same steps as one that was not, on any number of GPUs.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import math
 import sys
@@ -82,6 +83,11 @@ def train(
         raise ShardError(f"no captioned photos of split train in {', '.join(map(str, data))}")
     processes = Processes(device)
     _check_sizes(settings, len(photos), processes)
+    if not processes.agree(f"{begun} {as_toml(settings)}".encode()):
+        raise TrainingError(
+            f"the processes have other recipes, or not all see {output / checkpoint.FILE}. Give them one recipe, and "
+            "an --output on a disk that all machines share"
+        )
     if processes.is_first:
         if not begun:  # else another process may be reading it
             output.mkdir(parents=True, exist_ok=True)
@@ -94,6 +100,11 @@ def train(
     run = _Run(settings, photos, dev, output, processes)
     if begun:
         run.restore()
+    if processes.count > 1 and not processes.agree(run.state()):
+        raise TrainingError(
+            "the processes have other photos or other weights. Give all machines the same --data, the same starting "
+            "weights and the same versions"
+        )
     return output / "weights" if run.go(deadline) else None
 
 
@@ -237,6 +248,13 @@ class _Run:
             optimizer.load_state_dict(optimizer_state)
         self.divergence.load_state_dict(state["divergence"])
         self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+
+    def state(self) -> bytes:
+        """What must be the same in all processes: photos, step and weights."""
+        digest = hashlib.blake2b(f"{self.inputs.fingerprint} {self.step}".encode())
+        for tensor in self.model.state_dict().values():
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.digest()
 
     def _save_checkpoint(self) -> None:
         if self.processes.is_first:

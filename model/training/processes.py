@@ -1,7 +1,8 @@
-"""One process or several: a run that `accelerate launch` or `torchrun` started on more than one GPU."""
+"""One process or several: a run that `torchrun` or `accelerate launch` started on several GPUs or machines."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -53,6 +54,15 @@ class Processes:
         flag = torch.tensor(float(decision and self.is_first), device=self.device)
         self.sum([flag])
         return bool(flag)
+
+    def agree(self, what: bytes) -> bool:
+        """Whether `what` is the same in all processes; all of them get the same answer."""
+        own = int.from_bytes(hashlib.blake2b(what, digest_size=4).digest(), "big")
+        total = torch.tensor(float(own), dtype=torch.float64, device=self.device)  # exact: sums stay below 2**53
+        self.sum([total])
+        differs = torch.tensor(float(total.item() != own * self.count), device=self.device)
+        self.sum([differs])
+        return not bool(differs)
 
     def wait(self) -> None:
         """Wait until every process has arrived here."""

@@ -169,7 +169,7 @@ def evaluate_shards(
         KeptRanks.of(photos, evaluation.report["shortlist"], evaluation.rankings).save(ranks)
     report = {
         "weights": str(weights),
-        "data": [shard.name for shard in shards],
+        "data": [Path(shard).name for shard in shards],
         "split": split,
         "device": model.runtime.device,
         "captions_in_shards": sum(len(photo.captions) for photo in in_shards),

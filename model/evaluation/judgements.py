@@ -89,7 +89,7 @@ def evaluate_judgements(
     model = TrainedModel(weights, device=device)
     return {
         "weights": str(weights),
-        "data": [shard.name for shard in shards],
+        "data": [Path(shard).name for shard in shards],
         "split": split,
         "device": model.runtime.device,
         "judgements": {

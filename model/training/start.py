@@ -54,6 +54,10 @@ def _processor(tokenizer: Tokenizer, recipe: Recipe) -> PixelBertProcessor:
 def _continued(weights: Path, recipe: Recipe) -> tuple[PixelBertForPreTraining, Tokenizer]:
     """The network in folder `weights` with the configuration of the recipe, and its tokenizer."""
     config = PixelBertConfig.from_pretrained(weights, **recipe.config_fields)
+    try:
+        config.validate_architecture()
+    except ValueError as error:
+        raise WeightsError(f"{weights} does not fit the recipe's model: {error}") from error
     loaded: Any = PixelBertForPreTraining.from_pretrained(
         weights, config=config, dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True
     )

@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.engine.libraries import PHOTO_COUNT
+from tests.waiting import wait_until
 from tests.web.applications import hits, opened, served
 from tests.web.test_browser import CHROMIUM, PHONE, RULES, chromium, search, tab
 
@@ -164,7 +165,7 @@ def test_the_bar_is_accessible_and_covers_no_photo_for_good(
         assert Axe().run(page, options={"runOnly": RULES}).violations_count == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.keyboard.press("End")
-        page.wait_for_function("scrollY + innerHeight >= document.documentElement.scrollHeight - 1")
+        wait_until(lambda: page.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 1"))
         last, top = page.locator(".photos li").last.bounding_box(), bar.bounding_box()
         assert last is not None
         assert top is not None

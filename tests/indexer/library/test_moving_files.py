@@ -89,7 +89,8 @@ def test_a_damaged_or_missing_file_or_a_full_disk_is_named_and_the_setting_stays
     place, other = FolderPlace(tmp_path / "elsewhere"), FolderPlace(tmp_path / "third")
     move_files(desk.library, FILES_IN_FOLDER, place.url)
     first, last = shards(place)
-    place.write(last, b"x" + place.read(last)[1:])
+    content = place.read(last)
+    place.write(last, b"x" + content[1:])
     for target in (other.url, FILES_IN_FOLDER):
         with pytest.raises(FeaturesMissing, match=r"missing or damaged|cannot be read"):
             move_files(desk.library, place.url, target)
@@ -99,6 +100,7 @@ def test_a_damaged_or_missing_file_or_a_full_disk_is_named_and_the_setting_stays
         full.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
         with pytest.raises(LibraryError, match=r"has 10 bytes free, and \d[\d,]+ are needed"):
             move_files(desk.library, place.url, FILES_IN_FOLDER)
+    place.write(last, content)
     place.remove(first)
     with pytest.raises(FeaturesMissing, match=first.partition("/")[2]):
         move_files(desk.library, place.url, FolderPlace(tmp_path / "fourth").url)

@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from model.data.shards import CaptionedPhoto, ShardError, write_shard
+from model.errors import PixelseekError
 from model.image_processor import PixelBertImageProcessor
 from model.runtime.loading import load_runtime
 from model.runtime.protocol import Runtime
@@ -378,6 +379,16 @@ NARROW = {
 RETRIEVAL = [path.stem for path in sorted(RECIPES.glob("*.toml")) if load_recipe(path).task == "retrieval"]
 
 
+@pytest.mark.parametrize(("field", "wrong"), [("match_layers", [3, 5]), ("fusion_layer", 4), ("match_stride", 0)])
+def test_a_model_that_its_starting_weights_cannot_be_is_refused(
+    tmp_path: Path, short_shard: Path, trained_on_scenes: Path, field: str, wrong: object
+) -> None:
+    changes = {"start.weights": str(trained_on_scenes), "model.match_layers": [3], f"model.{field}": wrong}
+    (tmp_path / "wrong.toml").write_text(as_toml(overridden(load_recipe("small-cpu-words"), changes, "wrong")))
+    with pytest.raises(PixelseekError, match=field):
+        train(tmp_path / "wrong.toml", [short_shard], tmp_path / "run", device="cpu")
+
+
 @pytest.mark.parametrize("name", RETRIEVAL)
 def test_every_recipe_takes_its_steps_with_a_narrow_network(
     tmp_path: Path, short_shard: Path, trained_on_scenes: Path, name: str
@@ -395,6 +406,8 @@ def test_every_recipe_takes_its_steps_with_a_narrow_network(
     }
     if recipe.start.weights:
         changes["start.weights"] = str(trained_on_scenes)
+        if "match_layers" in recipe.config_fields:
+            changes["model.match_layers"] = [3]
     else:
         fields = {**NARROW, "fusion_layer": min(1, recipe.config_fields["fusion_layer"])}
         changes |= {f"model.{key}": value for key, value in fields.items()}

@@ -4,43 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from indexer.library.encodings import Encodings
 from indexer.library.faiss_file import covering_stamp, read_stamp, update_index
 from indexer.library.faiss_store import FaissStore
 from indexer.library.generations import index_path
-from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
 from tests.indexer.desk import Desk, scribble
-
-
-def indexed(desk: Desk, photos: int) -> None:
-    for seed in range(photos):
-        scribble(desk.photos / f"{seed:02}.png", seed)
-    desk.index()
-
-
-def query() -> NDArray[np.float32]:
-    vector = np.random.default_rng(5).normal(size=32).astype(np.float32)
-    return vector / np.float32(np.linalg.norm(vector))
-
-
-def exact(library: LibraryView) -> tuple[list[int], NDArray[np.float32]]:
-    """Ids and similarities as plain numpy gives them, over all encodings."""
-    ids = library.encodings.photo_ids()
-    similarities = np.stack(list(library.embeddings(ids.tolist()).values())) @ query()
-    order = np.argsort(-similarities, kind="stable")
-    return ids[order].tolist(), similarities[order]
-
-
-def assert_exact(library: LibraryView) -> None:
-    ids, similarities = library.shortlist(query(), 1000)
-    expected_ids, expected = exact(library)
-    assert sorted(ids.tolist()) == sorted(expected_ids)
-    np.testing.assert_allclose(similarities, expected, atol=1e-3)
-    assert ids[0] == expected_ids[0]
+from tests.indexer.library.exactly import assert_exact, indexed, query
 
 
 def spoil_nothing(path: Path) -> None:

@@ -42,6 +42,7 @@ from indexer.library.writer import LibraryWriter
 from tests.indexer.colour_runtime import COLOURS, GENERATION
 from tests.indexer.crashes import ROOT
 from tests.indexer.desk import Desk, scribble
+from tests.indexer.library.killed_move import killed_move
 from tests.indexer.servers import PostgresqlServer
 
 SENTENCES = [" ".join(words) for words in itertools.islice(itertools.product(COLOURS, repeat=3), 200)]
@@ -292,24 +293,6 @@ def assert_in_use(desk: Desk, url: str) -> None:
     assert desk.runtime.photos_encoded == photos_encoded
 
 
-KILL = """
-import os, signal, sys
-from pathlib import Path
-from indexer.library.moving import move_catalog
-
-library, source, target, name, count = sys.argv[1:]
-left = int(count)
-
-def watch(frame, event, _):
-    global left
-    if event == "call" and frame.f_code.co_name == name and "indexer/library" in frame.f_code.co_filename:
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.setprofile(watch)
-move_catalog(Path(library), source, target)
-"""
 MOMENTS = [
     ("alone", 1),  # before anything is written
     ("report", 3),  # in the middle of copying
@@ -331,13 +314,7 @@ def test_a_move_that_was_killed_loses_nothing_and_is_brought_to_its_end_by_the_n
     if way == "to the folder":
         move_catalog(filled.library, source, target)
         source, target = target, source
-    run = subprocess.run(
-        [sys.executable, "-c", KILL, filled.library, source, target, function, str(count)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = killed_move("catalog", filled.library, source, target, function, count)
     assert run.returncode == -signal.SIGKILL, run.stderr
     is_ambiguous = Settings.load(filled.library).catalog != IN_FOLDER and (filled.library / "catalog.sqlite").exists()
     with pytest.raises(LibraryError, match="run it again") if is_ambiguous else nullcontext():
@@ -408,8 +385,8 @@ class TestRefusals:
         self.refused(filled, IN_FOLDER, url, "another version of Pixelseek made")
 
     def kill_before_the_change(self, desk: Desk, url: str) -> None:
-        command = [sys.executable, "-c", KILL, str(desk.library), IN_FOLDER, url, "change", "1"]
-        assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+        run = killed_move("catalog", desk.library, IN_FOLDER, url, "change", 1)
+        assert run.returncode == -signal.SIGKILL, run.stderr
 
     def test_a_catalog_in_the_folder_that_is_none_of_ours(self, filled: Desk, url: str) -> None:
         kept = Path(move_catalog(filled.library, IN_FOLDER, url).kept)

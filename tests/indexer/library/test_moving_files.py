@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,8 @@ from indexer.library.moving_files import move_files
 from indexer.library.settings import FILES_IN_FOLDER, Settings
 from indexer.library.verification import verify
 from tests.indexer.desk import Desk, scribble
-from tests.indexer.object_server import ROOT, FolderPlace, Place
+from tests.indexer.library.killed_move import killed_move
+from tests.indexer.object_server import FolderPlace, Place
 
 pytestmark = pytest.mark.sqlite  # nothing here depends on the catalog
 PHOTOS = 40  # more than are moved at once
@@ -128,26 +127,6 @@ def test_a_move_that_makes_no_sense_changes_nothing(
     assert in_file(desk) == PHOTOS
 
 
-KILL = """
-import os, signal, sys
-from pathlib import Path
-from indexer.library.moving_files import move_files
-
-library, source, target, name, count = sys.argv[1:]
-left = int(count)
-
-def watch(frame, event, _):
-    global left
-    if event == "call" and frame.f_code.co_name == name and "indexer/library" in frame.f_code.co_filename:
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.setprofile(watch)
-move_files(Path(library), source, target)
-"""
-
-
 @pytest.mark.scale
 @pytest.mark.parametrize(("function", "count"), [("commit", 1), ("_contents", 1), ("__call__", 1), ("shrink", 1)])
 def test_a_move_that_was_killed_loses_nothing_and_is_ended_by_the_next(
@@ -156,8 +135,7 @@ def test_a_move_that_was_killed_loses_nothing_and_is_ended_by_the_next(
     before = features(desk)
     places = [FILES_IN_FOLDER, FolderPlace(tmp_path / "b").url, FolderPlace(tmp_path / "c").url, FILES_IN_FOLDER]
     for source, target in itertools.pairwise(places):
-        command = [sys.executable, "-c", KILL, str(desk.library), source, target, function, str(count)]
-        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        run = killed_move("files", desk.library, source, target, function, count)
         assert run.returncode in (0, -signal.SIGKILL), run.stderr
         if run.returncode:
             assert np.array_equal(features(desk), before)

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from indexer.library.verification import verify
-from indexer.library.view import LibraryView
 from indexer.library.writer import LibraryWriter
 from model.runtime.protocol import EncodedImages
 from model.scoring.photo_vectors import PhotoVectors
 from tests.indexer.colour_runtime import ColourRuntime
 from tests.indexer.desk import Desk, paint, scribble
+from tests.indexer.library.exactly import assert_exact, indexed, query
 from tests.indexer.library.scored import PARAMETERS, RECALIBRATED, expected, found
 
 
@@ -24,33 +23,6 @@ def vectors(request: pytest.FixtureRequest) -> str | None:
         return None
     url: str = request.getfixturevalue("milvus").url
     return url
-
-
-def indexed(desk: Desk, photos: int) -> None:
-    for seed in range(photos):
-        scribble(desk.photos / f"{seed:02}.png", seed)
-    desk.index()
-
-
-def query() -> NDArray[np.float32]:
-    vector = np.random.default_rng(5).normal(size=32).astype(np.float32)
-    return vector / np.float32(np.linalg.norm(vector))
-
-
-def exact(library: LibraryView) -> tuple[list[int], NDArray[np.float32]]:
-    """Ids and similarities as plain numpy gives them, over all encodings."""
-    ids = library.encodings.photo_ids()
-    similarities = np.stack(list(library.embeddings(ids.tolist()).values())) @ query()
-    order = np.argsort(-similarities, kind="stable")
-    return ids[order].tolist(), similarities[order]
-
-
-def assert_exact(library: LibraryView) -> None:
-    ids, similarities = library.shortlist(query(), 1000)
-    expected_ids, expected_similarities = exact(library)
-    assert sorted(ids.tolist()) == sorted(expected_ids)
-    np.testing.assert_allclose(similarities, expected_similarities, atol=1e-3)
-    assert ids[0] == expected_ids[0]
 
 
 def test_every_photo_is_compared(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -201,7 +202,7 @@ class SqliteDatabase:
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {round(1000 * _BUSY_TIMEOUT_S)}")
         if not self._is_immutable:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _keep_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.create_function("fold", 1, _fold, deterministic=True)
@@ -248,6 +249,23 @@ def _driver_of(connection: Connection) -> sqlite3.Connection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Give the file a write-ahead log if it has none yet.
+
+    Two that open a new file do so at the same time, and SQLite refuses one of them at once, whatever its busy timeout.
+    """
+    end = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _log_of(path: Path) -> Path:

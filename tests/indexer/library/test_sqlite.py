@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -90,6 +91,21 @@ def test_readers_do_not_wait_for_a_writer_and_see_nothing_of_it(database: Sqlite
         writer.execute(text("INSERT INTO number VALUES (2)"))
         assert read(database) == [1]
     assert read(database) == [1, 2]
+
+
+def test_many_open_a_new_file_at_the_same_time(tmp_path: Path) -> None:
+    def count(path: Path, together: threading.Barrier) -> int:
+        with closing(SqliteDatabase(path, remedy="")) as database:
+            database.create()
+            together.wait()
+            with database.connect() as connection:
+                return connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(200):  # about one in fifty was refused
+            together = threading.Barrier(4)
+            opened = [pool.submit(count, tmp_path / f"{number}.sqlite", together) for _ in range(4)]
+            assert [each.result() for each in opened] == [0] * 4
 
 
 def test_a_transaction_that_fails_leaves_no_trace(database: SqliteDatabase) -> None:

@@ -43,15 +43,20 @@ class Run:
     started: float = field(default_factory=time.monotonic)
     moments: list[tuple[float, int, float, float]] = field(default_factory=list)
     """Seconds, files done, CPU seconds of this process and of all: after the first batch, and at the end."""
+    _taken: dict[int, float] = field(default_factory=dict)
+    """CPU seconds by process. Ray's workers end before the run does, and leave no trace then."""
 
     def note(self, progress: IndexProgress) -> None:
-        """Note the moment when the first batch has been encoded."""
+        """Note the moment when the first batch has been encoded, and what each process has taken at any."""
         if not self.moments and progress.done > ENCODED_AT_ONCE:
             self.end(progress.done)
+        elif progress.done % ENCODED_AT_ONCE == 0:
+            self._taken.update(cpu_seconds())
 
     def end(self, done: int) -> None:
         """Note this moment."""
-        self.moments.append((time.monotonic(), done, time.process_time(), cpu_seconds()))
+        self._taken.update(cpu_seconds())
+        self.moments.append((time.monotonic(), done, time.process_time(), sum(self._taken.values())))
 
     def row(self, name: str) -> str:
         """The row of the table."""
@@ -149,8 +154,8 @@ def writer_ms(photos: Path) -> float:
     return min(costs)
 
 
-def cpu_seconds() -> float:
-    """What this process and all that it started have taken, those that ended included."""
+def cpu_seconds() -> dict[int, float]:
+    """What this process and each of those that it started has taken."""
     parents, ticks = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -159,11 +164,11 @@ def cpu_seconds() -> float:
             except OSError:  # it has ended
                 continue
             parents[int(entry.name)] = int(values[1])
-            ticks[int(entry.name)] = sum(map(int, values[11:15]))
+            ticks[int(entry.name)] = int(values[11]) + int(values[12])
     family = {os.getpid()}
     while grown := {process for process, parent in parents.items() if parent in family} - family:
         family |= grown
-    return sum(ticks[process] for process in family) / _TICKS
+    return {process: ticks[process] / _TICKS for process in family}
 
 
 if __name__ == "__main__":

@@ -60,7 +60,9 @@ def main() -> None:
             TemporaryDirectory() as folder,
             LibraryView.open(Path(folder), generation=generation(weights), create=True) as library,
         ):
-            index_folders(library, [arguments.photos], processor=processor, load_runtime=lambda: runtime)
+            index_folders(
+                library, [arguments.photos], processor=processor, load_runtime=lambda: runtime, read_text=False
+            )
 
     print(f"| {len(files)} photos | photos/s | of the limit |\n|---|---|---|")
     limit = rate(network_alone, len(files))

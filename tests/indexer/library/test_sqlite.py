@@ -99,7 +99,8 @@ def test_many_open_a_new_file_at_the_same_time(tmp_path: Path) -> None:
             database.create()
             together.wait()
             with database.connect() as connection:
-                return connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
+                tables: int = connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
+                return tables
 
     with ThreadPoolExecutor(4) as pool:
         for number in range(200):  # about one in fifty was refused

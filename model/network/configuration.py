@@ -5,6 +5,8 @@ from __future__ import annotations
 from huggingface_hub.dataclasses import strict
 from transformers import PretrainedConfig
 
+_MAX_ENLARGEMENT = 4  # of a photo: a limit, so that weights from elsewhere cannot take all memory
+
 
 @strict
 class PixelBertConfig(PretrainedConfig):
@@ -23,6 +25,9 @@ class PixelBertConfig(PretrainedConfig):
       or None for all. A layer that is left out saves time.
     - `fusion_layer`: the layer at which words and pixels first meet; 0 is the paper.
     - `embedding_size`: E, the width of the vectors the shortlist compares.
+    - `embedding_stride`: the embedding of a library's photo is made of every `embedding_stride`-th pixel token.
+    - `mirrored_view`: a library's photos are read a second time, mirrored and enlarged by this factor. Their embeddings
+      and pooled features are the means of both views. None: one view.
     - `num_images`: how many photos a sentence is about, in `PixelBertForImagesAndTextClassification`: 2 in NLVR2.
     """
 
@@ -47,6 +52,8 @@ class PixelBertConfig(PretrainedConfig):
     match_layers: list[int] | None = None
     fusion_layer: int = 3
     embedding_size: int = 256
+    embedding_stride: int = 1
+    mirrored_view: float | None = None
     num_images: int = 2
     tie_word_embeddings: bool = True
 
@@ -60,11 +67,14 @@ class PixelBertConfig(PretrainedConfig):
             raise ValueError(f"spatial_positions is 'none' or 'learned_2d', not {self.spatial_positions!r}")
         if self.pixel_pool not in (1, 2):
             raise ValueError(f"pixel_pool is 1 or 2, not {self.pixel_pool}")
-        if self.match_stride < 1:
-            raise ValueError(f"match_stride is 1 or more, not {self.match_stride}")
+        for stride in ("match_stride", "embedding_stride"):
+            if getattr(self, stride) < 1:
+                raise ValueError(f"{stride} is 1 or more, not {getattr(self, stride)}")
         if self.match_layers is not None:
             above = range(self.fusion_layer, self.num_hidden_layers)
             if not self.match_layers or [layer for layer in above if layer in self.match_layers] != self.match_layers:
                 raise ValueError(f"match_layers are some of {list(above)} in this order, not {self.match_layers}")
+        if self.mirrored_view is not None and not 1 <= self.mirrored_view <= _MAX_ENLARGEMENT:
+            raise ValueError(f"mirrored_view is 1 to {_MAX_ENLARGEMENT}, not {self.mirrored_view}")
         if self.pixel_sampling is not None and self.pixel_sampling <= 0:
             raise ValueError(f"pixel_sampling is a positive count or fraction, not {self.pixel_sampling}")

@@ -19,7 +19,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from model.network.configuration import PixelBertConfig
-from model.network.pixels import PixelTokens, Tokens, subsample_tokens
+from model.network.pixels import PixelTokens, Tokens, cells_of, resize_by_area, subsample_tokens
 from model.network.trunk import TransformerLayer, WordTokens, concatenate, mean
 
 
@@ -32,11 +32,12 @@ class PixelBertOutput(ModelOutput):
 
 
 class PixelBertImageOutput(NamedTuple):
-    """Everything that a library stores of B photos."""
+    """Everything that a library stores of B photos, and the cells."""
 
     pixel_features: Tensor  # (B, P, D), at the fusion layer
     image_embeds: Tensor  # (B, E), L2-normalised
-    pooled_features: Tensor  # (B, C), the mean of the CNN's last feature map: the input of word detectors
+    pooled_features: Tensor  # (B, C), the mean of the cells: the input of word detectors
+    cells: Tensor  # (B, P, C), of the CNN's last feature map
 
 
 @dataclass
@@ -160,13 +161,24 @@ class PixelBertForImageTextRetrieval(PixelBertPreTrainedModel):
         return functional.normalize(self.image_projection(mean(self.pixelbert.upper_layers(pixels))), dim=-1)
 
     def encode_image(self, pixel_values: Tensor) -> PixelBertImageOutput:
-        """Everything that a library stores of photos (B, 3, H, W)."""
-        return self.encode_features(self.pixelbert.pixel_tokens.cnn(pixel_values))
+        """Everything that a library stores of photos (B, 3, H, W), and the cells.
 
-    def encode_features(self, features: Tensor) -> PixelBertImageOutput:
-        """As `encode_image`, from the CNN's last feature map (B, C, h, w)."""
+        With `config.mirrored_view` the photos are read a second time, mirrored and enlarged: two views are wrong about
+        different photos, and their mean is wrong about fewer. The pixel features are those of the photo as it is.
+        """
+        features = self.pixelbert.pixel_tokens.cnn(pixel_values)
         pixels = self.pixelbert.lower_layers(self.pixelbert.pixel_tokens(features))
-        return PixelBertImageOutput(pixels.states, self.embed_image(pixels), features.mean((2, 3)))
+        embeddings = self.embed_image(subsample_tokens(pixels, self.config.embedding_stride))
+        if self.config.mirrored_view is not None:
+            enlarged = functional.interpolate(pixel_values, scale_factor=self.config.mirrored_view, mode="bilinear")
+            mirrored = self.pixelbert.pixel_tokens.cnn(enlarged.flip(-1))
+            tokens = subsample_tokens(self.pixelbert.pixel_tokens(mirrored), self.config.embedding_stride)
+            of_view = self.embed_image(self.pixelbert.lower_layers(tokens))
+            embeddings = functional.normalize(embeddings + of_view, dim=-1)
+            height, width = features.shape[-2:]
+            features = (features + resize_by_area(mirrored.flip(-1), height, width)) / 2
+        cells = cells_of(features)
+        return PixelBertImageOutput(pixels.states, embeddings, cells.mean(1), cells)
 
     def itm_logits(self, words: Tokens, pixels: Tokens) -> Tensor:
         """ITM logits (B,) of aligned pairs, from both sides' states at the fusion layer.

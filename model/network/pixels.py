@@ -76,6 +76,22 @@ def cells_of(features: Tensor) -> Tensor:
     return features.flatten(2).transpose(1, 2)
 
 
+def resize_by_area(features: Tensor, height: int, width: int) -> Tensor:
+    """A feature map (B, C, h, w) as one of (B, C, `height`, `width`) with the same mean: each new cell is the mean of
+    what it covers of the old ones, by area."""
+    rows = _coverage(features.shape[-2], height, features)
+    columns = _coverage(features.shape[-1], width, features)
+    return rows @ features @ columns.T
+
+
+def _coverage(old: int, new: int, like: Tensor) -> Tensor:
+    """How much of each of `new` equal parts of a length lies in each of `old` ones: (new, old). Rows add up to 1."""
+    ends = torch.arange(1, new + 1, device=like.device)[:, None] * old
+    old_ends = torch.arange(1, old + 1, device=like.device)[None] * new
+    overlap = torch.minimum(ends, old_ends) - torch.maximum(ends - old, old_ends - new)  # in units of 1 / (old * new)
+    return overlap.clamp(min=0).to(like.dtype) / old
+
+
 def sample_pixels(tokens: Tokens, amount: int | float) -> Tokens:
     """Pixel random sampling (paper, section 3.3): a random part of the valid tokens, without replacement.
 

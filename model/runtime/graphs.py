@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from model.atomic import replacing
 from model.image_processor import PixelBertImageProcessor
 from model.network.pixelbert import PixelBertForImageTextRetrieval
-from model.network.pixels import Tokens, cells_of
+from model.network.pixels import Tokens
 from model.runtime.onnx_runtime import CELLS, IMAGE_OUTPUTS, LAYOUT_KEY
 from model.runtime.torch_runtime import load_network
 from model.weights import layout
@@ -61,8 +61,7 @@ class _Pixels(nn.Module):
             (images[..., channel].float() - mean) / std
             for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True))
         ]
-        features = self.model.pixelbert.pixel_tokens.cnn(torch.stack(channels, dim=1))
-        return (*self.model.encode_features(features), cells_of(features))
+        return self.model.encode_image(torch.stack(channels, dim=1))
 
 
 class _Words(nn.Module):

@@ -15,7 +15,7 @@ from model.heads import Head
 from model.network.folding import fold_batch_norm
 from model.network.heads import TaskHead, load_head, summary
 from model.network.pixelbert import PixelBertForImageTextRetrieval
-from model.network.pixels import Tokens, cells_of
+from model.network.pixels import Tokens
 from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.runtime.batching import Padded, batches, check_pairs, cut, distinct, examples, rows_by_size
@@ -85,7 +85,7 @@ class TorchRuntime:
             )
             values = values.to(self._device).contiguous(memory_format=torch.channels_last)
             output: tuple[Tensor, ...] = self._model.encode_image(values)
-            return output
+            return output[: len(EncodedImages.__dataclass_fields__)]
 
         for same_size in rows_by_size(images):
             for rows, outputs in self._in_parts("photos", np.array(same_size), encode):
@@ -97,7 +97,7 @@ class TorchRuntime:
     def cells(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Runtime`."""
         values = torch.from_numpy(self._processor.image_processor.normalize([image])["pixel_values"])
-        (cells,) = _numpy(cells_of(self._model.pixelbert.pixel_tokens.cnn(values.to(self._device))))
+        (cells,) = _numpy(self._model.encode_image(values.to(self._device)).cells)
         return np.asarray(cells)
 
     @torch.inference_mode()

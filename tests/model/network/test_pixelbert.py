@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.network.pixelbert import PixelBertForImageTextRetrieval, PixelBertForPreTraining, PixelBertModel
-from model.network.pixels import Tokens
+from model.network.pixels import Tokens, resize_by_area
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.runtime.torch_runtime import TorchRuntime
@@ -130,6 +130,59 @@ def test_outside_training_a_match_passes_only_through_the_layers_that_are_named(
     assert torch.allclose(short.train().itm_logits(left, right), expected, atol=1e-6)
 
 
+def test_a_second_view_changes_embedding_and_cells_but_not_the_pixel_features() -> None:
+    one, two = tiny_network(), tiny_network(mirrored_view=1.5)
+    two.load_state_dict(one.state_dict())
+    whole, enlarged = photos(2), torch.nn.functional.interpolate(photos(2), size=(144, 144), mode="bilinear")
+    plain, mirrored, both = one.encode_image(whole), one.encode_image(enlarged.flip(-1)), two.encode_image(whole)
+    assert mirrored.pixel_features.shape[1] > plain.pixel_features.shape[1]
+    assert torch.equal(both.pixel_features, plain.pixel_features)
+    mean = torch.nn.functional.normalize(plain.image_embeds + mirrored.image_embeds, dim=-1)
+    assert torch.allclose(both.image_embeds, mean, atol=1e-5)
+    assert torch.allclose(both.pooled_features, (plain.pooled_features + mirrored.pooled_features) / 2, atol=1e-5)
+    assert both.cells.shape == plain.cells.shape
+    assert torch.allclose(both.cells.mean(1), both.pooled_features, atol=1e-5)
+    assert not torch.allclose(both.cells, plain.cells, atol=1e-3)
+
+
+def test_an_embedding_reads_every_so_many_th_token_of_both_views() -> None:
+    one, sparse = tiny_network(), tiny_network(mirrored_view=1.5, embedding_stride=2)
+    sparse.load_state_dict(one.state_dict())
+    enlarged = torch.nn.functional.interpolate(photos(2), size=(144, 144), mode="bilinear").flip(-1)
+    network, output = one.pixelbert, sparse.encode_image(photos(2))
+    every = network.encode_pixels(photos(2))
+    tokens = network.pixel_tokens(network.pixel_tokens.cnn(enlarged)).states
+    views = Tokens(every.states[:, ::2], None), network.lower_layers(Tokens(tokens[:, ::2], None))
+    mean = torch.nn.functional.normalize(one.embed_image(views[0]) + one.embed_image(views[1]), dim=-1)
+    assert torch.allclose(output.image_embeds, mean, atol=1e-5)
+    assert torch.equal(output.pixel_features, every.states)
+
+
+def test_with_a_second_view_a_photo_and_its_mirror_image_are_the_same_and_the_cells_change_sides() -> None:
+    model = tiny_network(mirrored_view=1.0)
+    photo, turned = model.encode_image(photos(1)), model.encode_image(photos(1).flip(-1))
+    assert torch.allclose(photo.image_embeds, turned.image_embeds, atol=1e-5)
+    assert torch.allclose(photo.pooled_features, turned.pooled_features, atol=1e-5)
+    grid, mirrored = (output.cells.unflatten(1, (3, 3)) for output in (photo, turned))
+    assert torch.allclose(grid, mirrored.flip(2), atol=1e-5)
+    assert not torch.allclose(grid, mirrored, atol=1e-3)
+
+
+@pytest.mark.parametrize("old", [(3, 5), (4, 4), (10, 10), (7, 2), (1, 1)])
+def test_a_feature_map_of_another_size_has_the_same_mean(old: tuple[int, int]) -> None:
+    features = torch.randn(2, 6, *old, generator=torch.Generator().manual_seed(0))
+    resized = resize_by_area(features, 4, 4)
+    assert resized.shape == (2, 6, 4, 4)
+    assert torch.allclose(resized.mean((2, 3)), features.mean((2, 3)), atol=1e-5)
+    if old == (4, 4):
+        assert torch.allclose(resized, features)
+
+
+def test_a_cell_of_a_resized_map_is_the_mean_of_what_it_covers() -> None:
+    row = torch.tensor([[[[1.0, 2.0, 6.0]]]])
+    assert torch.allclose(resize_by_area(row, 1, 2), torch.tensor([[[[4.0 / 3.0, 14.0 / 3.0]]]]))
+
+
 def test_masked_tokens_change_nothing() -> None:
     model = tiny_network()
     left, right = model.pixelbert.encode_words(*words(5)), model.pixelbert.encode_pixels(photos(1))
@@ -215,10 +268,14 @@ def test_words_predict_words_through_their_own_embeddings() -> None:
         {"pixel_pool": 3},
         {"pixel_sampling": 0},
         {"match_stride": 0},
+        {"embedding_stride": 0},
         {"match_layers": []},
         {"match_layers": [0, 2]},
         {"match_layers": [2, 1]},
         {"match_layers": [1, 1]},
+        {"mirrored_view": 0.5},
+        {"mirrored_view": 5.0},
+        {"mirrored_view": float("nan")},
     ],
 )
 def test_a_configuration_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:

@@ -101,6 +101,17 @@ def test_it_says_what_pytorch_says(squashing: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("aspect", ["squash", "keep"])
+def test_so_it_does_where_photos_are_read_twice(tmp_path: Path, aspect: Aspect) -> None:
+    weights = tiny(tmp_path, aspect=aspect, mirrored_view=1.25, embedding_stride=2)
+    write_graphs(weights)
+    images = pictures(weights, [(300, 200), (200, 300), (300, 200)])
+    found = everything(OnnxRuntime.load(weights), images)
+    assert_alike(found, everything(TorchRuntime.load(weights, device="cpu"), images))
+    once = TorchRuntime.load(tiny(tmp_path / "once", aspect=aspect), device="cpu").encode_image(images)
+    assert np.abs(found[0] - once.embeddings).max() > 0.01
+
+
 def test_so_it_does_where_photos_keep_their_shape_and_the_network_is_the_papers(tmp_path: Path) -> None:
     weights = tiny(tmp_path, aspect="keep", fusion_layer=0, pixel_pool=2, spatial_positions="none")
     write_graphs(weights)

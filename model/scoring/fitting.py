@@ -16,13 +16,15 @@ from model.opened import OpenedWeights
 from model.processor import PixelBertProcessor
 from model.runtime.loading import load_runtime
 from model.scoring.absence_fitting import fit_absence_rule
-from model.scoring.calibration_fitting import fit_calibration, fit_scales
+from model.scoring.calibration import Calibration
+from model.scoring.calibration_fitting import fit_calibration
 from model.scoring.collection import encode_photos
 from model.scoring.parameters import ScoringParameters
 from model.scoring.photo_space import PhotoSpace
 from model.scoring.projection import Projection
 from model.scoring.querybank import Querybank
 from model.scoring.ranker import Ranker
+from model.scoring.ratio_fitting import fit_ratio
 from model.scoring.vocabulary import Vocabulary
 from model.scoring.word_detectors import WordDetectors
 from model.weights import WeightsError
@@ -42,7 +44,8 @@ def fit_parameters(
     calibration and the rule for what is absent, and write all into folder `weights`.
 
     All but calibration and rule come from the train photos of the shards; where there are none, those in the folder are
-    kept. The calibration is fitted on the photos of `split` with their first `captions` captions, the rule with all.
+    kept. The calibration is fitted on the photos of `split` with their first `captions` captions; how much detectors
+    count beside similarity (`fit_ratio`) and the rule with all.
 
     The photos of each dataset are a gallery of their own, once as a whole and once in blocks of 100: what a score says
     depends a little on how many photos there are. Queries are captions, which decide what each part of the score
@@ -89,12 +92,8 @@ def fit_parameters(
     ]
     ratio = None
     if len(parameters.detectors.ids):
-        # The photos of a shortlist are alike in what it ranks by: how the parts compare shows in whole galleries.
-        without_joint = Ranker(runtime, parameters, joint=False)
-        whole = [found for gallery in galleries for found in gallery.searched(without_joint, None)]
-        scales = fit_scales(whole)
-        ratio = scales.log_odds_scale / scales.similarity_scale if scales.similarity_scale else None
-        parameters = replace(parameters, calibration=scales)
+        ratio = fit_ratio(parameters, [gallery.with_all_captions(runtime) for gallery in galleries])
+        parameters = replace(parameters, calibration=Calibration(1.0, ratio))
     ranker = Ranker(runtime, parameters)
     searched = [found for gallery in galleries for found in gallery.searched(ranker, shortlist, progress=progress)]
     parameters = replace(parameters, calibration=fit_calibration(searched, ratio=ratio))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model.data.shards import CaptionedPhoto
 from model.processor import PixelBertProcessor
-from model.runtime.protocol import EncodedText
+from model.runtime.protocol import EncodedText, Runtime
 from model.scoring.calibration_fitting import Gallery
 from model.scoring.collection import EncodedCollection, encode_collection, encode_sentences
 from model.scoring.judge import OWN_FIT, Judge, SentenceEncoder
@@ -86,11 +86,14 @@ class JudgedGallery:
             _Queries(encode_sentences(ranker.runtime, short), self._short_fit(short, judge)) if short else None
         )
 
-    def searched(self, ranker: Ranker, shortlist: int | None, *, progress: bool = False) -> Iterator[Gallery]:
-        """What searches find in the gallery as a whole and in blocks of 100 photos, by captions and short queries.
+    def with_all_captions(self, runtime: Runtime) -> EncodedCollection:
+        """Its photos with all their captions, whatever the queries are."""
+        text = encode_sentences(runtime, [caption for of_photo in self.captions for caption in of_photo])
+        photo_of_caption = np.repeat(np.arange(len(self.captions)), [len(of_photo) for of_photo in self.captions])
+        return EncodedCollection(self.collection.photos, text, photo_of_caption)
 
-        Without `shortlist` every photo is a candidate.
-        """
+    def searched(self, ranker: Ranker, shortlist: int, *, progress: bool = False) -> Iterator[Gallery]:
+        """What searches find in the gallery as a whole and in blocks of 100 photos, by captions and short queries."""
         count = len(self.captions)
         blocks = [(first, first + _SMALL_GALLERY) for first in range(0, count - _SMALL_GALLERY + 1, _SMALL_GALLERY)]
         for parts in ([(0, count)], blocks):
@@ -101,11 +104,10 @@ class JudgedGallery:
                 yield _joined(galleries)
 
     def _search(
-        self, ranker: Ranker, shortlist: int | None, first: int, end: int, place: int, of: int, progress: bool
+        self, ranker: Ranker, shortlist: int, first: int, end: int, place: int, of: int, progress: bool
     ) -> list[Gallery]:
         """The photos from `first` to before `end` searched by their captions, and by every `of`-th short query."""
         collection = self.collection.part(first, end)
-        shortlist = shortlist or end - first
         lists = rerank_photos(ranker, collection, shortlist, progress=progress)
         rows = (self.collection.caption_to_image >= first) & (self.collection.caption_to_image < end)
         galleries = [_judged(lists, self._caption_fit[rows, first:end], lists.relevant)]

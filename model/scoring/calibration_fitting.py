@@ -15,6 +15,7 @@ from model.scoring.ranker import combine, match_of
 
 _SIMILARITY_SCALES = (0.0, *np.geomspace(0.25, 1024.0, 49).tolist())
 _LOG_ODDS_SCALES = (0.0, *np.geomspace(0.02, 20.0, 31).tolist())
+_RANK_TOLERANCE = 0.001  # of the mean reciprocal rank: less than its standard error on a thousand queries
 _CUTOFF_TOLERANCE = 0.01  # of Youden's J: less than its standard error on a thousand sentences
 
 
@@ -32,7 +33,7 @@ class Gallery:
 def fit_scales(galleries: Sequence[Gallery], *, ratio: float | None = None) -> Calibration:
     """The scales of the sum with the best mean reciprocal rank of relevant candidates, in galleries that count alike.
 
-    Of several equally good ones the middle one, because at either end one of the parts may count for nothing. With
+    Of several that are equally good but for noise the middle one, because at either end one of the parts may count for nothing. With
     `ratio`, that of the log-odds' scale to the similarity's, only how much both count beside the ITM logit is sought.
     """
     judged = [gallery for gallery in galleries if gallery.relevant is not None]
@@ -91,11 +92,11 @@ def best_cutoff(match: NDArray[np.floating], right: NDArray[np.generic], weights
 
 
 def _best_of(candidates: Sequence[Calibration], galleries: Sequence[Gallery]) -> tuple[float, Calibration]:
-    """The best mean reciprocal rank, and the middle one of the candidates that have it."""
+    """The best mean reciprocal rank, and the middle one of the candidates that have it but for noise."""
     means = [
         float(np.mean([_reciprocal_rank(gallery, candidate) for gallery in galleries])) for candidate in candidates
     ]
-    equally_good = [candidate for candidate, mean in zip(candidates, means, strict=True) if mean == max(means)]
+    equally_good = [candidate for candidate, mean in zip(candidates, means, strict=True) if mean >= max(means) - _RANK_TOLERANCE]
     return max(means), equally_good[len(equally_good) // 2]
 
 

@@ -35,8 +35,8 @@ class Figures:
     exact_bytes: float = 1_288
     coarse_bytes: float = 123
     graph_bytes: float = 2_840
-    index_ms: float = 434
-    index_without_text_ms: float = 45
+    index_ms: float = 480
+    index_without_text_ms: float = 91
     search_ms: float = 162
     shortlist: float = 64
     ids_s_per_million: float = 0.7

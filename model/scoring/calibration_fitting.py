@@ -33,8 +33,9 @@ class Gallery:
 def fit_scales(galleries: Sequence[Gallery], *, ratio: float | None = None) -> Calibration:
     """The scales of the sum with the best mean reciprocal rank of relevant candidates, in galleries that count alike.
 
-    Of several that are equally good but for noise the middle one, because at either end one of the parts may count for nothing. With
-    `ratio`, that of the log-odds' scale to the similarity's, only how much both count beside the ITM logit is sought.
+    Of several that are equally good but for noise the middle one, because at either end one of the parts may count for
+    nothing. With `ratio`, that of the log-odds' scale to the similarity's, only how much both count beside the ITM
+    logit is sought.
     """
     judged = [gallery for gallery in galleries if gallery.relevant is not None]
     if ratio is not None:
@@ -96,7 +97,8 @@ def _best_of(candidates: Sequence[Calibration], galleries: Sequence[Gallery]) ->
     means = [
         float(np.mean([_reciprocal_rank(gallery, candidate) for gallery in galleries])) for candidate in candidates
     ]
-    equally_good = [candidate for candidate, mean in zip(candidates, means, strict=True) if mean >= max(means) - _RANK_TOLERANCE]
+    least = max(means) - _RANK_TOLERANCE
+    equally_good = [candidate for candidate, mean in zip(candidates, means, strict=True) if mean >= least]
     return max(means), equally_good[len(equally_good) // 2]
 
 

@@ -60,9 +60,7 @@ def elsewhere(
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
 def test_every_form_works_from_another_machine(chromium: Browser, elsewhere: str, photos: Path, scripts: bool) -> None:
-    with tab(
-        chromium, elsewhere, java_script_enabled=scripts, http_credentials=KNOWN, ignore_https_errors=True
-    ) as page:
+    with tab(chromium, elsewhere, java_script_enabled=scripts, http_credentials=KNOWN) as page:
         search(page)
         page.locator(".reranked .photos a").first.click()
         page.get_by_text("Experimental").click()
@@ -100,7 +98,7 @@ def test_every_form_works_from_another_machine(chromium: Browser, elsewhere: str
 
 
 def test_a_form_of_another_site_is_refused(chromium: Browser, elsewhere: str) -> None:
-    context = chromium.new_context(base_url=elsewhere, http_credentials=KNOWN, ignore_https_errors=True)
+    context = chromium.new_context(base_url=elsewhere, http_credentials=KNOWN)
     page = context.new_page()
     page.goto("/")  # from now on the browser sends the password by itself
     expect(page.get_by_role("searchbox")).to_be_visible()
@@ -114,12 +112,12 @@ def test_a_form_of_another_site_is_refused(chromium: Browser, elsewhere: str) ->
 
 
 def test_whoever_does_not_know_the_password_stays_outside(chromium: Browser, elsewhere: str) -> None:
-    context = chromium.new_context(base_url=elsewhere, ignore_https_errors=True)
+    context = chromium.new_context(base_url=elsewhere)
     with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):
         context.new_page().goto("/library")
     context.close()
     wrong = HttpCredentials(username="anyone", password="wrong password")
-    context = chromium.new_context(base_url=elsewhere, ignore_https_errors=True, http_credentials=wrong)
+    context = chromium.new_context(base_url=elsewhere, http_credentials=wrong)
     answer = context.new_page().goto("/library")
     assert answer is not None
     assert answer.status == 401

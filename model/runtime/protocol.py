@@ -28,7 +28,7 @@ class EncodedImages:
     pixel_features: list[NDArray[np.float32]]
     """B arrays (P, D): the state of each photo's valid pixel tokens at the fusion layer, for `itm_logits`."""
     pooled_features: NDArray[np.float32]
-    """(B, C): the mean of the CNN's last feature map, for `model.scoring.word_detectors`."""
+    """(B, C): the mean of the CNN's last feature map over all views, for `model.scoring.word_detectors`."""
 
     @classmethod
     def joined(cls, batches: Sequence[EncodedImages]) -> EncodedImages:

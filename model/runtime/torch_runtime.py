@@ -84,8 +84,8 @@ class TorchRuntime:
                 self._processor.image_processor.normalize([images[row] for row in rows])["pixel_values"]
             )
             values = values.to(self._device).contiguous(memory_format=torch.channels_last)
-            output: tuple[Tensor, ...] = self._model.encode_image(values)
-            return output[: len(EncodedImages.__dataclass_fields__)]
+            encoded = self._model.encode_image(values)
+            return encoded.pixel_features, encoded.image_embeds, encoded.pooled_features
 
         for same_size in rows_by_size(images):
             for rows, outputs in self._in_parts("photos", np.array(same_size), encode):

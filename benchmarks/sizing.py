@@ -26,7 +26,10 @@ _LOAD_TEST = {1: (0.09, 0.11, 11.19), 2: (0.17, 0.23, 11.33), 5: (0.42, 0.47, 11
 
 @dataclass(frozen=True)
 class Figures:
-    """Measured on two cores (`benchmarks.constants`), except those below the line: assumptions of November 2026."""
+    """Measured on two cores (`benchmarks.constants`), except those below the line: assumptions of November 2026.
+
+    The two of indexing were measured with one view of a photo; the second, 46 ms, is added by `benchmarks.views`.
+    """
 
     catalog_bytes: float = 734
     embedding_bytes: float = 1_024

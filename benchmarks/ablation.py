@@ -25,6 +25,8 @@ from model.bundle import TrainedModel
 from model.data.shards import CaptionedPhoto, read_shards
 from model.metrics import recall_gain
 from model.quantization import dequantize, quantize
+from model.runtime.graphs import write_graphs
+from model.runtime.hardware import has_gpu
 from model.scoring.collection import EncodedCollection, encode_collection
 from model.scoring.ranker import Ranker
 from model.scoring.shortlists import rerank_photos
@@ -103,6 +105,8 @@ def trained(recipe: Recipe, data: Sequence[Path], output: Path, minutes: float) 
     path.write_text(as_toml(recipe), encoding="utf-8")
     if train(path, data, folder, resume=True, minutes=None if minutes == float("inf") else minutes) is None:
         return False
+    if not has_gpu():
+        write_graphs(folder / "weights")  # measuring is faster with them
     done.touch()
     return True
 

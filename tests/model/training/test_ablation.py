@@ -11,7 +11,9 @@ import pytest
 from benchmarks import ablation
 from model.data.shards import write_shard
 from model.network.configuration import PixelBertConfig
+from model.runtime.hardware import has_gpu
 from model.training.recipe import load_recipe, overridden
+from model.weights import has_graphs
 from tests.model.scenes import photos
 
 
@@ -46,3 +48,4 @@ def test_a_row_is_trained_measured_and_compared(
     assert [row[0] for row in table[2:]] == ["base", "int8", "no-bank", "no-itm"]
     assert all(re.fullmatch(r"[+-]\d+\.\d \[[+-]\d+\.\d, [+-]\d+\.\d\]", row[3]) for row in table[3:])
     assert len({row[1] for row in table[2:5]}) == 1, "neither changes the shortlist"
+    assert has_gpu() or has_graphs(tmp_path / "runs" / "no-itm-0" / "weights"), "a CPU measures faster by graphs"

@@ -88,10 +88,12 @@ def page(chromium: Browser, address: str) -> Iterator[Page]:
 
 
 def search(page: Page) -> None:
+    """Search as a person does, until all of the page is there."""
     page.goto("/")
     page.get_by_role("searchbox", name="Describe a photo").fill(SENTENCE)
     page.get_by_role("button", name="Search").click()
     expect(page.locator(".reranked .photos li").first).to_be_visible()
+    page.wait_for_load_state("load")
 
 
 def scroll_until(page: Page, reached: Callable[[], bool]) -> None:
@@ -126,7 +128,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type(SENTENCE)
     page.keyboard.press("Enter")
-    expect(page.locator(".reranked .photos li").first).to_be_visible()
+    expect(page.locator(".reranked .photos li")).to_have_count(PHOTO_COUNT)
     expect(page.locator(".shortlist")).to_have_count(0)
     photos = page.locator(".photos a")
     names = [str(name) for name in photos.locator("img").evaluate_all("images => images.map(image => image.alt)")]

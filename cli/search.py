@@ -115,6 +115,5 @@ def search(
 
 def _load(weights: str, library: Path | None, device: str | None, rerank: bool) -> TrainedModel:
     model = open_model(weights, library, device)
-    model.runtime.prepare(rerank=rerank)
-    _ = model.ranker
+    model.prepare(rerank=rerank)
     return model

@@ -91,6 +91,11 @@ class TrainedModel:
 
         return max(AT_ONCE, self.runtime.at_once)
 
+    def prepare(self, *, rerank: bool) -> None:
+        """Load what a search needs now, and not when it is first used; the joint pass only where it runs here."""
+        self.runtime.prepare(rerank=rerank and self._reranker_url is None)
+        _ = self.ranker
+
     def head(self, task: Task) -> Head:
         """The head for `task`. Raises WeightsError when there is none, or it was made for other weights."""
         return Head.load(self.folder, task, self.generation)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from model.bundle import TrainedModel
 from model.image_processor import Aspect, PixelBertImageProcessor
 from model.network.configuration import PixelBertConfig
 from model.network.pixelbert import PixelBertForImageTextRetrieval
@@ -181,6 +182,14 @@ def test_a_search_without_a_rerank_needs_no_graph_of_the_joint_pass(squashing: P
     OnnxRuntime.load(weights).prepare(rerank=False)
     with pytest.raises(WeightsError, match=r"match\.onnx cannot be loaded"):
         OnnxRuntime.load(weights).prepare(rerank=True)
+
+
+def test_a_search_that_others_rerank_needs_none_either(squashing: Path, tmp_path: Path) -> None:
+    weights = shutil.copytree(squashing, tmp_path / "weights")
+    (weights / "match.onnx").write_bytes(b"never read")
+    TrainedModel(weights, device="cpu", reranker="http://127.0.0.1:9/").prepare(rerank=True)
+    with pytest.raises(WeightsError, match=r"match\.onnx cannot be loaded"):
+        TrainedModel(weights, device="cpu").prepare(rerank=True)
 
 
 def test_weights_that_are_links_into_another_folder_are_read(squashing: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from model.runtime.torch_runtime import TorchRuntime
 from model.scoring.parameters import ScoringParameters
 from model.scoring.word_learning import WordHead, used_words
 from model.training.errors import TrainingError
-from model.training.photos import TrainingPhotos, stage_features
+from model.training.photos import TrainingPhotos, stage_features, weights_digest
 from model.training.processes import Processes
 from model.training.recipe import Recipe
 from model.training.start import freeze
@@ -57,7 +57,7 @@ class TrainingInputs:
         self._text_embeds: Tensor | None = None  # (M, E), photo by photo
         self._first_caption = np.cumsum([0, *map(len, self.captions)])[:-1]  # (N,), its row there
         if recipe.schedule.frozen_trunk:
-            self._text_embeds = self._embed_captions(output / "text-embeddings" / f"{self.fingerprint}.npy")
+            self._text_embeds = self._embed_captions(output / "text-embeddings")
         self._word_targets: NDArray[np.float32] | None = None  # (N, V)
         vocabulary = processor.tokenizer.get_vocab()
         self.mask_id = vocabulary["[MASK]"]
@@ -148,8 +148,11 @@ class TrainingInputs:
         return stage_features(self._model, self._photos, cache=cache, **settings)
 
     @torch.inference_mode()
-    def _embed_captions(self, path: Path) -> Tensor:
-        """The embeddings (M, E) of all captions, computed once and kept in file `path`."""
+    def _embed_captions(self, cache: Path) -> Tensor:
+        """The embeddings (M, E) of all captions, computed once by these weights and kept in folder `cache`."""
+        trunk = self._model.pixelbert
+        made_by = weights_digest((trunk.word_tokens, trunk.layers, self._model.text_projection))
+        path = cache / f"{self.fingerprint}-{made_by}.npy"
         if not path.exists():
             captions = [caption for of_photo in self.captions for caption in of_photo]
             runtime = TorchRuntime(self._model, self._processor)
@@ -158,7 +161,7 @@ class TrainingInputs:
             for start in tqdm(range(0, len(order), _CAPTIONS), desc="captions", unit="batch"):
                 rows = order[start : start + _CAPTIONS]
                 embeddings[rows] = runtime.encode_text([captions[row] for row in rows]).embeddings
-            path.parent.mkdir(exist_ok=True)
+            cache.mkdir(exist_ok=True)
             with replacing(path) as new, new.open("wb") as file:
                 np.save(file, embeddings)
         return torch.from_numpy(np.load(path))

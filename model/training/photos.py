@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from model.atomic import replacing
@@ -105,17 +105,29 @@ class TrainingPhotos:
         return self._photos[row].decode(self._processor)
 
 
+def weights_digest(modules: Iterable[nn.Module]) -> str:
+    """A digest of the weights of these modules: what they computed is true of others only if it is the same."""
+    digest = hashlib.blake2b(digest_size=16)
+    for module in modules:
+        for name, tensor in module.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def stage_features(
     model: PixelBertForPreTraining, photos: TrainingPhotos, *, frozen_stages: int, views: int, seed: int, cache: Path
 ) -> list[NDArray[np.float16]]:
     """What the CNN's frozen stages give for several views of every photo: for each view (N, C, h, w) float16.
 
     View 0 is the photo itself, the others are random views. Each view is kept as a file in folder `cache`,
-    mapped from there, and made again only when photos, stages, augmentation or seed are others. Needs photos
-    of one size.
+    mapped from there, and made again only when photos, stages, their weights, augmentation or seed are others. Needs
+    photos of one size.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    stamp = hashlib.blake2b(repr((photos.fingerprint(), frozen_stages, seed)).encode(), digest_size=8).hexdigest()
+    frozen = stages(model.pixelbert.pixel_tokens.backbone)[:frozen_stages]
+    made_by = (photos.fingerprint(), frozen_stages, weights_digest(frozen), seed)
+    stamp = hashlib.blake2b(repr(made_by).encode(), digest_size=8).hexdigest()
     paths = [cache / f"view-{view}-{stamp}.npy" for view in range(views)]
     for view, path in enumerate(paths):
         if not path.exists():

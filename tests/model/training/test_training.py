@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -197,6 +198,29 @@ def test_a_frozen_trunk_stays_as_it_was_while_the_photos_side_learns(
     assert changed, "something is learned"
     parts = ("pixelbert.pixel_tokens.", "image_projection.", "logit_scale")
     assert all(name.startswith(parts) for name in changed), sorted(changed)
+
+
+def test_what_frozen_weights_computed_is_not_taken_for_that_of_others(
+    tmp_path: Path, short_shard: Path, begun: Path
+) -> None:
+    others = tmp_path / "others.toml"
+    others.write_text("seed = 1\n" + SHORT.format(frozen="0") + WORDS)
+    train(others, [short_shard], tmp_path / "others", device="cpu")
+    short = SHORT.format(frozen="2").replace(
+        "hard_negative_group_size = 2", "hard_negative_group_size = 2\nfrozen_trunk = true"
+    )
+    caches = ("pixel-features", "text-embeddings")
+    kept: list[list[int]] = []
+    for weights, run in ((begun, "first"), (tmp_path / "others" / "weights", "second"), (begun, "third")):
+        recipe = tmp_path / f"{run}.toml"
+        recipe.write_text(short.replace("[start]", f"[start]\nweights = '{weights}'") + WORDS)
+        if kept:
+            for cache in caches:
+                shutil.copytree(tmp_path / "first" / cache, tmp_path / run / cache)
+        train(recipe, [short_shard], tmp_path / run, device="cpu")
+        kept.append([len(list((tmp_path / run / cache).iterdir())) for cache in caches])
+    views = kept[0][0]
+    assert kept == [[views, 1], [2 * views, 2], [views, 1]]
 
 
 def test_a_run_leaves_the_share_of_its_start_that_the_recipe_says(tmp_path: Path, begun: Path) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from model.data.shards import CaptionedPhoto, ShardError
 from model.image_processor import PixelBertImageProcessor
+from model.network.backbones import stages
 from model.training.photos import TrainingPhotos, stage_features
 from model.training.recipe import Augmentation
 from tests.model.networks import tiny_network
@@ -77,3 +79,25 @@ def test_frozen_stages_are_computed_once_and_again_for_other_photos(
     assert features(0) == once
     assert (tmp_path / once[0]).stat().st_mtime_ns == stamp
     assert len(features(1)) == 4
+
+
+@pytest.mark.parametrize("kind", ["parameters", "buffers"])
+def test_frozen_stages_are_computed_again_for_other_weights(
+    image_processor: PixelBertImageProcessor, tmp_path: Path, kind: str
+) -> None:
+    model = tiny_network()
+    some = TrainingPhotos(photos(8, "train", 0), image_processor, Augmentation(), CPU)
+
+    def features() -> NDArray[np.float16]:
+        return stage_features(model, some, frozen_stages=2, views=1, seed=0, cache=tmp_path)[0]
+
+    before = features()
+    frozen, *_, trained = stages(model.pixelbert.pixel_tokens.backbone)
+    with torch.no_grad():
+        for tensor in trained.state_dict().values():
+            tensor += 1
+    assert np.array_equal(features(), before)
+    with torch.no_grad():
+        for tensor in getattr(frozen, kind)():
+            tensor += 1
+    assert not np.array_equal(features(), before)

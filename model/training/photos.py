@@ -106,7 +106,7 @@ class TrainingPhotos:
 
 
 def weights_digest(modules: Iterable[nn.Module]) -> str:
-    """A digest of the weights of these modules: what they computed is true of others only if it is the same."""
+    """A digest of the weights of these modules: by it is kept what they have computed."""
     digest = hashlib.blake2b(digest_size=16)
     for module in modules:
         for name, tensor in module.state_dict().items():
@@ -132,15 +132,14 @@ def stage_features(
     for view, path in enumerate(paths):
         if not path.exists():
             torch.manual_seed(seed + view)
-            features = _view(model, photos, view, frozen_stages)
+            features = _view(frozen, photos, view)
             with replacing(path) as new, new.open("wb") as file:
                 np.save(file, features)
     return [np.load(path, mmap_mode="r") for path in paths]
 
 
 @torch.inference_mode()
-def _view(model: PixelBertForPreTraining, photos: TrainingPhotos, view: int, frozen_stages: int) -> NDArray[np.float16]:
-    frozen = stages(model.pixelbert.pixel_tokens.backbone)[:frozen_stages]
+def _view(frozen: list[nn.Sequential], photos: TrainingPhotos, view: int) -> NDArray[np.float16]:
     features = None
     for start in tqdm(range(0, len(photos), _BATCH), desc=f"CNN, view {view}", unit="batch"):
         rows = np.arange(start, min(start + _BATCH, len(photos)))

@@ -56,7 +56,7 @@ def counts(app: Flask) -> tuple[int, int]:
 
 
 def cards(page: Page, count: int) -> list[str]:
-    """The photos that are asked about, as soon as there are ``count``."""
+    """The photos that are asked about, as soon as there are `count`."""
     all_cards = page.locator(".cards > li")
     expect(all_cards).to_have_count(count)
     photos: list[str] = all_cards.evaluate_all("all => all.map(card => card.dataset.photo)")

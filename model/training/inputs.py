@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -149,10 +150,14 @@ class TrainingInputs:
 
     @torch.inference_mode()
     def _embed_captions(self, cache: Path) -> Tensor:
-        """The embeddings (M, E) of all captions, computed once by these weights and kept in folder `cache`."""
+        """The embeddings (M, E) of all captions, computed once by these weights and kept in folder `cache`.
+
+        They are made again when captions, their tokens (so `max_tokens` too) or the weights are others.
+        """
         trunk = self._model.pixelbert
-        made_by = weights_digest((trunk.word_tokens, trunk.layers, self._model.text_projection))
-        path = cache / f"{self.fingerprint}-{made_by}.npy"
+        weights = weights_digest((trunk.word_tokens, trunk.layers, self._model.text_projection))
+        made_by = (self.fingerprint, self._processor.tokenizer.to_str(), weights)
+        path = cache / f"{hashlib.blake2b(repr(made_by).encode(), digest_size=16).hexdigest()}.npy"
         if not path.exists():
             captions = [caption for of_photo in self.captions for caption in of_photo]
             runtime = TorchRuntime(self._model, self._processor)

@@ -410,8 +410,10 @@ def _annotated(
     *,
     leave_out: list[Candidate],
 ) -> list[Candidate]:
-    """The up to `count` photos whose words say most for the sentence (`word_logits`), of equal ones the nearest."""
-    logits = word_logits(library, encoded.query.words)
+    """The up to `count` other photos whose words say most for the sentence (`word_logits`), of equal ones the nearest."""
+    known = {candidate.photo_id for candidate in leave_out}
+    of_all = word_logits(library, encoded.query.words)
+    logits = {photo_id: added for photo_id, added in of_all.items() if photo_id not in known}
     if among is not None:
         logits = {photo_id: logits[photo_id] for photo_id in np.intersect1d(among, list(logits)).tolist()}
     annotated: list[Candidate] = []
@@ -420,8 +422,7 @@ def _annotated(
         annotated += nearest(library, encoded.direction, count - len(annotated), ids)
         if len(annotated) == count:
             break
-    known = {candidate.photo_id for candidate in leave_out}
-    return [candidate for candidate in annotated if candidate.photo_id not in known]
+    return annotated
 
 
 def _present(candidates: Sequence[Candidate], photo_ids: Container[int]) -> list[Candidate]:

@@ -73,6 +73,23 @@ def test_hits_go_by_score_and_match_alike(annotated: SearchEngine) -> None:
         assert values == sorted(values, reverse=True)
 
 
+@pytest.mark.parametrize("near", [1, 2, 4])
+def test_captions_of_the_nearest_photos_take_no_place_of_one_that_is_far(
+    library: Path, weights: Path, near: int
+) -> None:
+    query = "a red circle in Lisbon"
+    with SearchEngine.open(library, weights=weights, device="cpu") as engine:
+        nearest = [hit.photo_id for hit in engine.search(query, limit=100, rerank=False).hits]
+        far = nearest[-1]
+        with LibraryView.open(library, generation=engine.generation) as opened:
+            for photo_id in (*nearest[:near], far):
+                opened.annotate(photo_id, caption=query, tags=[])
+        result = engine.search(query, limit=100, shortlist=4)
+    reranked = [hit.photo_id for hit in result.hits[: result.reranked]]
+    assert set(reranked) == {*nearest[:4], far}
+    assert reranked.index(far) <= near, "its words say as much as those of the others"
+
+
 def test_filters_hold_for_them_too(annotated: SearchEngine) -> None:
     (hit,) = annotated.search("Mildred folder:deeper").hits
     assert Path(hit.path).parent.name == "deeper"

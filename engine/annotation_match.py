@@ -23,20 +23,29 @@ def word_logits(library: Library, phrase: str) -> dict[int, float]:
 
     It grows with the square of their share: half the words are a hint, all of them are nearly proof.
     """
-    words = search_words(phrase)
     logits: dict[int, float] = {}
-    for whole, counts in (
-        (_LOGITS, library.annotation_matches(words)),
-        (_FOUND_LOGITS, library.found_text_matches(words)),
-    ):
-        for photo_id, count in counts.items():
-            logits[photo_id] = max(logits.get(photo_id, 0.0), whole * (count / len(words)) ** 2)
+    for whole, shares in zip((_LOGITS, _FOUND_LOGITS), _shares(library, phrase), strict=True):
+        for photo_id, share in shares.items():
+            logits[photo_id] = max(logits.get(photo_id, 0.0), whole * share**2)
     return logits
 
 
 def has_all_words(library: Library, phrase: str) -> bool:
     """Whether all words of `phrase` are in the annotation of one photo, or in the text in it."""
-    return any(logits in (_LOGITS, _FOUND_LOGITS) for logits in word_logits(library, phrase).values())
+    return any(share == 1.0 for shares in _shares(library, phrase) for share in shares.values())
+
+
+def _shares(library: Library, phrase: str) -> tuple[dict[int, float], dict[int, float]]:
+    """The share of the words that each photo has in its annotation, and that it has in the text that was found in it.
+
+    Only of photos that have any of them.
+    """
+    words = search_words(phrase)
+    of_annotations, of_texts = (
+        {photo_id: count / len(words) for photo_id, count in counts.items()}
+        for counts in (library.annotation_matches(words), library.found_text_matches(words))
+    )
+    return of_annotations, of_texts
 
 
 def word_bonus(logits: Mapping[int, float], photo_ids: Sequence[int], ranker: Ranker) -> NDArray[np.float32]:

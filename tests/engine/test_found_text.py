@@ -90,3 +90,12 @@ def test_words_in_a_photo_say_less_than_words_about_it(engine: SearchEngine) -> 
     assert has_all_words(library, "parking at night")
     assert not has_all_words(library, "parking dog")
     assert not has_all_words(library, "the")
+
+
+@pytest.mark.parametrize("caption", ["no", "no parking", "night and parking", "nothing of it"])
+def test_a_caption_with_some_of_the_words_does_not_hide_that_all_can_be_read_in_the_photo(
+    library: Path, engine: SearchEngine, photos: Path, caption: str
+) -> None:
+    with LibraryView.open(library, generation=engine.generation) as opened:
+        opened.annotate(opened.photo_at(photos / "scene 05.jpg").id, caption=caption, tags=[])
+        assert has_all_words(opened, "no parking at night")

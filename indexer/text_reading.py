@@ -33,10 +33,11 @@ def read_texts(
     progress: Callable[[int, int], None] | None = None,
     time_s: float | None = None,
 ) -> int:
-    """Read and commit the text of each photo that was not read yet; the number of photos read.
+    """Read and commit the text of each photo that was not read yet; the number of photos of which anything is stored.
 
     It may be killed at any moment, and stops after `time_s` seconds: the next call goes on. A photo that cannot be read
-    is stored with the reason, and not read again. `progress` is called with the number of photos done, and of all.
+    is stored with the reason, and not read again; one whose file is away or changing waits for a later call. `progress`
+    is called with the number of photos done, and of all.
 
     Raises TextReaderBroken.
     """
@@ -62,7 +63,7 @@ def read_texts(
             "again with `pip install --force-reinstall rapidocr`, or do without: pixelseek config read_text false"
         ) from error
     batch.commit()
-    return done
+    return batch.stored
 
 
 def _results(photos: Iterable[PhotoToRead], workers: int | None) -> Generator[list[FoundText] | Failure, None, None]:
@@ -78,6 +79,8 @@ class _Batch:
         self._texts: dict[int, list[FoundText]] = {}
         self._failures: dict[int, str] = {}
         self._since = time.monotonic()
+        self.stored = 0
+        """Of how many photos anything was stored."""
 
     def add(self, photo_id: int, result: list[FoundText] | Failure) -> None:
         """Add what was read, and commit now and then."""
@@ -92,4 +95,5 @@ class _Batch:
         """Store everything."""
         with self._writer.catalog.begin() as connection:
             store_found_text(connection, self._texts, self._failures)
+        self.stored += len(self._texts) + len(self._failures)
         self._texts, self._failures, self._since = {}, {}, time.monotonic()

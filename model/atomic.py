@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +18,17 @@ _NEW, _OLD = "being-written", "being-replaced"
 def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     """A new, empty file beside `path` to write to; it takes the place of `path` when the block ends without an error.
 
-    The bytes are on the disk before that. `private`: for the owner's eyes only.
+    The bytes are on the disk before that. `private`: for the owner's eyes only. Otherwise those who might read and write
+    the old file may do so with the new one.
     """
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666))
+    mode = None if private or not path.exists() else stat.S_IMODE(path.stat().st_mode)
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private or mode is not None else 0o666))
     try:
         yield new
         _flush(new)
+        if mode is not None:
+            new.chmod(mode)
         new.replace(path)
     except BaseException as error:
         new.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 FILE = "pixelseek.toml"
+_LOCK = "settings.lock"
 BY_SIZE = "auto"
 """The `index_factory` that chooses the FAISS index by the number of photos."""
 IN_FOLDER = "sqlite:///"
@@ -102,15 +103,19 @@ def change(library: Path, name: str, values: Sequence[str]) -> Settings:
     Settings.load(library)  # a broken file is reported before anything is written
     value = checked(name, values) if values else None
     import tomlkit
+    from filelock import FileLock
 
     path = library / FILE
-    document: TOMLDocument = tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-    if value is None:
-        document.pop(name, None)
-    else:
-        document[name] = list(value) if isinstance(value, tuple) else value
-    with replacing(path) as new:
-        new.write_text(tomlkit.dumps(document), encoding="utf-8")
+    with FileLock(library / _LOCK):  # another change at the same time would be lost
+        document: TOMLDocument = (
+            tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+        )
+        if value is None:
+            document.pop(name, None)
+        else:
+            document[name] = list(value) if isinstance(value, tuple) else value
+        with replacing(path) as new:
+            new.write_text(tomlkit.dumps(document), encoding="utf-8")
     return Settings.load(library)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -48,6 +50,22 @@ def test_what_a_person_wrote_into_the_file_stays(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("# the laptop is slow\nshortlist = 16  # enough\n\nthreads = 1\n")
     assert pixelseek("config", "threads", "2", "--library", tmp_path).exit_code == 0
     assert (tmp_path / FILE).read_text() == "# the laptop is slow\nshortlist = 16  # enough\n\nthreads = 2\n"
+
+
+def test_settings_that_are_changed_at_once_are_all_changed(tmp_path: Path) -> None:
+    values = {"threads": 2, "shortlist": 128, "device": "cpu", "index_factory": "Flat"}
+    with ThreadPoolExecutor(len(values)) as threads:
+        for _ in range(20):
+            (tmp_path / FILE).unlink(missing_ok=True)
+            together = Barrier(len(values))
+
+            def set_one(name: str, value: object, together: Barrier = together) -> None:
+                together.wait()
+                change(tmp_path, name, [str(value)])
+
+            for done in [threads.submit(set_one, *item) for item in values.items()]:
+                done.result()
+            assert Settings.load(tmp_path) == Settings(**values)
 
 
 @pytest.mark.parametrize(

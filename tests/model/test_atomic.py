@@ -63,6 +63,18 @@ def test_others_may_read_it_unless_it_is_private(tmp_path: Path, private: bool, 
     assert (tmp_path / "file").stat().st_mode & 0o777 == mode
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o666])
+def test_the_new_file_is_for_the_eyes_of_those_who_might_read_the_old_one(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    path.chmod(mode)
+    with replacing(path) as new:
+        assert new.stat().st_mode & 0o077 == 0, "nor does anybody else read it before it is whole"
+        new.write_text("new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", mode)
+
+
 def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     path, others = tmp_path / "file", [tmp_path / "file.new", tmp_path / "file2.12345678.new", tmp_path / "file.txt"]
     for one in (path, *others):

@@ -30,7 +30,7 @@ def recorded_weights(library: Path) -> str | None:
         return _recorded_on_server(library)
     mode = "mode=ro" if os.access(library, os.W_OK) else "immutable=1"
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(catalog))}?{mode}", uri=True)) as connection:
+        with closing(sqlite3.connect(f"file:{quote(os.fsencode(catalog))}?{mode}", uri=True)) as connection:
             row = connection.execute("SELECT value FROM setting WHERE name = 'weights'").fetchone()
     except sqlite3.Error:  # opening the library reports what is wrong
         return None

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,12 +153,28 @@ def _factory(setting: str, count: int) -> str:
     return coarse_index_for(count) if setting == BY_SIZE else setting
 
 
+@contextmanager
+def _named(path: Path, flags: int) -> Iterator[str]:
+    """A name by which FAISS, which takes only names in UTF-8, opens the file at `path`."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        opened = os.open(path, flags)
+        try:
+            yield f"/dev/fd/{opened}"
+        finally:
+            os.close(opened)
+    else:
+        yield str(path)
+
+
 def _read(path: Path, stamp: Stamp, flags: int = 0) -> faiss.IndexIDMap | None:
     import faiss
 
     try:
-        index = faiss.read_index(str(path), flags)
-    except RuntimeError:
+        with _named(path, os.O_RDONLY) as name:
+            index = faiss.read_index(name, flags)
+    except (FileNotFoundError, RuntimeError):
         return None
     return index if isinstance(index, faiss.IndexIDMap) and index.ntotal == stamp.count else None
 
@@ -168,7 +185,8 @@ def _write(path: Path, index: faiss.IndexIDMap, stamp: Stamp) -> None:
     remove_leftovers(path)
     with replacing(path) as new:
         try:
-            faiss.write_index(index, str(new))
+            with _named(new, os.O_WRONLY) as name:
+                faiss.write_index(index, name)
         except RuntimeError as error:
             reason = str(error).rpartition("(")[2].rstrip(")")  # FAISS puts its source code first
             raise LibraryError(f"{path} cannot be written: {reason}. Make room and index again.") from error

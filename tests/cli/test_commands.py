@@ -60,6 +60,25 @@ def test_index_then_search_then_status(tmp_path: Path, photos: Path, weights: Pa
     assert "broken.jpg: " in status.stdout
 
 
+@pytest.mark.parametrize("name", [os.fsdecode(b"caf\xe9"), "100%41?#", "two\nlines", "日本 'x\""])
+def test_a_library_lies_in_a_folder_of_any_name(tmp_path: Path, photos: Path, weights: Path, name: str) -> None:
+    library = tmp_path / name
+    for command in (
+        ("index", photos, "--weights", weights),
+        ("config", "index_factory", "HNSW8"),
+        ("index",),
+        ("status",),
+        ("search", "a red circle"),
+        ("search", "a red circle", "--json"),
+        ("library", "verify"),
+        ("library", "backup", tmp_path / f"{name}.sqlite"),
+        ("library", "export"),
+        ("library", "duplicates"),
+    ):
+        run = pixelseek(*command, "--library", library)
+        assert run.exit_code == 0, (command, run.stderr)
+
+
 def test_other_weights_answer_when_they_have_encoded_everything_and_need_not_be_named_then(
     library: Path, weights: Path, other_weights: Path
 ) -> None:

@@ -410,7 +410,7 @@ def _annotated(
     *,
     leave_out: list[Candidate],
 ) -> list[Candidate]:
-    """The up to `count` other photos whose words say most for the sentence (`word_logits`), of equal ones the nearest."""
+    """Up to `count` other photos whose words say most for the sentence (`word_logits`), of equal ones the nearest."""
     known = {candidate.photo_id for candidate in leave_out}
     of_all = word_logits(library, encoded.query.words)
     logits = {photo_id: added for photo_id, added in of_all.items() if photo_id not in known}

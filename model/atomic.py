@@ -18,8 +18,8 @@ _NEW, _OLD = "being-written", "being-replaced"
 def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     """A new, empty file beside `path` to write to; it takes the place of `path` when the block ends without an error.
 
-    The bytes are on the disk before that. `private`: for the owner's eyes only. Otherwise those who might read and write
-    the old file may do so with the new one.
+    The bytes are on the disk before that. `private`: for the owner's eyes only. Otherwise the new
+    file has the permissions of the old one.
     """
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     mode = None if private or not path.exists() else stat.S_IMODE(path.stat().st_mode)

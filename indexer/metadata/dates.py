@@ -156,8 +156,9 @@ def date_of_file(mtime_ns: int, *, now: float) -> Moment | None:
 
 def clock_time(at: int, offset: int | None, microsecond: int | None = None) -> datetime:
     """The local time; without a time zone if `offset` is unknown."""
-    moment = _EPOCH + timedelta(seconds=at, microseconds=microsecond or 0)
-    return moment.replace(tzinfo=None) if offset is None else moment.astimezone(timezone(timedelta(seconds=offset)))
+    # The local time first: the same moment in UTC may lie after the last year of `datetime`.
+    local = _EPOCH + timedelta(seconds=at + (offset or 0), microseconds=microsecond or 0)
+    return local.replace(tzinfo=None if offset is None else timezone(timedelta(seconds=offset)))
 
 
 def iso_date(at: int, offset: int | None, microsecond: int | None, precision: str | None) -> str:

@@ -94,6 +94,9 @@ def camera_photo(date: bytes, **more: bytes) -> bytes:
         (b"2021:  :     :  :  ", "2021"),
         ("{2}{0}{1}{9}:{0}{7}:{1}{4} {1}{5}:{3}{0}:{0}{0}".format(*ARABIC_DIGITS).encode(), "2019-07-14T15:30:00"),
         (b"2564:07:14 10:00:00", "2021-07-14T10:00:00"),
+        (b"9999:12:31 23:59:59-01:00", "9999-12-31T23:59:59-01:00"),
+        (b"9999:12:31 23:59:59.5-14:00", "9999-12-31T23:59:59.500000-14:00"),
+        (b"1826:01:01 00:00:00+14:00", "1826-01-01T00:00:00+14:00"),
     ],
 )  # fmt: skip
 def test_dates_are_read_as_programs_write_them(date: bytes, expected: str) -> None:
@@ -282,6 +285,17 @@ def put(path: Path, content: bytes, mtime: int = 1_600_000_000) -> None:
 
 def plain(shade: int) -> bytes:
     return jpeg(colour=(shade, 0, 0))
+
+
+def test_a_photo_of_the_last_hour_of_the_calendar_is_listed_like_others(desk: Desk) -> None:
+    last = {"a.jpg": "9999-12-31T23:59:59-12:00", "b.jpg": "9999-12-31T23:00:00+14:00"}
+    for name, date in last.items():
+        put(desk.photos / name, camera_photo(date.encode()))
+    desk.index()
+    with desk.open() as library:
+        assert {Path(photo["paths"][0]).name: photo["taken"] for photo in exported_photos(library)} == last
+        assert library.facets(NO_FILTERS).months == {"9999-12": 2}
+        assert [(year.name, year.photos) for year in library.overview(newest=2).years] == [("9999", 2)]
 
 
 @pytest.mark.usefixtures("timely")

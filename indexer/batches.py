@@ -15,7 +15,6 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from indexer.changes import FileToRead
 from indexer.decoding import Failure, Picture
-from indexer.library.annotations import inherit_annotations
 from indexer.library.catalog import encoded_table, location_table, photo_table, query_chunks
 from indexer.library.photo import FileIdentity
 from indexer.library.photo_metadata import nonempty_fields, update_photo_metadata
@@ -85,7 +84,6 @@ class Batch(Generic[Content]):
         self._photos: list[dict[str, Any]] = []
         self._updates: list[dict[str, Any]] = []
         self._locations: list[dict[str, Any]] = []
-        self._predecessors: dict[int, int] = {}
         self._changed_photos: set[int] = set()
         self._to_encode: dict[int, Content] = {}
 
@@ -114,9 +112,16 @@ class Batch(Generic[Content]):
         self._to_encode[photo_id] = content
 
     def add_location(
-        self, file: FileToRead, photo_id: int | None, failure: Failure | None, sidecar: Metadata = _NOTHING
+        self,
+        file: FileToRead,
+        photo_id: int | None,
+        failure: Failure | None,
+        sidecar: Metadata = _NOTHING,
+        *,
+        predecessor: int | None,
     ) -> None:
-        """Add the location of a photo or a failure, and the metadata in its sidecar."""
+        """Add the location of a photo or a failure, the metadata in its sidecar, and the photo that it may inherit
+        from."""
         self._locations.append(
             {
                 "folder_id": file.part.folder_id,
@@ -125,14 +130,12 @@ class Batch(Generic[Content]):
                 "size": file.state.size,
                 "photo_id": photo_id,
                 "failure": None if failure is None else str(failure),
-                "previous_photo_id": None if failure is None else file.previous_photo_id,
+                "previous_photo_id": predecessor,
                 "sidecar_ns": file.state.sidecar_ns,
                 "sidecar": nonempty_fields(sidecar) or None,
             }
         )
         self._changed_photos.update(changed for changed in (photo_id, file.known_photo_id) if changed is not None)
-        if photo_id is not None and file.previous_photo_id not in (None, photo_id):
-            self._predecessors[photo_id] = file.previous_photo_id
 
     def commit(self) -> None:
         """Encode the photos that need it, store everything, and begin a new batch."""
@@ -143,7 +146,6 @@ class Batch(Generic[Content]):
         self._photos.clear()
         self._updates.clear()
         self._locations.clear()
-        self._predecessors.clear()
         self._changed_photos.clear()
         self._to_encode.clear()
 
@@ -152,7 +154,6 @@ class Batch(Generic[Content]):
             connection.execute(insert(photo_table), self._photos)
         if self._updates:
             connection.execute(update(photo_table).where(photo_table.c.id == bindparam("known_id")), self._updates)
-        inherit_annotations(connection, self._predecessors)
         if self._locations:
             remove_locations(connection, [(row["folder_id"], row["path"]) for row in self._locations])
             connection.execute(insert(location_table), self._locations)

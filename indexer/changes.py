@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, select
@@ -26,7 +27,7 @@ class KnownFile(NamedTuple):
     encoded: bool
     """Whether the generation in use has encoded its photo."""
     previous_photo_id: int | None
-    """The photo that it held before, if it could not be read."""
+    """The photo that it held before, if it cannot be read, or if it is not decided yet what is inherited from it."""
     outdated: bool
     """Whether its photo's metadata was read by an older version, which read less."""
 
@@ -42,13 +43,21 @@ class FileToRead:
     known_photo_id: int | None
     """The photo that it holds according to the catalog."""
     previous_photo_id: int | None
-    """That photo or, if the file could not be read, the one before. Its successor inherits the annotations."""
+    """The photo before it, from which a new one may inherit what was said."""
     is_known: bool
 
     @property
     def absolute_path(self) -> str:
         """Absolute path of the file."""
         return str(self.part.folder / self.path)
+
+    def predecessor_of(self, photo_id: int, *, is_new: bool) -> int | None:
+        """The photo from which the one that was found in the file may inherit what was said.
+
+        Only a new photo may. One that has come from another path is no edited version of what was here.
+        """
+        may_inherit = is_new or photo_id == self.known_photo_id
+        return self.previous_photo_id if may_inherit and self.previous_photo_id != photo_id else None
 
 
 @dataclass
@@ -64,6 +73,8 @@ class Changes:
     unchanged: int = 0
     failed: int = 0
     """Unchanged files that could not be read before."""
+    undecided: dict[int, tuple[int, Path]] = field(default_factory=dict)
+    """Photos that may inherit, since a run that was killed: the photo that each replaced, and where."""
 
 
 def known_files(connection: Connection, part: FolderPart, generation: str) -> dict[str, KnownFile]:
@@ -106,6 +117,8 @@ def compare(
     for path, state in scan.files.items():
         before = known.get(path)
         if before is not None and before.state == state and not _should_be_read(part, path, before):
+            if before.photo_id is not None and before.previous_photo_id is not None:
+                changes.undecided[before.photo_id] = (before.previous_photo_id, part.folder / path)
             changes.unchanged += before.failure is None
             changes.failed += before.failure is not None
             if before.outdated and before.photo_id not in outdated:
@@ -125,7 +138,7 @@ def _to_read(
 ) -> FileToRead:
     if before is None:
         return FileToRead(part, path, state, None, predecessor, is_known=False)
-    previous = before.previous_photo_id if before.photo_id is None else before.photo_id
+    previous = before.photo_id if before.previous_photo_id is None else before.previous_photo_id
     return FileToRead(part, path, state, before.photo_id, previous, is_known=True)
 
 

@@ -14,6 +14,7 @@ from indexer.batches import Batch, KnownPhotos, remove_locations
 from indexer.changes import Changes, FileToRead, compare, known_files
 from indexer.decoding import Failure, ReadPhoto
 from indexer.folders import FolderPart, parts_to_index, set_online, store_patterns
+from indexer.inheritance import Heirs
 from indexer.library.errors import reason
 from indexer.library.paths import normalized
 from indexer.library.photo_metadata import update_photo_metadata
@@ -147,12 +148,13 @@ def index_folders(
             all_folders=replaces_generation,
         )
         report.found, report.unchanged, report.failed = changes.found, changes.unchanged, changes.failed
-        tally = _Tally(report, changes, progress)
+        tally, heirs = _Tally(report, changes, progress), Heirs(changes.undecided)
         if changes.to_read:
             report.encoded = _read_and_encode(
                 writer,
                 changes.to_read,
                 encoder or LocalEncoder(processor, load_runtime, workers=workers),
+                heirs,
                 on_read=tally.count,
             )
         if changes.outdated:
@@ -162,6 +164,7 @@ def index_folders(
             remember_removed_files(connection, removed)
             remove_locations(connection, removed)
             update_photo_metadata(connection, [photo_id for _, _, photo_id in changes.removed if photo_id is not None])
+            heirs.inherit(connection)
         report.removed = len(changes.removed) - report.moved
         writer.update_index(newer_allowed=newer_allowed, progress=index_progress)
         if replaces_generation:
@@ -267,6 +270,7 @@ def _read_and_encode(
     writer: LibraryWriter,
     files: Sequence[FileToRead],
     encoder: PhotoEncoder[Any],
+    heirs: Heirs,
     *,
     on_read: Callable[[FileToRead, int | None], None],
 ) -> int:
@@ -290,7 +294,7 @@ def _read_and_encode(
             if isinstance(read, ReadPhoto) and read.identity.size != file.state.size:
                 read = Failure.CHANGING
             if isinstance(read, Failure):
-                batch.add_location(file, None, read)
+                batch.add_location(file, None, read, predecessor=file.previous_photo_id)
                 on_read(file, None)
             else:
                 photo_id, is_new = photos.identify(read.identity.digest)
@@ -299,7 +303,9 @@ def _read_and_encode(
                 if content is not None and photos.needs_encoding(photo_id):
                     batch.add_content(photo_id, content)
                     encoded += 1
-                batch.add_location(file, photo_id, None, read.sidecar)
+                predecessor = file.predecessor_of(photo_id, is_new=is_new)
+                batch.add_location(file, photo_id, None, read.sidecar, predecessor=predecessor)
+                heirs.add(file, photo_id, predecessor)
                 on_read(file, photo_id)
             if batch.is_full:
                 batch.commit()

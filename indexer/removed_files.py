@@ -5,7 +5,6 @@ Some editors rename a photo and write the new version seconds later. A run in be
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -14,7 +13,8 @@ from pathlib import Path
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from indexer.folders import FolderPart
-from indexer.library.catalog import folder_table, location_table, query_chunks, removed_file_table
+from indexer.inheritance import was_moved
+from indexer.library.catalog import location_table, query_chunks, removed_file_table
 
 REPLACED_WITHIN_S = 120
 """A file that appears later in the place of a removed one is a different photo."""
@@ -60,7 +60,7 @@ def replaced_photos(connection: Connection, part: FolderPart, new: Collection[st
         for path, photo_id, gone_at in rows
         if path in new
         and _existed_at(part.folder / path, gone_at + REPLACED_WITHIN_S)
-        and not _was_moved(connection, part.folder / path, photo_id)
+        and not was_moved(connection, part.folder / path, photo_id)
     }
 
 
@@ -70,14 +70,3 @@ def _existed_at(path: Path, latest: float) -> bool:
         return path.stat().st_ctime <= latest
     except OSError:
         return False
-
-
-def _was_moved(connection: Connection, path: Path, photo_id: int) -> bool:
-    """Whether the photo has another location now, other than a backup beside the new file."""
-    locations = connection.execute(
-        select(folder_table.c.path, location_table.c.path)
-        .join_from(location_table, folder_table)
-        .where(location_table.c.photo_id == photo_id)
-    )
-    others = [Path(os.path.join(folder, name)) for folder, name in locations]  # noqa: PTH118  (str stays str)
-    return any(other.parent != path.parent or path.stem not in other.name for other in others)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import sys
 import threading
 import unicodedata
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from sqlalchemy import select
 
+from indexer import indexing
 from indexer.library.catalog import annotation_table
 from indexer.library.errors import AnnotationRefused, PhotoMissing
 from indexer.library.filters import Filters
@@ -184,6 +188,20 @@ def test_what_no_search_could_find_is_refused(filled: Desk, text: str) -> None:
         assert photo_at(filled, "a.png").tags == []
 
 
+@pytest.mark.parametrize("again", ["Rex", "REX", "rex", " réx ", "Ｒｅｘ"])
+def test_a_tag_is_the_same_however_it_is_written(filled: Desk, again: str) -> None:
+    def tags(tag: Sequence[str] = (), untag: Sequence[str] = ()) -> list[str]:
+        with filled.open() as library:
+            photo_id = library.photo_at(filled.photos / "a.png").id
+            library.edit_annotation(photo_id, lambda before: before.edited(tag=tag, untag=untag))
+        return list(photo_at(filled, "a.png").tags)
+
+    write(filled, "a.png", None, "Rex", "dog", again)
+    assert tags(tag=[again]) == ["Rex", "dog"]
+    assert tags(untag=[again]) == ["dog"]
+    assert tags(tag=[again], untag=[again]) == ["dog"]
+
+
 def test_a_word_of_two_texts_is_in_neither(filled: Desk) -> None:
     write(filled, "a.png", "東", "京", "4", "th")
     with filled.open() as library:
@@ -213,6 +231,10 @@ def test_titles_and_keywords_inside_the_file_are_found_too_until_it_says_somethi
         assert match_counts(library, "lighthouse") == {}
 
 
+def _be_killed(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 class TestInheritance:
     def test_a_photo_edited_in_place_inherits_what_was_written(self, filled: Desk) -> None:
         write(filled, "a.png", "A caption", "tag")
@@ -224,6 +246,60 @@ class TestInheritance:
         assert (after.caption, after.tags) == ("A caption", ["tag"])
         with filled.open() as library:
             assert match_counts(library, "caption") == {"a.png": 1}
+
+    @pytest.mark.parametrize(
+        ("renamed", "heirs"),
+        [
+            ({"a": "b", "b": "a"}, {"b"}),
+            ({"a": "b", "b": "deep/c", "deep/c": "d"}, {"b"}),
+            ({"b": "a"}, set()),
+            ({"a": "backup/a"}, {"backup/a"}),
+        ],
+        ids=["swapped", "renumbered", "another one in its place", "moved, and a new one in its place"],
+    )
+    def test_a_photo_that_only_went_elsewhere_keeps_it_and_none_gets_it_that_was_known(
+        self, filled: Desk, renamed: dict[str, str], heirs: set[str]
+    ) -> None:
+        write(filled, "a.png", "A caption", "tag")
+        contents = {new: (filled.photos / f"{old}.png").read_bytes() for old, new in renamed.items()}
+        for old in renamed:
+            (filled.photos / f"{old}.png").unlink()
+        for new, content in contents.items():
+            path = filled.photos / f"{new}.png"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(content)
+        if not (filled.photos / "a.png").exists():
+            scribble(filled.photos / "a.png", 9)
+        filled.index()
+        with filled.open() as library:
+            captioned = [photo.path for photo in library.photos(library.photo_ids().tolist()) if photo.caption]
+        assert {str(Path(path).relative_to(filled.photos).with_suffix("")) for path in captioned} == heirs
+
+    @pytest.mark.parametrize("other", ["copy/a.png", "a_original.png"])
+    def test_also_where_the_old_one_is_kept_as_a_copy(self, filled: Desk, other: str) -> None:
+        write(filled, "a.png", "A caption")
+        copy = filled.photos / other
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(filled.photos / "a.png", copy)
+        if copy.parent != filled.photos:
+            filled.index()
+        scribble(filled.photos / "a.png", 9)
+        filled.index()
+        assert photo_at(filled, "a.png").caption == photo_at(filled, other).caption == "A caption"
+
+    def test_a_run_that_is_killed_before_its_end_leaves_it_to_the_next(
+        self, filled: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write(filled, "a.png", "A caption", "tag")
+        for seed in (9, 10):
+            scribble(filled.photos / "a.png", seed)
+            with monkeypatch.context() as killed:
+                killed.setattr(indexing, "remove_locations", _be_killed)
+                with pytest.raises(KeyboardInterrupt):
+                    filled.index()
+            assert photo_at(filled, "a.png").caption is None
+        filled.index()
+        assert (photo_at(filled, "a.png").caption, photo_at(filled, "a.png").tags) == ("A caption", ["tag"])
 
     def test_also_when_it_was_met_half_written_in_between(self, filled: Desk) -> None:
         write(filled, "a.png", "A caption")

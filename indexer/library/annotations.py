@@ -40,20 +40,26 @@ class Annotation:
     ) -> Annotation:
         """With that caption, with the tags `tag`, without `untag`, and a favourite or not. None leaves it as it is.
 
-        An empty caption deletes it.
+        An empty caption deletes it. `rex` is the tag `Rex`, as in a search.
         """
-        removed = {name.strip() for name in untag}
+        removed = set(map(name_key, untag))
         return Annotation(
             self.caption if caption is None else caption,
-            [name for name in (*self.tags, *(name.strip() for name in tag)) if name not in removed],
+            [name for name in (*self.tags, *tag) if name_key(name) not in removed],
             self.favourite if favourite is None else favourite,
         )
 
 
 def checked_annotation(annotation: Annotation) -> Annotation:
-    """The annotation without surrounding white space and duplicate tags. Raises AnnotationRefused."""
+    """The annotation without surrounding white space, and each tag once, as it was written first.
+
+    Raises AnnotationRefused.
+    """
     caption = (annotation.caption or "").strip()
-    tags = list(dict.fromkeys(filter(None, (tag.strip() for tag in annotation.tags))))
+    written: dict[str, str] = {}
+    for tag in filter(None, (tag.strip() for tag in annotation.tags)):
+        written.setdefault(name_key(tag), tag)
+    tags = list(written.values())
     for kind, text, max_length in (("caption", caption, MAX_CAPTION), *(("tag", tag, MAX_TAG) for tag in tags)):
         if text:
             check_text(kind, text, max_length)

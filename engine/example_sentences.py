@@ -87,12 +87,7 @@ def _is_plain(text: str) -> bool:
 
 def _sentence_of(evidence: dict[str, float]) -> _Candidate | None:
     """The sentence that says most of one photo; None where no subject is clearly seen."""
-    being, thing, deed, place = (
-        max(
-            (word for word in words if evidence.get(word, 0.0) >= _MIN_LOG_ODDS), key=evidence.__getitem__, default=None
-        )
-        for words in (_BEINGS, _THINGS, _DEEDS, _PLACES)
-    )
+    being, thing, deed, place = (_strongest(evidence, words) for words in (_BEINGS, _THINGS, _DEEDS, _PLACES))
     subject = being or thing
     if subject is None:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 
 from indexer import text_reader
@@ -13,7 +12,7 @@ from indexer.library.errors import LibraryError
 from indexer.library.found_text import FoundText, PhotoToRead, photos_to_read, store_found_text
 from indexer.library.writer import LibraryWriter
 from indexer.text_extra import reads_text
-from indexer.workers import read_in_processes
+from indexer.workers import WorkersBroken, read_in_processes
 
 
 class TextReaderBroken(LibraryError):  # noqa: N818
@@ -57,7 +56,7 @@ def read_texts(
                     progress(done, len(photos))
                 if time_s is not None and time.monotonic() - started > time_s:
                     break
-    except BrokenProcessPool as error:
+    except WorkersBroken as error:
         raise TextReaderBroken(
             "the text in photos cannot be read, because the extra `text` does not start. All else is done. Install it "
             "again with `pip install --force-reinstall rapidocr`, or do without: pixelseek config read_text false"

@@ -9,6 +9,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from multiprocessing import get_context, resource_tracker
 from pathlib import Path
@@ -18,6 +19,7 @@ from pebble import ProcessExpired, ProcessPool
 from PIL import Image
 
 from indexer.decoding import Failure, ReadPhoto, read_metadata_of_file, read_photo
+from indexer.library.errors import LibraryError
 from indexer.metadata.fields import Metadata
 from model.image_processor import PixelBertImageProcessor
 
@@ -27,6 +29,10 @@ MEMORY_LIMIT_BYTES = 3 * 1024**3
 _RETRIED = (Failure.TIMED_OUT, Failure.CRASHED)
 _MAX_WAITING = 64
 _MAX_WORKERS = 8
+
+
+class WorkersBroken(LibraryError):  # noqa: N818
+    """The processes that read photos do not start."""
 
 
 class ReadRequest(NamedTuple):
@@ -185,7 +191,7 @@ def _start(pool: ProcessPool) -> None:
 
 
 def outcome_of(future: Future[Value | Failure]) -> Value | Failure:
-    """Wait for a result; a Failure if the worker took too much time or memory, or crashed."""
+    """Wait for a result; a Failure if the worker took too much time or memory, or crashed. Raises WorkersBroken."""
     try:
         return future.result()
     except TimeoutError:
@@ -194,6 +200,11 @@ def outcome_of(future: Future[Value | Failure]) -> Value | Failure:
         return Failure.OUT_OF_MEMORY
     except ProcessExpired:
         return Failure.CRASHED
+    except BrokenProcessPool as error:
+        raise WorkersBroken(
+            "the processes that read photos do not start. A program of your own must be a file, and call Pixelseek "
+            'below the line `if __name__ == "__main__":`, because each of them imports it once more.'
+        ) from error
 
 
 def _prepare_and_limit(prepare: Callable[[], None], memory_limit_bytes: int) -> None:

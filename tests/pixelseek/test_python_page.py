@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pixelseek
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+FROM_ROOT = {**os.environ, "PYTHONPATH": str(ROOT)}
 EXAMPLES = re.findall(r"(?ms)^```python\n(.+?)^```", PAGE)
 
 
@@ -28,6 +30,22 @@ def test_importing_the_package_imports_nothing_else() -> None:
     script = "import sys, pixelseek; print(*{'engine', 'indexer', 'model', 'numpy'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("guard", ["", 'if __name__ == "__main__":'])
+def test_a_program_without_the_guard_for_processes_is_told_to_have_it(
+    library: Path, photos: Path, tmp_path: Path, guard: str
+) -> None:
+    program, photo = tmp_path / "program.py", next(photos.glob("*.jpg"))
+    program.write_text(
+        f"from pixelseek import SearchEngine, PixelseekError\n{guard or 'if True:'}\n"
+        f"    try:\n        print(len(SearchEngine.open({str(library)!r}).similar({str(photo)!r}, limit=3)))\n"
+        "    except PixelseekError as error:\n        print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, program], cwd=ROOT, env=FROM_ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1].startswith("3" if guard else "the processes that read photos do not start.")
 
 
 def test_the_page_has_examples_and_names_every_public_name() -> None:

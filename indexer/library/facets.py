@@ -6,13 +6,12 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, cast, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 
 from indexer.library.catalog import (
     annotation_table,
@@ -23,13 +22,10 @@ from indexer.library.catalog import (
     query_chunks,
 )
 from indexer.library.database import Database
+from indexer.library.days import date_of_day, number_of_day
 from indexer.library.filters import Filters, clock, conditions, matching_photos
 from indexer.library.photo import place_text
 from indexer.library.sql import sql_of
-
-_DAY_S = 86400
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_DAY = 200_000  # days before 1970: integer division in SQL rounds towards zero, so days are made positive
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,6 @@ def read_facets(catalog: Database, generation: str, filters: Filters, among: NDA
     Each facet ignores its own filter, so that another value can be chosen.
     """
     count = func.count()
-    day = (cast(clock + _EARLIEST_DAY * _DAY_S, BigInteger) // _DAY_S).label("number_of_day")
     months, cameras, folders = Counter[str](), Counter[str](), Counter[str]()
     with catalog.connect() as connection:
         directory = sql_of(connection).directory_of(location_table.c.path).label("directory")
@@ -78,9 +73,9 @@ def read_facets(catalog: Database, generation: str, filters: Filters, among: NDA
                 restriction = condition if photo_id is None else [photo_id.in_(photos)]
                 yield from connection.execute(query.where(*restriction))
 
-        dated = select(day, count).where(clock.is_not(None)).group_by(day.name)
+        dated = select(number_of_day, count).where(clock.is_not(None)).group_by(number_of_day.name)
         for number, photos in rows(dated, replace(filters, after=(), before=(), taken=())):
-            months[(_EPOCH + timedelta(days=number - _EARLIEST_DAY)).strftime("%Y-%m")] += photos
+            months[f"{date_of_day(number):%Y-%m}"] += photos
         camera = photo_table.c.camera
         for name, photos in rows(
             select(camera, count).where(camera.is_not(None)).group_by(camera), replace(filters, camera=())

@@ -126,7 +126,7 @@ class Gazetteer:
         rows = order[first:last]
         apart = np.abs((self._positions[rows, 1] - longitude + 180) % 360 - 180)
         rows = rows[apart <= reach / max(math.cos(math.radians(min(abs(latitude) + reach, 90))), 1e-3)]
-        distances = _kilometres(self._positions[rows], latitude, longitude)
+        distances = kilometres(self._positions[rows], latitude, longitude)
         if not (near := distances <= _MAX_REGION_KM).any():
             return PlaceName()
         rows, distances = rows[near], distances[near]
@@ -200,8 +200,8 @@ class Gazetteer:
         )
 
 
-def _kilometres(positions: NDArray[np.float64], latitude: float, longitude: float) -> NDArray[np.float64]:
-    """(N,) Great-circle distances of positions (N, 2) in degrees."""
+def kilometres(positions: NDArray[np.float64], latitude: float, longitude: float) -> NDArray[np.float64]:
+    """Great-circle distances (N,) of positions (N, 2) from a place, in degrees. The error is half a percent at most."""
     (latitudes, longitudes), here = np.radians(positions.T), np.radians([latitude, longitude])
     half_chord = (
         np.sin((latitudes - here[0]) / 2) ** 2

@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, cast, exists, func, select
+from sqlalchemy import ColumnElement, exists, func, select
 
 from indexer.library.catalog import annotation_table, encoded_table, folder_table, location_table, photo_table
 from indexer.library.database import Database
+from indexer.library.days import date_of_day, number_of_day
 from indexer.library.filters import clock
 from indexer.library.sql import sql_of
 
-_DAY_S = 86400
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_DAY = 200_000  # days before 1970: integer division in SQL rounds towards zero, so days are made positive
 _NEWEST_FIRST = (
     clock.desc().nulls_last(),
     photo_table.c.taken_microsecond.desc().nulls_last(),
@@ -62,7 +59,6 @@ def read_overview(catalog: Database, generation: str, newest: int) -> Overview:
     """The overview of the photos that this generation has encoded, with the `newest` newest ones."""
     is_encoded, has_file = _is_visible(generation)
     count, cover = func.count(), func.max(photo_table.c.id)
-    day = (cast(clock + _EARLIEST_DAY * _DAY_S, BigInteger) // _DAY_S).label("number_of_day")
     with catalog.connect() as connection:
         directory = sql_of(connection).directory_of(location_table.c.path).label("directory")
         ids = connection.execute(
@@ -70,7 +66,9 @@ def read_overview(catalog: Database, generation: str, newest: int) -> Overview:
         )
         newest_ids = list(ids.scalars())
         days = connection.execute(
-            select(day, count, cover).where(clock.is_not(None), is_encoded, has_file).group_by(day.name)
+            select(number_of_day, count, cover)
+            .where(clock.is_not(None), is_encoded, has_file)
+            .group_by(number_of_day.name)
         ).all()
         directories = connection.execute(
             select(folder_table.c.path, directory, count, cover)
@@ -93,7 +91,7 @@ def _years(days: Sequence[Any]) -> list[Group]:
     """The years, of (day, photos, cover)."""
     years: dict[int, list[tuple[int, int]]] = {}
     for number, photos, cover in days:
-        years.setdefault((_EPOCH + timedelta(days=number - _EARLIEST_DAY)).year, []).append((photos, cover))
+        years.setdefault(date_of_day(number).year, []).append((photos, cover))
     return [
         Group(str(year), sum(photos for photos, _ in of_year), max(of_year)[1])
         for year, of_year in sorted(years.items(), reverse=True)

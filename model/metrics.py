@@ -1,14 +1,18 @@
 """Metrics of rankings and of probabilities: recall@k, median rank, confidence intervals of differences, AUC.
 
 Recall and median rank are computed from ranks. The rank of a query is the number of wrong candidates before its best
-right candidate. Ties count against the model: a right candidate comes last among equals. Scores are compared as
-float32.
+right candidate. Ties count against the model: a right candidate comes last among equals. So do scores that are no
+number: such a right candidate is the worst there is, and such a wrong one the best. Scores are compared as float32.
 """
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
+
+Score = TypeVar("Score", bound=np.floating)
 
 RECALL_AT = (1, 5, 10)
 _RESAMPLES = 2000
@@ -19,6 +23,7 @@ def ranks(scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> NDArray[n
 
     N where none is relevant.
     """
+    scores = _as_numbers(scores, relevant)
     best = np.where(relevant, scores, -np.inf).max(axis=1, keepdims=True)  # (Q, 1)
     return np.asarray(((scores >= best) & ~relevant).sum(axis=1), dtype=np.int64)
 
@@ -26,9 +31,10 @@ def ranks(scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> NDArray[n
 def best_candidates(similarities: NDArray[np.float32], relevant: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
     """The `count` most similar candidates (Q, K) of each query, best first, from (Q, N)."""
     count = min(count, similarities.shape[1])
-    keys = -similarities
+    keys = -_as_numbers(similarities, relevant)
     # One float32 step less puts a relevant candidate last among equals.
     keys[relevant] = np.nextafter(keys[relevant], np.float32(np.inf))
+    keys[relevant & (keys == np.inf)] = np.nan  # infinity has no next step, but NumPy sorts NaN behind it
     nearest = np.argpartition(keys, count - 1, axis=1)[:, :count]
     order = np.argsort(np.take_along_axis(keys, nearest, 1), axis=1, kind="stable")
     return np.take_along_axis(nearest, order, 1)
@@ -70,7 +76,7 @@ def area_under_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return 0.5
-    _, groups, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    _, groups, counts = np.unique(_as_numbers(scores, positive), return_inverse=True, return_counts=True)
     mean_ranks = (np.cumsum(counts) - (counts - 1) / 2)[groups]  # from 1; equal scores share their mean rank
     return float((mean_ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
@@ -78,6 +84,12 @@ def area_under_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -
 def equal_bins(values: NDArray[np.floating], count: int) -> list[NDArray[np.int64]]:
     """The rows of at most `count` bins of equally many values (N,), by ascending value."""
     return np.array_split(np.argsort(values, kind="stable"), min(count, len(values)))
+
+
+def _as_numbers(scores: NDArray[Score], right: NDArray[np.bool_]) -> NDArray[Score]:
+    """The scores, in place of NaN the one that counts most against the model: no comparison with NaN is true."""
+    against = np.where(right, -np.inf, np.inf).astype(scores.dtype)
+    return np.where(np.isnan(scores), against, scores)
 
 
 def percent(share: float) -> float:

@@ -14,6 +14,7 @@ from model.metrics import best_candidates, ranks
 from model.scoring.collection import Direction, EncodedCollection
 from model.scoring.parts import ScoreParts
 from model.scoring.ranker import Ranker
+from model.weights import WeightsError
 
 _PAIRS, _QUERIES = 1024, 128  # in a batch
 _PAIRS_ON_GPU, _QUERIES_ON_GPU = 2**19, 1024  # large, because a photo is sent once for all its pairs in a batch
@@ -167,13 +168,20 @@ def score_pairs(
     *,
     progress: bool = False,
 ) -> ScoreParts:
-    """The parts (B,) of the scores of caption i with photo i, both named by their row (B,) in `collection`."""
+    """The parts (B,) of the scores of caption i with photo i, both named by their row (B,) in `collection`.
+
+    Raises WeightsError when one is not finite: nothing that is measured or fitted with such weights means anything.
+    """
     batches, step = [], _pairs_at_once(ranker)
     for start in tqdm(range(0, len(captions), step), desc="pairs", unit="batch", disable=not progress):
         rows = slice(start, start + step)
         text = collection.text.select(captions[rows].tolist())
         batches.append(ranker.score(text, collection.photos, photos[rows]).parts)
-    return ScoreParts.joined(batches)
+    parts = ScoreParts.joined(batches)
+    for name, values in vars(parts).items():
+        if not np.isfinite(values).all():
+            raise WeightsError(f"the weights are of no use: the {name} of photos and sentences is not finite.")
+    return parts
 
 
 def _pairs_at_once(ranker: Ranker) -> int:

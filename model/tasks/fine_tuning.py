@@ -27,6 +27,7 @@ from model.tasks.evaluation import right
 from model.tasks.examples import Example, examples
 from model.tasks.fitting import labels_of
 from model.tasks.training import calibrated, save_head
+from model.training.divergence import REMEDY, check_finite
 from model.training.errors import TrainingError
 from model.training.optimizers import make_optimizers, set_learning_rate
 from model.training.recipe import Recipe, as_toml, load_recipe
@@ -105,7 +106,10 @@ def _train(
     measured: _Examples,
     log: Path,
 ) -> Tensor:
-    """Train `model` in place; its logits (N, L) of `measured` in the end."""
+    """Train `model` in place; its logits (N, L) of `measured` in the end.
+
+    Raises TrainingError when losses, weights or logits are no longer finite.
+    """
     schedule, device = recipe.schedule, next(model.parameters()).device
     all_targets = torch.from_numpy(targets([example.question for example in learned.examples], labels))
     optimizers = make_optimizers(model, recipe)
@@ -128,13 +132,18 @@ def _train(
                 if task == "vqa"
                 else functional.cross_entropy(batch_logits, batch_targets)
             )
+            record: dict[str, float] = {"step": step, "loss": round(loss.item(), 4)}
+            if not math.isfinite(record["loss"]):
+                raise TrainingError(f"step {step}: the loss is {record['loss']}. {REMEDY}")
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
             for optimizer in optimizers:
                 optimizer.step()
-            record: dict[str, float] = {"step": step, "loss": round(loss.item(), 4)}
             if step % epoch_steps == 0 or step == steps:
+                check_finite(model, step)
                 logits = _logits(model, processor, measured, schedule.batch_size)
+                if not torch.isfinite(logits).all():
+                    raise TrainingError(f"step {step}: the answers to dev questions are not finite. {REMEDY}")
                 record["dev accuracy"] = round(100 * float(right(head, measured.examples, logits.numpy()).mean()), 2)
                 tqdm.write(f"step {step}: dev accuracy {record['dev accuracy']}", file=sys.stderr)
             if step % _LOG_EVERY == 0 or "dev accuracy" in record:

@@ -1,12 +1,17 @@
-"""Detects a diverged run: a loss that is not finite, or an objective that is worse than chance."""
+"""Detects a diverged run: losses or weights that are not finite, or an objective that is worse than chance."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+import torch
+from torch import nn
+
+from model.training.errors import TrainingError
 from model.training.recipe import Recipe
 
+REMEDY = "Lower the learning rate in the recipe."
 _MOMENTUM = 0.98  # of the running mean: about 50 steps
 _MIN_STEPS = 100
 _FACTOR = 1.5
@@ -63,3 +68,14 @@ class Divergence:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore a result of `state_dict`."""
         self._mean, self._steps = state["mean"], state["steps"]
+
+
+def check_finite(network: nn.Module, step: int) -> None:
+    """Raise TrainingError, which names the step, where a weight or a statistic of `network` is NaN or infinite.
+
+    So are those that are too large for float16, in which weights are kept. A loss tells only of the weights before its
+    step, and only of those that it reads.
+    """
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor.half()).all():
+            raise TrainingError(f"step {step}: {name} is no longer finite in float16. {REMEDY}")

@@ -36,7 +36,7 @@ from model.scoring.word_learning import WordHead
 from model.training import checkpoint
 from model.training.batches import Batches
 from model.training.dev_evaluation import DevEvaluator, DevResult
-from model.training.divergence import Divergence, chance_loss
+from model.training.divergence import REMEDY, Divergence, chance_loss, check_finite
 from model.training.errors import TrainingError
 from model.training.export import RunSummary, save_weights
 from model.training.hard_negatives import nearest_photos
@@ -46,6 +46,7 @@ from model.training.processes import Processes
 from model.training.recipe import Recipe, RecipeError, as_toml, difference, load_recipe
 from model.training.start import freeze_trunk, start
 from model.training.step import losses, total_loss
+from model.weights import WeightsError
 
 _CHECKPOINT_SECONDS = 300.0
 _LOG_STEPS = 10
@@ -220,20 +221,20 @@ class _Run:
                 rounded = {name: round(value, 4) for name, value in values.items()}
                 bar.set_postfix(rounded)
                 self._log({"step": self.step, "epoch": round(self.step / self.epoch, 3), **rounded})
-            if (finished or at_dev) and self.processes.is_first and len(self.evaluator):
-                self._evaluate()
             stop = self.processes.first_decides(now > deadline)
             due = self.processes.first_decides(now - saved > _CHECKPOINT_SECONDS)
             if finished or at_dev or stop or due:
-                self._save_checkpoint()
+                for network in (self.model, self.averaged_model):
+                    check_finite(network, self.step)
+                if (finished or at_dev) and self.processes.is_first:
+                    self._keep_best(finished=finished)
+                self._save_checkpoint()  # last: what was not fit to be kept is not fit to go on from
                 saved = now
             if stop:
                 break
         bar.close()
         if self.step < self.steps:
             return False
-        if not len(self.evaluator) and self.processes.is_first:
-            self._save_weights(self._result(), None)
         self.processes.wait()
         return True
 
@@ -291,7 +292,7 @@ class _Run:
         self.processes.sum([*sums.values(), *(parameter.grad for parameter in trained if parameter.grad is not None)])
         values = {name: value.item() for name, value in sums.items()}
         if (problem := self.divergence.problem(values)) is not None:
-            raise TrainingError(f"step {self.step}: {problem}. Lower the learning rate in the recipe.")
+            raise TrainingError(f"step {self.step}: {problem}. {REMEDY}")
         torch.nn.utils.clip_grad_norm_(trained, schedule.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
@@ -336,10 +337,21 @@ class _Run:
                 tensor.lerp_(self.start_weights[name], self.recipe.schedule.start_share)
         return result
 
-    def _evaluate(self) -> None:
-        """Measure dev recall of the network as it is now, and save it when it is the best until now."""
+    def _keep_best(self, *, finished: bool) -> None:
+        """Measure dev recall of the network as it is now, and save it when it is the best until now.
+
+        Without dev photos the last one is the best. Raises TrainingError when the network is not fit to be saved.
+        """
         network = self._result()
-        result = self.evaluator.evaluate(TorchRuntime(network, self.processor), self.processor, _detectors_of(network))
+        if not len(self.evaluator):
+            if finished:
+                self._save_weights(network, None)
+            return
+        runtime = TorchRuntime(network, self.processor)
+        try:
+            result = self.evaluator.evaluate(runtime, self.processor, _detectors_of(network))
+        except WeightsError as error:
+            raise TrainingError(f"step {self.step}: {error} {REMEDY}") from error
         self._log(
             {
                 "step": self.step,

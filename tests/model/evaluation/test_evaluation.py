@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from model.data.shards import HardNegative, ShardError, write_shard
 from model.evaluation.hard_negatives import accuracy
@@ -20,6 +21,8 @@ from model.scoring.collection import EncodedCollection
 from model.scoring.parts import PreparedPhotos, ScoreParts
 from model.scoring.ranker import Ranker
 from model.scoring.shortlists import Shortlists, rerank_captions, rerank_photos
+from model.weights import WeightsError
+from tests.engine.libraries import write_weights
 from tests.model.scenes import photos as scene_photos
 
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -249,3 +252,16 @@ def test_a_sixth_caption_counts_only_when_asked_for(trained_on_scenes: Path, tmp
 def test_fewer_photos_than_a_fold_are_refused(trained_on_scenes: Path, scene_shard: Path) -> None:
     with pytest.raises(ShardError, match=r"60 captioned photos of split dev .*fewer than the 1000 asked for"):
         evaluate_shards(trained_on_scenes, [scene_shard], split="dev", shortlists=[4], fold=1000, progress=False)
+
+
+@pytest.mark.parametrize("part", ["text_projection", "image_projection", "itm_head"])
+def test_weights_that_compute_no_numbers_are_not_measured(tmp_path: Path, part: str) -> None:
+    weights = write_weights(tmp_path / "weights", seed=0)
+    tensors = load_file(weights / "model.safetensors")
+    for name, tensor in tensors.items():
+        if name.startswith(part):
+            tensor[...] = np.nan
+    save_file(tensors, weights / "model.safetensors", metadata={"format": "pt"})
+    write_shard(tmp_path / "test.tar", scene_photos(8, "test", 0))
+    with pytest.raises(WeightsError, match="not finite"):
+        evaluate_shards(weights, [tmp_path / "test.tar"], split="test", shortlists=[4], device="cpu", progress=False)

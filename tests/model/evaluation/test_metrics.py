@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.metrics import best_candidates, ranks, recall, recall_gain
+from model.metrics import area_under_curve, best_candidates, ranks, recall, recall_gain
 
 
 def by_sorting(scores: NDArray[np.float32], relevant: NDArray[np.bool_]) -> list[int]:
@@ -43,6 +43,40 @@ def test_the_best_candidates_are_those_of_sorting(lists: tuple[NDArray[np.float3
 def test_asking_for_more_candidates_than_there_are_gives_all() -> None:
     scores = np.array([[1, 3, 2]], dtype=np.float32)
     assert best_candidates(scores, np.zeros((1, 3), dtype=np.bool_), 10).tolist() == [[1, 2, 0]]
+
+
+NAN = np.float32(np.nan)
+
+
+@pytest.mark.parametrize(
+    ("scores", "rank"),
+    [
+        ([NAN, 1, 0, -1], 3),
+        ([NAN, 1, NAN, -np.inf], 3),
+        ([NAN, NAN, NAN, NAN], 3),
+        ([2, NAN, 1, NAN], 2),
+        ([np.inf, NAN, 1, 0], 1),
+        ([-np.inf, 1, -np.inf, 0], 3),
+        ([2, 1, 0, -1], 0),
+    ],
+    ids=["right one", "right and wrong one", "all", "wrong ones", "beside infinity", "as low as a wrong one", "none"],
+)
+def test_a_score_that_is_no_number_counts_against_the_model(scores: list[float], rank: int) -> None:
+    row, relevant = np.array([scores], dtype=np.float32), np.array([[True, False, False, False]])
+    assert ranks(row, relevant).tolist() == [rank]
+    assert best_candidates(row, relevant, 4)[0].tolist().index(0) == rank
+    found = [depth for depth in range(1, 5) if 0 in best_candidates(row, relevant, depth)]
+    assert found == list(range(rank + 1, 5))
+
+
+def test_of_two_right_candidates_the_one_with_a_score_counts() -> None:
+    assert ranks(np.array([[NAN, 2, 3, 1]], np.float32), np.array([[True, True, False, False]])).tolist() == [1]
+
+
+def test_a_network_that_gives_no_numbers_finds_and_tells_apart_nothing() -> None:
+    scores, relevant = np.full((20, 20), NAN), np.eye(20, dtype=np.bool_)
+    assert recall(ranks(scores, relevant))["r@10"] == 0.0
+    assert area_under_curve(scores.ravel().astype(np.float64), relevant.ravel()) == 0.0
 
 
 def test_recall_by_hand() -> None:

@@ -140,8 +140,9 @@ def test_a_head_learns_to_answer_by_what_a_photo_shows(asked: Path, tmp_path: Pa
         next(train_heads(weights, [asked], ["statements"], device="cpu", progress=False))
 
 
-@pytest.mark.parametrize("name", ["vqa", "nlvr2", "statements"])
-def test_a_whole_network_is_fine_tuned_by_recipe_and_answers(tmp_path: Path, name: str) -> None:
+@pytest.fixture
+def questioned(tmp_path: Path) -> Path:
+    """A shard of four train and four dev photos with a question and a statement each."""
     made = []
     for split in ("train", "dev"):
         for row, photo in enumerate(photos(4, split, seed=len(split))):
@@ -149,22 +150,44 @@ def test_a_whole_network_is_fine_tuned_by_recipe_and_answers(tmp_path: Path, nam
             statements = (Statement("it is red", bool(row % 2), "is"),)
             made.append(replace(photo, key=f"{split}{row}", vqa=vqa, statements=statements))
     write_shard(shard := tmp_path / "made.tar", made)
+    return shard
+
+
+@pytest.mark.parametrize("name", ["vqa", "nlvr2", "statements"])
+def test_a_whole_network_is_fine_tuned_by_recipe_and_answers(tmp_path: Path, questioned: Path, name: str) -> None:
     start = write_weights(tmp_path / "start", seed=0)
     recipe = load_recipe(name)
     changes = {"start.weights": str(start), "schedule.epochs": 2.0, "schedule.batch_size": 4}
     quick = overridden(recipe, changes, "test")
     (tmp_path / "quick.toml").write_text(as_toml(quick))
-    weights = fine_tune(tmp_path / "quick.toml", [shard], tmp_path / "run", device="cpu")
+    weights = fine_tune(tmp_path / "quick.toml", [questioned], tmp_path / "run", device="cpu")
     assert generation(weights) != generation(start), "the trunk has learned too"
     assert recipe.task != "retrieval"
     head = Head.load(weights, recipe.task, generation(weights))
     runtime = load_runtime(weights, device="cpu")
-    pixels = made[0].decode(PixelBertImageProcessor.from_pretrained(weights))
+    pixels = read_shards([questioned])[0].decode(PixelBertImageProcessor.from_pretrained(weights))
     features = runtime.encode_image([pixels]).pixel_features
     logits = runtime.classify(head, runtime.encode_text(["is it red?"]), *[features] * PHOTOS[head.task])
     assert logits.shape == (1, len(head.labels))
     assert "dev accuracy" in (tmp_path / "run" / "log.jsonl").read_text()
     with pytest.raises(TrainingError, match="already holds a run"):
-        fine_tune(tmp_path / "quick.toml", [shard], tmp_path / "run", device="cpu")
+        fine_tune(tmp_path / "quick.toml", [questioned], tmp_path / "run", device="cpu")
     with pytest.raises(TrainingError, match=f"is for {recipe.task}"):
-        train(tmp_path / "quick.toml", [shard], tmp_path / "other", device="cpu")
+        train(tmp_path / "quick.toml", [questioned], tmp_path / "other", device="cpu")
+
+
+@pytest.mark.parametrize(("batch_size", "told_at"), [(4, "step 1"), (2, "step 2: the loss")], ids=["end", "before"])
+def test_a_network_that_fine_tuning_spoils_is_not_left(
+    tmp_path: Path, questioned: Path, batch_size: int, told_at: str
+) -> None:
+    changes = {
+        "start.weights": str(write_weights(tmp_path / "start", seed=0)),
+        "schedule.epochs": 1.0,
+        "schedule.batch_size": batch_size,
+        "schedule.warmup": 0.0,
+        "schedule.lr": 1e30,
+    }
+    (tmp_path / "spoiling.toml").write_text(as_toml(overridden(load_recipe("vqa"), changes, "test")))
+    with pytest.raises(TrainingError, match=f"{told_at}.* Lower the learning rate"):
+        fine_tune(tmp_path / "spoiling.toml", [questioned], tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run" / "weights").exists()

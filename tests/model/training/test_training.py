@@ -490,3 +490,39 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path, short_shard: Pat
     recipe.write_text(SHORT.format(frozen="0").replace("epochs = 4", "epochs = 40\nlr = 1e30\nclip_norm = 1e30"))
     with pytest.raises(TrainingError, match="Lower the learning rate"):
         train(recipe, [short_shard], tmp_path / "run", device="cpu")
+
+
+@pytest.mark.parametrize("dev", [6, 0], ids=["with dev photos", "without dev photos"])
+def test_weights_that_the_last_step_spoils_are_not_left(tmp_path: Path, dev: int) -> None:
+    shard, recipe = tmp_path / "train.tar", tmp_path / "short.toml"
+    write_shard(shard, photos(16, "train", 0) + photos(dev, "dev", 1))
+    recipe.write_text(SHORT.format(frozen="0").replace("epochs = 4", "epochs = 0.5\nlr = 1e30\nclip_norm = 1e30"))
+    with pytest.raises(TrainingError, match=r"step 1: .* Lower the learning rate"):
+        train(recipe, [shard], tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run" / "weights").exists()
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_spoiled_step_leaves_the_checkpoint_before_it(tmp_path: Path, short_shard: Path) -> None:
+    recipe, run = tmp_path / "short.toml", tmp_path / "run"
+    recipe.write_text(SHORT.format(frozen="0").replace("epochs = 4", "epochs = 4\nlr = 1e6\nwarmup = 0.9"))
+    assert train(recipe, [short_shard], run, device="cpu", minutes=0) is None
+    good = (run / "checkpoint.pt").read_bytes()
+    with pytest.raises(TrainingError, match=r"step 2: .* Lower the learning rate"):
+        train(recipe, [short_shard], run, device="cpu", minutes=0, resume=True)
+    assert (run / "checkpoint.pt").read_bytes() == good
+
+
+def test_a_network_whose_dev_scores_are_no_numbers_is_not_left(tmp_path: Path, short_shard: Path) -> None:
+    """Its weights are finite, and so are its losses, which do not read the statistics that are spoiled."""
+    recipe, run = tmp_path / "short.toml", tmp_path / "run"
+    recipe.write_text(SHORT.format(frozen="0"))
+    assert train(recipe, [short_shard], run, device="cpu", minutes=0) is None
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
+    for name, tensor in state["model"].items():
+        if name.endswith("running_var"):
+            tensor.fill_(-1e4)
+    torch.save(state, run / "checkpoint.pt")
+    with pytest.raises(TrainingError, match=r"step 2: .* not finite\. Lower the learning rate"):
+        train(recipe, [short_shard], run, device="cpu", resume=True)
+    assert not (run / "weights").exists()

@@ -11,7 +11,7 @@ from model.atomic import remove_leftovers, replacing
 from model.training.errors import TrainingError
 
 FILE = "checkpoint.pt"
-_FORMAT = 2
+_FORMAT = 3
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

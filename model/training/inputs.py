@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,15 +16,14 @@ from model.data.shards import CaptionedPhoto
 from model.network.pixelbert import PixelBertForPreTraining
 from model.processor import SPECIAL_TOKENS, PixelBertProcessor, TextInputs
 from model.runtime.torch_runtime import TorchRuntime
-from model.scoring.parameters import ScoringParameters
 from model.scoring.word_learning import WordHead, used_words
+from model.training.digests import digest_of, weights_digest
 from model.training.errors import TrainingError
-from model.training.photos import TrainingPhotos, stage_features, weights_digest
+from model.training.photos import TrainingPhotos, stage_features
 from model.training.processes import Processes
 from model.training.recipe import Recipe
-from model.training.start import freeze
+from model.training.start import freeze, start_detectors
 from model.training.step import Batch
-from model.weights import find_weights, generation
 
 _CAPTIONS = 256  # embedded at a time
 _MAX_STANDARDISED_PHOTOS = 512  # from which the word head takes mean and spread of each feature
@@ -102,12 +100,12 @@ class TrainingInputs:
         self._word_targets = np.zeros((len(self.captions), len(word_ids)), dtype=np.float32)
         self._word_targets[rows] = targets
         sample = rows[:: -(-len(rows) // _MAX_STANDARDISED_PHOTOS)]
-        head = WordHead(word_ids, targets, self._pooled_features(sample))
-        if self._recipe.start.weights:
-            weights = find_weights(self._recipe.start.weights)
-            detectors = ScoringParameters.load(weights, generation(weights)).detectors
-            if len(detectors.ids) and detectors.weights.shape[1] == len(head.centre):
-                head.initialize_from(detectors)
+        pooled_features = self._pooled_features(sample)
+        torch.manual_seed(self._recipe.seed)  # how much was drawn before depends on what an earlier run has kept
+        head = WordHead(word_ids, targets, pooled_features)
+        detectors = start_detectors(self._recipe)
+        if len(detectors.ids) and detectors.weights.shape[1] == len(head.centre):
+            head.initialize_from(detectors)
         self._model.word_head = head.to(self._device)
 
     def _cnn_features(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor | None]:
@@ -156,8 +154,7 @@ class TrainingInputs:
         """
         trunk = self._model.pixelbert
         weights = weights_digest((trunk.word_tokens, trunk.layers, self._model.text_projection))
-        made_by = (self.fingerprint, self._processor.tokenizer.to_str(), weights)
-        path = cache / f"{hashlib.blake2b(repr(made_by).encode(), digest_size=16).hexdigest()}.npy"
+        path = cache / f"{digest_of(self.fingerprint, self._processor.tokenizer.to_str(), weights)}.npy"
         if not path.exists():
             captions = [caption for of_photo in self.captions for caption in of_photo]
             runtime = TorchRuntime(self._model, self._processor)

@@ -7,7 +7,6 @@ resumed takes exactly the same steps as one that was not, on any number of GPUs.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import math
 import sys
@@ -36,6 +35,7 @@ from model.scoring.word_learning import WordHead
 from model.training import checkpoint
 from model.training.batches import Batches
 from model.training.dev_evaluation import DevEvaluator, DevResult
+from model.training.digests import digest_of, photos_digest, weights_digest
 from model.training.divergence import REMEDY, Divergence, chance_loss, check_finite
 from model.training.errors import TrainingError
 from model.training.export import RunSummary, save_weights
@@ -44,7 +44,7 @@ from model.training.inputs import TrainingInputs
 from model.training.optimizers import make_optimizers, set_learning_rate
 from model.training.processes import Processes
 from model.training.recipe import Recipe, RecipeError, as_toml, difference, load_recipe
-from model.training.start import freeze_trunk, start
+from model.training.start import freeze_trunk, start, start_digest
 from model.training.step import losses, total_loss
 from model.weights import WeightsError
 
@@ -158,13 +158,20 @@ class _Run:
         processes: Processes,
     ) -> None:
         self.recipe, self.output, self.processes, self.device = recipe, output, processes, processes.device
+        self.log = output / "log.jsonl"
         schedule = recipe.schedule
         self.train_rows = _subset(len(photos), schedule.train_fraction, recipe.seed)
         self.model, self.processor = start(recipe, [caption for photo in photos for caption in photo.captions])
+        started_from = start_digest(recipe, self.model, self.processor)
         self.model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-arg]
         if schedule.frozen_trunk:
             freeze_trunk(self.model)
         self.inputs = TrainingInputs(recipe, photos, self.model, self.processor, output, processes)
+        self.begun_from = {
+            "train photos": self.inputs.fingerprint,
+            "dev photos": photos_digest(dev),
+            "starting weights": started_from,
+        }
         texts = [self.processor.tokenize(photos[row].captions) for row in self.train_rows]
         if recipe.objectives.words:
             self.inputs.add_word_head(self.train_rows, texts)
@@ -239,10 +246,14 @@ class _Run:
         return True
 
     def restore(self) -> None:
-        """Continue from the checkpoint in `output`. Raises TrainingError when it is of other photos or unreadable."""
+        """Continue from the checkpoint in `output`.
+
+        Raises TrainingError when it is unreadable, or was begun from other photos or weights.
+        """
         state = checkpoint.load(self.output / checkpoint.FILE)
-        if state["data"] != self.inputs.fingerprint:
-            raise TrainingError(f"{self.output} was begun with other photos or captions: name another --output")
+        for name, digest in self.begun_from.items():
+            if state["begun_from"][name] != digest:
+                raise TrainingError(f"{self.output} was begun with other {name}: name another --output")
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         for optimizer, optimizer_state in zip(self.optimizers, state["optimizers"], strict=True):
@@ -252,10 +263,7 @@ class _Run:
 
     def state(self) -> bytes:
         """What must be the same in all processes: photos, step and weights."""
-        digest = hashlib.blake2b(f"{self.inputs.fingerprint} {self.step}".encode())
-        for tensor in self.model.state_dict().values():
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return digest.digest()
+        return digest_of(self.begun_from, self.step, weights_digest([self.model])).encode()
 
     def _save_checkpoint(self) -> None:
         if self.processes.is_first:
@@ -264,7 +272,7 @@ class _Run:
                 "average": self.average.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                 "divergence": self.divergence.state_dict(),
-                "data": self.inputs.fingerprint,
+                "begun_from": self.begun_from,
                 "step": self.step,
                 "best": self.best,
                 "seconds": self.seconds,
@@ -361,7 +369,7 @@ class _Run:
             }
         )
         with suppress(PictureError):  # the log has the same figures
-            curves(self.output / "log.jsonl", self.output / "curves.png")
+            curves(self.log, self.output / "curves.png")
         tqdm.write(f"step {self.step}: dev {json.dumps(result.figures)}", file=sys.stderr)
         if result.score >= self.best:
             self.best = result.score
@@ -387,7 +395,7 @@ class _Run:
 
     def _log(self, record: dict[str, object]) -> None:
         if self.processes.is_first:
-            with (self.output / "log.jsonl").open("a", encoding="utf-8") as file:
+            with self.log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
 
 

@@ -5,9 +5,8 @@ With a CNN that is frozen up to some stage, what that stage gives for a few view
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from model.image_processor import MAX_ASPECT_RATIO, PixelBertImageProcessor
 from model.network.backbones import run, stages
 from model.network.pixelbert import PixelBertForPreTraining
 from model.training.augmentation import random_views
+from model.training.digests import digest_of, photos_digest, weights_digest
 from model.training.recipe import Augmentation
 
 _BATCH = 32
@@ -93,26 +93,13 @@ class TrainingPhotos:
 
     def fingerprint(self) -> str:
         """A digest of the photos, their order, their captions and how they are read."""
-        digest = hashlib.blake2b(digest_size=16)
-        for photo in self._photos:
-            digest.update(repr((photo.key, photo.captions, len(photo.jpeg))).encode())
-            digest.update(photo.jpeg)
         p = self._processor
-        digest.update(repr((p.image_size, p.aspect, p.image_mean, p.image_std, self._augmentation)).encode())
-        return digest.hexdigest()
+        return digest_of(
+            photos_digest(self._photos), p.image_size, p.aspect, p.image_mean, p.image_std, self._augmentation
+        )
 
     def _decode(self, row: int) -> NDArray[np.uint8]:
         return self._photos[row].decode(self._processor)
-
-
-def weights_digest(modules: Iterable[nn.Module]) -> str:
-    """A digest of the weights of these modules: by it is kept what they have computed."""
-    digest = hashlib.blake2b(digest_size=16)
-    for module in modules:
-        for name, tensor in module.state_dict().items():
-            digest.update(name.encode())
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def stage_features(
@@ -126,8 +113,7 @@ def stage_features(
     """
     cache.mkdir(parents=True, exist_ok=True)
     frozen = stages(model.pixelbert.pixel_tokens.backbone)[:frozen_stages]
-    made_by = (photos.fingerprint(), frozen_stages, weights_digest(frozen), seed)
-    stamp = hashlib.blake2b(repr(made_by).encode(), digest_size=8).hexdigest()
+    stamp = digest_of(photos.fingerprint(), frozen_stages, weights_digest(frozen), seed)
     paths = [cache / f"view-{view}-{stamp}.npy" for view in range(views)]
     for view, path in enumerate(paths):
         if not path.exists():

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer
+from torch import nn
 
 from model.image_processor import PixelBertImageProcessor
 from model.network.backbones import stages
@@ -15,8 +16,11 @@ from model.network.configuration import PixelBertConfig
 from model.network.pixelbert import PixelBertForPreTraining
 from model.network.pretrained import load_backbone, load_tokenizer, load_trunk
 from model.processor import PixelBertProcessor, learn_vocabulary, wordpiece_tokenizer
+from model.scoring.parameters import ScoringParameters
+from model.scoring.word_detectors import WordDetectors
+from model.training.digests import digest_of, weights_digest
 from model.training.recipe import Recipe
-from model.weights import WeightsError, find_weights
+from model.weights import WeightsError, find_weights, generation
 
 
 def start(recipe: Recipe, captions: Sequence[str]) -> tuple[PixelBertForPreTraining, PixelBertProcessor]:
@@ -41,6 +45,30 @@ def start(recipe: Recipe, captions: Sequence[str]) -> tuple[PixelBertForPreTrain
     if recipe.start.trunk:
         load_trunk(model, recipe.start.trunk)
     return model, _processor(tokenizer, recipe)
+
+
+def start_detectors(recipe: Recipe) -> WordDetectors:
+    """The word detectors of the weights that `recipe` goes on from; none where there are none."""
+    if not recipe.start.weights:
+        return WordDetectors()
+    weights = find_weights(recipe.start.weights)
+    return ScoringParameters.load(weights, generation(weights)).detectors
+
+
+def start_digest(recipe: Recipe, model: PixelBertForPreTraining, processor: PixelBertProcessor) -> str:
+    """A digest of all that `start`, whose result is given, and `start_detectors` have loaded.
+
+    Not of weights that were drawn: they follow from the seed, and are a little other ones on other kinds of machines.
+    """
+    trunk = model.pixelbert
+    loaded: list[nn.Module] = [model] if recipe.start.weights else []
+    if recipe.start.backbone:
+        loaded.append(trunk.pixel_tokens.backbone)
+    if recipe.start.trunk:
+        loaded += [trunk.word_tokens, trunk.layers]
+    detectors = start_detectors(recipe)
+    learned = [array.tobytes() for array in (detectors.ids, detectors.weights, detectors.bias)]
+    return digest_of(weights_digest(loaded), processor.tokenizer.to_str(), learned)
 
 
 def _processor(tokenizer: Tokenizer, recipe: Recipe) -> PixelBertProcessor:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from model.data.shards import CaptionedPhoto, ShardError, write_shard
 from model.errors import PixelseekError
@@ -310,12 +311,59 @@ def test_a_run_does_not_go_on_with_another_recipe_or_other_photos(tmp_path: Path
     recipe = tmp_path / "short.toml"
     recipe.write_text(SHORT.format(frozen="0"))
     assert train(recipe, [short_shard], tmp_path / "run", minutes=0, device="cpu") is None
-    write_shard(tmp_path / "others.tar", photos(16, "train", 5))
-    with pytest.raises(TrainingError, match="begun with other photos"):
-        train(recipe, [tmp_path / "others.tar"], tmp_path / "run", resume=True, device="cpu")
+    learned, dev = photos(16, "train", 0), photos(6, "dev", 1)
+    others = {
+        "other train photos": photos(16, "train", 5) + dev,
+        "fewer train photos": learned[:-1] + dev,
+        "another caption": [replace(learned[0], captions=("a dog",)), *learned[1:], *dev],
+        "other dev photos": learned + photos(6, "dev", 5),
+        "no dev photos": learned,
+        "a dev photo of another data set": [*learned, *dev[:-1], replace(dev[-1], dataset="other")],
+    }
+    for name, in_shard in others.items():
+        write_shard(tmp_path / "others.tar", in_shard)
+        which = "dev photos" if "dev" in name else "train photos"
+        with pytest.raises(TrainingError, match=f"was begun with other {which}: name another --output"):
+            train(recipe, [tmp_path / "others.tar"], tmp_path / "run", resume=True, device="cpu")
     recipe.write_text(SHORT.format(frozen="0").replace("epochs = 4", "epochs = 5"))
     with pytest.raises(TrainingError, match=r"another recipe \(schedule.epochs: 4.0, now 5.0\)"):
         train(recipe, [short_shard], tmp_path / "run", resume=True, device="cpu")
+
+
+def test_a_run_does_not_go_on_from_other_starting_weights(tmp_path: Path, short_shard: Path, begun: Path) -> None:
+    recipe, run = tmp_path / "on.toml", tmp_path / "run"
+    recipe.write_text(SHORT.format(frozen="2").replace("[start]", f"[start]\nweights = '{begun}'") + WORDS)
+    assert train(recipe, [short_shard], run, minutes=0, device="cpu") is None
+    shutil.copytree(begun, tmp_path / "kept")
+    weights = load_file(begun / "model.safetensors")
+    weights["logit_scale"][...] += 1
+    save_file(weights, begun / "model.safetensors", metadata={"format": "pt"})
+    scoring_of(tmp_path / "kept").save(begun, generation(begun))
+    with pytest.raises(TrainingError, match="was begun with other starting weights: name another --output"):
+        train(recipe, [short_shard], run, resume=True, device="cpu")
+    shutil.rmtree(begun)
+    shutil.copytree(tmp_path / "kept", begun)
+    scoring = scoring_of(begun)
+    replace(scoring, detectors=replace(scoring.detectors, bias=scoring.detectors.bias + 1)).save(
+        begun, generation(begun)
+    )
+    with pytest.raises(TrainingError, match="was begun with other starting weights"):
+        train(recipe, [short_shard], run, resume=True, device="cpu")
+    shutil.rmtree(begun)
+    shutil.copytree(tmp_path / "kept", begun)
+    assert train(recipe, [short_shard], run, resume=True, device="cpu") is not None, "the same ones, written anew"
+
+
+def test_a_resumed_run_leaves_the_same_share_of_its_start(tmp_path: Path, short_shard: Path) -> None:
+    """Of new word detectors too, although what was computed before they were drawn is now kept."""
+    recipe = tmp_path / "short.toml"
+    short = SHORT.format(frozen="2").replace("batch_size = 8", "batch_size = 8\nstart_share = 0.5")
+    recipe.write_text(short + WORDS)
+    train(recipe, [short_shard], tmp_path / "whole", device="cpu")
+    assert train(recipe, [short_shard], tmp_path / "pieces", minutes=0, device="cpu") is None
+    train(recipe, [short_shard], tmp_path / "pieces", resume=True, device="cpu")
+    whole, pieces = (scoring_of(tmp_path / run / "weights").detectors.weights for run in ("whole", "pieces"))
+    np.testing.assert_allclose(whole, pieces, atol=1e-3)
 
 
 def test_a_run_of_another_version_is_not_continued(tmp_path: Path, short_shard: Path) -> None:

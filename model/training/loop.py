@@ -44,6 +44,7 @@ from model.training.inputs import TrainingInputs
 from model.training.optimizers import make_optimizers, set_learning_rate
 from model.training.processes import Processes
 from model.training.recipe import Recipe, RecipeError, as_toml, difference, load_recipe
+from model.training.run_log import RunLog
 from model.training.start import freeze_trunk, start, start_digest
 from model.training.step import losses, total_loss
 from model.weights import WeightsError
@@ -158,7 +159,7 @@ class _Run:
         processes: Processes,
     ) -> None:
         self.recipe, self.output, self.processes, self.device = recipe, output, processes, processes.device
-        self.log = output / "log.jsonl"
+        self.log = RunLog(output / "log.jsonl")
         schedule = recipe.schedule
         self.train_rows = _subset(len(photos), schedule.train_fraction, recipe.seed)
         self.model, self.processor = start(recipe, [caption for photo in photos for caption in photo.captions])
@@ -227,7 +228,8 @@ class _Run:
             if finished or self.step % _LOG_STEPS == 0:
                 rounded = {name: round(value, 4) for name, value in values.items()}
                 bar.set_postfix(rounded)
-                self._log({"step": self.step, "epoch": round(self.step / self.epoch, 3), **rounded})
+                if self.processes.is_first:
+                    self.log.add({"step": self.step, "epoch": round(self.step / self.epoch, 3), **rounded})
             stop = self.processes.first_decides(now > deadline)
             due = self.processes.first_decides(now - saved > _CHECKPOINT_SECONDS)
             if finished or at_dev or stop or due:
@@ -260,6 +262,8 @@ class _Run:
             optimizer.load_state_dict(optimizer_state)
         self.divergence.load_state_dict(state["divergence"])
         self.step, self.best, self.seconds = state["step"], state["best"], state["seconds"]
+        if self.processes.is_first:
+            self.log.forget_after(self.step)
 
     def state(self) -> bytes:
         """What must be the same in all processes: photos, step and weights."""
@@ -360,7 +364,7 @@ class _Run:
             result = self.evaluator.evaluate(runtime, self.processor, _detectors_of(network))
         except WeightsError as error:
             raise TrainingError(f"step {self.step}: {error} {REMEDY}") from error
-        self._log(
+        self.log.add(
             {
                 "step": self.step,
                 "seconds": round(self.seconds),
@@ -369,7 +373,7 @@ class _Run:
             }
         )
         with suppress(PictureError):  # the log has the same figures
-            curves(self.log, self.output / "curves.png")
+            curves(self.log.path, self.output / "curves.png")
         tqdm.write(f"step {self.step}: dev {json.dumps(result.figures)}", file=sys.stderr)
         if result.score >= self.best:
             self.best = result.score
@@ -392,11 +396,6 @@ class _Run:
         self.model.train()
         if self.inputs.frozen_stages:
             self.model.pixelbert.pixel_tokens.backbone.eval()  # its batch statistics stay as they were
-
-    def _log(self, record: dict[str, object]) -> None:
-        if self.processes.is_first:
-            with self.log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
 
 
 def _detectors_of(network: PixelBertForPreTraining) -> WordDetectors:

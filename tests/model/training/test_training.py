@@ -287,6 +287,22 @@ def test_a_run_in_pieces_is_the_same_run(tmp_path: Path, short_shard: Path) -> N
         assert np.allclose(tensor, parts[name], atol=1e-3), name
 
 
+def test_the_log_of_a_killed_run_has_no_step_twice(
+    tmp_path: Path, short_shard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_LOG_STEPS", 1)
+    recipe, run = tmp_path / "short.toml", tmp_path / "run"
+    recipe.write_text(SHORT.format(frozen="99"))
+    assert train(recipe, [short_shard], run, minutes=0, device="cpu") is None
+    with (run / "log.jsonl").open("a") as log:  # what a run has logged that was killed before its next checkpoint
+        log.write('{"step": 2, "loss": 99.0}\n{"step": 2, "dev": {}, "score": 99.0}\n{"step": 3, "loss": 9')
+    train(recipe, [short_shard], run, resume=True, device="cpu")
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if "loss" in record] == list(range(1, 9))
+    assert [record["step"] for record in records if "dev" in record] == [2, 4, 6, 8]
+    assert "99.0" not in (run / "log.jsonl").read_text()
+
+
 def test_a_part_of_the_photos_is_learned_from_in_as_many_steps(
     tmp_path: Path, short_shard: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -288,17 +288,18 @@ class _Run:
         """One step of the optimizers; the losses, averaged over the gradient accumulation steps."""
         schedule, progress = self.recipe.schedule, self.step / self.steps
         set_learning_rate(self.optimizers, schedule, progress)
-        photos, captions = self.batches[self.step]
-        next_photos = self.batches[self.step + 1][0]
         count = schedule.gradient_accumulation_steps
+        # Cut, not dealt out: a group of hard negatives lies together in the batch, and must be seen together.
+        photos, captions = (np.array_split(of_step, count) for of_step in self.batches[self.step])
+        next_photos = np.array_split(self.batches[self.step + 1][0], count)
         own_steps = range(self.processes.rank, count, self.processes.count)
         for number in own_steps:
-            self.inputs.expect(photos[number::count])
-            self.inputs.expect(next_photos[number::count])
+            self.inputs.expect(photos[number])
+            self.inputs.expect(next_photos[number])
         sums: dict[str, Tensor] = {}
         for number in own_steps:
             torch.manual_seed((self.recipe.seed * 1_000_003 + self.step) * count + number)
-            for name, value in self._accumulate(photos[number::count], captions[number::count], progress).items():
+            for name, value in self._accumulate(photos[number], captions[number], progress).items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + value / count
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.processes.sum([*sums.values(), *(parameter.grad for parameter in trained if parameter.grad is not None)])

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -446,6 +447,30 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, short_shard: Path) 
     alone, together = (load_file(tmp_path / run / "weights" / "model.safetensors") for run in ("alone", "together"))
     for name, tensor in alone.items():
         assert np.allclose(tensor, together[name], atol=2e-3), name
+
+
+def test_accumulation_steps_cut_a_batch_and_leave_its_groups_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shard(tmp_path / "few.tar", photos(14, "train", 0))  # fewer than a batch, so that the cuts differ in size
+    draw, seen = TrainingPhotos.batch, list[list[int]]()
+
+    def noted(self: TrainingPhotos, rows: NDArray[np.int64], *, augment: bool) -> object:
+        seen.append(rows.tolist())
+        return draw(self, rows, augment=augment)
+
+    monkeypatch.setattr(TrainingPhotos, "batch", noted)
+    steps: dict[int, list[list[int]]] = {}
+    for count in (1, 2, 3):
+        recipe = tmp_path / f"{count}.toml"
+        changed = f"batch_size = 24\ngradient_accumulation_steps = {count}"
+        text = SHORT.format(frozen="0").replace("batch_size = 8", changed).replace("epochs = 4", "epochs = 3")
+        recipe.write_text(f"{text}[objectives]\nnegative_images = 1\n")
+        seen.clear()
+        train(recipe, [tmp_path / "few.tar"], tmp_path / str(count), device="cpu")
+        assert min(len(rows) for rows in seen) == 14 // count, "none is smaller than was checked"
+        steps[count] = [list(chain(*seen[first : first + count])) for first in range(0, len(seen), count)]
+    assert steps[1] == steps[2] == steps[3]
 
 
 def test_accumulation_steps_that_the_processes_cannot_share_are_refused(

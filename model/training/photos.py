@@ -83,13 +83,11 @@ class TrainingPhotos:
                 on_photo[row, : image.shape[0], : image.shape[1]] = True
             mask = torch.from_numpy(on_photo).to(self._device)
         values = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2)
-        values = ((values - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
-        if mask is not None:
-            values = values * mask[:, None]
         a = self._augmentation
         if augment and a.enabled:
             values = random_views(values, crop=a.crop, colour=a.colour, flip=a.flip)
-        return values, mask
+        values = ((values - self._mean) / self._std).contiguous(memory_format=torch.channels_last)
+        return (values if mask is None else values * mask[:, None]), mask
 
     def fingerprint(self) -> str:
         """A digest of the photos, their order, their captions and how they are read."""

@@ -55,6 +55,41 @@ def test_photos_of_many_sizes_are_padded_and_the_mask_knows() -> None:
     assert np.array_equal(mask.numpy(), expected["pixel_mask"])
 
 
+NORMALISATIONS = {
+    "ours": ((127.0, 127.0, 127.0), (128.0, 128.0, 128.0)),
+    "ImageNet": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "0 to 1": ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)),
+}
+
+
+def views(photo: CaptionedPhoto, normalisation: str, augmentation: Augmentation) -> NDArray[np.float32]:
+    """64 random views of one photo (64, 3, H, W), from 0 (black) to 255 (white) again."""
+    mean, std = (np.array(values, dtype=np.float32) for values in NORMALISATIONS[normalisation])
+    some = TrainingPhotos(
+        [photo], PixelBertImageProcessor(64, "squash", mean.tolist(), std.tolist()), augmentation, CPU
+    )
+    torch.manual_seed(0)
+    values = some.batch(np.zeros(64, dtype=np.int64), augment=True)[0].numpy()
+    return np.asarray(values * std[:, None, None] + mean[:, None, None], dtype=np.float32)
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_view_keeps_the_colours_of_its_photo_however_they_are_normalised(normalisation: str, level: int) -> None:
+    found = views(grey(64, 64, level), normalisation, Augmentation(colour=0.0))
+    np.testing.assert_allclose(found, level, atol=0.01)
+
+
+@pytest.mark.parametrize("normalisation", NORMALISATIONS)
+def test_a_view_changes_brightness_and_contrast_alike_however_colours_are_normalised(normalisation: str) -> None:
+    (scene,) = photos(1, "train", 0)
+    found = views(scene, normalisation, Augmentation(colour=0.4))
+    np.testing.assert_allclose(found, views(scene, "ours", Augmentation(colour=0.4)), atol=0.01)
+    assert found.min() >= -0.01
+    assert found.max() <= 255.01
+    assert np.ptp(found.mean(axis=(1, 2, 3))) > 50, "some are dark, some are light"
+
+
 def test_a_damaged_photo_is_named(image_processor: PixelBertImageProcessor) -> None:
     broken = replace(photos(1, "train", 0)[0], jpeg=b"no photo")
     with pytest.raises(ShardError, match="photo train-00000"):

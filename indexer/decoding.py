@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from indexer.high_depth_png import with_lower_bits
-from indexer.high_depth_tiff import is_misread_by_pillow, is_whole_tiff, read_high_depth_tiff, to_eight_bits
+from indexer.high_depth_tiff import is_misread_by_pillow, is_whole_tiff, read_high_depth_tiff
 from indexer.library.photo import FileIdentity
 from indexer.metadata.fields import Metadata
 from indexer.metadata.reading import read_metadata, read_sidecar
 from indexer.raw import NoPreview, is_raw, open_preview, read_container
+from model.colours import as_rgb
 from model.image_processor import PixelBertImageProcessor
 
 MAX_FILE_BYTES = 512 * 1024**2
@@ -307,17 +308,3 @@ def _open_image(file: BinaryIO, path: str) -> Image.Image:
 def _upright(image: Image.Image, orientation: int | None) -> Image.Image:
     turn = _TURNS.get(orientation or 1)
     return image if turn is None else image.transpose(turn)
-
-
-def as_rgb(image: Image.Image) -> Image.Image:
-    """The image as RGB with 8 bits per channel: transparency on white, the first frame of an animation."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray(to_eight_bits(np.asarray(image))).convert("RGB")
-    if image.mode in ("I", "F"):
-        return Image.fromarray(to_eight_bits(np.asarray(image, dtype=np.float32))).convert("RGB")
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(layered, mask=layered.getchannel("A"))
-        return white
-    return image.convert("RGB")

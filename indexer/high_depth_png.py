@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from indexer.high_depth_tiff import to_eight_bits
+from model.colours import to_eight_bits
 
 _BIT_DEPTH_AT = 24
 _FULL_UPPER_BYTE = 64  # with values from here on, all 16 bits are used

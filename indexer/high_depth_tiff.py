@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
+from model.colours import to_eight_bits
+
 _MAGIC = (b"II*\0", b"MM\0*")
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _OFFSETS, _SAMPLES, _ROWS, _COUNTS, _PLANAR, _PREDICTOR = 273, 277, 278, 279, 284, 317
@@ -70,22 +72,6 @@ def is_misread_by_pillow(file: BinaryIO) -> bool:
         return False
     tags = _directory(file)
     return tags.get(_PLANAR) == 2 and max(tags.get(_BITS, (1,))) > 8 and tags.get(_COMPRESSION, _PLAIN) == _PLAIN
-
-
-def to_eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale `values` to 0 to 255.
-
-    For unsigned integers, white is the maximum of 8, 10, 12, 14, 16 or 32 bits, the fewest that hold all values: many
-    programs leave the upper bits unused. Other numbers have no fixed white: their range is stretched.
-    """
-    if values.dtype.kind != "u":
-        numbers = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
-        low, high = float(numbers.min()), float(numbers.max())
-        return ((numbers - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8)
-    largest = int(values.max())
-    bits = next((bits for bits in (8, 10, 12, 14, 16) if largest < 1 << bits), 32)
-    shifted: NDArray[np.uint8] = (values >> np.array(bits - 8, dtype=values.dtype)).astype(np.uint8)
-    return shifted
 
 
 def _is_tiff(file: BinaryIO) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.colours import as_rgb
 from model.weights import WeightsError, read_json
 
 CONFIG_FILE = "processor_config.json"
@@ -76,7 +77,8 @@ class PixelBertImageProcessor:
     def resize(self, image: Image.Image) -> NDArray[np.uint8]:
         """An upright photo as RGB bytes (H, W, 3) of the size the model reads."""
         size = self.target_size(*image.size)
-        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        is_read = image.mode == "RGB" and not image.has_transparency_data  # as when indexing: no copy then
+        rgb = image if is_read else as_rgb(image)
         return np.asarray(rgb.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0), dtype=np.uint8)
 
     def normalize(self, images: Sequence[NDArray[np.uint8]]) -> ImageInputs:

@@ -14,6 +14,7 @@ from typing import Any
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from model.colours import as_rgb
 from model.data.shards import CaptionedPhoto, write_shard
 from model.data.source import DatasetError, SourcePhoto
 
@@ -104,7 +105,7 @@ def _jpeg(path: Path, short_side: int) -> bytes:
                 return content
             scale = min(1.0, short_side / shortest)
             image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright = as_rgb(ImageOps.exif_transpose(image))
             scale = min(1.0, short_side / min(upright.size))
             size = (max(1, round(upright.width * scale)), max(1, round(upright.height * scale)))
             file = io.BytesIO()

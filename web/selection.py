@@ -123,10 +123,8 @@ def _back() -> str:
 
 def _archive(photo_ids: Sequence[int]) -> Response:
     """The archive. Raises OriginalMissing where there is no file to send, and Busy where others are being sent."""
-    if not _ARCHIVES.acquire(blocking=False):
-        raise Busy("other archives are being sent. Try again when they are done.")
     archive = _sent(current_service().view().catalog, photo_ids)
-    next(archive)  # opens the first file; from now on the archive gives its place back, sent to the end or not
+    next(archive)  # takes a place and opens the first file
     response = Response(archive, mimetype=_ZIP)
     name = f"pixelseek-{len(photo_ids)}-photo{'s' if len(photo_ids) > 1 else ''}.zip"
     response.headers.set("Content-Disposition", "attachment", filename=name)
@@ -135,7 +133,12 @@ def _archive(photo_ids: Sequence[int]) -> Response:
 
 
 def _sent(catalog: Database, photo_ids: Sequence[int]) -> Iterator[bytes]:
-    """Nothing, once a file is open, and then the archive. Raises OriginalMissing where there is none."""
+    """Nothing, once a file is open, and then the archive. Raises what `_archive` raises.
+
+    It takes its place among the archives itself, so that it gives it back however it ends, sent or not.
+    """
+    if not _ARCHIVES.acquire(blocking=False):
+        raise Busy("other archives are being sent. Try again when they are done.")
     first: list[Original | OriginalMissing] = []
     originals = _originals(catalog, photo_ids)
     try:

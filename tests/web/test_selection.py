@@ -97,6 +97,24 @@ def test_archives_do_not_take_all_threads_of_the_server(client: FlaskClient) -> 
     assert client.post(ZIP, json={"photo_ids": photo_ids}).status_code == 200
 
 
+@pytest.mark.parametrize("asks", ["a program", "a form"])
+def test_archives_are_sent_again_once_the_disk_of_the_library_is_back(
+    client: FlaskClient, tmp_path: Path, asks: str
+) -> None:
+    photo_ids, _ = found(client)
+    form = {"photo": photo_ids, "csrf_token": token(client)}
+
+    def ask() -> int:
+        if asks == "a form":
+            return client.post("/selection/zip", data=form).status_code
+        return client.post(ZIP, json={"photo_ids": photo_ids}).status_code
+
+    (tmp_path / "library").rename(tmp_path / "away")
+    assert [ask() for _ in range(3)] == [503] * 3
+    (tmp_path / "away").rename(tmp_path / "library")
+    assert ask() == 200
+
+
 def original(path: Path) -> Original:
     status = path.stat()
     return Original(str(path), path.open("rb"), status.st_size, status.st_mtime_ns)

@@ -85,20 +85,30 @@ class Guard:
     def _check_password(self, right_hash: str) -> None:
         password = _password()
         digest = hashlib.blake2b(password.encode("utf-8", "replace"), key=self._key).digest()
-        if password and hmac.compare_digest(digest, self._known):
+        if password and self._is_known(digest):
             return
         address = request.remote_addr or ""
-        if not self._wrong.test(_WRONG_PASSWORDS, address):
-            raise TooManyRequests("too many wrong passwords. Try again in a minute.", retry_after=_WAIT_S)
-        with self._hashing:
-            if password and check_password_hash(right_hash, password):
-                self._known = digest
-                return
+        self._refuse_guessing(address)
         if password:
+            with self._hashing:
+                if self._is_known(digest):  # another request has brought it meanwhile
+                    return
+                self._refuse_guessing(address)  # those count too that were before this one in the queue
+                if check_password_hash(right_hash, password):
+                    self._known = digest
+                    return
+                self._wrong.hit(_WRONG_PASSWORDS, address)
             _log.warning("a wrong password from %s", address)
-            self._wrong.hit(_WRONG_PASSWORDS, address)
         realm = WWWAuthenticate("basic", {"realm": "Pixelseek", "charset": "UTF-8"})
         raise Unauthorized("the password is needed; any user name will do", www_authenticate=realm)
+
+    def _is_known(self, digest: bytes) -> bool:
+        return hmac.compare_digest(digest, self._known)
+
+    def _refuse_guessing(self, address: str) -> None:
+        """Raise TooManyRequests where too many wrong passwords came from that address."""
+        if not self._wrong.test(_WRONG_PASSWORDS, address):
+            raise TooManyRequests("too many wrong passwords. Try again in a minute.", retry_after=_WAIT_S)
 
 
 def _password() -> str:

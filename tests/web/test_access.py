@@ -1,7 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from flask.testing import FlaskClient
@@ -47,6 +50,35 @@ def test_after_many_wrong_passwords_even_the_right_one_waits(guarded: FlaskClien
     assert answer.headers["Retry-After"] == "60"
     elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
     assert guarded.get("/", auth=("anyone", PASSWORD), environ_overrides=elsewhere).status_code == 200
+
+
+def answers_at_once(client: FlaskClient, passwords: Sequence[str], *, as_token: bool = False) -> list[int]:
+    """The status of requests that all come at the same time, one with each password."""
+    all_are_there = Barrier(len(passwords))
+
+    def ask(password: str) -> int:
+        header = {"Authorization": f"Bearer {password}"} if as_token else {}
+        all_are_there.wait()
+        one = client.application.test_client()
+        return one.get("/api/v1/status", headers=header, auth=None if as_token else ("anyone", password)).status_code
+
+    with ThreadPoolExecutor(len(passwords)) as people:
+        return list(people.map(ask, passwords))
+
+
+@pytest.mark.parametrize("as_token", [False, True])
+def test_of_many_wrong_passwords_at_once_no_more_than_ten_are_looked_at(guarded: FlaskClient, as_token: bool) -> None:
+    guesses = [f"guess {guess}" for guess in range(40)]
+    assert Counter(answers_at_once(guarded, guesses, as_token=as_token)) == {401: 10, 429: 30}
+
+
+def test_the_right_password_opens_however_often_it_comes_at_once(guarded: FlaskClient) -> None:
+    assert answers_at_once(guarded, [PASSWORD] * 30) == [200] * 30
+
+
+def test_the_right_password_opens_amid_a_few_wrong_ones(guarded: FlaskClient) -> None:
+    wrong = [f"guess {guess}" for guess in range(9)]
+    assert answers_at_once(guarded, [*wrong, *[PASSWORD] * 5]) == [401] * 9 + [200] * 5
 
 
 def test_whoever_is_in_stays_in_while_others_guess(guarded: FlaskClient) -> None:

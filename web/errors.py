@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 from flask import Response, g, jsonify, make_response, render_template, request, url_for
 from pydantic import ValidationError
@@ -141,9 +142,10 @@ def _address_with(parameter: str, sentence: str) -> str:
     """The address of this page with another sentence in that parameter; of the search where there is none."""
     if not parameter or request.endpoint is None:
         return url_for("pages.search", q=sentence)
-    values = {**request.args.to_dict(), **(request.view_args or {}), parameter: sentence}
+    values = {**request.args.to_dict(flat=False), parameter: [sentence]}
     values.pop("cursor", None)
-    return url_for(request.endpoint, **values)
+    # The client chose the names: as arguments, `endpoint` or `_scheme` would mean something to `url_for`.
+    return f"{url_for(request.endpoint, **(request.view_args or {}))}?{urlencode(values, doseq=True)}"
 
 
 def _explain(error: Exception) -> tuple[HTTPStatus, str]:

@@ -7,6 +7,7 @@ import io
 import re
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from flask.testing import FlaskClient
@@ -43,6 +44,31 @@ def test_a_slip_is_corrected_by_a_link_to_the_same_page(client: FlaskClient, add
     assert link[1].startswith(f"{address}?")
     assert "sort=date" in link[1]
     assert client.get(html.unescape(link[1])).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["endpoint", "values", "_anchor", "_external", "_method", "_scheme", "photo_id"])
+@pytest.mark.parametrize("address", ["/", "/filters", "/photos/{photo_id}/similar"])
+def test_the_link_keeps_parameters_of_any_name(client: FlaskClient, address: str, name: str) -> None:
+    address = address.format(photo_id=hits(client)[0]["photo_id"])
+    parameter = "words" if address.endswith("similar") else "q"
+    answer = client.get(address, query_string={parameter: "dog & cat camara:canon", name: "a b"})
+    assert answer.status_code == 400
+    link = re.search(r'Try <a href="([^"]+)">dog &amp; cat camera:canon</a>', answer.text)
+    assert link is not None
+    path, _, query = html.unescape(link[1]).partition("?")
+    assert path == address
+    assert parse_qs(query) == {parameter: ["dog & cat camera:canon"], name: ["a b"]}
+    assert client.get(html.unescape(link[1])).status_code == 200
+
+
+def test_the_link_keeps_a_parameter_that_comes_twice(client: FlaskClient) -> None:
+    answer = client.get("/filters", query_string={"q": "camara:canon", "folder": ["a", "b"]})
+    assert '<a href="/filters?q=camera%3Acanon&amp;folder=a&amp;folder=b">' in answer.text
+
+
+def test_the_link_keeps_the_folder_that_a_web_server_serves_the_pages_under(client: FlaskClient) -> None:
+    answer = client.get("/filters", query_string={"q": "camara:canon"}, environ_overrides={"SCRIPT_NAME": "/photos"})
+    assert '<a href="/photos/filters?q=camera%3Acanon">' in answer.text
 
 
 def test_what_was_typed_is_shown_as_text(client: FlaskClient) -> None:

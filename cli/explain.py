@@ -14,7 +14,7 @@ from cli.sentences import SentenceCommand, as_typed
 @click.command(cls=SentenceCommand)
 @click.argument("photo", type=FILE, metavar="FILE", help="A photo, in a library or not.")
 @click.argument("words", nargs=-1, required=True, metavar="SENTENCE", help="What it is held against.")
-@click.option("--output", "-o", type=FILE, metavar="PNG", help="Draw where the words are seen.")
+@click.option("--output", "-o", type=FILE, metavar="PNG", help="Draw where the words are seen, in a new file.")
 @click.option(
     "--method",
     type=click.Choice(["words", "attention"]),
@@ -45,11 +45,13 @@ def explain(
 
     Example: pixelseek explain beach.jpg "a dog running on the sand" --output why.png
     """
+    from cli.new_files import require_new
     from engine.explain import METHODS, explain_file
     from engine.query import parse
 
     if method != "attention" and (layer, head) != (None, None):
         raise click.UsageError("--layer and --head choose among the attention: add --method attention")
+    require_new(output, ".png")
     query = parse(as_typed(words))
     chosen = METHODS[METHODS.index(method)]
     explained = explain_file(
@@ -57,8 +59,10 @@ def explain(
     )
     if output is not None:
         from engine.panels import draw_panels
+        from model.atomic import replacing
 
-        draw_panels(explained).save(output, format="PNG")
+        with replacing(output) as new:
+            draw_panels(explained).save(new, format="PNG")
     if as_json:
         print_json(explained.explanation.to_json())
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,13 @@ _LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _OTHERS = ("waitress", "watchfiles")
 """Packages that `--verbose` logs too, from INFO on: at DEBUG watchfiles reports each line added to the log itself."""
 _TIME = "%Y-%m-%dT%H:%M:%S%z"
+_EVENT = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} [A-Z]+ [\w.]+: ", re.MULTILINE)
+"""How each event of a log of ours begins."""
+_START_BYTES = 1 << 16
+
+
+class LogFileRefused(PixelseekError):  # noqa: N818
+    """A log cannot be written to that file; the message says why."""
 
 
 class _OneLine(logging.Formatter):
@@ -55,10 +63,12 @@ def logging_to(file: Path | None, *, verbose: bool) -> Iterator[None]:
     """Log to `file`, by default to standard error, until the end. `verbose` logs every request too.
 
     Packages that we use log their warnings alone; `verbose` adds news of the server and of the watched folders. What
-    ends the command goes to the file as well. Raises OSError where the file cannot be opened.
+    ends the command goes to the file as well. Raises OSError where the file cannot be opened, and LogFileRefused where
+    it is no log.
     """
     handler: logging.Handler = logging.StreamHandler()
     if file is not None:
+        _require_log(file.expanduser())
         handler = _LogFile(file.expanduser(), encoding="utf-8")
     handler.setFormatter(_OneLine(_LINE, _TIME))
     root = logging.getLogger()
@@ -83,3 +93,13 @@ def logging_to(file: Path | None, *, verbose: bool) -> Iterator[None]:
             logger.setLevel(level)
         with suppress(OSError):  # it has been reported
             handler.close()
+
+
+def _require_log(file: Path) -> None:
+    """Raise LogFileRefused where `file` is one of the user's, such as a photo: a line more would change it."""
+    if not file.is_file():  # a new one, a pipe or a device
+        return
+    with file.open("rb") as opened:
+        start = opened.read(_START_BYTES)
+    if start and not _EVENT.search(start):
+        raise LogFileRefused(f"{file} exists and is no log of Pixelseek. Name a new file.")

@@ -73,10 +73,13 @@ def _home(photos: Path | None) -> Path:
 
 
 def copy_samples(folder: Path) -> Path:
-    """Copy the sample photographs into `folder`. Nothing is downloaded: they are inside the two packages."""
-    from shutil import copy2
+    """Copy the sample photographs into `folder`, where none of the user's is replaced.
 
-    folder.mkdir(parents=True, exist_ok=True)
+    Nothing is downloaded: they are inside the two packages.
+    """
+    from cli.originals import copy_originals
+
+    samples: list[Path] = []
     for package, (below, names) in _SAMPLES.items():
         spec = find_spec(package)
         if spec is None or spec.submodule_search_locations is None:
@@ -84,7 +87,7 @@ def copy_samples(folder: Path) -> Path:
                 "the sample photos are not installed: pip install 'pixelseek[demo]', or name a folder with --photos"
             )
         source = Path(spec.submodule_search_locations[0], below)
-        for name in names.split():
-            if (source / name).exists():
-                copy2(source / name, folder / name)
+        samples += [source / name for name in names.split() if (source / name).exists()]
+    for sample, reason in copy_originals(samples, folder).failed:
+        raise DemoError(f"{sample} cannot be copied to {folder}: {reason}. Name another --library.")
     return folder

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cli.new_files import require_new
 from cli.options import FILE, data_option, device_option, json_option, weights_option
 from cli.output import print_json
 from model.heads import TASKS, Task
@@ -47,14 +48,14 @@ from model.heads import TASKS, Task
     help="Instead, compare the match with what people say: JSON lines of key, sentence, fit (0 to 1), own; "
     "docs/evaluation.md. With --split, --weights, --device, --reliability, --json, --markdown alone.",
 )
-@click.option("--ranks", type=FILE, metavar="FILE", help="Write the rank of every query there (.npz), for --against.")
+@click.option("--ranks", type=FILE, metavar="FILE", help="Write the rank of every query to a new .npz, for --against.")
 @click.option(
     "--against",
     type=FILE,
     metavar="FILE",
     help="The --ranks file of another run: also print the differences to it.",
 )
-@click.option("--reliability", type=FILE, metavar="FILE", help="Draw the reliability diagram there (.png).")
+@click.option("--reliability", type=FILE, metavar="FILE", help="Draw the reliability diagram, a new .png.")
 @weights_option
 @device_option
 @json_option
@@ -85,6 +86,8 @@ def evaluate(
     """
     if as_json and as_markdown:
         raise click.UsageError("name --json or --markdown, not both")
+    require_new(ranks, ".npz")
+    require_new(reliability, ".png")
     if task in TASKS:
         _evaluate_task(task, weights, data, split, device, as_json)
         return

@@ -80,6 +80,8 @@ def train(
     begun = (output / checkpoint.FILE).exists()
     if begun:
         _check_resumable(output, settings, resume=resume)
+    elif not resume and (output / "weights").exists():  # of a run whose checkpoint was deleted, or another folder
+        raise TrainingError(f"{output / 'weights'} exists already: name another --output")
     photos, dev = read_splits(data, ("train", "dev"))
     if not photos:
         raise ShardError(f"no captioned photos of split train in {', '.join(map(str, data))}")

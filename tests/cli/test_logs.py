@@ -113,6 +113,18 @@ def test_what_ends_the_command_is_in_the_file_with_a_traceback_if_it_is_a_bug(tm
         assert ("Traceback" in (tmp_path / name).read_text()) is (name == "bug")
 
 
+def test_a_log_goes_on_where_it_was(tmp_path: Path) -> None:
+    (tmp_path / "log").touch()  # as another program may make it, with permissions of its own
+    for _ in range(3):
+        with logging_to(tmp_path / "log", verbose=False):
+            logging.getLogger("pixelseek.test").info("happened")
+    assert len(events(tmp_path / "log")) == 3
+    (tmp_path / "log").write_text("Pixelseek is at http://127.0.0.1:8080\n" + (tmp_path / "log").read_text())
+    with logging_to(tmp_path / "log", verbose=False):
+        logging.getLogger("pixelseek.test").info("happened")
+    assert len((tmp_path / "log").read_text().splitlines()) == 5
+
+
 @pytest.mark.parametrize("command", ["serve", "watch"])
 def test_a_log_that_cannot_be_opened_is_named(indexed: Path, weights: Path, tmp_path: Path, command: str) -> None:
     log = tmp_path / "nowhere" / "log"

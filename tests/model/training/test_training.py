@@ -550,6 +550,16 @@ def test_a_finished_run_is_not_overwritten(tmp_path: Path, short_shard: Path) ->
         train(recipe, [short_shard], tmp_path / "run", device="cpu")
 
 
+def test_a_folder_that_is_of_no_run_is_not_replaced_by_weights(tmp_path: Path, short_shard: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "in the gym.jpg").touch()
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(SHORT.format(frozen="99"))
+    with pytest.raises(TrainingError, match=r"weights exists already: name another --output"):
+        train(recipe, [short_shard], tmp_path, device="cpu")
+    assert (tmp_path / "weights" / "in the gym.jpg").exists()
+
+
 def test_a_shard_without_training_photos_is_refused(tmp_path: Path) -> None:
     write_shard(tmp_path / "dev.tar", photos(3, "dev", 0))
     with pytest.raises(ShardError, match="no captioned photos of split train"):

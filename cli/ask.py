@@ -27,7 +27,7 @@ def ask(photo: Path, words: tuple[str, ...], top: int, weights: str, device: str
     """
     from engine.answers import ask_file
 
-    answers = ask_file(photo.expanduser(), " ".join(words), top=top, weights=weights, device=device)
+    answers = ask_file(photo, " ".join(words), top=top, weights=weights, device=device)
     if as_json:
         print_json(answers.to_json())
         return

@@ -12,6 +12,7 @@ import click
 
 from cli.output import printable
 from model.errors import PixelseekError
+from model.paths import expanded, home_folder
 
 if TYPE_CHECKING:
     from click.shell_completion import ShellComplete
@@ -75,13 +76,19 @@ def _install(shell: str, script: str) -> list[str]:
     from platformdirs import user_config_path
 
     if shell == "fish":
-        configuration = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+        configuration = _folder_in("XDG_CONFIG_HOME") or home_folder() / ".config"
         return _write(configuration / "fish" / "completions" / "pixelseek.fish", script)
     file = user_config_path("pixelseek", appauthor=False) / f"completion.{shell}"
-    folder = Path((os.environ.get("ZDOTDIR") if shell == "zsh" else None) or "~").expanduser()
+    folder = (_folder_in("ZDOTDIR") if shell == "zsh" else None) or home_folder()
     script_path = shlex.quote(str(file))
     line = f"[ ! -r {script_path} ] || . {script_path}  {_MARK}"
     return _write(file, script) + _add_line(folder / f".{shell}rc", line)
+
+
+def _folder_in(variable: str) -> Path | None:
+    """The folder that the environment names; None where it names none."""
+    named = os.environ.get(variable)
+    return expanded(named) if named else None
 
 
 def _write(file: Path, script: str) -> list[str]:

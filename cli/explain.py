@@ -54,9 +54,7 @@ def explain(
     require_new(output, ".png")
     query = parse(as_typed(words))
     chosen = METHODS[METHODS.index(method)]
-    explained = explain_file(
-        photo.expanduser(), query, weights=weights, device=device, method=chosen, layer=layer, head=head
-    )
+    explained = explain_file(photo, query, weights=weights, device=device, method=chosen, layer=layer, head=head)
     if output is not None:
         from engine.panels import draw_panels
         from model.atomic import replacing

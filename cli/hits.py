@@ -30,7 +30,7 @@ def use_hits(hits: Sequence[Hit], *, open_first: bool, copy_to: Path | None) -> 
     """Do what the options say, and tell it on standard error. Exit status 1 where a file could not be copied."""
     if open_first and hits:
         _open(hits[0].path)
-    if copy_to is not None and not _copy(hits, copy_to.expanduser()):
+    if copy_to is not None and not _copy(hits, copy_to):
         sys.exit(1)
 
 

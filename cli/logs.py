@@ -68,8 +68,8 @@ def logging_to(file: Path | None, *, verbose: bool) -> Iterator[None]:
     """
     handler: logging.Handler = logging.StreamHandler()
     if file is not None:
-        _require_log(file.expanduser())
-        handler = _LogFile(file.expanduser(), encoding="utf-8")
+        _require_log(file)
+        handler = _LogFile(file, encoding="utf-8")
     handler.setFormatter(_OneLine(_LINE, _TIME))
     root = logging.getLogger()
     loggers = [_OURS, *map(logging.getLogger, _OTHERS)]

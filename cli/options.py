@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from model.paths import expanded
 from model.weights import DEFAULT
 
 if TYPE_CHECKING:
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
 
 
 class _File(click.Path):
-    """A path, in the form of Unicode that it has on the disk."""
+    """A path, in the form of Unicode that it has on the disk, with the home folder in place of `~`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """To that path."""
         from indexer.library.paths import as_on_disk
 
-        return as_on_disk(Path(os.fsdecode(super().convert(value, param, ctx))))
+        path = expanded(os.fsdecode(value))
+        return as_on_disk(Path(os.fsdecode(super().convert(path, param, ctx))))
 
 
 FILE = _File(path_type=Path)
@@ -118,4 +120,4 @@ def chosen_library(library: Path | None) -> Path:
     """The folder the user named, or else the default one."""
     from indexer.library.defaults import default_library
 
-    return default_library() if library is None else library.expanduser()
+    return default_library() if library is None else library

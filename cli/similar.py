@@ -43,7 +43,7 @@ def similar(
     from engine.search import SearchEngine
 
     with SearchEngine.open(chosen_library(library), weights=weights, device=device) as engine:
-        hits = engine.similar(photo.expanduser(), limit=limit)
+        hits = engine.similar(photo, limit=limit)
     if as_json:
         print_json({"hits": [hit.to_json() for hit in hits]})
     else:

@@ -138,7 +138,7 @@ def _answer(library: Library, name: str, files: Mapping[bool | None, Sequence[Pa
 
 def _photo_ids(library: Library, files: Sequence[Path]) -> list[int]:
     for file in files:
-        if file.expanduser().is_dir():
+        if file.is_dir():
             raise click.UsageError(f"{printable(str(file))} is a folder. Name the photos in it: {file}/*")
     return [library.photo_at(file).id for file in files]
 

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import regex
 
@@ -16,6 +15,7 @@ from indexer.library.filters import Circle, Filters
 from indexer.library.gazetteer import GAZETTEER
 from indexer.library.text_analysis import fold, indexed_text, spaced_words
 from indexer.scanning import PHOTO_SUFFIXES
+from model.paths import expanded
 
 _SIGNS = str.maketrans(
     {"\u060c": ",", "\u3001": ",", "\u066b": "."}
@@ -45,8 +45,8 @@ def normalised_value(name: str, value: str) -> str:
         if not fold(value).strip():
             raise ValueError
         normalised = FILTERS[name].normalise(value.strip())
-        FILTERS[name].read(normalised)  # RuntimeError: ~user of a user who does not exist
-    except (LookupError, ValueError, OverflowError, RuntimeError) as error:
+        FILTERS[name].read(normalised)
+    except (LookupError, ValueError, OverflowError) as error:
         raise QueryError(f"{name}:{value} makes no sense: write it like {FILTERS[name].example}.") from error
     return normalised
 
@@ -88,7 +88,7 @@ def _valid_text(value: str) -> str:
 
 def _folder(value: str) -> Filters:
     if value.startswith(("~", "/")):
-        value = os.path.normpath(Path(value).expanduser())
+        value = os.path.normpath(expanded(value))
     return Filters(folder=(value,))
 
 

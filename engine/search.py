@@ -50,6 +50,7 @@ from indexer.library.taught_words import TaughtWord
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.errors import RerankerAway
+from model.paths import expanded
 from model.runtime.protocol import EncodedImages
 from model.weights import WeightsError
 
@@ -90,7 +91,7 @@ class SearchEngine:
         Raises LibraryError when there is no such library, WeightsError when there are no such weights, and
         EngineError when the library holds no photo, or other weights search it: all before the network is loaded.
         """
-        folder = default_library() if library is None else Path(library).expanduser()
+        folder = default_library() if library is None else expanded(library)
         return cls.over(folder, open_model(folder, weights, device))
 
     @classmethod

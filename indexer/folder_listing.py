@@ -16,6 +16,7 @@ from pathlib import Path
 
 from indexer.library.errors import reason
 from indexer.scanning import PHOTO_SUFFIXES
+from model.paths import home_folder
 
 _MOUNTS = ("/media/*", "/media/*/*", "/run/media/*/*", "/mnt", "/mnt/*", "/Volumes/*")
 _MAX_FOLDERS = 300
@@ -57,7 +58,7 @@ class FolderBrowser:
     def __init__(self, *, leave_out: Path) -> None:
         """`leave_out` is a folder that is never listed: that of the library."""
         self._leave_out = leave_out.resolve()
-        home = Path.home().resolve()
+        home = home_folder().resolve()
         disks = [path for pattern in _MOUNTS for path in sorted(Path("/").glob(pattern[1:])) if _is_disk(path)]
         self._places = [place for place in [home, *disks] if place.is_dir() and place != place.parent]
 
@@ -87,7 +88,7 @@ class FolderBrowser:
 
     def _at_home(self) -> list[ListedFolder]:
         try:
-            folders = self._folders_in(Path.home().resolve()) if Path.home().resolve() in self._places else []
+            folders = self._folders_in(home_folder().resolve()) if home_folder().resolve() in self._places else []
         except OSError:
             return []
         counted = _counted_in_turn(folders[:_MAX_FOLDERS])

@@ -15,6 +15,7 @@ from typing import Any
 
 from model import quantization
 from model.errors import PixelseekError
+from model.paths import expanded
 
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT = "pixelbert-small"
@@ -42,7 +43,7 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
     name = str(name_or_path)
     if name.startswith(_HUB):
         return _from_hub(name)
-    places = [Path(os.path.expanduser(name))]  # noqa: PTH111  # of a user who is unknown, Path raises RuntimeError
+    places = [expanded(name)]
     if name == Path(name).name:  # a single name, which leads nowhere else
         places.append(SHIPPED / name)
     for folder in places:

@@ -12,6 +12,7 @@ from pathlib import Path
 from flask import current_app
 
 from indexer.folder_listing import FolderBrowser, FolderListing, ListedFolder
+from model.paths import expanded, home_folder
 from web.access import password_hash
 from web.folder_keys import key_of, path_of
 from web.indexing import FolderNotAllowed
@@ -35,7 +36,7 @@ def folder_to_index(path: str | Path) -> Path:
     service = current_service()
     if not may_list_folders():
         return service.indexing.allowed(str(path))
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     found = FolderBrowser(leave_out=service.library).find(folder) if folder.is_absolute() else None
     if found is None:
         raise FolderNotAllowed(
@@ -92,7 +93,7 @@ def _choice(folder: ListedFolder) -> Choice:
 
 
 def _name(path: Path) -> str:
-    return "All of your home folder" if path == Path.home().resolve() else path.name
+    return "All of your home folder" if path == home_folder().resolve() else path.name
 
 
 def _count(folder: ListedFolder) -> str:

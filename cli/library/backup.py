@@ -23,7 +23,7 @@ def backup(file: Path, library: Path | None) -> None:
     """
     from indexer.library.library import Library
 
-    target = file.expanduser().absolute()
+    target = file.absolute()
     with Library.open(chosen_library(library)) as opened:
         opened.back_up(target)
     click.echo(f"{printable(str(target))}: {readable_size(target.stat().st_size)}")

@@ -46,8 +46,8 @@ def demo(photos: Path | None, library: Path | None, weights: str) -> None:
     from cli.output import print_result
     from engine.search import SearchEngine
 
-    home = _home(photos) if library is None else library.expanduser()
-    folder = copy_samples(home.with_name(f"{home.name}-photos")) if photos is None else photos.expanduser()
+    home = _home(photos) if library is None else library
+    folder = copy_samples(home.with_name(f"{home.name}-photos")) if photos is None else photos
     click.echo(f"Indexing {folder}", err=True)
     print_report(*index_photos(home, [folder], weights))
     with SearchEngine.open(home, weights=weights) as engine:
@@ -68,7 +68,7 @@ def _home(photos: Path | None) -> Path:
 
     name = "samples"
     if photos is not None:
-        name = blake2b(os.fsencode(photos.expanduser().resolve()), digest_size=4).hexdigest()
+        name = blake2b(os.fsencode(photos.resolve()), digest_size=4).hexdigest()
     return default_library().with_name("pixelseek-demo") / name
 
 

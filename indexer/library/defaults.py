@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from indexer.library.errors import LibraryError
+from model.paths import expanded
 
 
 def default_library() -> Path:
@@ -16,7 +17,7 @@ def default_library() -> Path:
     from platformdirs import user_data_path
 
     from_environment = os.environ.get("PIXELSEEK_LIBRARY")
-    return Path(from_environment).expanduser() if from_environment else user_data_path("pixelseek", appauthor=False)
+    return expanded(from_environment) if from_environment else user_data_path("pixelseek", appauthor=False)
 
 
 CATALOG_FILE = "catalog.sqlite"

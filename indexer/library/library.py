@@ -50,6 +50,7 @@ from indexer.library.taught_words import (
     taught_word_offers,
     teach_word,
 )
+from model.paths import expanded
 
 Value = TypeVar("Value")
 
@@ -126,7 +127,7 @@ class Library:
 
         Raises LibraryError when there is such a file, or it cannot be written.
         """
-        target = Path(target).expanduser()
+        target = expanded(target)
         if target.exists():
             raise LibraryError(f"{target} exists. Name a new file.")
         if not target.parent.is_dir():
@@ -195,7 +196,7 @@ class Library:
         Raises PhotoMissing if there is none, or the file could not be read as a photo.
         """
         path = Path(path)
-        candidates = normalized(path), path.expanduser().resolve()
+        candidates = normalized(path), expanded(path).resolve()
         for candidate in candidates:
             above = [str(parent) for parent in candidate.parents]
             query = select(location_table.c.photo_id, location_table.c.failure)

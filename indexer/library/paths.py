@@ -6,6 +6,8 @@ import os
 import unicodedata
 from pathlib import Path
 
+from model.paths import expanded
+
 
 def composed(path: str) -> str:
     """`path` in composed form (NFC), by which paths are compared."""
@@ -14,7 +16,7 @@ def composed(path: str) -> str:
 
 def normalized(folder: Path) -> Path:
     """The absolute path of `folder`. Symbolic links are not resolved."""
-    return Path(os.path.normpath(folder.expanduser().absolute()))
+    return Path(os.path.normpath(expanded(folder).absolute()))
 
 
 def mount_point(path: Path) -> Path:
@@ -27,11 +29,10 @@ def as_on_disk(path: Path) -> Path:
 
     The parent folder of a file that does not exist yet is also converted.
     """
-    expanded = path.expanduser()
-    if str(expanded).isascii() or os.path.lexists(expanded):
+    if str(path).isascii() or os.path.lexists(path):
         return path
-    names = list(expanded.parts)
-    folders = [Path(names.pop(0))] if expanded.is_absolute() else [Path()]
+    names = list(path.parts)
+    folders = [Path(names.pop(0))] if path.is_absolute() else [Path()]
     while names and (entries := [entry for folder in folders for entry in _entries(folder, names[0])]):
         folders = entries
         del names[0]

@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, BertModel
 
 from model.network.pixelbert import PixelBertForImageTextRetrieval
+from model.paths import expanded
 from model.processor import read_vocabulary, wordpiece_tokenizer
 from model.weights import WeightsError
 
@@ -74,7 +75,7 @@ def load_backbone(model: PixelBertForImageTextRetrieval, source: str) -> None:
 
 def backbone_state(backbone: str, source: str) -> dict[str, Tensor]:
     """The tensors of a pretrained timm model, under timm's names, the classifier included."""
-    path = Path(source).expanduser()
+    path = expanded(source)
     if source in _BACKBONES and (packaged := _packaged_path(_BACKBONES[source])) is not None:
         names = timm.create_model(backbone, pretrained=False).state_dict()
         tensors = torch.load(packaged, weights_only=True, map_location="cpu")
@@ -160,7 +161,7 @@ def _line(error: Exception) -> str:
 def _trunk_folder(source: str) -> Path | None:
     if source in _TRUNKS and (packaged := _packaged_path(_TRUNKS[source])) is not None:
         return packaged
-    path = Path(source).expanduser()
+    path = expanded(source)
     return path if path.is_dir() else None
 
 

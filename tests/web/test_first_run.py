@@ -100,7 +100,7 @@ def test_folders_of_any_name_can_be_opened_and_indexed(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/etc", "{home}/.secret", "{home}/../library", "{home}/link", "relative", "", "~"]
+    "path", ["/", "/etc", "{home}/.secret", "{home}/../library", "{home}/link", "relative", "", "~", "~nosuch"]
 )
 def test_nothing_else_on_the_machine_is_listed_or_indexed(client: FlaskClient, home: Path, path: str) -> None:
     (home / "link").symlink_to("/etc")

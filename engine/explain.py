@@ -91,6 +91,11 @@ class Explanation:
     words: list[WordEvidence]
     """Only those that the model reads."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether each word that can be shown has a map: it has none while the file of the photo cannot be read."""
+        return all(word.map is not None for word in self.words if word.can_be_shown)
+
     def to_json(self) -> dict[str, Any]:
         """The explanation as the command line and the API print it."""
         return {

@@ -397,6 +397,11 @@ class SearchEngine:
         return self._library.is_current()
 
     @while_open
+    def version(self) -> object:
+        """A value that changes when other weights, or anything in the library, do."""
+        return self.generation, self._library.version()
+
+    @while_open
     def photo_count(self) -> int:
         """How many photos a search looks through."""
         return self._library.photo_count()

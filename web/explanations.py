@@ -6,7 +6,6 @@ import io
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
-from weakref import ReferenceType, ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,34 +27,36 @@ class MapMissing(PixelseekError):  # noqa: N818
 
 
 class Explanations:
-    """Asks the engine, in one queue with the searches, and keeps its latest explanations. Threads may share one."""
+    """Asks the engine, in one queue with the searches, and keeps its latest explanations until the library changes.
+
+    Threads may share one.
+    """
 
     def __init__(self, engine: Callable[[], SearchEngine], searches: Searches) -> None:
         self._engine = engine
         self._searches = searches
-        self._explained_by: ReferenceType[SearchEngine] | None = None  # weak: a strong one would keep the engine open
+        self._version: object = None
+        """The state of the library and the weights that are explained by."""
         self._explanations: OrderedDict[tuple[int, str], Explanation] = OrderedDict()
         self._lock = Lock()
 
     def find(self, photo_id: int, query: Query) -> Explanation:
         """Why the photo matches the words of `query`. Raises what `SearchEngine.explain` and `Searches.run` raise."""
         key = photo_id, query.words
-        engine = self._engine()
-        engine.photo(photo_id)  # raises PhotoMissing for a photo that was removed since
+        version = self._engine().version()
         with self._lock:
-            if self._explained_by is None or engine is not self._explained_by():  # with other weights
+            if version != self._version:
                 self._explanations.clear()
-                self._explained_by = ref(engine)
-            explanation = self._explanations.get(key)
-        if explanation is None:
-            explanation = self._searches.run(lambda engine: engine.explain(photo_id, query))
+                self._version = version
+            if (kept := self._explanations.get(key)) is not None:
+                self._explanations.move_to_end(key)
+                return kept
+        explanation = self._searches.run(lambda engine: engine.explain(photo_id, query))
         with self._lock:
-            if engine is not self._explained_by():
-                return explanation
-            self._explanations[key] = explanation
-            self._explanations.move_to_end(key)
-            while len(self._explanations) > _MAX_EXPLANATIONS:
-                self._explanations.popitem(last=False)
+            if version == self._version and explanation.is_whole:
+                self._explanations[key] = explanation
+                while len(self._explanations) > _MAX_EXPLANATIONS:
+                    self._explanations.popitem(last=False)
         return explanation
 
 

@@ -142,6 +142,65 @@ def test_a_photo_whose_file_is_gone_has_odds_but_no_map(tmp_path: Path, photos: 
         assert client.get(f"/api/v1/photos/{first['photo_id']}/heat", query_string=asked).status_code == 404
 
 
+@pytest.mark.parametrize("hide", ["rename", "change"])
+def test_a_map_is_there_again_once_the_file_can_be_read(
+    tmp_path: Path, photos: Path, word_weights: Path, hide: str
+) -> None:
+    copy = Path(shutil.copytree(photos, tmp_path / "photos"))
+    index(tmp_path / "library", copy, word_weights)
+    with opened(tmp_path / "library", word_weights) as app:
+        client = app.test_client()
+        first = hits(client, q=f"{SENTENCE} type:jpg")[0]
+        path, content = Path(first["path"]), Path(first["path"]).read_bytes()
+        address, asked = f"/api/v1/photos/{first['photo_id']}", {"q": SENTENCE, "word": 1}
+        if hide == "rename":
+            path.rename(path.with_suffix(".away"))
+        else:
+            path.write_bytes(b"another file")
+        assert client.get(f"{address}/heat", query_string=asked).status_code == 404
+        path.write_bytes(content)
+        assert client.get(f"{address}/heat", query_string=asked).status_code == 200
+        words = client.get(f"{address}/explain", query_string={"q": SENTENCE}).get_json()["words"]
+        assert [word["word"] for word in words if word["map"]] == SHOWN
+        assert 'class="heat"' in client.get(f"/photos/{first['photo_id']}", query_string=asked).text
+
+
+def test_an_explanation_follows_what_people_teach(library: Path, word_weights: Path) -> None:
+    with opened(library, word_weights) as app:
+        client, service = app.test_client(), service_of(app)
+        view, sentence = service.view(), "a red zorro"
+        ids = view.photo_ids().tolist()
+        said = []
+
+        def explained() -> object:
+            answer = client.get(f"/api/v1/photos/{ids[0]}/explain", query_string={"q": sentence}).get_json()
+            assert answer == service.engine().explain(ids[0], sentence).to_json()
+            return [(word["word"], word["evidence"]) for word in answer["words"]]
+
+        said.append(explained())
+        word = view.teach_word("zorro")
+        view.answer(word.id, ids[:4], shown=True)
+        said.append(explained())
+        view.answer(word.id, ids[:1], shown=False)
+        said.append(explained())
+        view.rename_taught_word(word.id, "bernardo")
+        said.append(explained())
+        assert said[0] == said[3] != said[1] != said[2] != said[0]
+
+
+def test_a_photo_that_was_removed_is_explained_no_more(tmp_path: Path, photos: Path, word_weights: Path) -> None:
+    copy = Path(shutil.copytree(photos, tmp_path / "photos"))
+    index(tmp_path / "library", copy, word_weights)
+    with opened(tmp_path / "library", word_weights) as app:
+        client = app.test_client()
+        first = hits(client, q=f"{SENTENCE} type:jpg")[0]
+        address = f"/api/v1/photos/{first['photo_id']}/explain?q=red"
+        assert client.get(address).status_code == 200
+        Path(first["path"]).unlink()
+        index(tmp_path / "library", copy, word_weights)
+        assert client.get(address).status_code == 404
+
+
 @pytest.mark.parametrize("query", ["", "type:jpg", "taken:never"])
 def test_without_words_there_is_nothing_to_explain(client: FlaskClient, query: str) -> None:
     page = client.get(f"/photos/{hits(client)[0]['photo_id']}", query_string={"q": query})

@@ -48,6 +48,8 @@ _LATEST = 16
 """So many of the latest calls tell how long the next ones will take."""
 _MAX_DEPTH = 2000
 _MAX_SNAPSHOTS = 128
+_NEAREST = "n"
+"""The order of a search without a rerank, in `ResultSnapshot.how`; that of others is the first letter of their sort."""
 Result = TypeVar("Result")
 
 _CURSOR = re.compile(r"([\w-]{8,32})\.(\d{1,4})(?:\.([nmd])([1-9]\d{0,3})\.([\w-]{8,16}))?")
@@ -154,7 +156,14 @@ class ResultSnapshot:
     sort: Sort
     is_complete: bool
     """Whether there is nothing after these hits."""
+    version: object
+    """`SearchEngine.version` when it was found."""
     lock: Lock = field(default_factory=Lock)
+
+    @property
+    def is_reranked(self) -> bool:
+        """Whether it was to be reranked, as it is for a page, and not found by nearness alone."""
+        return not self.how.startswith(_NEAREST)
 
     @property
     def query(self) -> Query:
@@ -306,12 +315,14 @@ class Searches:
         return found or self._locate_in(self.first(query, 1, sort=sort).snapshot, photo_id, near)
 
     def _latest(self, query: Query, sort: Sort) -> ResultSnapshot | None:
-        """The latest snapshot of that very query that is kept."""
+        """The latest snapshot of that very query as a page searches for it, in the library as it is now."""
+        version = self._engine().version()
         with self._lock:
             same = (
                 snapshot
                 for snapshot in reversed(self._snapshots.values())
-                if snapshot.query.text == query.text and snapshot.sort == sort
+                if snapshot.is_reranked
+                and (snapshot.query.text, snapshot.sort, snapshot.version) == (query.text, sort, version)
             )
             return next(same, None)
 
@@ -324,21 +335,23 @@ class Searches:
         return None if index is None else self._position_in(snapshot, index)
 
     def _nearest(self, engine: SearchEngine, query: Query, limit: int) -> Page:
-        encoded, kept = engine.encode(query), max(limit, engine.max_reranked)
+        version, kept = engine.version(), max(limit, engine.max_reranked)
+        encoded = engine.encode(query)
         result = engine.nearest(encoded, limit=kept + 1)
-        return self._page(engine, encoded, result, limit, kept, "match", f"n{engine.max_reranked}")
+        return self._page(engine, version, encoded, result, limit, kept, "match", f"{_NEAREST}{engine.max_reranked}")
 
     def _reranked(
         self, engine: SearchEngine, shortlist: Shortlist, limit: int, sort: Sort, depth: int | None = None
     ) -> Page:
         """`depth` photos are reranked; None: as many as there is time for."""
+        version = engine.version()
         kept = max(limit, engine.max_reranked)  # every reranked photo, because the next pages show them
         depth = min(shortlist.size, self._depth(shortlist.size) if depth is None else depth)
         result = engine.rerank(shortlist, limit=kept + 1, sort=sort, depth=depth)
         if result.reranked:
             milliseconds = result.timings_ms["features"] + result.timings_ms["rerank"]
             self._seconds_a_photo.append(milliseconds / 1000 / result.reranked)
-        return self._page(engine, shortlist.encoded, result, limit, kept, sort, f"{sort[0]}{depth}")
+        return self._page(engine, version, shortlist.encoded, result, limit, kept, sort, f"{sort[0]}{depth}")
 
     def _depth(self, size: int) -> int:
         """How many photos of a shortlist of that size are reranked: all for who searches alone."""
@@ -351,6 +364,7 @@ class Searches:
     def _page(
         self,
         engine: SearchEngine,
+        version: object,
         encoded: EncodedQuery,
         result: SearchResult,
         limit: int,
@@ -362,7 +376,8 @@ class Searches:
         is_complete = len(result.hits) <= kept
         how = f"{order}.{_digest(engine.generation, result.hits[: engine.max_reranked])}"
         del result.hits[kept:]
-        snapshot = ResultSnapshot(secrets.token_urlsafe(9), how, encoded.embeddings_only(), result, sort, is_complete)
+        key, encoded = secrets.token_urlsafe(9), encoded.embeddings_only()
+        snapshot = ResultSnapshot(key, how, encoded, result, sort, is_complete, version)
         self._keep(snapshot)
         return Page(snapshot, 0, result.hits[:limit])
 
@@ -395,7 +410,7 @@ class Searches:
         """A new snapshot of a search as it was made before."""
 
         def ask(engine: SearchEngine) -> Page:
-            if order == "n":
+            if order == _NEAREST:
                 return self._nearest(engine, query, 1)
             return self._reranked(engine, engine.shortlist(query), 1, "date" if order == "d" else "match", depth)
 

@@ -23,7 +23,7 @@ from indexer.library.errors import LibraryClosed
 from indexer.library.settings import Settings
 from indexer.library.view import LibraryView
 from model.weights import generation
-from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index, recalibrate
 from tests.model.scenes import caption, scenes
 from tests.waiting import wait_until
 from tests.web.applications import busy, hits, opened, served
@@ -379,3 +379,41 @@ def test_only_the_latest_searches_are_remembered_and_the_others_are_made_again(
     for cursor in cursors:
         assert hits(client, cursor=cursor) == expected[2:]
     assert len(service_of(app).searches._snapshots) == 2
+
+
+def place_and_match(client: FlaskClient, photo_id: int, **question: str) -> str:
+    """What the page of a photo says of it in the results of a search, by default for SENTENCE."""
+    page = client.get(f"/photos/{photo_id}", query_string={"q": SENTENCE, **question}).text
+    caption = re.search(r"<figcaption>(.*?)</figcaption>", page, re.DOTALL)
+    assert caption is not None
+    return caption[1]
+
+
+@pytest.mark.parametrize("sort", ["match", "date"])
+def test_the_page_of_a_photo_is_the_same_whatever_programs_search_for(
+    library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    with opened(library, weights) as app:
+        client = app.test_client()
+        recalibrate(service_of(app).engine(), monkeypatch)
+        found = [hit["photo_id"] for hit in hits(client, sort=sort, limit=PHOTO_COUNT)]
+        said = [place_and_match(client, photo_id, sort=sort) for photo_id in found]
+        assert [text.split()[0] for text in said] == [str(place) for place in range(1, PHOTO_COUNT + 1)]
+        assert all(" match</span>" in text for text in said)
+        for other in ({"rerank": "false"}, {"sort": "date"}, {"sort": "match"}):
+            hits(client, **other)
+            assert [place_and_match(client, photo_id, sort=sort) for photo_id in found] == said, other
+
+
+def test_the_page_of_a_photo_knows_what_was_taught_since(library: Path, word_weights: Path) -> None:
+    with opened(library, word_weights) as app:
+        client, view = app.test_client(), service_of(app).view()
+        ids = view.photo_ids().tolist()
+        word = view.teach_word("zorro")
+        view.answer(word.id, ids[:4], shown=True)
+        hits(client, q="zorro")
+        shown = place_and_match(client, ids[3], q="zorro")
+        view.answer(word.id, ids[3:4], shown=False)
+        not_shown = place_and_match(client, ids[3], q="zorro")
+        hits(client, q="zorro")
+        assert place_and_match(client, ids[3], q="zorro") == not_shown != shown

@@ -26,12 +26,12 @@ _log = logging.getLogger("pixelseek.start")
 
 
 class Overviews:
-    """Keeps the overview of a library until its photos change. Threads may share one."""
+    """Keeps the overview of a library until that changes. Threads may share one."""
 
     def __init__(self, view: Callable[[], LibraryView]) -> None:
         self._view = view
         self._lock = Lock()
-        self._key: tuple[str, int] | None = None
+        self._key: tuple[str, object] | None = None
         self._latest: Overview | None = None
         self._read_at = self._took_s = 0.0
         self._is_reading = False
@@ -51,10 +51,10 @@ class Overviews:
         Raises what `LibraryView.open` raises.
         """
         view = self._view()
-        key = view.generation, view.photo_count()
+        key = view.generation, view.version()
         with self._lock:
             latest, is_old = self._latest, time.monotonic() - self._read_at > _MIN_AGE_S
-            if latest is not None and key == self._key and not is_old:
+            if latest is not None and key == self._key:
                 return latest
             if latest is None or self._took_s < _QUICK_S or key[0] != (self._key or key)[0]:
                 return self._read(view, key)
@@ -63,7 +63,7 @@ class Overviews:
                 Thread(target=self._read_aside, args=(view, key), name="overview", daemon=True).start()
             return latest
 
-    def _read(self, view: LibraryView, key: tuple[str, int]) -> Overview:
+    def _read(self, view: LibraryView, key: tuple[str, object]) -> Overview:
         started = time.monotonic()
         overview = view.overview(newest=2 * NEWEST)
         self._latest, self._key = replace(overview, newest=_without_copies(view, overview.newest)[:NEWEST]), key
@@ -71,7 +71,7 @@ class Overviews:
         self._took_s = self._read_at - started
         return self._latest
 
-    def _read_aside(self, view: LibraryView, key: tuple[str, int]) -> None:
+    def _read_aside(self, view: LibraryView, key: tuple[str, object]) -> None:
         try:
             self._read(view, key)
         except PixelseekError as error:  # the server stops, or the library is gone: the next page says so
@@ -91,8 +91,8 @@ def _without_copies(view: LibraryView, photo_ids: Sequence[int]) -> list[int]:
 
 @dataclass(frozen=True)
 class _Examples:
-    key: tuple[str, int] | None
-    """The generation, and the number of photos; None where not all sentences were tried."""
+    version: object | None
+    """`SearchEngine.version` before they were looked for; None where not all sentences were tried."""
     sentences: list[str]
     found_at: float
 
@@ -118,12 +118,13 @@ class Examples:
         `SearchEngine.open` raises.
         """
         engine = self._engine()
-        key = engine.generation, engine.photo_count()
+        version = engine.version()
         with self._changed:
             latest = self._latest
-            is_outdated = latest is None or (latest.key != key and time.monotonic() - latest.found_at > _MIN_AGE_S)
+            is_recent = latest is not None and time.monotonic() - latest.found_at <= _MIN_AGE_S
+            is_outdated = latest is None or (latest.version != version and not is_recent)
             if is_outdated and self._thread is None and not self._is_closed:
-                self._thread = Thread(target=self._find, args=(engine, key), name="examples", daemon=True)
+                self._thread = Thread(target=self._find, args=(engine, version), name="examples", daemon=True)
                 self._thread.start()
             if self._latest is None:
                 self._changed.wait_for(lambda: self._latest is not None or self._thread is None, wait_s)
@@ -137,9 +138,9 @@ class Examples:
         if thread is not None:
             thread.join()
 
-    def _find(self, engine: SearchEngine, key: tuple[str, int]) -> None:
+    def _find(self, engine: SearchEngine, version: object) -> None:
         sentences: list[str] = []
-        tried: tuple[str, int] | None = key
+        tried: object | None = version
         try:
             for sentence in self._queue.run(engine.example_sentences, bool):
                 if self._is_closed:

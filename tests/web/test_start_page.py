@@ -98,6 +98,41 @@ def test_what_was_added_is_there_at_the_next_look(
         assert str(more) in [folder["name"] for folder in overview["folders"]]
 
 
+def test_one_photo_in_place_of_another_is_there_at_the_next_look(
+    tmp_path: Path, photos: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.start._QUICK_S", 60.0)
+    album = shutil.copytree(photos, tmp_path / "album")
+    index(tmp_path / "library", album, weights)
+    with opened(tmp_path / "library", weights) as app:
+        client = app.test_client()
+        before = client.get("/api/v1/overview").get_json()
+        (album / "scene 03.jpg").unlink()
+        (album / "another.jpg").write_bytes((album / "scene 05.jpg").read_bytes() + b" ")
+        index(tmp_path / "library", album, weights)
+        after = client.get("/api/v1/overview").get_json()
+        assert after["photos"] == before["photos"]
+        assert {*after["newest"]} != {*before["newest"]}
+
+
+@pytest.mark.parametrize("after", [(None, []), (None, ["garden"]), ("another caption", ["garden"])])
+def test_sentences_to_try_are_those_that_are_written_now(
+    library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, after: tuple[str | None, list[str]]
+) -> None:
+    monkeypatch.setattr("web.start._MIN_AGE_S", 0.0)
+    monkeypatch.setattr("web.start._MIN_MATCH", 0.0)
+    with opened(library, weights) as app:
+        client, service = app.test_client(), service_of(app)
+        recalibrate(service.engine(), monkeypatch, Calibration(match_scale=1.0, match_bias=20.0, cutoff=0.3))
+        photo_id = service.view().photo_ids().tolist()[0]
+        service.view().annotate(photo_id, caption="our wedding", tags=["party"])
+        assert {*client.get("/api/v1/examples").get_json()["examples"]} == {"our wedding", "party"}
+        caption, tags = after
+        service.view().annotate(photo_id, caption=caption, tags=tags)
+        wanted = {*tags, *filter(None, [caption])}
+        wait_until(lambda: {*client.get("/api/v1/examples").get_json()["examples"]} == wanted)
+
+
 def test_sentences_to_try_are_only_those_with_a_good_first_hit(
     library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,8 +56,18 @@ def find_duplicates(
     """Groups of files that hold nearly the same photo: the largest groups first, in each the largest file first.
 
     A group has at least two files that exist as far as is known: `here` or `offline`. Several paths of one file count
-    once. Each photo is compared with the few nearest to it; a photo that is nearly the same as one of a group belongs
-    to the group. `progress` is called with the number of photos compared so far and the number of all.
+    once. What `progress` is called with says `find_groups`.
+    """
+    return still_duplicates(library, find_groups(library, agreement=agreement, progress=progress))
+
+
+def find_groups(
+    library: LibraryView, *, agreement: float = MIN_AGREEMENT, progress: Callable[[int, int], None] | None = None
+) -> list[list[int]]:
+    """Groups of photos that are nearly the same, by their ids; also of one photo, where several files hold it.
+
+    Each photo is compared with the few nearest to it; a photo that is nearly the same as one of a group belongs to the
+    group. `progress` is called with the number of photos compared so far and the number of all.
     """
     embeddings = library.embeddings(library.photo_ids().tolist())
     photo_ids = np.array(list(embeddings), dtype=np.int64)
@@ -67,19 +77,18 @@ def find_duplicates(
         if progress is not None:
             progress(compared, len(photo_ids))
     paths = library.paths(photo_ids.tolist())
-    multiple = [group for group in groups.all() if sum(len(paths.get(photo_id, ())) for photo_id in group) > 1]
-    duplicates = still_duplicates(library, multiple)
-    return sorted(duplicates, key=lambda group: (-len(group), group[0].path))
+    return [group for group in groups.all() if sum(len(paths.get(photo_id, ())) for photo_id in group) > 1]
 
 
 def still_duplicates(library: LibraryView, groups: Sequence[Sequence[int]]) -> list[list[Copy]]:
-    """The files of these groups of photos as they are now, in each group the largest first.
+    """The files of these groups of photos as they are now: the largest groups first, in each the largest file first.
 
     Groups with fewer than two files that exist are left out.
     """
     files = files_of(library.catalog, [photo_id for group in groups for photo_id in group])
     copies = [_copies(library, group, files) for group in groups]
-    return [group for group in copies if sum(copy.state in EXISTING for copy in group) > 1]
+    duplicates = [group for group in copies if sum(copy.state in EXISTING for copy in group) > 1]
+    return sorted(duplicates, key=lambda group: (-len(group), group[0].path))
 
 
 def near_copies(library: LibraryView, photo_ids: Sequence[int]) -> dict[int, list[int]]:

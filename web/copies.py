@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 
-from engine.duplicates import EXISTING, Copy, find_duplicates, still_duplicates
+from engine.duplicates import EXISTING, Copy, find_groups, still_duplicates
 from indexer.library.view import LibraryView
 from model.errors import PixelseekError
 
@@ -48,13 +48,18 @@ class Comparison:
 
 
 class Copies:
-    """Compares all photos once they are asked for, and again when they have changed. Threads may share one."""
+    """Compares all photos once they are asked for, and again when they have changed. Threads may share one.
+
+    Their files are looked at each time: one that is gone may come back.
+    """
 
     def __init__(self, view: Callable[[], LibraryView]) -> None:
         self._view = view
         self._changed = Condition()
         self._latest = Comparison()
-        self._key: tuple[str, int] | None = None
+        self._groups: list[list[int]] = []
+        self._compared: object = None
+        """`LibraryView.photos_version` of the photos that were compared."""
         self._ended_at = -math.inf
         self._thread: Thread | None = None
         self._is_closed = False
@@ -65,12 +70,10 @@ class Copies:
         Raises what `LibraryView.open` raises.
         """
         view = self._view()
-        key = view.generation, view.photo_count()
         with self._changed:
             is_recent = time.monotonic() - self._ended_at < _MIN_AGE_S
-            if key != self._key and not is_recent and self._thread is None and not self._is_closed:
-                self._publish(groups=self._latest.groups, is_ready=self._latest.is_ready, photos=key[1])
-                self._thread = Thread(target=self._compare, args=(view, key), name="copies", daemon=True)
+            if not is_recent and self._thread is None and not self._is_closed:
+                self._thread = Thread(target=self._compare, args=(view,), name="copies", daemon=True)
                 self._thread.start()
             self._changed.wait_for(lambda: self._latest.is_ready or self._thread is None, wait_s)
             return self._latest
@@ -89,26 +92,27 @@ class Copies:
         if thread is not None:
             thread.join()
 
-    def _compare(self, view: LibraryView, key: tuple[str, int]) -> None:
-        before, key_of_result = self._latest, None
+    def _compare(self, view: LibraryView) -> None:
+        before = self._latest
         ended = Comparison(before.groups, before.is_ready, problem="this is a fault of the server; its log says more")
         try:
-            ended = Comparison(find_duplicates(view, progress=self._note), is_ready=True)
-            key_of_result = key
+            version = view.photos_version()
+            if version != self._compared:
+                self._note(0, view.photo_count())
+                self._groups = find_groups(view, progress=self._note)
+                self._compared = version
+            ended = Comparison(still_duplicates(view, self._groups), is_ready=True)
         except PixelseekError as error:  # the server stops, or the library is gone
             ended = Comparison(before.groups, before.is_ready, problem=str(error))
             _log.info("the photos were not compared: %s", error)
         except Exception:
             _log.exception("the photos were not compared")
         with self._changed:
-            self._latest, self._key, self._ended_at, self._thread = ended, key_of_result, time.monotonic(), None
+            self._latest, self._ended_at, self._thread = ended, time.monotonic(), None
             self._changed.notify_all()
 
     def _note(self, compared: int, photos: int) -> None:
         if self._is_closed:
             raise _Closed("the server is stopping.")
         with self._changed:
-            self._publish(self._latest.groups, self._latest.is_ready, compared, photos)
-
-    def _publish(self, groups: list[list[Copy]], is_ready: bool, compared: int = 0, photos: int = 0) -> None:
-        self._latest = Comparison(groups, is_ready, compared, photos)
+            self._latest = Comparison(self._latest.groups, self._latest.is_ready, compared, photos)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import exists, select
 
 from indexer.library import migrations
-from indexer.library.catalog import encoded_table, location_table, photo_table
+from indexer.library.catalog import encoded_table, location_table, photo_table, read_ids
 from indexer.library.database import Database
 from indexer.library.encodings import Encodings
 from indexer.library.errors import LibraryDamaged, LibraryError
@@ -97,6 +98,18 @@ class LibraryView(Library):
     def version(self) -> object:
         """A value that changes when anything in the library does, in this process or another."""
         return self.vectors.version()
+
+    @while_open
+    def photos_version(self) -> object:
+        """A value that changes when photos come, go or are encoded anew, and when one lies in more or fewer files.
+
+        Unlike `version` it stays while people write about photos. It reads the ids of all photos.
+        """
+        with self.catalog.connect() as connection:
+            files = select(location_table.c.photo_id).where(location_table.c.photo_id.is_not(None))
+            of_files = read_ids(connection, files)
+        numbers = self.photo_ids(), of_files, *self.encodings.sequences_and_ids()
+        return self.generation, *(hashlib.blake2b(some.tobytes(), digest_size=16).digest() for some in numbers)
 
     @while_open
     def photo_count(self) -> int:

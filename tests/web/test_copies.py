@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from engine.results import Hit
 from tests.engine.libraries import PHOTO_COUNT, SENTENCE, index
+from tests.waiting import wait_until
 from tests.web.applications import hits, opened
 from web.stacks import stacks
 
@@ -51,7 +52,7 @@ def album(photos: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def app(album: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
-    monkeypatch.setattr("engine.duplicates.find_duplicates.__kwdefaults__", {"agreement": 0.9999, "progress": None})
+    monkeypatch.setattr("engine.duplicates.find_groups.__kwdefaults__", {"agreement": 0.9999, "progress": None})
     monkeypatch.setattr("web.copies._MIN_AGE_S", 0.0)
     index(tmp_path / "library", album, weights)
     with opened(tmp_path / "library", weights) as app:
@@ -128,11 +129,36 @@ def test_new_copies_are_found_when_photos_were_added(
     assert client.get("/api/v1/duplicates").get_json()["files"] == 5
     (album / "fourth.jpg").write_bytes((album / "scene 05.jpg").read_bytes() + b"4")
     index(tmp_path / "library", album, weights)
-    for _ in range(100):
-        answer = client.get("/api/v1/duplicates").get_json()
-        if answer["files"] == 6:
-            break
-    assert answer["files"] == 6
+    wait_until(lambda: client.get("/api/v1/duplicates").get_json()["files"] == 6)
+
+
+def exchange(album: Path) -> None:
+    (album / "scene 03.jpg").unlink()
+    (album / "fourth.jpg").write_bytes((album / "scene 05.jpg").read_bytes() + b"4")
+
+
+def copy_bytes(album: Path) -> None:
+    shutil.copy(album / "scene 05.jpg", album / "the same bytes as 5.jpg")
+
+
+@pytest.mark.parametrize("change", [exchange, copy_bytes])
+def test_new_copies_are_found_also_where_there_are_as_many_photos_as_before(
+    client: FlaskClient, album: Path, weights: Path, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    assert client.get("/api/v1/duplicates").get_json()["files"] == 5
+    photos = client.get("/healthz").get_json()["photos"]
+    change(album)
+    index(tmp_path / "library", album, weights)
+    assert client.get("/healthz").get_json()["photos"] == photos
+    wait_until(lambda: client.get("/api/v1/duplicates").get_json()["files"] == 6)
+
+
+def test_copies_that_were_away_while_the_photos_were_compared_come_back(client: FlaskClient, album: Path) -> None:
+    away = (album / "the same bytes.jpg").rename(album / "away")
+    assert client.get("/api/v1/duplicates").get_json()["files"] == 3
+    away.rename(album / "the same bytes.jpg")
+    wait_until(lambda: client.get("/api/v1/duplicates").get_json()["files"] == 5)
+    assert "the same bytes.jpg" in client.get("/copies").text
 
 
 def test_without_a_library_there_is_nothing_to_compare(weights: Path, tmp_path: Path) -> None:

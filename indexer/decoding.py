@@ -145,7 +145,7 @@ def read_upright(path: str, side: int) -> tuple[Image.Image, FileIdentity] | Fai
     if isinstance(content, Failure):
         return content
     identity = _identity(content)
-    decoded = _decode(content, path, lambda width, height: _fitted(width, height, side))
+    decoded = _decode(content, path, lambda width, height: fitted(width, height, side))
     if isinstance(decoded, Failure):
         return decoded
     image = _catch_failure(lambda: _resized(decoded, side))
@@ -158,13 +158,14 @@ def make_thumbnail(path: str, side: int) -> bytes | Failure:
     return read if isinstance(read, Failure) else _catch_failure(lambda: _webp(read[0]))
 
 
-def _fitted(width: int, height: int, side: int) -> Size:
+def fitted(width: int, height: int, side: int) -> Size:
+    """Width and height in pixels of a photo that is made small, at most `side` a side; it is never enlarged."""
     scale = min(1.0, side / max(width, height))
     return max(1, round(scale * width)), max(1, round(scale * height))
 
 
 def _resized(decoded: _Decoded, side: int) -> Image.Image:
-    return decoded.image.resize(_fitted(*decoded.size, side), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return decoded.image.resize(fitted(*decoded.size, side), Image.Resampling.BICUBIC, reducing_gap=3.0)
 
 
 def _webp(image: Image.Image) -> bytes:

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, current_app, jsonify, url_for
 from engine.duplicates import duplicates_of
 from engine.query import parse
 from engine.results import Hit
+from indexer.decoding import fitted
 from indexer.library.defaults import recorded_weights
 from indexer.library.photo import PhotoRecord
 from indexer.photo_files import files_of
@@ -32,7 +33,7 @@ from web.schema.status import StatusAnswer
 from web.service import current_service
 from web.start import NEWEST
 from web.streams import EVENT_STREAM, events
-from web.thumbnails import LARGE, SMALL, fitted
+from web.thumbnails import LARGE, SMALL
 from web.uploads import read_upload
 
 _WEBP = "image/webp"
@@ -153,7 +154,8 @@ def heat(params: HeatRequest, photo_id: int) -> Response:
     Bright where most of the evidence comes from, dark where none does. There is none (404) where `map` is null.
     """
     explanation = current_service().explanations.find(photo_id, parse(params.q))
-    strength, size = map_of(explanation, params.word), fitted(_photo(photo_id), LARGE)
+    strength, photo = map_of(explanation, params.word), _photo(photo_id)
+    size = fitted(photo.width, photo.height, LARGE)
     response = Response(heat_webp(strength, size), mimetype=_WEBP)
     response.add_etag()
     return revalidated(response)

@@ -231,4 +231,3 @@ def folder_name(path: str) -> str:
 
 blueprint.add_app_template_filter(ratio_class)
 blueprint.add_app_template_filter(stacks)
-blueprint.add_app_template_filter(stacks)

@@ -45,12 +45,6 @@ class Thumbnail:
     """Another one for every version of the file, path and size."""
 
 
-def fitted(photo: PhotoRecord, side: int) -> tuple[int, int]:
-    """Width and height in pixels of a photo that is made small, at most `side` a side; it is never enlarged."""
-    scale = min(1.0, side / max(photo.width, photo.height))
-    return max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
-
-
 class Thumbnails:
     """The thumbnails of a library. They may be deleted at any time. Threads may share one."""
 

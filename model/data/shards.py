@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Annotated, BinaryIO, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.atomic import replacing
 from model.errors import PixelseekError
@@ -31,9 +32,15 @@ class ShardError(PixelseekError):
     """A shard that cannot be read; the message names the file and the member."""
 
 
+_STRICT = ConfigDict(strict=True)  # no text for a number, no number for a truth
+_NO_OTHER_KEYS = ConfigDict(strict=True, extra="forbid")
+
+
 @dataclass(frozen=True)
 class HardNegative:
     """A caption and a sentence almost like it that is wrong (SugarCrepe, arXiv 2306.14610)."""
+
+    __pydantic_config__ = _NO_OTHER_KEYS
 
     caption: str
     negative_caption: str
@@ -45,13 +52,17 @@ class HardNegative:
 class Question:
     """A question about a photo, and what people answered: ten of them, or one."""
 
+    __pydantic_config__ = _STRICT
+
     question: str
-    answers: tuple[str, ...]
+    answers: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
 class Statement:
     """A sentence about a photo, or about this one (left) and another (right), that is true or false."""
+
+    __pydantic_config__ = _NO_OTHER_KEYS
 
     sentence: str
     label: bool
@@ -162,9 +173,50 @@ def _opened(shard: Shard) -> Iterator[BinaryIO]:
         raise ShardError(f"{shard} cannot be read: {str(error) or type(error).__name__}") from error
 
 
+class _Record(BaseModel):
+    """The JSON beside a photo. Other keys are of other programs."""
+
+    model_config = _STRICT
+
+    captions: list[str] = []
+    caption_ids: list[int] | None = None
+    dataset: str = ""
+    split: str = "train"
+    hard_negatives: tuple[HardNegative, ...] = ()
+    coco_id: int | None = None
+    vqa: tuple[Question, ...] = ()
+    statements: tuple[Statement, ...] = ()
+
+    def photo(self, key: str, jpeg: bytes) -> CaptionedPhoto:
+        """The photo with this key; captions of nothing but spaces are left out, and their ids with them."""
+        rows = [row for row, caption in enumerate(self.captions) if caption.strip()]
+        return CaptionedPhoto(
+            key,
+            jpeg,
+            tuple(self.captions[row].strip() for row in rows),
+            self.dataset,
+            self.split,
+            self.hard_negatives,
+            self.coco_id,
+            tuple(self.caption_ids[row] for row in rows) if self.caption_ids else (),
+            tuple(replace(question, question=question.question.strip()) for question in self.vqa),
+            self.statements,
+        )
+
+
+def _record(content: bytes, where: str) -> _Record:
+    """The record in a member. Raises ShardError, which says `where` it is, for anything else than such a record."""
+    try:
+        return _Record.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    raise ShardError(f"{where}: {key}{': ' if key else ''}{first['msg']}")
+
+
 def _read(shard: Shard) -> list[CaptionedPhoto]:
     images: dict[str, bytes] = {}
-    records: dict[str, dict[str, object]] = {}
+    records: dict[str, _Record] = {}
     try:
         with _opened(shard) as file:
             stream = _Ends(file)
@@ -175,7 +227,7 @@ def _read(shard: Shard) -> list[CaptionedPhoto]:
                     if content is None:
                         continue
                     if suffix == "json":
-                        records[key] = json.loads(content.read())
+                        records[key] = _record(content.read(), f"{shard}: {member.name}")
                     elif suffix in ("jpg", "jpeg", "png"):
                         images[key] = content.read()
             if stream.is_cut_tar():
@@ -186,41 +238,11 @@ def _read(shard: Shard) -> list[CaptionedPhoto]:
     for key, record in records.items():
         if key not in images:
             raise ShardError(f"{shard}: {key}.json has no photo beside it")
-        captions = record.get("captions", [])
-        if not isinstance(captions, list) or not all(isinstance(caption, str) for caption in captions):
-            raise ShardError(f"{shard}: the captions of {key} are no list of sentences")
-        ids = record.get("caption_ids") or []
-        if not isinstance(ids, list) or not all(isinstance(number, int) for number in ids):
-            raise ShardError(f"{shard}: the caption_ids of {key} are no list of numbers")
-        if len(ids) not in (0, len(captions)):
-            raise ShardError(f"{shard}: {key} has {len(captions)} captions, but {len(ids)} caption_ids")
-        rows = [row for row, caption in enumerate(captions) if caption.strip()]
-        texts = tuple(captions[row].strip() for row in rows)
-        caption_ids = tuple(ids[row] for row in rows) if ids else ()
-        dataset, split = str(record.get("dataset", "")), str(record.get("split", "train"))
-        try:
-            hard = tuple(HardNegative(**case) for case in record.get("hard_negatives", ()))  # type: ignore[attr-defined]
-        except TypeError as error:
-            raise ShardError(f"{shard}: the hard negatives of {key} are not caption, negative_caption, kind") from error
-        coco_id = record.get("coco_id")
-        if coco_id is not None and not isinstance(coco_id, int):
-            raise ShardError(f"{shard}: the coco_id of {key} is no number")
-        try:
-            vqa = tuple(map(_question, record.get("vqa", ())))  # type: ignore[call-overload]
-            statements = tuple(Statement(**statement) for statement in record.get("statements", ()))  # type: ignore[attr-defined]
-        except (KeyError, TypeError) as error:
-            raise ShardError(f"{shard}: the questions or statements of {key} are not as they should be") from error
-        photos.append(
-            CaptionedPhoto(key, images[key], texts, dataset, split, hard, coco_id, caption_ids, vqa, statements)
-        )
+        if len(record.caption_ids or ()) not in (0, len(record.captions)):
+            counts = f"{len(record.captions)} captions, but {len(record.caption_ids or ())} caption_ids"
+            raise ShardError(f"{shard}: {key} has {counts}")
+        photos.append(record.photo(key, images[key]))
     return photos
-
-
-def _question(record: Any) -> Question:
-    question, answers = record["question"], record["answers"]
-    if not isinstance(question, str) or not answers or not all(isinstance(answer, str) for answer in answers):
-        raise TypeError("a question is text, and so is each of its answers")
-    return Question(question.strip(), tuple(answers))
 
 
 def write_shard(path: Path, photos: Sequence[CaptionedPhoto]) -> None:

@@ -39,6 +39,16 @@ RENAMED_KEYS = {
     "schedule.all_pixels_from": "schedule.sampling_end",
 }
 """Keys of older recipes, and their names now."""
+TASK_KEYS = {
+    "name",
+    "task",
+    "seed",
+    "start.weights",
+    *(f"cnn.{name}" for name in ("optimizer", "lr", "weight_decay")),
+    *(f"schedule.{name}" for name in ("epochs", "batch_size", "precision", "clip_norm")),
+    *(f"schedule.{name}" for name in ("lr", "weight_decay", "warmup", "lr_milestones")),
+}
+"""What `model.tasks.fine_tuning` reads of a recipe."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -155,7 +165,7 @@ class Dev(_Table):
 class Recipe(_Table):
     """One training run. `model` holds fields of `PixelBertConfig`.
 
-    Where the `task` is not retrieval, only `start.weights`, `schedule` and the rates of the CNN count.
+    Where the `task` is not retrieval, only `TASK_KEYS` may differ from their defaults: nothing reads the others.
     """
 
     name: str
@@ -173,6 +183,11 @@ class Recipe(_Table):
     @model_validator(mode="after")
     def _check(self) -> Recipe:
         """Raise ValueError when the settings do not fit each other."""
+        if self.task != "retrieval":
+            default = _flat(Recipe(name=self.name))
+            for key, value in _flat(self).items():
+                if key not in TASK_KEYS and value != default.get(key):
+                    raise ValueError(f"{key} counts for nothing where the task is {self.task}: leave it out")
         schedule, objectives = self.schedule, self.objectives
         if schedule.batch_size % schedule.gradient_accumulation_steps:
             raise ValueError("schedule.batch_size is no multiple of schedule.gradient_accumulation_steps")

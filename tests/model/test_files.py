@@ -153,6 +153,50 @@ def test_a_wrong_recipe_says_what_is_wrong(tmp_path: Path, text: str | bytes, me
     assert str(refused.value).startswith(f"{path}: ")
 
 
+@pytest.mark.parametrize("task", ["vqa", "statements", "pairs"])
+@pytest.mark.parametrize(
+    ("table", "key", "value"),
+    [
+        ("schedule", "gradient_accumulation_steps", 8),
+        ("schedule", "train_fraction", 0.1),
+        ("schedule", "ema", 0.9),
+        ("schedule", "start_share", 0.5),
+        ("schedule", "frozen_trunk", True),
+        ("schedule", "hard_negative_group_size", 4),
+        ("schedule", "sampling_end", 0.8),
+        ("schedule", "compile", True),
+        ("start", "trunk", "all-MiniLM-L6-v2"),
+        ("cnn", "frozen_stages", 2),
+        ("processor", "image_size", 384),
+        ("augmentation", "flip", False),
+        ("objectives", "mlm", 0.0),
+        ("model", "hidden_dropout_prob", 0.2),
+        ("dev", "photos", 60),
+    ],
+)
+def test_a_key_that_a_task_does_not_read_is_refused_unless_it_has_its_default(
+    task: str, table: str, key: str, value: object
+) -> None:
+    fine_tuning = overridden(load_recipe("vqa"), {"task": task}, "test")
+    with pytest.raises(RecipeError, match=f"test: {table}.{key} counts for nothing where the task is {task}: leave it"):
+        overridden(fine_tuning, {f"{table}.{key}": value}, "test")
+    default = fine_tuning.model_dump()[table][key]
+    assert overridden(fine_tuning, {f"{table}.{key}": default}, "test") == fine_tuning
+
+
+def test_a_task_reads_its_rates_and_the_length_of_its_schedule() -> None:
+    read = {
+        "seed": 3,
+        "schedule.epochs": 2.0,
+        "schedule.batch_size": 4,
+        "schedule.lr_milestones": [1.0],
+        "schedule.clip_norm": 2.0,
+        "schedule.precision": "bfloat16",
+        "cnn.optimizer": "sgd",
+    }
+    assert overridden(load_recipe("vqa"), read, "test").schedule.lr_milestones == [1.0]
+
+
 @pytest.mark.parametrize(("old", "new"), RENAMED_KEYS.items())
 def test_the_name_of_a_key_in_older_recipes_is_refused_with_its_new_name(tmp_path: Path, old: str, new: str) -> None:
     section, key = old.split(".")

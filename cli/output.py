@@ -22,8 +22,11 @@ _NUMBERS = re.compile(r"\[\n[-+.,\s\deE]*\]")
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as JSON. Pure ASCII: any file name survives any pipe and any terminal."""
-    click.echo(_NUMBERS.sub(_in_one_line, json.dumps(value, indent=2)))
+    """Print `value` as JSON. Pure ASCII: any file name survives any pipe and any terminal.
+
+    Raises ValueError for NaN and infinity, which JSON has not, before anything is printed.
+    """
+    click.echo(_NUMBERS.sub(_in_one_line, json.dumps(value, indent=2, allow_nan=False)))
 
 
 def _in_one_line(numbers: re.Match[str]) -> str:

@@ -20,15 +20,16 @@ _BINS = 10
 def first_hits(
     match: NDArray[np.float32], relevant: NDArray[np.bool_], seed: int = 0
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The match (Q,) of each query's first hit, and whether it is right (Q,).
+    """The match (F,) of each query's first hit, and whether it is right (F,).
 
     `match` and `relevant` are (Q, K), of shortlists. The right candidates of a random half of the queries are removed.
+    Those of them that have no other candidate are left out: they have no hit.
     """
     removed = np.random.default_rng(seed).permutation(len(match)) < len(match) // 2  # (Q,)
-    remaining = np.where(relevant & removed[:, None], -np.inf, match)
-    first = remaining.argmax(axis=1)[:, None]  # (Q, 1)
-    right = np.take_along_axis(relevant, first, 1)[:, 0] & ~removed
-    return np.take_along_axis(remaining, first, 1)[:, 0].astype(np.float32), right
+    gone = relevant & removed[:, None]  # (Q, K)
+    first = np.where(gone, -np.inf, match).argmax(axis=1)[:, None]  # (Q, 1)
+    has_hit = ~gone.all(axis=1)
+    return np.take_along_axis(match, first, 1)[has_hit, 0], np.take_along_axis(relevant, first, 1)[has_hit, 0]
 
 
 def match_quality(match: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, Any]:

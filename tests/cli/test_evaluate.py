@@ -55,6 +55,15 @@ def test_markdown_holds_the_figures_of_the_json(options: list[str | Path]) -> No
     assert "| --- | --- | ---: |" in tables
 
 
+@pytest.mark.parametrize("fold", [[], ["--fold", "1"]], ids=["all photos", "folds of one"])
+def test_a_shortlist_of_one_is_measured_in_numbers_that_json_has(options: list[str | Path], fold: list[str]) -> None:
+    options = [option for option in options if option not in ("--shortlist", "4", "2")]
+    run = pixelseek("model", "evaluate", *options, "--shortlist", "1", *fold, "--json")
+    assert run.exit_code == 0, run.stderr
+    report = json.loads(run.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert 12 <= report["match"]["first_hits"] <= 24, "half of the sentences have their photo, the others perhaps none"
+
+
 def test_one_format_at_a_time(options: list[str | Path]) -> None:
     assert_fails(pixelseek("model", "evaluate", *options, "--json", "--markdown"), "--json or --markdown", status=2)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from cli.output import print_result
+from cli.output import print_json, print_result
 from engine.results import Hint, Hit, SearchResult
 
 
@@ -67,3 +69,12 @@ def test_what_is_printed_without_hints_where_nothing_is_good(capsys: pytest.Capt
     assert printed.err == "Leave it out.\nTry: pixelseek search 'a dog'\n"
     print_result(result([], 0))
     assert capsys.readouterr() == ("", "No photo was found.\n")
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_json_has_no_number_for_is_never_printed_as_json(
+    capsys: pytest.CaptureFixture[str], number: float
+) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        print_json({"figures": [1.0, number]})
+    assert not capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -17,6 +18,23 @@ def test_a_photo_removed_can_be_no_right_hit() -> None:
     assert right.sum() == 500
     assert (hits[right] == 3).all()
     assert (hits[~right] == 2).all()
+
+
+@pytest.mark.parametrize("candidates", [1, 2], ids=["a shortlist of one", "nothing but right candidates"])
+def test_a_query_that_has_no_candidate_left_is_left_out(candidates: int) -> None:
+    match = np.full((10, candidates), 0.75, dtype=np.float32)
+    hits, right = first_hits(match, np.ones((10, candidates), dtype=np.bool_))
+    assert hits.tolist() == [0.75] * 5
+    assert right.all()
+    quality = json.dumps(match_quality(hits, right), allow_nan=False)
+    assert json.loads(quality)["first_hits"] == 5
+
+
+def test_a_query_that_has_a_wrong_candidate_left_stays() -> None:
+    relevant = np.tile(np.array([True, False]), (10, 1))
+    hits, right = first_hits(np.tile(np.array([0.75, 0.25], dtype=np.float32), (10, 1)), relevant)
+    assert sorted(hits.tolist()) == [0.25] * 5 + [0.75] * 5
+    assert right.tolist() == (hits == 0.75).tolist()
 
 
 def test_a_right_photo_that_is_not_first_is_no_right_hit() -> None:

@@ -8,18 +8,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.processor import TextInputs
+
 _MAX_WORDS = 2000  # the most frequent word pieces: rarer ones connect too few photos
 _ROWS = 1024  # of the similarity matrix at a time
 
 
-def nearest_photos(captions: Sequence[NDArray[np.int64]], count: int) -> NDArray[np.int64]:
+def nearest_photos(captions: Sequence[TextInputs], count: int) -> NDArray[np.int64]:
     """For each of N photos the `count` others (N, count) with the most similar captions, nearest first.
 
-    `captions` holds the tokens of each photo's captions, in arrays of any shape. The similarity is the cosine of tf-idf
-    vectors: each token of a photo has the logarithm of its inverse document frequency as weight, so that padding and
-    special tokens weigh nothing. Fewer than `count` columns where there are fewer photos.
+    `captions` holds the tokenized captions of each photo. The similarity is the cosine of tf-idf vectors: each token of
+    a photo has the logarithm of its inverse document frequency as weight, so that special tokens weigh nothing. Padding
+    is not counted: photos whose captions differ in length would be alike. Fewer than `count` columns where there are
+    fewer photos.
     """
-    tokens = [np.unique(ids) for ids in captions]
+    tokens = [np.unique(text["input_ids"][text["attention_mask"]]) for text in captions]
     frequency = np.bincount(np.concatenate(tokens))
     frequent = np.argsort(-frequency, kind="stable")[:_MAX_WORDS]
     column = np.full(len(frequency), -1)

@@ -195,9 +195,7 @@ class _Run:
             recipe.objectives.itc_captions,
             photo_ids=self.train_rows,
             group_size=size,
-            nearest=nearest_photos([text["input_ids"] for text in texts], _NEAREST_PER_GROUP * size)
-            if size > 1
-            else None,
+            nearest=nearest_photos(texts, _NEAREST_PER_GROUP * size) if size > 1 else None,
         )
         self.epoch = len(photos) // min(schedule.batch_size, len(photos))  # in steps
         self.steps = max(1, round(schedule.epochs * self.epoch))

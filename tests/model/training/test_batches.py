@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from model.processor import TextInputs
 from model.training.batches import Batches
 from model.training.hard_negatives import draw_groups, nearest_photos
 
@@ -83,12 +84,23 @@ def test_fewer_photos_than_a_batch_are_one_batch() -> None:
     assert sorted(batches[0][0].tolist()) == [0, 1, 2, 3, 4]
 
 
-def captions() -> list[NDArray[np.int64]]:
-    """Of photos of ten kinds: a word of their kind, and others at random; 0 and 1 stand for special tokens."""
+def captions(*, padded: int = 0) -> list[TextInputs]:
+    """Of photos of ten kinds: a word of their kind, and others at random; 0 and 1 stand for special tokens.
+
+    Those of the first `padded` photos differ in length, so that the shorter ones are padded with 99.
+    """
     random = np.random.default_rng(0)
     words = random.integers(20, 60, size=(PHOTOS, 3, 4))
     kind = np.broadcast_to((2 + np.arange(PHOTOS) % 10)[:, None, None], (PHOTOS, 3, 1))
-    return list(np.concatenate([np.zeros_like(kind), kind, words, np.ones_like(kind)], axis=2))
+    tokens = np.concatenate([np.zeros_like(kind), kind, words, np.ones_like(kind)], axis=2)
+    mask = np.ones(tokens.shape, dtype=np.bool_)
+    mask[:padded, 1:, -1] = False
+    tokens[~mask] = 99
+    return [{"input_ids": ids, "attention_mask": of_ids} for ids, of_ids in zip(tokens, mask, strict=True)]
+
+
+def test_captions_of_unequal_length_make_no_photos_alike() -> None:
+    assert np.array_equal(nearest_photos(captions(padded=10), 9), nearest_photos(captions(), 9))
 
 
 def test_photos_whose_captions_share_rare_words_are_near() -> None:

@@ -37,7 +37,7 @@ class Rankings:
         ranks = {
             "shortlist": lists.shortlist_ranks,
             "itm": lists.ranks(lists.parts.itm_logits),
-            **({"words": lists.ranks(lists.parts.log_odds)} if lists.parts.log_odds.any() else {}),
+            **({"words": lists.ranks(lists.parts.log_odds)} if ranker.detects_words else {}),
             **{f"rerank@{depth}": lists.ranks(scores, depth) for depth in depths},
             "rerank": lists.ranks(scores),
         }

@@ -143,6 +143,11 @@ class Ranker:
         return self._detectors.detect(pooled_features)
 
     @property
+    def detects_words(self) -> bool:
+        """Whether word detectors count in its scores."""
+        return bool(len(self._detectors.ids))
+
+    @property
     def _detectors(self) -> WordDetectors:
         return self.parameters.detectors if self._included["detectors"] else WordDetectors()
 

@@ -16,12 +16,16 @@ from model.data.shards import HardNegative, ShardError, write_shard
 from model.evaluation.hard_negatives import accuracy
 from model.evaluation.report import evaluate_shards
 from model.metrics import recall
+from model.processor import PixelBertProcessor
+from model.runtime.loading import load_runtime
 from model.runtime.protocol import EncodedImages, EncodedText
 from model.scoring.collection import EncodedCollection
+from model.scoring.parameters import ScoringParameters
 from model.scoring.parts import PreparedPhotos, ScoreParts
 from model.scoring.ranker import Ranker
 from model.scoring.shortlists import Shortlists, rerank_captions, rerank_photos
-from model.weights import WeightsError
+from model.scoring.word_detectors import WordDetectors
+from model.weights import WeightsError, generation
 from tests.engine.libraries import write_weights
 from tests.model.scenes import photos as scene_photos
 
@@ -252,6 +256,25 @@ def test_a_sixth_caption_counts_only_when_asked_for(trained_on_scenes: Path, tmp
 def test_fewer_photos_than_a_fold_are_refused(trained_on_scenes: Path, scene_shard: Path) -> None:
     with pytest.raises(ShardError, match=r"60 captioned photos of split dev .*fewer than the 1000 asked for"):
         evaluate_shards(trained_on_scenes, [scene_shard], split="dev", shortlists=[4], fold=1000, progress=False)
+
+
+@pytest.mark.parametrize("silent", [0, 1], ids=["the first", "the second"])
+def test_a_fold_of_whose_words_none_has_a_detector_counts_all_the_same(tmp_path: Path, silent: int) -> None:
+    weights = write_weights(tmp_path / "weights", seed=0)
+    red = PixelBertProcessor.from_pretrained(weights).tokenizer.token_to_id("red")
+    channels = load_runtime(weights, device="cpu").encode_image([np.zeros((96, 96, 3), np.uint8)]).pooled_features.shape
+    one = np.ones(1, dtype=np.float32)
+    detectors = WordDetectors(np.array([red]), np.ones((1, channels[1]), np.float32), one, -one, absent_weight=0.0)
+    ScoringParameters(detectors=detectors).save(weights, generation(weights))
+    words = ["a blue circle", "a red circle"] if silent == 0 else ["a red circle", "a blue circle"]
+    photos = [replace(photo, captions=(words[row // 4],)) for row, photo in enumerate(scene_photos(8, "test", 0))]
+    write_shard(tmp_path / "test.tar", photos)
+    folds = evaluate_shards(
+        weights, [tmp_path / "test.tar"], split="test", shortlists=[4], fold=4, device="cpu", progress=False
+    )["folds"]
+    for way in DIRECTIONS:
+        assert folds[way]["words"]["pairs"] == 32
+    assert folds["rsum"].keys() == {"shortlist", "itm", "words", "rerank"}
 
 
 @pytest.mark.parametrize("part", ["text_projection", "image_projection", "itm_head"])

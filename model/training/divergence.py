@@ -17,15 +17,15 @@ _MIN_STEPS = 100
 _FACTOR = 1.5
 
 
-def chance_loss(recipe: Recipe, vocab_size: int, words: float = 0.0) -> dict[str, float]:
-    """The loss of chance, in nats, for each objective; `words` is that of the word head."""
+def chance_loss(recipe: Recipe, vocab_size: int, train_photos: int, words: float = 0.0) -> dict[str, float]:
+    """The loss of chance, in nats, for each objective with so many train photos; `words` is that of the word head."""
     objectives, schedule = recipe.objectives, recipe.schedule
     list_sizes = [
         min(objectives.num_hardest_negatives or count, count)
         for count in (objectives.negative_images, objectives.negative_texts)
         if count
     ]
-    photos = schedule.batch_size / schedule.gradient_accumulation_steps
+    photos = min(schedule.batch_size, train_photos) / schedule.gradient_accumulation_steps
     return {
         "itc": math.log(photos * objectives.itc_captions),
         "words": words,

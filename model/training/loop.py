@@ -202,7 +202,7 @@ class _Run:
         self.optimizers = make_optimizers(self.model, recipe)
         self.evaluator = DevEvaluator(dev, recipe.dev, [photos[row] for row in self.train_rows])
         words = self.model.word_head.chance_loss() if isinstance(self.model.word_head, WordHead) else 0.0
-        self.divergence = Divergence(chance_loss(recipe, self.model.config.vocab_size, words))
+        self.divergence = Divergence(chance_loss(recipe, self.model.config.vocab_size, len(self.train_rows), words))
         self.step, self.best, self.seconds = 0, -1.0, 0.0
 
     def go(self, deadline: float) -> bool:

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from model.training.divergence import Divergence, chance_loss
-from model.training.recipe import load_recipe
+from model.training.recipe import load_recipe, overridden
 
 CHANCE = {"itc": 2.0, "itm": 1.4, "mlm": 9.0}
 
@@ -47,7 +47,16 @@ def test_it_remembers_across_a_checkpoint() -> None:
 
 
 def test_the_loss_of_chance_is_the_logarithm_of_the_number_of_choices() -> None:
-    chance = chance_loss(load_recipe("paper-r50-retrieval"), 30522)
+    chance = chance_loss(load_recipe("paper-r50-retrieval"), 30522, 10_000)
     assert chance["itm"] == pytest.approx(math.log(6)), "one against the five hardest"
     assert chance["mlm"] == pytest.approx(math.log(30522))
-    assert chance_loss(load_recipe("small"), 30522)["itc"] == pytest.approx(math.log(256))
+    assert chance_loss(load_recipe("small"), 30522, 10_000)["itc"] == pytest.approx(math.log(256))
+
+
+@pytest.mark.parametrize("accumulation_steps", [1, 4])
+def test_there_are_no_more_choices_than_train_photos(accumulation_steps: int) -> None:
+    changes = {"schedule.gradient_accumulation_steps": accumulation_steps, "schedule.batch_size": 256}
+    recipe = overridden(load_recipe("small"), changes, "test")
+    for photos, in_a_batch in ((40, 40), (256, 256), (10_000, 256)):
+        chance = chance_loss(recipe, 30522, photos)["itc"]
+        assert chance == pytest.approx(math.log(in_a_batch / accumulation_steps))

@@ -150,11 +150,13 @@ class TrainingInputs:
     def _embed_captions(self, cache: Path) -> Tensor:
         """The embeddings (M, E) of all captions, computed once by these weights and kept in folder `cache`.
 
-        They are made again when captions, their tokens (so `max_tokens` too) or the weights are others.
+        They are made again when captions, their tokens (so `max_tokens` too), the weights or the configuration by which
+        the weights are read are others.
         """
         trunk = self._model.pixelbert
         weights = weights_digest((trunk.word_tokens, trunk.layers, self._model.text_projection))
-        path = cache / f"{digest_of(self.fingerprint, self._processor.tokenizer.to_str(), weights)}.npy"
+        tokens, configuration = self._processor.tokenizer.to_str(), self._model.config.to_json_string()
+        path = cache / f"{digest_of(self.fingerprint, tokens, weights, configuration)}.npy"
         if not path.exists():
             captions = [caption for of_photo in self.captions for caption in of_photo]
             runtime = TorchRuntime(self._model, self._processor)

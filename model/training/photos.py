@@ -105,13 +105,13 @@ def stage_features(
 ) -> list[NDArray[np.float16]]:
     """What the CNN's frozen stages give for several views of every photo: for each view (N, C, h, w) float16.
 
-    View 0 is the photo itself, the others are random views. Each view is kept as a file in folder `cache`,
-    mapped from there, and made again only when photos, stages, their weights, augmentation or seed are others. Needs
+    View 0 is the photo itself, the others are random views. Each view is kept as a file in folder `cache`, mapped from
+    there, and made again only when photos, backbone, stages, their weights, augmentation or seed are others. Needs
     photos of one size.
     """
     cache.mkdir(parents=True, exist_ok=True)
     frozen = stages(model.pixelbert.pixel_tokens.backbone)[:frozen_stages]
-    stamp = digest_of(photos.fingerprint(), frozen_stages, weights_digest(frozen), seed)
+    stamp = digest_of(photos.fingerprint(), model.config.backbone, frozen_stages, weights_digest(frozen), seed)
     paths = [cache / f"view-{view}-{stamp}.npy" for view in range(views)]
     for view, path in enumerate(paths):
         if not path.exists():

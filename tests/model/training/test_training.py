@@ -202,7 +202,7 @@ def test_a_frozen_trunk_stays_as_it_was_while_the_photos_side_learns(
     assert all(name.startswith(parts) for name in changed), sorted(changed)
 
 
-def test_what_was_computed_once_is_not_taken_for_that_of_other_weights_or_of_other_tokens(
+def test_what_was_computed_once_is_not_taken_for_that_of_other_weights_tokens_or_heads(
     tmp_path: Path, short_shard: Path, begun: Path
 ) -> None:
     others = tmp_path / "others.toml"
@@ -213,15 +213,17 @@ def test_what_was_computed_once_is_not_taken_for_that_of_other_weights_or_of_oth
     )
     caches = ("pixel-features", "text-embeddings")
     runs = {
-        "first": (begun, 64),
-        "other weights": (tmp_path / "others" / "weights", 64),
-        "other tokens": (begun, 8),
-        "the same": (begun, 64),
+        "first": (begun, 64, 2),
+        "other weights": (tmp_path / "others" / "weights", 64, 2),
+        "other tokens": (begun, 8, 2),
+        "other heads": (begun, 64, 4),
+        "the same": (begun, 64, 2),
     }
     kept: list[list[int]] = []
-    for run, (weights, max_tokens) in runs.items():
+    for run, (weights, max_tokens, heads) in runs.items():
         recipe = tmp_path / f"{run}.toml"
         of_run = short.replace("[processor]", f"[processor]\nmax_tokens = {max_tokens}")
+        of_run = of_run.replace("num_attention_heads = 2", f"num_attention_heads = {heads}")
         of_run = of_run.replace("[start]", f"[start]\nweights = '{weights}'")
         recipe.write_text(of_run + WORDS.replace("words = 0.05", "words = 0.0"))
         if kept:
@@ -230,7 +232,7 @@ def test_what_was_computed_once_is_not_taken_for_that_of_other_weights_or_of_oth
         train(recipe, [short_shard], tmp_path / run, device="cpu")
         kept.append([len(list((tmp_path / run / cache).iterdir())) for cache in caches])
     views = kept[0][0]
-    assert kept == [[views, 1], [2 * views, 2], [views, 2], [views, 1]]
+    assert kept == [[views, 1], [2 * views, 2], [views, 2], [views, 2], [views, 1]]
 
 
 def test_a_run_leaves_the_share_of_its_start_that_the_recipe_says(tmp_path: Path, begun: Path) -> None:

@@ -136,3 +136,15 @@ def test_frozen_stages_are_computed_again_for_other_weights(
         for tensor in getattr(frozen, kind)():
             tensor += 1
     assert not np.array_equal(features(), before)
+
+
+def test_frozen_stages_are_computed_again_for_a_backbone_that_reads_the_same_weights_otherwise(
+    image_processor: PixelBertImageProcessor, tmp_path: Path
+) -> None:
+    some = TrainingPhotos(photos(4, "train", 0), image_processor, Augmentation(), CPU)
+    ours, others = (tiny_network(backbone=f"{name}efficientnet_lite0") for name in ("tf_", ""))
+    others.load_state_dict(ours.state_dict())
+    first, second = (
+        stage_features(model, some, frozen_stages=2, views=1, seed=0, cache=tmp_path)[0] for model in (ours, others)
+    )
+    assert not np.array_equal(first, second)

@@ -22,6 +22,14 @@ def expanded(path: str | Path) -> Path:
     return Path(text)
 
 
+def resolved(path: str | Path) -> Path:
+    """The absolute path that `expanded` leads to, by whatever links; of a loop of links, itself.
+
+    Path raises RuntimeError there.
+    """
+    return Path(os.path.realpath(expanded(path)))
+
+
 def home_folder() -> Path:
     """The home folder of this person; `~` where the system knows of none."""
     return Path(os.path.expanduser("~"))  # noqa: PTH111

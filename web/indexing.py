@@ -16,7 +16,7 @@ from indexer.library.passed_over import PassedOver
 from indexer.library.view import LibraryView
 from model.bundle import TrainedModel
 from model.errors import PixelseekError
-from model.paths import expanded
+from model.paths import resolved
 from web.pace import Pace, time_left
 
 _log = logging.getLogger("pixelseek.indexing")
@@ -97,7 +97,7 @@ class IndexJob:
         self._library = library
         self._view = view
         self._model = model
-        self.roots = [expanded(root).resolve() for root in roots]
+        self.roots = [resolved(root) for root in roots]
         self._changed = Condition()
         self._progress = Progress()
         self._version = 0
@@ -130,7 +130,7 @@ class IndexJob:
 
     def allowed(self, folder: str) -> Path:
         """The folder, if it is inside an allowed root. Raises FolderNotAllowed."""
-        path = expanded(folder).resolve()
+        path = resolved(folder)
         if not any(path.is_relative_to(root) for root in self.roots):
             raise FolderNotAllowed(f"{folder} is not inside a folder that may be added: pixelseek serve --root FOLDER.")
         return path

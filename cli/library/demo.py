@@ -11,6 +11,7 @@ import click
 
 from cli.options import FILE, library_option, weights_option
 from model.errors import PixelseekError
+from model.paths import resolved
 from model.weights import DEFAULT
 
 # The photographs among the pictures that come inside scikit-image and scikit-learn.
@@ -68,7 +69,7 @@ def _home(photos: Path | None) -> Path:
 
     name = "samples"
     if photos is not None:
-        name = blake2b(os.fsencode(photos.resolve()), digest_size=4).hexdigest()
+        name = blake2b(os.fsencode(resolved(photos)), digest_size=4).hexdigest()
     return default_library().with_name("pixelseek-demo") / name
 
 

@@ -50,7 +50,7 @@ from indexer.library.taught_words import (
     taught_word_offers,
     teach_word,
 )
-from model.paths import expanded
+from model.paths import expanded, resolved
 
 Value = TypeVar("Value")
 
@@ -196,7 +196,7 @@ class Library:
         Raises PhotoMissing if there is none, or the file could not be read as a photo.
         """
         path = Path(path)
-        candidates = normalized(path), expanded(path).resolve()
+        candidates = normalized(path), resolved(path)
         for candidate in candidates:
             above = [str(parent) for parent in candidate.parents]
             query = select(location_table.c.photo_id, location_table.c.failure)

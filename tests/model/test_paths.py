@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.paths import expanded
+from model.paths import expanded, resolved
 
 
 @pytest.fixture
@@ -52,3 +52,10 @@ def test_where_the_system_knows_no_home_folder_nothing_is_raised(home: Path, mon
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)
     assert expanded("~/a") == Path("~/a")
+
+
+def test_a_loop_of_links_leads_to_itself(home: Path) -> None:
+    (home / "loop").symlink_to("loop")
+    (home / "link").symlink_to("/etc")
+    assert resolved("~/loop") == resolved(home / "loop") == home / "loop"
+    assert resolved("~/link") == Path("/etc")

@@ -84,9 +84,10 @@ def _events(client: FlaskClient) -> list[str]:
     return [line for line in client.get("/api/v1/index/events").text.splitlines() if line.startswith("data: ")]
 
 
-@pytest.mark.parametrize("folder", ["/etc", "{root}/../library", "{root}/link", "relative", "", "~nosuch", "~nosuch/x"])
+@pytest.mark.parametrize("folder", ["/etc", "{root}/../library", "{root}/link", "{root}/../loop", "", "~nosuch"])
 def test_only_folders_inside_an_allowed_root_are_added(client: FlaskClient, root: Path, folder: str) -> None:
     (root / "link").symlink_to("/etc")
+    (root.parent / "loop").symlink_to("loop")
     answer = client.post("/api/v1/index", json={"folders": [folder.format(root=root)]})
     assert answer.status_code == 403
     assert "--root" in answer.get_json(force=True)["detail"]

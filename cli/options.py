@@ -22,6 +22,8 @@ class _File(click.Path):
         """To that path."""
         from indexer.library.paths import as_on_disk
 
+        if not value:  # Path takes it for the current folder
+            self.fail("it is empty. Is a variable of the shell not set?", param, ctx)
         path = expanded(os.fsdecode(value))
         return as_on_disk(Path(os.fsdecode(super().convert(path, param, ctx))))
 

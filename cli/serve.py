@@ -24,6 +24,10 @@ _MIB = 1024**2
 _IDLE_S = 60
 
 
+class RootMissing(PixelseekError):  # noqa: N818
+    """A folder inside which folders may be added is not there."""
+
+
 class PasswordMissing(PixelseekError):  # noqa: N818
     """Other machines would be let in without a password."""
 
@@ -73,6 +77,9 @@ def serve(
     from web.uploads import MAX_UPLOAD_BYTES
 
     folder = chosen_library(library)
+    for place in root:
+        if not place.is_dir():
+            raise RootMissing(f"{place} is not a folder. Name one that exists with --root.")
     config: dict[str, object] = {"LIBRARY": folder, "WEIGHTS": weights, "DEVICE": device, "ROOTS": root or ()}
     endpoint = Endpoint.resolve(host, port)
     if endpoint.is_loopback:

@@ -85,6 +85,53 @@ def test_a_named_folder_that_cannot_be_read_is_an_error_and_the_others_are_index
     assert [path for path, _ in report["not_read"]] == [str(tmp_path / "loop")]
 
 
+@pytest.mark.parametrize("command", [("caption", "LOOP", "a dog"), ("teach", "Rex", "LOOP"), ("similar", "LOOP")])
+def test_a_link_to_itself_is_no_photo(library: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    run = pixelseek(*(str(loop) if word == "LOOP" else word for word in command), "--library", library)
+    assert_fails(run, str(loop))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("index", ""),
+        ("search", "dog", "--copy-to", ""),
+        ("similar", ""),
+        ("explain", "", "dog"),
+        ("explain", "photo.jpg", "dog", "--output", ""),
+        ("caption", "", "a dog"),
+        ("teach", "Rex", "photo.jpg", "--not", ""),
+        ("status", "--library", ""),
+        ("serve", "--host", "0.0.0.0", "--root", ""),
+        ("serve", "--log-file", ""),
+        ("library", "remove", ""),
+        ("library", "move", "old", ""),
+        ("library", "backup", ""),
+        ("model", "evaluate", "--data", ""),
+        ("model", "train", "--recipe", "tiny", "--data", "photos.tar", "--output", ""),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_not_the_current_folder(
+    tmp_path: Path, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    library = () if command[0] in ("explain", "model") or "--library" in command else ("--library", tmp_path)
+    assert_fails(pixelseek(*command, *library), "it is empty. Is a variable of the shell not set?", status=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["nowhere", "~nobody", "a photo.jpg"])
+def test_a_root_that_is_no_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a photo.jpg").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that nothing is served
+        port = str(taken.getsockname()[1])
+        run = pixelseek("serve", "--port", port, "--root", tmp_path / name, "--library", tmp_path / "library")
+    assert_fails(run, f"{tmp_path / name} is not a folder. Name one that exists with --root.")
+
+
 def test_a_known_folder_that_is_away_is_an_error_when_it_is_named(tmp_path: Path, weights: Path) -> None:
     away, options = tmp_path / "away", ("--library", tmp_path / "library", "--weights", weights)
     away.mkdir()

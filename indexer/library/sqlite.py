@@ -172,12 +172,15 @@ class SqliteDatabase:
     def back_up(self, target: Path) -> None:
         """Copy the database into the file `target`, all or nothing. It may be in use."""
         remove_leftovers(target)
-        with (
-            replacing(target) as new,
-            closing(sqlite3.connect(self.path)) as reader,
-            closing(sqlite3.connect(new)) as writer,
-        ):
-            reader.backup(writer)
+        try:
+            with replacing(target) as new, self.connect() as reader, closing(sqlite3.connect(new)) as writer:
+                _driver_of(reader).backup(writer)
+        except sqlite3.OperationalError as error:
+            raise LibraryError(
+                f"{self.path} cannot be copied to {target}: {error}. Is the disk full or failing?"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise LibraryDamaged(f"{self.path} is damaged: {error}. {self._remedy}") from error
 
     def shrink(self) -> None:
         """Give back to the disk what is not in use, where the disk has room to write the file anew."""

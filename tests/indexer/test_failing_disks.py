@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from indexer.indexing import index_folders
-from indexer.library.errors import LibraryError, LibraryReadOnly
+from indexer.library.errors import LibraryDamaged, LibraryError, LibraryReadOnly
+from indexer.library.library import Library
 from indexer.library.verification import verify
 from indexer.library.view import LibraryView
 from tests.indexer.colour_runtime import GENERATION, ColourRuntime, colour_processor
@@ -86,6 +87,38 @@ def test_a_read_only_library_is_searched_and_not_changed(desk: Desk) -> None:
         with pytest.raises(LibraryReadOnly, match=r"cannot be written: .*It can be searched"):
             desk.index()
     assert desk.index().unchanged == 1
+
+
+def test_a_read_only_library_is_backed_up_to_another_disk(desk: Desk, tmp_path: Path) -> None:
+    scribble(desk.photos / "a.png", 1)
+    desk.index()
+    (tmp_path / "restored").mkdir()
+    with read_only(desk.library), desk.open(create=False) as library:
+        library.back_up(tmp_path / "restored" / "catalog.sqlite")
+    with Library.open(tmp_path / "restored") as restored:
+        assert restored.status().photos == 1
+
+
+def test_a_backup_for_which_there_is_no_room_is_not_there(desk: Desk, tmp_path: Path) -> None:
+    scribble(desk.photos / "a.png", 1)
+    desk.index()
+    place = tmp_path / "stick"
+    place.mkdir()
+    with small_disk(place, "64k"), desk.open() as library:
+        with pytest.raises(LibraryError, match=r"cannot be copied to .*backup: database or disk is full. Is the disk"):
+            library.back_up(place / "backup")
+        assert list(place.iterdir()) == []
+
+
+def test_a_damaged_catalog_is_not_backed_up(desk: Desk, tmp_path: Path) -> None:
+    scribble(desk.photos / "a.png", 1)
+    desk.index()
+    with desk.open() as library:
+        catalog = desk.library / "catalog.sqlite"
+        catalog.write_bytes(b"no database" + catalog.read_bytes()[11:])
+        with pytest.raises(LibraryDamaged, match=r"catalog\.sqlite is damaged"):
+            library.back_up(tmp_path / "backup")
+    assert not (tmp_path / "backup").exists()
 
 
 def test_a_read_only_library_with_commits_that_are_not_in_place_yet_is_not_read_half(desk: Desk) -> None:

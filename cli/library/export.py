@@ -12,6 +12,9 @@ import click
 
 from cli.options import chosen_library, library_option
 
+_QUOTED = "\r\n"
+"""What ends a row for a reader. A writer quotes a cell with one of these, if they are its own end of a row."""
+
 
 @click.command()
 @click.option(
@@ -37,8 +40,8 @@ def export(format: str, library: Path | None) -> None:
 
 def _row(cells: Any) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)  # what it quotes depends on the terminator
-    return line.getvalue().removesuffix("\n")
+    csv.writer(line, lineterminator=_QUOTED).writerow(cells)
+    return line.getvalue().removesuffix(_QUOTED)
 
 
 def _cell(value: Any) -> Any:

@@ -318,6 +318,25 @@ def test_export_writes_json_lines_or_a_table(library: Path, photos: Path) -> Non
     assert (row["caption"], row["tags"], row["width"], row["lens"]) == ("'=1+1, or\ntwo", "a;b", "128", "")
 
 
+def test_every_row_of_the_table_is_read_as_it_was(photos: Path, weights: Path, tmp_path: Path) -> None:
+    texts = ["a\rb", "a\r\nb", "a\nb\r", 'a "b", c', "a;b", "a\u2028b\x0b", "a\u0085,"]
+    options, folder = ("--library", tmp_path / "library"), tmp_path / "photos"
+    folder.mkdir()
+    for row, text in enumerate(texts, start=1):
+        shutil.copy(photos / f"scene {row:02}.jpg", folder / f"{text}.jpg")
+    assert pixelseek("index", folder, *options, "--weights", weights).exit_code == 0
+    for text in texts:
+        assert pixelseek("caption", folder / f"{text}.jpg", text, "--tag", text, *options).exit_code == 0
+    exported = [json.loads(line) for line in pixelseek("library", "export", *options).stdout.splitlines()]
+    (tmp_path / "table.csv").write_bytes(pixelseek("library", "export", "--format", "csv", *options).stdout_bytes)
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert {row["paths"] for row in table} == {str(folder / f"{text}.jpg") for text in texts}
+    assert [[row["caption"], row["tags"]] for row in table] == [
+        [photo["caption"], ";".join(photo["tags"])] for photo in exported
+    ]
+
+
 def test_remove_forgets_a_folder(library: Path, photos: Path) -> None:
     options = ("--library", library)
     run = pixelseek("library", "remove", photos, *options)

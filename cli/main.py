@@ -13,9 +13,12 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO, cast
 
 import click
 
@@ -64,6 +67,34 @@ def _stop_again(dropped: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(dropped)
 
 
+class _StandardOutput:
+    """Standard output, whose errors bear its name: the disk that it goes to may be full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write as a file does."""
+        with self._named():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush as a file does."""
+        with self._named():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @staticmethod
+    @contextmanager
+    def _named() -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "standard output") from error
+
+
 class _Pixelseek(LazyGroup):
     """Runs a command, and reports its failure in one line: only a bug gets a traceback."""
 
@@ -86,11 +117,16 @@ class _Pixelseek(LazyGroup):
             click.echo("\npixelseek: stopped; nothing is lost, the same command goes on where it was", err=True)
             sys.exit(128 + _stopped_by)
         except Exception as error:
-            message = _for_the_user(error)
-            if message is None:
-                raise
-            click.echo(f"pixelseek: error: {message}", err=True)
+            _tell(error)
             sys.exit(1)
+
+
+def _tell(error: Exception) -> None:
+    """Print what the user can do something about; raise any other error."""
+    message = _for_the_user(error)
+    if message is None:
+        raise error
+    click.echo(f"pixelseek: error: {message}", err=True)
 
 
 def _for_the_user(error: Exception) -> str | None:
@@ -143,8 +179,10 @@ def app(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout = cast(TextIO, _StandardOutput(sys.stdout))
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` and shells tell programs in the background
             signal.signal(number, _stop)
@@ -154,6 +192,19 @@ def main() -> None:
         app(prog_name="pixelseek")
     except SystemExit as end:
         _leave(end.code)
+    except OSError as error:  # of what Click prints itself, such as the help
+        _tell(error)
+        _leave(1)
+
+
+def _open_what_is_closed() -> None:
+    """Put what swallows all in the place of a standard stream that is closed, as by `>&-`.
+
+    Python has None there, and the system gives its number to the file that is opened next: perhaps to the catalog.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # until the process ends
 
 
 def _leave(code: str | int | None) -> NoReturn:
@@ -161,6 +212,6 @@ def _leave(code: str | int | None) -> NoReturn:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except BrokenPipeError:
+    except OSError:  # a pipe whose reader has gone, or a full disk, of which `_Pixelseek` has told
         pass
     os._exit(code if isinstance(code, int) else code is not None)

@@ -166,6 +166,32 @@ def test_a_port_in_use(indexed: Path, weights: Path) -> None:
     assert_fails(run, f"127.0.0.1:{port}: Address already in use")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize("command", ["status", "status --json", "library export", "completion bash", "--help"])
+def test_a_full_standard_output_is_named(indexed: Path, command: str) -> None:
+    words = command.split()
+    library = ("--library", str(indexed)) if words[0] in ("status", "library") else ()
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-c", RUN, *words, *library], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (run.returncode, run.stderr) == (1, "pixelseek: error: standard output: No space left on device\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes as a POSIX shell does")
+@pytest.mark.parametrize("closed", [">&-", "<&-", "<&- >&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_may_be_closed(library: Path, closed: str) -> None:
+    before = (library / "catalog.sqlite").read_bytes()
+    for command in ("status", "search type:jpg", "library export"):
+        words = [sys.executable, "-c", RUN, *command.split(), "--library", str(library)]
+        run = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+        assert bool(run.stdout) is (">&-" not in closed.replace("2>&-", ""))
+    assert (library / "catalog.sqlite").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

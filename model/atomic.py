@@ -23,20 +23,30 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     """
     new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     mode = None if private or not path.exists() else stat.S_IMODE(path.stat().st_mode)
-    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private or mode is not None else 0o666))
-    try:
-        yield new
-        _flush(new)
-        if mode is not None:
-            new.chmod(mode)
-        new.replace(path)
-    except BaseException as error:
-        new.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename in (None, str(new)):
-            raise OSError(error.errno, error.strerror, str(path)) from error  # a name that the user knows
-        raise
+    with _known_as(path, new):
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private or mode is not None else 0o666))
+        try:
+            yield new
+            _flush(new)
+            if mode is not None:
+                new.chmod(mode)
+            new.replace(path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
     if os.name != "nt":  # where a folder cannot be flushed
         _flush(path.parent)
+
+
+@contextmanager
+def _known_as(path: Path, new: Path) -> Iterator[None]:
+    """Errors about the file `new` name `path` instead, which the user knows."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename in (None, str(new)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 @contextmanager

@@ -106,16 +106,21 @@ def change(library: Path, name: str, values: Sequence[str]) -> Settings:
     from filelock import FileLock
 
     path = library / FILE
-    with FileLock(library / _LOCK):  # another change at the same time would be lost
-        document: TOMLDocument = (
-            tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
-        )
-        if value is None:
-            document.pop(name, None)
-        else:
-            document[name] = list(value) if isinstance(value, tuple) else value
-        with replacing(path) as new:
-            new.write_text(tomlkit.dumps(document), encoding="utf-8")
+    try:
+        with FileLock(library / _LOCK):  # another change at the same time would be lost
+            document: TOMLDocument = (
+                tomlkit.parse(path.read_text(encoding="utf-8")) if path.exists() else tomlkit.document()
+            )
+            if value is None:
+                document.pop(name, None)
+            else:
+                document[name] = list(value) if isinstance(value, tuple) else value
+            with replacing(path) as new:
+                new.write_text(tomlkit.dumps(document), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written: {error.strerror}. Is the disk full, or the folder not yours to write?"
+        ) from error
     return Settings.load(library)
 
 

@@ -15,6 +15,8 @@ from indexer.library.settings import FILE, Settings, SettingsError, change, with
 from indexer.library.view import LibraryView
 from tests.cli.commands import pixelseek
 from tests.cli.test_errors import assert_fails
+from tests.engine.libraries import SENTENCE
+from tests.indexer.disks import read_only
 from tests.indexer.object_server import move_features
 
 
@@ -207,3 +209,20 @@ def test_a_library_that_has_files_elsewhere_does_not_lose_them_by_a_setting(libr
     encodings.unlink()
     assert pixelseek("config", "files", "--unset", "--library", library).exit_code == 0
     assert Settings.load(library).files == ""
+
+
+def test_a_device_that_is_not_here_is_an_error_with_the_remedy(library: Path, weights: Path) -> None:
+    options = ("--library", library, "--weights", weights)
+    assert pixelseek("config", "device", "cuda:99", "--library", library).exit_code == 0, "another machine may have it"
+    for named in ((), ("--device", "foo"), ("--device", "xpu:7")):
+        run = pixelseek("search", SENTENCE, *options, *named)
+        assert_fails(run, "cannot be used here", "Name another with --device", "pixelseek config device auto")
+        assert len(run.stderr.splitlines()) == 1
+    assert pixelseek("config", "device", "auto", "--library", library).exit_code == 0
+    assert pixelseek("search", SENTENCE, *options).exit_code == 0
+
+
+def test_settings_that_cannot_be_written_are_named(library: Path) -> None:
+    with read_only(library):
+        run = pixelseek("config", "shortlist", "9", "--library", library)
+    assert_fails(run, f"{library / FILE} cannot be written: Read-only file system")

@@ -51,6 +51,15 @@ def test_a_disk_that_takes_no_more_leaves_what_was_there(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["nowhere/file", "a file/file", "/proc/file", "x" * 250])
+def test_a_file_that_cannot_be_made_has_the_name_that_the_user_knows(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a file").touch()
+    with pytest.raises(OSError) as caught, replacing(tmp_path / name):  # noqa: PT011  # of any kind
+        pytest.fail("there is nothing to write to")
+    assert caught.value.filename == str(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["a file"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
 @pytest.mark.parametrize(("private", "mode"), [(True, 0o600), (False, 0o644)])
 def test_others_may_read_it_unless_it_is_private(tmp_path: Path, private: bool, mode: int) -> None:

@@ -32,7 +32,7 @@ MAX_SHORTLIST = 1000
 """A rerank holds the pixel features of the whole shortlist in memory: about 100 KB a photo."""
 MAX_THREADS = 1024
 _MAX_BYTES = 1 << 20
-_DEVICE = re.compile(r"auto|[a-z]+(:\d+)?")
+_DEVICE = re.compile(r"auto|(cpu|cuda|mps|xpu)(:\d+)?")
 _POSTGRESQL = re.compile(r"postgresql(\+psycopg)?://\S+")
 _MILVUS = re.compile(r"milvus://([^\s/@]+@)?[\w.-]+(:\d{1,5})?(/\w+)?/?")
 _FILES = re.compile(r"file:///[^\s?#][^?#]*|(?!file:|memory:)[a-z][a-z0-9+.-]*://[^\s/?#@:]+(/[^\s?#@]*)?")
@@ -157,7 +157,7 @@ def _checked(name: str, value: Any, where: str) -> Any:
         case "read_text":
             allowed, is_allowed = "true or false", isinstance(value, bool)
         case "device":
-            allowed = "auto, cpu, cuda or cuda:1"
+            allowed = "auto, cpu, cuda, mps or xpu, perhaps with a number such as cuda:1"
             is_allowed = isinstance(value, str) and _DEVICE.fullmatch(value) is not None
         case "index_factory":
             allowed, is_allowed = f"{BY_SIZE} or a FAISS factory string", isinstance(value, str) and bool(value.strip())

@@ -219,7 +219,11 @@ def _choose(device: str) -> torch.device:
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
-        raise WeightsError(f"device {device} cannot be used here: {error}") from error
+        why = str(error).partition("\n")[0].rstrip(".")
+        raise WeightsError(
+            f"device {device} cannot be used here: {why}. Name another with --device; if it is the library's setting, "
+            "change that: pixelseek config device auto"
+        ) from error
 
 
 def _numpy(tensor: Tensor) -> NDArray[np.float32]:

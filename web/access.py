@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import re
 import secrets
 from pathlib import Path
 from threading import Lock
@@ -24,7 +25,13 @@ MIN_PASSWORD_LENGTH = 8
 _PUBLIC_ENDPOINTS = ("static", "monitoring.health", "pages.shapes")
 _WRONG_PASSWORDS = RateLimitItemPerMinute(10)
 _WAIT_S = 60
+_HASH = re.compile(rb"[a-z][a-z0-9:]*\$[^\s$]+\$[0-9a-f]+\s*", re.ASCII)
+"""Method, salt and hash, as Werkzeug writes them."""
 _log = logging.getLogger("pixelseek.web")
+
+
+class PasswordUnreadable(PixelseekError):  # noqa: N818
+    """The file of the password is not one that `set_password` has written."""
 
 
 class PasswordTooShort(PixelseekError):  # noqa: N818
@@ -49,11 +56,15 @@ def remove_password(library: Path) -> None:
 
 
 def password_hash(library: Path) -> str | None:
-    """The hash of the password; None where none is set."""
+    """The hash of the password; None where none is set. Raises PasswordUnreadable."""
+    file = _file(library)
     try:
-        return _file(library).read_text(encoding="ascii")
+        stored = file.read_bytes()
     except FileNotFoundError:
         return None
+    if not _HASH.fullmatch(stored):
+        raise PasswordUnreadable(f"{file} is no hash of a password. Set it anew: pixelseek library password")
+    return stored.decode("ascii").strip()
 
 
 def _file(library: Path) -> Path:
@@ -115,4 +126,10 @@ def _password() -> str:
     given = request.authorization
     if given is None:
         return ""
-    return (given.token if given.type == "bearer" else given.password) or ""
+    if given.type != "bearer":
+        return given.password or ""
+    password = request.headers["Authorization"].partition(" ")[2].strip()  # the token is None where it has a `=`
+    try:
+        return password.encode("latin-1").decode()  # as a header comes, and as clients write it
+    except UnicodeError:
+        return password

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.web.applications import hits, opened
-from web.access import PasswordTooShort, password_hash, remove_password, set_password
+from web.access import PasswordTooShort, PasswordUnreadable, password_hash, remove_password, set_password
 
 PASSWORD = "correct horse"
 
@@ -36,6 +36,26 @@ def test_the_password_opens_under_any_user_name_and_as_a_token(guarded: FlaskCli
     assert guarded.get("/", headers={"Authorization": f"Bearer {PASSWORD}"}).status_code == 200
     assert guarded.get("/", headers={"Authorization": "Bearer wrong"}).status_code == 401
     assert guarded.get("/", headers={"Authorization": "Bearer"}).status_code == 401
+
+
+@pytest.mark.parametrize("password", ["pä:ss wörd€", "correct=horse=", "Bearer horse", "ÃÃÃÃÃÃÃÃ", "日本語パスワード"])
+def test_any_password_is_a_token(library: Path, weights: Path, password: str) -> None:
+    set_password(library, password)
+    with opened(library, weights) as app:
+        for sent in (password.encode(), *([password.encode("latin-1")] if password.startswith("Ã") else [])):
+            headers = {"Authorization": f"Bearer {sent.decode('latin-1')}"}
+            assert app.test_client().get("/", headers=headers).status_code == 200
+        assert app.test_client().get("/", auth=("anyone", password)).status_code == 200
+        assert app.test_client().get("/", headers={"Authorization": "Bearer pä"}).status_code == 401
+
+
+@pytest.mark.parametrize("text", ["pä:ss wörd€", "", "correct horse", "scrypt:1$salt", "\0"])
+def test_a_file_that_is_no_hash_of_a_password_is_named(library: Path, text: str) -> None:
+    (library / "password").write_text(text, encoding="utf-8")
+    with pytest.raises(PasswordUnreadable, match=r"password is no hash of a password\. .*pixelseek library password"):
+        password_hash(library)
+    set_password(library, PASSWORD)
+    assert password_hash(library)
 
 
 def test_health_is_told_without_a_password(guarded: FlaskClient) -> None:

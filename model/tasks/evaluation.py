@@ -23,6 +23,7 @@ from model.tasks.answers import accuracy, frequent_by_type, question_type
 from model.tasks.examples import Example, consistency, examples
 from model.tasks.fitting import fit
 from model.tasks.summaries import encode_photos, summaries
+from model.weights import WeightsError
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,12 @@ def evaluate_task(
 
 
 def right(head: Head, subset: Sequence[Example], logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The accuracy (0 to 1) of the first label of each row of logits (N, L)."""
+    """The accuracy (0 to 1) of the first label of each row of logits (N, L).
+
+    Raises WeightsError when a logit is not finite: of NaN the first label would be the likeliest, which is often right.
+    """
+    if not np.isfinite(logits).all():
+        raise WeightsError(f"the weights or the head for {head.task} are of no use: what it answers is not finite.")
     return _correct([head.labels[column] for column in logits.argmax(axis=1)], subset)
 
 

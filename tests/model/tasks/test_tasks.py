@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from model.data.shards import CaptionedPhoto, Question, ShardError, Statement, read_shards, write_shard
 from model.heads import PHOTOS, Head
@@ -23,8 +24,9 @@ from model.tasks.training import train_heads
 from model.training.errors import TrainingError
 from model.training.loop import train
 from model.training.recipe import as_toml, load_recipe, overridden
-from model.weights import generation
+from model.weights import WeightsError, generation
 from tests.engine.libraries import write_weights
+from tests.model.heads import add_head
 from tests.model.networks import TINY
 from tests.model.scenes import COLOURS, photos
 
@@ -191,3 +193,29 @@ def test_a_network_that_fine_tuning_spoils_is_not_left(
     with pytest.raises(TrainingError, match=f"{told_at}.* Lower the learning rate"):
         fine_tune(tmp_path / "spoiling.toml", [questioned], tmp_path / "run", device="cpu")
     assert not (tmp_path / "run" / "weights").exists()
+
+
+def spoil(file: Path, part: str) -> None:
+    """Make the tensors of `file` whose names begin with `part` no numbers."""
+    tensors = load_file(file)
+    for name, tensor in tensors.items():
+        if name.startswith(part):
+            tensor[...] = np.nan
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+def test_a_head_that_can_answer_no_numbers_is_not_measured(tmp_path: Path, questioned: Path) -> None:
+    weights = write_weights(tmp_path / "weights", seed=0)
+    spoil(weights / "model.safetensors", "pixelbert.layers")
+    add_head(weights, "vqa")
+    with pytest.raises(WeightsError, match="not finite"):
+        evaluate_task(weights, [questioned], "vqa", device="cpu", progress=False)
+
+
+def test_no_head_is_left_that_was_learned_from_spoiled_weights(tmp_path: Path, questioned: Path) -> None:
+    weights = write_weights(tmp_path / "weights", seed=0)
+    spoil(weights / "model.safetensors", "pixelbert.layers")
+    before = (weights / "vqa.safetensors").read_bytes()
+    with pytest.raises(WeightsError, match="not finite"):
+        list(train_heads(weights, [questioned], ["vqa"], device="cpu", progress=False))
+    assert (weights / "vqa.safetensors").read_bytes() == before

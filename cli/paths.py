@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from model.paths import home_folder
+
 _WITHOUT_LINKS = ("", "dumb", "linux")
 """What TERM is on terminals that may print a link's address as text."""
 
@@ -15,7 +17,7 @@ _WITHOUT_LINKS = ("", "dumb", "linux")
 def short_path(path: str) -> str:
     """The shortest way to write the absolute `path`: as it is, from the current folder, or from the home folder (~)."""
     ways = [path]
-    home = os.path.expanduser("~").rstrip(os.sep)  # noqa: PTH111
+    home = str(home_folder()).rstrip(os.sep)
     if home and path.startswith(home + os.sep):
         ways.append("~" + path.removeprefix(home))
     with suppress(OSError, ValueError):  # the current folder was deleted, or lies on another drive

@@ -49,9 +49,17 @@ def served(app: Flask, host: str = "127.0.0.1") -> Iterator[str]:
         try:
             yield f"http://{host}:{listener.getsockname()[1]}"
         finally:
+            server.trigger.pull_trigger(lambda: _hang_up(server))
+            server.task_dispatcher.shutdown()
             server.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
             thread.join()
-            server.task_dispatcher.shutdown()
+
+
+def _hang_up(server: Any) -> None:
+    """Take no more requests, and close the files of answers that nobody has read to the end."""
+    server.del_channel()
+    for channel in list(server.active_channels.values()):
+        channel.handle_close()  # `close` alone leaves the files open
 
 
 def token(client: FlaskClient, **request: Any) -> str:

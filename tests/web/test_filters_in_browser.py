@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import piexif
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.engine.libraries import index
 from tests.web.applications import hits, opened, served
@@ -63,6 +64,11 @@ def pill(page: Page, name: str) -> Any:
 
 def expect_photos(page: Page, count: int) -> None:
     expect(page.locator(".reranked .photos li")).to_have_count(count)
+
+
+def expect_numbers(panel: Locator, query: str) -> None:
+    """Wait until what the panel offers is counted for that search: it comes after the results."""
+    expect(panel.locator("form [name=q]")).to_have_value(query)
 
 
 def test_one_chooses_several_things_in_one_popover_and_the_results_follow(chromium: Browser, album: str) -> None:
@@ -200,6 +206,7 @@ def test_a_range_of_years_goes_by_sliders_and_by_dragging(chromium: Browser, alb
         expect(page.get_by_role("searchbox")).to_have_value(f"{QUERY} after:2015 before:2021")
         bars = when.locator(".histogram li")
         expect(bars).to_have_count(8)
+        expect_numbers(when, f"{QUERY} after:2015 before:2021")
         boxes: list[Any] = [bars.nth(row).bounding_box() for row in (2, 4)]
         for row, box in enumerate(boxes):
             page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20, steps=5)
@@ -211,6 +218,47 @@ def test_a_range_of_years_goes_by_sliders_and_by_dragging(chromium: Browser, alb
         expect_photos(page, 1)
         when.get_by_role("link", name="all years").click()
         expect_photos(page, 8)
+
+
+@contextmanager
+def numbers_held(page: Page) -> Iterator[Callable[[], None]]:
+    """After a choice meanwhile, its numbers of photos come only when they are called for; its results come at once."""
+    held: list[Route] = []
+    page.route("**/filters?*", lambda route: held.append(route), times=1)
+
+    def let_come() -> None:
+        with page.expect_request_finished():
+            held[0].continue_()
+        page.evaluate("new Promise(requestAnimationFrame).then(() => true)")  # what waited for the answer has run
+
+    with page.expect_request("**/filters?*"):
+        yield let_come
+
+
+def test_what_is_chosen_while_the_numbers_after_the_choice_before_come_counts(chromium: Browser, album: str) -> None:
+    with tab(chromium, album) as page:
+        results(page)
+        pill(page, "When").click()
+        when = page.get_by_role("dialog", name="When")
+        first, last = (when.get_by_role("slider", name=name) for name in ("From", "Until"))
+        expect(first).to_have_attribute("aria-valuetext", "2014")
+        with numbers_held(page) as let_numbers_come:
+            first.press("ArrowRight")
+        expect_photos(page, 7)
+        last.press("ArrowLeft")
+        let_numbers_come()
+        expect_photos(page, 6)
+        expect_numbers(when, f"{QUERY} after:2015 before:2021")
+        with numbers_held(page) as let_numbers_come:
+            when.get_by_role("link", name="all years").click()
+        expect_photos(page, 8)
+        boxes: list[Any] = [when.locator(".histogram li").nth(row).bounding_box() for row in (2, 4)]
+        for row, box in enumerate(boxes):
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20, steps=5)
+            page.mouse.down() if row == 0 else let_numbers_come()
+        page.mouse.up()
+        expect(page.get_by_role("searchbox")).to_have_value(f"{QUERY} after:2016 before:2019")
+        expect_photos(page, 3)
 
 
 def test_on_a_phone_a_sheet_at_the_bottom_leaves_the_photos_where_they_are(chromium: Browser, album: str) -> None:

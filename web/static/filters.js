@@ -10,6 +10,7 @@ const panels = new Map(); // by the name of their pill
 let facets = null; // a promise of the page of all filters, for the search that is shown
 let choices = Promise.resolve(); // one after another: each adds to the search that the one before has made
 let waiting = 0;
+let underWay = Promise.resolve(); // a press or a move of a slider: new numbers take nothing from under it
 const navigation = performance.getEntriesByType("navigation")[0];
 let shown = new URL(navigation?.name ?? location.href).search; // the search whose results are on the page
 const SLIDER_MS = 300; // several presses of an arrow key are one choice
@@ -44,6 +45,11 @@ function enhance(pill) {
     event.preventDefault();
     pill.click();
   });
+  panel.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    const end = begin();
+    for (const type of ["pointerup", "pointercancel"]) addEventListener(type, () => setTimeout(end), { once: true }); // after the click
+  });
   panel.addEventListener("toggle", (event) => { pill.ariaExpanded = String(event.newState === "open"); });
   panel.addEventListener("click", (event) => {
     const link = event.target.closest("a");
@@ -71,7 +77,9 @@ async function open(pill, panel) {
   place(pill, panel);
   facets ??= load();
   try {
-    fill(panel, await facets);
+    const filters = await facets;
+    await settled();
+    fill(panel, filters);
   } catch {
     location.assign(pill.href);
     return;
@@ -98,6 +106,17 @@ function place(pill, panel) {
 addEventListener("resize", () => {
   for (const pill of pills) if (panels.get(pill.dataset.panel)?.matches(":popover-open")) place(pill, panels.get(pill.dataset.panel));
 });
+
+// What is begun ends when the function that is returned is called.
+function begin() {
+  let end;
+  underWay = Promise.all([underWay, new Promise((resolve) => { end = resolve; })]);
+  return end;
+}
+
+async function settled() {
+  for (let seen; seen !== underWay;) await (seen = underWay);
+}
 
 async function load(address = pills[0].href) {
   const answer = await fetch(address);
@@ -144,6 +163,7 @@ async function update(address) {
     shown = location.search;
     show(page, fresh);
     const filters = await facets;
+    await settled();
     const panel = [...panels.values()].find((each) => each.matches(":popover-open"));
     if (!panel) return;
     const focused = panel.contains(document.activeElement) && keyOf(document.activeElement);
@@ -192,7 +212,7 @@ function makeRange(histogram, form) {
   const within = bars.map((bar) => bar.classList.contains("within"));
   let first = Math.max(0, within.indexOf(true));
   let last = within.includes(true) ? within.lastIndexOf(true) : bars.length - 1;
-  let timer;
+  let timer, end;
   const bounds = document.createElement("div");
   bounds.className = "bounds";
   const [from, until] = ["from", "until"].map((name) => {
@@ -209,7 +229,11 @@ function makeRange(histogram, form) {
     });
     slider.addEventListener("change", () => {
       clearTimeout(timer);
-      timer = setTimeout(() => form.requestSubmit(), SLIDER_MS);
+      end ??= begin();
+      timer = setTimeout(() => {
+        form.requestSubmit();
+        end = end();
+      }, SLIDER_MS);
     });
     return slider;
   });

@@ -88,12 +88,13 @@ def page(chromium: Browser, address: str) -> Iterator[Page]:
 
 
 def search(page: Page) -> None:
-    """Search as a person does, until all of the page is there."""
+    """Search as a person does, until all of the page is there, and the reranked photos are in the shortlist's place."""
     page.goto("/")
     page.get_by_role("searchbox", name="Describe a photo").fill(SENTENCE)
     page.get_by_role("button", name="Search").click()
     expect(page.locator(".reranked .photos li").first).to_be_visible()
     page.wait_for_load_state("load")
+    expect(page.locator("html.scripted")).to_have_count(0)  # a script that comes late shows the shortlist once more
 
 
 def scroll_until(page: Page, reached: Callable[[], bool]) -> None:
@@ -415,6 +416,7 @@ def test_two_tabs_watch_a_library_come_into_being(
         expect(page.get_by_role("heading", name="Nothing to search yet")).to_be_visible()
         page.get_by_label("Add a folder").fill(str(photos))
         page.get_by_role("button", name="Index").click()
+        expect(page.get_by_role("heading", name="Library", exact=True)).to_be_visible()  # the run has begun
         other.goto("/library")
         done = f"Photos: {PHOTO_COUNT} new, 1 skipped."
         for each_page in (page, other):

@@ -36,7 +36,7 @@ def test_importing_the_package_imports_nothing_else() -> None:
 def test_a_program_without_the_guard_for_processes_is_told_to_have_it(
     library: Path, photos: Path, tmp_path: Path, guard: str
 ) -> None:
-    program, photo = tmp_path / "program.py", next(photos.glob("*.jpg"))
+    program, photo = tmp_path / "program.py", photos / "scene 05.jpg"
     program.write_text(
         f"from pixelseek import SearchEngine, PixelseekError\n{guard or 'if True:'}\n"
         f"    try:\n        print(len(SearchEngine.open({str(library)!r}).similar({str(photo)!r}, limit=3)))\n"

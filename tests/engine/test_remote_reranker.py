@@ -118,6 +118,7 @@ def test_a_reranker_that_is_too_slow_is_not_waited_for(
 def test_a_reranker_that_is_gone_is_used_again_once_it_is_back(
     library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr("model.runtime.remote_pairs._TIMEOUT_S", 60.0)
     monkeypatch.setattr("model.runtime.remote_pairs._PAUSE_S", 0.0)
     reranker = Reranker(weights)
     with listening(reranker) as address:

@@ -54,6 +54,8 @@ def album(photos: Path, tmp_path: Path) -> Path:
 def app(album: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     monkeypatch.setattr("engine.duplicates.find_groups.__kwdefaults__", {"agreement": 0.9999, "progress": None})
     monkeypatch.setattr("web.copies._MIN_AGE_S", 0.0)
+    for name in ("_WAIT_S", "_MAX_WAIT_S"):  # until the photos are compared, also on a busy machine
+        monkeypatch.setattr(f"web.copy_pages.{name}", 60.0)
     index(tmp_path / "library", album, weights)
     with opened(tmp_path / "library", weights) as app:
         yield app

@@ -47,7 +47,10 @@ def test_the_api_says_what_the_page_shows(client: FlaskClient) -> None:
         assert group["cover"] in [hit["photo_id"] for hit in found["hits"]]
 
 
-def test_favourites_are_shown_once_there_are_some(library: Path, weights: Path) -> None:
+def test_favourites_are_shown_once_there_are_some(
+    library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.start._QUICK_S", 60.0)
     with opened(library, weights) as app:
         client, view = app.test_client(), service_of(app).view()
         assert 'id="favourites"' not in client.get("/").text
@@ -121,6 +124,7 @@ def test_sentences_to_try_are_those_that_are_written_now(
 ) -> None:
     monkeypatch.setattr("web.start._MIN_AGE_S", 0.0)
     monkeypatch.setattr("web.start._MIN_MATCH", 0.0)
+    monkeypatch.setattr("web.api._MAX_WAIT_S", 60.0)
     with opened(library, weights) as app:
         client, service = app.test_client(), service_of(app)
         recalibrate(service.engine(), monkeypatch, Calibration(match_scale=1.0, match_bias=20.0, cutoff=0.3))
@@ -136,6 +140,7 @@ def test_sentences_to_try_are_those_that_are_written_now(
 def test_sentences_to_try_are_only_those_with_a_good_first_hit(
     library: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("web.api._MAX_WAIT_S", 60.0)
     with opened(library, weights) as app:
         service = service_of(app)
         view = service.view()
@@ -174,7 +179,8 @@ def test_the_page_does_not_wait_for_sentences(library: Path, weights: Path) -> N
         assert "data-wanted" in app.test_client().get("/").text
 
 
-def test_sentences_of_real_photos_find_them(shared: Path, tmp_path: Path) -> None:
+def test_sentences_of_real_photos_find_them(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.api._MAX_WAIT_S", 60.0)
     photos = tmp_path / "photos"
     photos.mkdir()
     for path in sorted((shared / "photos").glob("*.jpg"))[:12]:

@@ -102,6 +102,7 @@ def test_from_an_empty_home_to_the_first_search(
         page.get_by_role("link", name="All of your home folder").tap()
         page.get_by_role("link", name="Pictures", exact=True).tap()
         expect(page.get_by_role("heading", name="Pictures", exact=True)).to_be_visible()  # home has a button too
+        page.wait_for_load_state("load")  # with its style sheets
         button = page.get_by_role("button", name="Index this folder")
         box = button.bounding_box()
         assert box is not None
@@ -171,6 +172,7 @@ def test_the_pages_of_a_first_run_are_accessible_and_fit_a_small_screen(
             if there == "indexed":
                 page.get_by_role("button", name="Index this folder").click()
                 expect(page.get_by_role("status")).to_have_text(re.compile("Photos: 1 new"))
+                page.wait_for_load_state("load")  # with its style sheets
             else:
                 page.goto(there)
             assert page.evaluate("document.documentElement.scrollWidth") <= 320, there
@@ -217,6 +219,7 @@ def test_stacks_and_the_page_of_all_copies_are_accessible(chromium: Browser, sta
         page.get_by_role("link", name="All photos that are nearly the same").click()
         expect(page.get_by_role("heading", name="Copies")).to_be_visible()
         expect(page.get_by_text("Pixelseek deletes nothing")).to_be_visible()
+        page.wait_for_load_state("load")  # with its style sheets
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         assert Axe().run(page, options={"runOnly": RULES}).violations_count == 0
         page.goto(f"/?q={SENTENCE}")

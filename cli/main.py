@@ -36,6 +36,7 @@ _MOVED = dict.fromkeys(("data", "train", "evaluate", "calibrate", "heads"), "mod
 """Commands that had no group once, and the group they are in: scripts go on working."""
 _LITTLE_LATER_S = 0.05
 _IMPORTING = "<frozen importlib._bootstrap>"
+_CLOSING = ("_close_connection", "_finalize_fairy")  # of sqlalchemy.pool.base
 _OBJECTS_TO_COLLECT = 100_000
 """Imports make so many objects that a collection after every 700 takes a tenth of a second at start-up."""
 _stopped_by = signal.SIGINT
@@ -45,11 +46,12 @@ def _stop(number: int, frame: FrameType | None) -> None:
     """End on Ctrl-C or SIGTERM with a KeyboardInterrupt, which every command handles.
 
     Not during an import: where a compiled module is being loaded, it would be an ImportError, or abort the process.
+    Nor while a connection to a database is being closed: SQLAlchemy would print a traceback.
     """
     global _stopped_by
     _stopped_by = signal.Signals(number)
     while frame is not None:
-        if frame.f_code.co_filename == _IMPORTING:
+        if frame.f_code.co_filename == _IMPORTING or frame.f_code.co_name in _CLOSING:
             return _stop_later()
         frame = frame.f_back
     raise KeyboardInterrupt

@@ -313,6 +313,46 @@ cli.main.main()
     assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
 
 
+@pytest.mark.parametrize(("told", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(
+    ("work", "end"),
+    [
+        ("rollback", "connection.close()"),
+        ("close", "connection.invalidate()"),
+        ("close", "connection.close(); engine.dispose()"),
+    ],
+)
+def test_ctrl_c_waits_until_a_connection_is_closed(told: str, status: int, work: str, end: str) -> None:
+    """SQLAlchemy prints a traceback when one is raised meanwhile."""
+    script = f"""
+import signal, sqlite3, time
+import cli.main, cli.status
+from sqlalchemy import create_engine
+
+class Connection(sqlite3.Connection):
+    pass
+
+def stop(self):
+    signal.raise_signal(signal.{told})
+    time.sleep(0.2)
+
+def close(**_):
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(":memory:", factory=Connection))
+    connection = engine.connect()
+    Connection.{work} = stop
+    {end}
+    print("closed")
+    for _ in range(100):
+        time.sleep(0.1)
+
+cli.status.status.callback = close
+cli.main.main()
+"""
+    run = pixelseek_alone("status", script=script)
+    assert (run.returncode, run.stdout) == (status, "closed\n")
+    assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
+
+
 @pytest.mark.parametrize("raised", ["ValueError('a bug')", "ModuleNotFoundError(name='cli.nothing')", "KeyError('a')"])
 def test_a_bug_gets_a_traceback(raised: str) -> None:
     script = f"""

@@ -13,7 +13,6 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from waitress import wasyncore
 from waitress.server import create_server
 
 from tests.engine.libraries import SENTENCE
@@ -51,8 +50,9 @@ def served(app: Flask, host: str = "127.0.0.1") -> Iterator[str]:
         finally:
             server.trigger.pull_trigger(lambda: _hang_up(server))
             server.task_dispatcher.shutdown()
-            server.trigger.pull_trigger(lambda: wasyncore.close_all(channels))
+            server.trigger.pull_trigger(channels.clear)  # which ends the loop
             thread.join()
+            server.close()  # not before: an answer that ends may wake the loop up before the pull has returned
 
 
 def _hang_up(server: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,7 +22,8 @@ _MIB = 1 << 20
 def test_an_answer_that_nobody_reads_to_the_end_leaves_no_file_open_and_no_error(
     wait_s: float, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "large").write_bytes(bytes(32 * _MIB))  # more than the buffers of a connection hold
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", 32 * _MIB)  # more than the buffers of a connection hold
     app = Flask("large")
     with (tmp_path / "large").open("rb") as file:
 
@@ -33,4 +37,15 @@ def test_an_answer_that_nobody_reads_to_the_end_leaves_no_file_open_and_no_error
             client.recv(1)
             time.sleep(wait_s)
         assert file.closed
-    assert caplog.messages == []
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_the_server_ends_where_its_loop_is_woken_up_by_something_else_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pull_twice(trigger: Any) -> None:
+        os.write(trigger.trigger, b"x")
+        time.sleep(0.1)
+        os.write(trigger.trigger, b"x")
+
+    monkeypatch.setattr("waitress.trigger.trigger._physical_pull", pull_twice)
+    with served(Flask("nothing")) as address, socket.socket() as client:
+        client.connect((urlsplit(address).hostname, urlsplit(address).port))

@@ -264,6 +264,12 @@ def test_ctrl_c_and_sigterm_stop_an_indexing_run_and_the_next_one_goes_on(
     assert "Photos   120" in pixelseek("status", *options).stdout
 
 
+def assert_stopped(run: subprocess.CompletedProcess[str], status: int, *, stdout: str) -> None:
+    """The command ended as one that was told to stop, without a traceback."""
+    assert (run.returncode, run.stdout) == (status, stdout)
+    assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
+
+
 @pytest.mark.parametrize(("told", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_ctrl_c_is_heard_where_python_drops_exceptions(told: str, status: int) -> None:
     script = f"""
@@ -284,8 +290,7 @@ cli.status.status.callback = forget
 cli.main.main()
 """
     run = pixelseek_alone("status", script=script)
-    assert (run.returncode, run.stdout) == (status, "")
-    assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
+    assert_stopped(run, status, stdout="")
 
 
 @pytest.mark.parametrize(("told", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
@@ -309,8 +314,7 @@ cli.status.status.callback = load
 cli.main.main()
 """
     run = pixelseek_alone("status", script=script)
-    assert (run.returncode, run.stdout) == (status, "whole\n")
-    assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
+    assert_stopped(run, status, stdout="whole\n")
 
 
 @pytest.mark.parametrize(("told", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
@@ -349,8 +353,7 @@ cli.status.status.callback = close
 cli.main.main()
 """
     run = pixelseek_alone("status", script=script)
-    assert (run.returncode, run.stdout) == (status, "closed\n")
-    assert run.stderr == "\npixelseek: stopped; nothing is lost, the same command goes on where it was\n"
+    assert_stopped(run, status, stdout="closed\n")
 
 
 @pytest.mark.parametrize("raised", ["ValueError('a bug')", "ModuleNotFoundError(name='cli.nothing')", "KeyError('a')"])

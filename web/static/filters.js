@@ -212,7 +212,8 @@ function makeRange(histogram, form) {
   const within = bars.map((bar) => bar.classList.contains("within"));
   let first = Math.max(0, within.indexOf(true));
   let last = within.includes(true) ? within.lastIndexOf(true) : bars.length - 1;
-  let timer, end;
+  let timer;
+  let end = null;
   const bounds = document.createElement("div");
   bounds.className = "bounds";
   const [from, until] = ["from", "until"].map((name) => {
@@ -232,7 +233,8 @@ function makeRange(histogram, form) {
       end ??= begin();
       timer = setTimeout(() => {
         form.requestSubmit();
-        end = end();
+        end();
+        end = null;
       }, SLIDER_MS);
     });
     return slider;
